@@ -1,0 +1,125 @@
+"""The two databases: `spend`, which loses no commit, and `telemetry`, a ring that may lose its last second.
+
+Each has one writer at a time and any number of readers. Durability is asserted when a connection opens, never assumed.
+A file that is broken, missing where it was, or of another schema stops the start with one sentence; nothing is ever
+re-created over it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+READERS_MAX = 4
+"""Enough for a page, a command and the event stream at once; each costs a thread."""
+BUSY_TIMEOUT_MS = 5_000
+
+
+class StorageBroken(Exception):
+    """A database cannot be trusted; `str()` says which, why, and what to do. Buying stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """How a database is opened: `synchronous` is SQLite's number, 2 FULL, 1 NORMAL."""
+
+    synchronous: int
+
+
+FULL, NORMAL = Durability(2), Durability(1)
+
+
+class Storage:
+    """One SQLite database file in write-ahead mode, with a single writer."""
+
+    def __init__(self, path: Path, durability: Durability, *, read_only: bool = False) -> None:
+        self.path = path
+        self._durability = durability
+        self._read_only = read_only
+        self._writing = asyncio.Lock()
+        self._writer = self._engine(readers=1)
+        self._readers = self._engine(readers=READERS_MAX)
+
+    def _engine(self, *, readers: int) -> AsyncEngine:
+        mode = "ro" if self._read_only else "rwc"
+        engine = create_async_engine(
+            f"sqlite+aiosqlite:///file:{self.path}?mode={mode}&uri=true", pool_size=readers, max_overflow=0
+        )
+        event.listen(engine.sync_engine, "connect", self._configure)
+        event.listen(engine.sync_engine, "begin", _begin_by_hand)
+        return engine
+
+    def _configure(self, connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        if not self._read_only:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute(f"PRAGMA synchronous={self._durability.synchronous}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        for pragma, wanted in (
+            ("journal_mode", "wal"),
+            ("synchronous", self._durability.synchronous),
+            ("foreign_keys", 1),
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+            found = cursor.fetchone()[0]
+            if found != wanted:
+                raise StorageBroken(
+                    f"{self.path}: {pragma} is {found}, not {wanted}, so commits would not be safe; "
+                    "move the data directory to a local disk"
+                )
+        cursor.close()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Begin the one writing transaction; leaving without an exception commits it durably."""
+        async with self._writing, self._writer.connect() as connection:
+            await connection.execute(text("BEGIN IMMEDIATE"))
+            try:
+                yield connection
+            except BaseException:
+                await connection.exec_driver_sql("ROLLBACK")
+                raise
+            await connection.exec_driver_sql("COMMIT")
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Begin a consistent read."""
+        async with self._readers.connect() as connection:
+            await connection.execute(text("BEGIN"))
+            try:
+                yield connection
+            finally:
+                await connection.exec_driver_sql("ROLLBACK")
+
+    async def check(self) -> None:
+        """Open the file and let SQLite look it over. Raises `StorageBroken` with one sentence."""
+        try:
+            async with self.read() as connection:
+                verdict = (await connection.exec_driver_sql("PRAGMA quick_check(1)")).scalar_one()
+        except DBAPIError as error:
+            raise StorageBroken(_sentence(self.path, error.orig)) from error
+        if verdict != "ok":
+            raise StorageBroken(_sentence(self.path, verdict))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._writer.dispose()
+        await self._readers.dispose()
+
+
+def _begin_by_hand(_connection: Any) -> None:
+    """SQLAlchemy's own BEGIN is left out: `write` and `read` say which kind they want."""
+
+
+def _sentence(path: Path, reason: object) -> str:
+    return f"{path} cannot be used ({reason}); buying is stopped. Restore it from a backup; do not delete it."

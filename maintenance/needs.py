@@ -1,0 +1,60 @@
+"""A need: which job a component will want, with which parts and services, on what evidence.
+
+One need exists for each component and life, always; it is revised as the belief moves. It knows no price and pulls no
+trigger: *when* money moves is decided by `marketplace.timing`, which reads this module and the belief it carries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from connectors.samples import Measure
+from maintenance.belief import Belief, Provenance
+
+__all__ = ["Belief", "Evidence", "JobKind", "JobLine", "Measure", "Need", "Provenance"]
+
+
+class JobKind(StrEnum):
+    """What a job line asks for."""
+
+    PART = "part"
+    CONSUMABLE = "consumable"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """One thing that the job wants: an item of the catalogue, how much, in a UN/ECE Recommendation 20 unit code."""
+
+    key: str
+    item: str
+    quantity: Decimal
+    unit: str
+    kind: JobKind
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One reason, as a stable code with its figures; sentences are rendered when somebody reads it."""
+
+    code: str
+    parameters: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Need:
+    """The job that one life of one component will want. `health` runs from 1 (as new) to 0 (worn out)."""
+
+    machine: str
+    component: str
+    life: str
+    revision: int
+    job: str
+    lines: tuple[JobLine, ...]
+    belief: Belief
+    health: float
+    evidence: tuple[Evidence, ...]
+    as_of: datetime

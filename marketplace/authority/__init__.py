@@ -1,0 +1,1 @@
+"""The one gate for money: policy, mandate, ledger, approval, permit."""

@@ -1,0 +1,1 @@
+"""Suppliers: one port, one module for each tongue that they speak."""

@@ -1,0 +1,99 @@
+"""The port for suppliers: what each can do, and what its failures allow us to do next.
+
+Three errors, by what may follow: `SupplierUnavailable`, nothing was sent, ask again later; `SupplierRejected`, the
+answer is no, stop; `OutcomeUnknown`, it may have been bought, ask and never simply send again. An adapter sends only
+what a `SpendPermit` allows, byte for byte, and matches answers by our reference only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from marketplace.authority.permit import SpendPermit
+from marketplace.catalogue import Item
+from marketplace.documents import (
+    OrderResponse,
+    PurchaseOrder,
+    Quotation,
+    RequestForQuotation,
+    SupplierDocument,
+)
+
+
+class SupplierError(Exception):
+    """Base of what a supplier's failure allows; `str()` is a sentence for people."""
+
+
+class SupplierUnavailable(SupplierError):
+    """Nothing was sent, so nothing was bought; ask again later."""
+
+
+class SupplierRejected(SupplierError):
+    """The supplier said no, and will say no again; stop."""
+
+
+class OutcomeUnknown(SupplierError):
+    """The order may have been placed; ask what became of it, never send again blindly."""
+
+
+class NotSupported(SupplierError):
+    """The supplier has no such service; what is not declared does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a supplier can do; the default is nothing.
+
+    idempotency_key: how long the supplier remembers a key; None: it does not know keys.
+    lookup_window: how long after a send a look-up by our reference may still miss it; None: no look-up.
+    """
+
+    quotes: bool = False
+    search: bool = False
+    cancel: bool = False
+    documents: bool = False
+    idempotency_key: timedelta | None = None
+    lookup_window: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One hit of a search: a supplier's SKU for an item that it names by manufacturer and MPN."""
+
+    supplier: str
+    sku: str
+    item: Item
+
+
+class Supplier(Protocol):
+    """One supplier."""
+
+    name: str
+    capabilities: Capabilities
+
+    def encode(self, order: PurchaseOrder) -> bytes:
+        """Return the exact request bytes of an order; pure, so that they can be stored before they are sent."""
+
+    async def search(self, text: str) -> Sequence[Offer]:
+        """Return what the supplier offers under a text. Raises `SupplierUnavailable`, `NotSupported`."""
+
+    async def quote(self, request: RequestForQuotation) -> Quotation:
+        """Return an offer for every line of the request. Raises `SupplierUnavailable`, `SupplierRejected`."""
+
+    async def place(self, permit: SpendPermit) -> OrderResponse:
+        """Send exactly `permit.request_bytes` once. Raises all three errors."""
+
+    async def find(self, reference: str) -> OrderResponse | None:
+        """Return what the supplier knows of our order number, None if nothing. Raises `SupplierUnavailable`."""
+
+    async def cancel(self, reference: str) -> OrderResponse:
+        """Ask to cancel; the response says REJECTED when the order is off. Raises all three errors, `NotSupported`."""
+
+    async def documents(self, reference: str) -> Sequence[SupplierDocument]:
+        """Return every document about our order that the supplier has, oldest first. Raises `SupplierUnavailable`."""
+
+    async def close(self) -> None:
+        """Release what the adapter holds open."""
