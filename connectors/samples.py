@@ -7,10 +7,12 @@ wire was authenticated and encrypted. Everything above reads these types; nothin
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 
 
@@ -69,6 +71,12 @@ class Batch:
 
 _HOURS = {"ms": 1 / 3_600_000, "s": 1 / 3600, "min": 1 / 60, "h": 1.0, "d": 24.0, "week": 168.0, "year": 8766.0}
 
+# A unit begins with a letter, a degree or a percent, or reads "1/min"; so `1e3` and `12 3h`, which their writers may
+# mean as other numbers than we would read, are refused and never half understood.
+_NUMBER = r"(-?[0-9]+(?:\.[0-9]+)?)"
+_UNIT = r"(?![eE][0-9+-])((?:(?<=\s)1/)?[A-Za-z°%µμΩ][A-Za-z0-9°%µμΩ/²³·^]*)"
+_MEASURE = re.compile(rf"\s*{_NUMBER}\s*{_UNIT}\s*")
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -79,20 +87,22 @@ class Measure:
 
     @classmethod
     def parse(cls, text: str) -> Measure:
-        """Return what a text says. Raises ValueError when the number or the unit is missing."""
-        match = re.fullmatch(
-            r"\s*(-?\d+(?:\.\d+)?)\s*([A-Za-z%°µ/²³·^0-9]*[A-Za-z%°][A-Za-z%°µ/²³·^0-9]*)\s*", str(text)
-        )
-        if match is None:
-            raise ValueError(f"{text!r} needs a number and its unit, such as '14 d' or '2.8 mm/s'")
-        return cls(float(match[1]), match[2])
+        """Return what a text says. Raises ValueError when the number or the unit is missing, or could be misread."""
+        match = _MEASURE.fullmatch(str(text))
+        if match is None or not math.isfinite(value := float(match[1])):
+            raise ValueError(f"{str(text)[:60]!r} needs a number and its unit, such as '14 d' or '2.8 mm/s'")
+        return cls(value, match[2])
 
     @property
     def duration(self) -> timedelta:
-        """The value as a span of calendar time. Raises ValueError when the unit is not one of time."""
+        """The value as a span of calendar time. Raises ValueError when its unit is none of time or it is too long."""
         if self.unit not in _HOURS:
             raise ValueError(f"{self.unit!r} is not a unit of time; use one of {', '.join(_HOURS)}")
-        return timedelta(hours=self.value * _HOURS[self.unit])
+        try:
+            return timedelta(hours=self.value * _HOURS[self.unit])
+        except OverflowError as error:
+            raise ValueError(f"{self} is longer than a calendar can hold") from error
 
     def __str__(self) -> str:
-        return f"{self.value:g} {self.unit}"
+        """The measure as `parse` reads it: every digit, no exponent."""
+        return f"{Decimal(repr(self.value)).normalize():f} {self.unit}"

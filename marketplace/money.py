@@ -2,13 +2,14 @@
 
 An amount is an integer of its currency's minor unit (ISO 4217: 0, 2 or 3 decimals). A unit price is a decimal with at
 most six places per base quantity. A quantity is a decimal with a UN/ECE Recommendation 20 unit code. Rounding happens
-in one place, `UnitPrice.times`, half away from zero, once per line.
+in two places, `UnitPrice.times` (once per line) and `Rate.over`, half away from zero.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 DECIMALS = {
@@ -141,6 +142,29 @@ class UnitPrice:
     def __str__(self) -> str:
         per = "" if self.per == 1 else f" per {plain(self.per)}"
         return f"{self.amount:f} {self.currency}{per}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What a span of time costs: `amount` for each `per`, such as 900 EUR an hour of standstill."""
+
+    amount: Money
+    per: timedelta
+
+    def __post_init__(self) -> None:
+        if self.per <= timedelta(0) or self.amount.minor < 0:
+            raise ValueError("a rate is not below zero and is for a span of time above zero")
+
+    def over(self, span: timedelta) -> Money:
+        """Return what `span` costs, rounded once, half away from zero; a negative span costs nothing."""
+        share = Decimal(max(span, timedelta(0)) // timedelta(microseconds=1)) / (self.per // timedelta(microseconds=1))
+        minor = (self.amount.minor * share).quantize(Decimal(1), rounding=ROUND_HALF_UP)
+        return Money(int(minor), self.amount.currency)
+
+    def times(self, number: Decimal) -> Rate:
+        """Return the rate of `number` of the same things, rounded half away from zero."""
+        minor = (self.amount.minor * number).quantize(Decimal(1), rounding=ROUND_HALF_UP)
+        return Rate(Money(int(minor), self.amount.currency), self.per)
 
 
 def to_decimal(value: Decimal | str | int) -> Decimal:

@@ -264,9 +264,9 @@ order_counter = Table(
 budget = Table(
     "budget",
     metadata,
-    Column("id", String(160), primary_key=True),  # plant:scope:window
+    Column("id", String(160), primary_key=True),  # plant:scope
     *_owner(),
-    Column("scope", String(130), nullable=False),  # machine:mill
+    Column("scope", String(130), nullable=False),  # machine:mill:EUR
     Column("window_days", Integer, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("limit_minor", BigInteger, nullable=False),
@@ -292,8 +292,9 @@ booking = Table(
 policy_version = Table(
     "policy_version",
     metadata,
+    Column("plant", String(64), primary_key=True),
+    Column("gateway_id", String(64), primary_key=True),
     Column("version", Integer, primary_key=True),
-    *_owner(),
     Column("document", Text, nullable=False),
     Column("hash", String(64), nullable=False),
     Column("applied_by", String(64), nullable=False),
@@ -428,22 +429,22 @@ hand_answer = Table(
 audit_leaf = Table(
     "audit_leaf",
     metadata,
+    Column("plant", String(64), primary_key=True),
     Column("gateway_id", String(64), primary_key=True),
     Column("leaf_index", Integer, primary_key=True),
-    Column("plant", String(64), nullable=False),
     Column("kind", String(40), nullable=False),
     Column("subject", String(130), nullable=False),
     Column("at", PlantTime, nullable=False),
     Column("leaf", LargeBinary, nullable=False),
     Column("leaf_hash", LargeBinary(32), nullable=False),
-    Index("ix_audit_leaf_subject", "plant", "subject"),
+    Index("ix_audit_leaf_subject", "plant", "gateway_id", "subject", "leaf_index"),
 )
 
 audit_tree = Table(
     "audit_tree",
     metadata,
+    Column("plant", String(64), primary_key=True),
     Column("gateway_id", String(64), primary_key=True),
-    Column("plant", String(64), nullable=False),
     Column("size", Integer, nullable=False),
     Column("frontier", LargeBinary, nullable=False),  # roots of the complete subtrees, 32 bytes each, largest first
     Column("root", LargeBinary(32), nullable=False),

@@ -7,10 +7,11 @@ what a `SpendPermit` allows, byte for byte, and matches answers by our reference
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from marketplace.authority.permit import SpendPermit
 from marketplace.catalogue import Item
@@ -21,6 +22,12 @@ from marketplace.documents import (
     RequestForQuotation,
     SupplierDocument,
 )
+from marketplace.store import Database, Owner
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+    from marketplace.settings import SupplierSettings
 
 
 class SupplierError(Exception):
@@ -97,3 +104,29 @@ class Supplier(Protocol):
 
     async def close(self) -> None:
         """Release what the adapter holds open."""
+
+
+@dataclass(frozen=True, slots=True)
+class SupplierContext:
+    """What the composition root lends to every adapter; an adapter takes what it needs and closes none of it.
+
+    session: HTTP client with the site's proxy and certificate authority (`suppliers.http.client_session`).
+    base: the directory that relative file names in the config start from.
+    allow_private_targets: the site lets suppliers be on its own network.
+    """
+
+    database: Database
+    owner: Owner
+    clock: Callable[[], datetime]
+    base: Path
+    session: ClientSession | None = None
+    allow_private_targets: bool = False
+
+
+class SupplierType(Protocol):
+    """What an adapter's class offers: its own settings, and one way to be built."""
+
+    Settings: ClassVar[type[SupplierSettings]]
+
+    def build(self, name: str, settings: Any, context: SupplierContext) -> Supplier:
+        """Return the supplier that the config calls `name`; a classmethod. Opens nothing but its secret."""

@@ -1,0 +1,104 @@
+"""What people may do, as one port: the page and the control socket act through it and through nothing else.
+
+Each act names the person who does it and answers with an `Outcome`: done or refused, a code that stays the same for
+ever, and one sentence. A refusal is an outcome, never an exception. Who may do what is decided behind this port too,
+so that no caller can forget to ask. Amounts and quantities that people type come as text and are read behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from marketplace.money import Money
+
+
+class Right(StrEnum):
+    """What a person may do, as the config's `may` says it."""
+
+    APPROVE = "approve"
+    APPLY_POLICY = "apply_policy"
+    OPERATE = "operate"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an act; `message` is for people: what happened, what follows, what to do next."""
+
+    ok: bool
+    code: str
+    message: str
+
+    def as_dict(self) -> dict[str, bool | str]:
+        """Return the outcome for programs."""
+        return {"ok": self.ok, "code": self.code, "message": self.message}
+
+
+class HandReply(StrEnum):
+    """What a supplier said on the phone, or what a person found out about an order that needs one.
+
+    NOT_PLACED: the supplier knows nothing of the order and will not deliver it. WITHDRAWN: it was placed and is off.
+    """
+
+    RECEIVED = "received"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    NOT_PLACED = "not_placed"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class HandAnswer:
+    """A supplier's answer as a named person typed it.
+
+    `total` is the net price that the supplier named; None: the price of the order, which the person has compared.
+    `reason` is free text and goes to the erasable table.
+    """
+
+    reply: HandReply
+    supplier_reference: str = ""
+    total: Money | None = None
+    promised_at: datetime | None = None
+    reason: str = ""
+
+
+class Actions(Protocol):
+    """What changes anything. `person` is the id of a person of the config; `method` is web, socket or demo."""
+
+    async def approve(self, number: str, order_hash: str, person: str, note: str, method: str) -> Outcome:
+        """Sign exactly the order of this hash."""
+
+    async def deny(self, number: str, order_hash: str, person: str, note: str, method: str) -> Outcome:
+        """Refuse exactly the order of this hash; the same want is not raised again for a while."""
+
+    async def cancel(self, number: str, person: str, method: str) -> Outcome:
+        """Withdraw an order that was not sent, or ask the supplier to cancel it."""
+
+    async def answered(self, number: str, answer: HandAnswer, person: str, method: str) -> Outcome:
+        """Enter what a supplier said about an order."""
+
+    async def received(
+        self, number: str, quantities: Mapping[int, Decimal] | None, person: str, method: str
+    ) -> Outcome:
+        """Enter that goods arrived and were checked: quantities by line, or None for everything ordered."""
+
+    async def reading(self, component: str, value: str, person: str, method: str) -> Outcome:
+        """Enter what a person read off a component, such as `1234 h` or `2.8 mm/s`."""
+
+    async def fitted(
+        self, component: str, serial: str, used: str | None, note: str, person: str, method: str
+    ) -> Outcome:
+        """Enter that a part was fitted; `used` is what it had run before (`0 h` is new), None that nobody knows."""
+
+    async def stock(self, item: str, quantity: str, person: str, method: str) -> Outcome:
+        """Enter how many of an item are on the shelf, as counted."""
+
+    async def prices(self, supplier: str, text: str, person: str, method: str) -> Outcome:
+        """Enter the prices of a supplier who is asked by hand, given as the text of a CSV file."""
+
+    async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
+        """Put a policy, given as the text of its file, into force."""

@@ -1,0 +1,204 @@
+"""What only shows when sections of a config meet, and what only shows when the machines are asked.
+
+`cross_check` is pure but for looking whether the files exist that a config names: it holds the valid parts of a file
+against each other and says mistakes and warnings. `probe` opens each connection once, reads, and leaves: it names the
+tags that do not exist, as mistakes at the lines where they are written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from gettext import gettext as _
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from connectors.connector import ConnectionLost
+from connectors.settings import OpcUaSettings, connector_types
+from gateway.actions import Right
+from gateway.complaints import unknown
+from gateway.parts import Parts, entries
+from gateway.yaml_file import Mistake, Place, YamlFile
+from maintenance.settings import problems
+from marketplace.settings import SecretMissing, SecretReference
+
+if TYPE_CHECKING:
+    from gateway.config import Config
+
+PROBE_S: Final = 15.0
+"""Seconds for one machine: three of the slowest handshakes seen."""
+
+
+def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake], list[Mistake]]:
+    """Return the mistakes and the warnings of a file whose relative paths start from `base`."""
+    mistakes = [
+        *_machines(file, parts),
+        *_components(file, parts),
+        *_money(file, parts),
+        *_people(file, parts),
+        *_files(file, base),
+    ]
+    return mistakes, [*_warnings(file, parts), *_secrets(file, parts, base, mistakes)]
+
+
+def _machines(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    connections = [name for name, _value in entries(file, ("connections",))]
+    for machine, said in entries(file, ("machines",)):
+        if not isinstance(said, Mapping):
+            continue
+        place: Place = ("machines", machine)
+        over = said.get("connection")
+        if over is None and said.get("tags"):
+            yield file.mistake((*place, "connection"), _("is missing, and the machine has tags"))
+        elif isinstance(over, str) and over not in connections:
+            yield file.mistake((*place, "connection"), unknown(over, connections))
+
+
+def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    items = [key for key, _value in entries(file, ("items",))]
+    for key, component in parts.components.items():
+        machine, _slash, name = key.partition("/")
+        place: Place = ("machines", machine, "components", name)
+        for path, message in problems(component, _units(file, machine)):
+            yield file.mistake((*place, *_steps(path)), message)
+        for line, wanted in component.job.lines.items():
+            at: Place = (*place, "job", "lines", line)
+            if wanted.item not in items:
+                yield file.mistake((*at, "item"), unknown(wanted.item, items))
+            elif wanted.item in parts.items and parts.items[wanted.item].unit != wanted.unit:
+                sentence = _("is in {unit}, but the item is bought in {other}")
+                other = parts.items[wanted.item].unit
+                yield file.mistake((*at, "unit"), sentence.format(unit=wanted.unit, other=other))
+
+
+def _units(file: YamlFile, machine: str) -> dict[str, str]:
+    """Return the units of a machine's tags as written, also of tags that have another mistake."""
+    return {
+        tag: str(said.get("unit", ""))
+        for tag, said in entries(file, ("machines", machine, "tags"))
+        if isinstance(said, Mapping)
+    }
+
+
+def _steps(path: str) -> Place:
+    return tuple(int(step) if step.isdigit() else step for step in path.split("."))
+
+
+def _money(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    """One plant, one currency: a limit is never compared with an amount in another."""
+    if parts.site is None:
+        return
+    currency, sentence = parts.site.currency, _("is in {found}, but the site's currency is {currency}")
+    for key, component in parts.components.items():
+        machine, _slash, name = key.partition("/")
+        if component.buying is not None and component.buying.price.currency != currency:
+            place: Place = ("machines", machine, "components", name, "buying", "price")
+            yield file.mistake(place, sentence.format(found=component.buying.price.currency, currency=currency))
+    for person, settings in parts.people.items():
+        limit = settings.approval_limit
+        if limit is not None and limit.currency != currency:
+            place = ("people", person, "approval_limit")
+            yield file.mistake(place, sentence.format(found=limit.currency, currency=currency))
+
+
+def _people(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    users: dict[str, str] = {}
+    for person, settings in parts.people.items():
+        if settings.os_user is None:
+            continue
+        first = users.setdefault(settings.os_user, person)
+        if first != person:
+            sentence = _("stands for {first} already; an operating-system user is one person")
+            yield file.mistake(("people", person, "os_user"), sentence.format(first=first))
+
+
+_FILES: Final[tuple[Place, ...]] = (
+    ("web", "certificate"),
+    ("web", "key"),
+    ("network", "certificate_authority"),
+)
+
+
+def _files(file: YamlFile, base: Path) -> Iterator[Mistake]:
+    for place in _FILES:
+        named = dict(entries(file, place[:-1])).get(str(place[-1]))
+        if isinstance(named, str) and not (base / named).is_file():
+            yield file.mistake(place, _("there is no such file"))
+
+
+def _secrets(file: YamlFile, parts: Parts, base: Path, mistakes: list[Mistake]) -> Iterator[Mistake]:
+    """A file that is not there is a mistake; what only another user or systemd may read is a warning."""
+    for name, settings in parts.suppliers.items():
+        for key in type(settings).model_fields:
+            secret = getattr(settings, key)
+            if not isinstance(secret, SecretReference):
+                continue
+            try:
+                secret.read(base)
+            except SecretMissing as error:
+                said = file.mistake(("suppliers", name, key), str(error))
+                gone = secret.file is not None and not (base / secret.file).exists()
+                if gone:
+                    mistakes.append(said)
+                else:
+                    yield said
+
+
+def _warnings(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    yield from _idle(file, parts)
+    for name, settings in parts.connections.items():
+        if isinstance(settings, OpcUaSettings) and settings.insecure:
+            yield file.mistake(("connections", name, "insecure"), _("what it says counts as class B: orders will ask"))
+        elif isinstance(settings, OpcUaSettings) and settings.server_certificate is None:
+            sentence = _("names no server_certificate, so it is refused; 'check --live' shows the fingerprint to pin")
+            yield file.mistake(("connections", name), sentence, at_key=True)
+    for key, component in parts.components.items():
+        machine, _slash, name = key.partition("/")
+        if component.buying is None and component.job.lines:
+            place: Place = ("machines", machine, "components", name)
+            yield file.mistake(place, _("has no 'buying', so it is watched and never bought for"), at_key=True)
+    approvers = [each for each in parts.people.values() if Right.APPROVE in each.may and each.approval_limit]
+    if not approvers:
+        yield file.mistake(("people",), _("nobody may approve: give a person 'may: [approve]' and an approval_limit"))
+    if parts.components and not parts.suppliers:
+        yield file.mistake(("suppliers",), _("there are none, so nothing can be bought"))
+
+
+def _idle(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    machines = [said for _key, said in entries(file, ("machines",)) if isinstance(said, Mapping)]
+    used = {said.get("connection") for said in machines}
+    for name in parts.connections:
+        if name not in used:
+            yield file.mistake(("connections", name), _("no machine uses it"), at_key=True)
+    wanted = {line.item for each in parts.components.values() for line in each.job.lines.values()}
+    for item in parts.items:
+        if item not in wanted:
+            yield file.mistake(("items", item), _("no job wants it"), at_key=True)
+
+
+async def probe(config: Config, clock: Callable[[], datetime]) -> list[Mistake]:
+    """Ask every machine once; return what it lacks, and which cannot be reached, where the config says it."""
+    found = await asyncio.gather(*(_probe(config, name, clock) for name in config.connections))
+    return sorted(mistake for each in found for mistake in each)
+
+
+async def _probe(config: Config, name: str, clock: Callable[[], datetime]) -> list[Mistake]:
+    settings, tags = config.connections[name], config.tags_of(name)
+    kind: Any = connector_types()[settings.connector]
+    connector = kind(name, settings, tags, clock=clock, state=config.connector_state)
+    place: Place = ("connections", name)
+    try:
+        async with asyncio.timeout(PROBE_S):
+            faults = await connector.probe()
+    except ConnectionLost as error:
+        return [config.source.mistake(place, str(error), at_key=True)]
+    except TimeoutError:
+        sentence = _("did not answer within {seconds:.0f} s").format(seconds=PROBE_S)
+        return [config.source.mistake(place, sentence, at_key=True)]
+    return [config.source.mistake(("machines", *_tag_place(fault.tag)), fault.reason) for fault in faults]
+
+
+def _tag_place(key: str) -> Place:
+    machine, _slash, tag = key.partition("/")
+    return (machine, "tags", tag)

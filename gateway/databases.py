@@ -1,0 +1,111 @@
+"""Opening a data directory: one gateway at a time, both databases sound, at the right schema, never silently re-created."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from gateway.migrations import NewerSchema, upgrade
+from gateway.storage import FULL, NORMAL, Storage, StorageBroken
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """The two stores of one data directory."""
+
+    spend: Storage
+    telemetry: Storage
+
+
+def spend_file(directory: Path) -> Path:
+    """Return where the spend database of a data directory is."""
+    return directory / "spend.db"
+
+
+def telemetry_file(directory: Path) -> Path:
+    """Return where the telemetry database of a data directory is."""
+    return directory / "telemetry.db"
+
+
+@asynccontextmanager
+async def open_databases(directory: Path) -> AsyncIterator[Databases]:
+    """Open, check and upgrade both databases, alone. Raises `StorageBroken` with one sentence."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StorageBroken(f"{directory} cannot be made ({error.strerror}); nothing was started") from error
+    with _alone(directory):
+        _refuse_a_lost_file(directory)
+        spend, telemetry = Storage(spend_file(directory), FULL), Storage(telemetry_file(directory), NORMAL)
+        try:
+            for name, storage in (("spend", spend), ("telemetry", telemetry)):
+                await _prepare(name, storage)
+            (directory / _BORN).touch()
+            yield Databases(spend, telemetry)
+        finally:
+            await asyncio.gather(spend.close(), telemetry.close())
+
+
+@asynccontextmanager
+async def read_databases(directory: Path) -> AsyncIterator[Databases]:
+    """Open both databases for reading only, beside a running gateway. Raises `StorageBroken` when there are none."""
+    if not spend_file(directory).exists() or not telemetry_file(directory).exists():
+        raise StorageBroken(f"there is no data in {directory} yet; start the gateway first")
+    spend = Storage(spend_file(directory), FULL, read_only=True)
+    telemetry = Storage(telemetry_file(directory), NORMAL, read_only=True)
+    try:
+        yield Databases(spend, telemetry)
+    finally:
+        await asyncio.gather(spend.close(), telemetry.close())
+
+
+_BORN = "databases-exist"
+"""Written once both files exist; from then on a missing file is a loss, not a beginning."""
+
+
+def _refuse_a_lost_file(directory: Path) -> None:
+    if not (directory / _BORN).exists():
+        return
+    for path in (spend_file(directory), telemetry_file(directory)):
+        if not path.exists():
+            raise StorageBroken(
+                f"{path} was here and is gone; buying is stopped, because a new file would forget open orders. "
+                "Restore it from a backup"
+            )
+
+
+async def _prepare(name: str, storage: Storage) -> None:
+    await storage.check()
+    try:
+        async with storage.write() as connection:
+            await connection.run_sync(upgrade, name)
+    except NewerSchema as error:
+        raise StorageBroken(str(error)) from error
+    except DBAPIError as error:
+        raise StorageBroken(
+            f"{storage.path} cannot be written ({error.orig}); buying is stopped. Free space or mend the disk, "
+            "then start again"
+        ) from error
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    path = directory / "gateway.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageBroken(
+                f"another gateway is running on {directory}; two would buy twice. Stop it, or choose another directory"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,45 @@
+"""The schema of both databases, one Alembic line of revisions each.
+
+A new file gets every revision; an older file is upgraded in one transaction, all or nothing; a newer file is refused,
+because an older program would misread it. Alembic is imported only when there is something to do.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, inspect, text
+
+HEADS: Final = {"spend": "0001", "telemetry": "0001"}
+"""The newest revision of each database; a test compares it with the scripts."""
+
+
+class NewerSchema(Exception):
+    """The file was written by a newer version; `str()` is a sentence for people."""
+
+
+def current(connection: Connection) -> str | None:
+    """Return the revision that a database is at, None when it is new."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return revision
+
+
+def upgrade(connection: Connection, database: str) -> None:
+    """Bring a database to its head within the caller's transaction. Raises `NewerSchema`."""
+    found, head = current(connection), HEADS[database]
+    if found == head:
+        return
+    if found is not None and found > head:
+        raise NewerSchema(
+            f"the {database} database has schema {found} and this version knows {head}: it was written by a newer "
+            "Toolcrib. Install that version again; nothing was changed"
+        )
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", f"gateway.migrations:{database}")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,67 @@
+"""What is due by the clock: each act at its interval, never twice at once, and a failing one never stops the others.
+
+Intervals are plant time. Where plant time is compressed they shrink with it, down to `SHORTEST`, so that a demo does
+not spin. APScheduler keeps the times; this module keeps its promises small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+log = structlog.get_logger()
+
+Act = Callable[[], Awaitable[None]]
+
+SHORTEST = timedelta(milliseconds=500)
+"""Nothing that a person can see needs to be looked at more often."""
+
+
+class Schedule:
+    """Repeats acts until it is stopped. `speed` is how many times faster than the wall plant time runs."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self._speed = speed
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        self._running: set[asyncio.Task[None]] = set()
+        self.failures: dict[str, int] = {}
+
+    def every(self, interval: timedelta, name: str, act: Act) -> None:
+        """Do `act` each `interval` of plant time."""
+        seconds = max(interval / self._speed, SHORTEST).total_seconds()
+        self.failures[name] = 0
+        self._scheduler.add_job(self._guarded, "interval", seconds=seconds, args=(name, act), id=name)
+
+    def start(self) -> None:
+        """Begin; needs a running event loop."""
+        self._scheduler.start()
+
+    async def stop(self) -> None:
+        """Begin nothing more and wait for what is under way."""
+        if self._scheduler.running:
+            self._scheduler.pause()
+            while self._running:
+                await asyncio.gather(*self._running, return_exceptions=True)
+            self._scheduler.shutdown(wait=False)
+            await asyncio.sleep(0)  # the scheduler ends itself in the next turn of the loop
+
+    async def _guarded(self, name: str, act: Act) -> None:
+        task = asyncio.ensure_future(self._once(name, act))
+        self._running.add(task)
+        try:
+            await asyncio.shield(task)
+        finally:
+            self._running.discard(task)
+
+    async def _once(self, name: str, act: Act) -> None:
+        try:
+            await act()
+        except Exception:
+            self.failures[name] += 1
+            log.exception("an act on the schedule failed; it will be tried again", act=name)

@@ -1,0 +1,191 @@
+"""What a site says, section by section, as one file.
+
+The gateway's own sections are modelled here; those of connections, components, items, suppliers and timing in their
+packages. What only an installed connector or supplier adapter can judge is left open (`Any`) and judged by its own
+models in `gateway.config`. Every model is frozen and refuses unknown keys. Nothing here opens a file or a connection.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from gettext import gettext as _
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+
+from gateway.actions import Right
+from maintenance.settings import ComponentSettings
+from marketplace.documents import Delivery
+from marketplace.money import decimals_of
+from marketplace.settings import Amount, BuyingSettings, Duration, ItemSettings, Settings, TimingSettings
+
+Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+"""A permanent identifier; names are free, keys are not. No slash: `machine/component` is made of two of them."""
+Text = Annotated[str, StringConstraints(max_length=300, strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (OSError, ValueError, KeyError):  # which of them depends on what the name looks like
+        raise ValueError(_("is no time zone of the IANA data base, such as Europe/Berlin")) from None
+    return value
+
+
+def _currency(value: str) -> str:
+    decimals_of(value)
+    return value
+
+
+def _address(value: str) -> str:
+    return value if value == "localhost" else str(ipaddress.ip_address(value))
+
+
+def _network(value: str) -> str:
+    return str(ipaddress.ip_network(value))
+
+
+def _web_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/@?#]+/?", value):
+        raise ValueError(_("write http:// or https://, a host and perhaps a port; no path and no password"))
+    return value.rstrip("/")
+
+
+def _without_empty(value: Any) -> Any:
+    """A section of which every line is commented out is one that is not there."""
+    return {key: inner for key, inner in value.items() if inner is not None} if isinstance(value, Mapping) else value
+
+
+class SiteSettings(Settings):
+    """Where the gateway stands; `gateway` stands in every order number, so it is two characters."""
+
+    plant: Key
+    gateway: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2}$")]
+    name: Name
+    time_zone: Annotated[str, AfterValidator(_zone)]
+    currency: Annotated[str, AfterValidator(_currency)]
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "en"
+
+
+class OrganisationSettings(Settings):
+    """Who buys, as it stands on every order."""
+
+    name: Name
+    vat_id: Text = ""
+    ship_to: Name
+    bill_to: Text = ""
+    contact: Name
+    cost_centre: Text = ""
+    erp_reference: Text = ""
+
+    def delivery(self) -> Delivery:
+        """Return what an order says about us; the invoice goes where the goods go unless the site says otherwise."""
+        return Delivery(
+            self.name,
+            self.vat_id,
+            self.ship_to,
+            self.bill_to or self.ship_to,
+            self.contact,
+            self.cost_centre,
+            self.erp_reference,
+        )
+
+
+class PersonSettings(Settings):
+    """A named person. `os_user` is who they are on this computer; a limit left out allows no approval."""
+
+    name: Name
+    os_user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$")] | None = None
+    may: frozenset[Right] = frozenset()
+    approval_limit: Amount | None = None
+
+
+class StorageSettings(Settings):
+    """Where the databases are, relative to the config, and how long samples are kept."""
+
+    directory: Path = Path("data")
+    keep_samples: Duration = timedelta(days=30)
+
+
+class WebSettings(Settings):
+    """Where the page is. Outside of this computer it needs TLS, or a named proxy that brings it."""
+
+    bind: Annotated[str, AfterValidator(_address)] = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    hosts: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]{1,253}$")], ...] = ()
+    public_url: Annotated[str, AfterValidator(_web_url)] | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this computer reaches the page."""
+        return self.bind == "localhost" or ipaddress.ip_address(self.bind).is_loopback
+
+    @model_validator(mode="after")
+    def _guarded(self) -> WebSettings:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError(_("'certificate' and 'key' belong together"))
+        if not (self.loopback or self.certificate or self.trusted_proxies):
+            raise ValueError(_("a page that other computers reach needs 'certificate' and 'key', or 'trusted_proxies'"))
+        return self
+
+
+class NetworkSettings(Settings):
+    """The way to suppliers."""
+
+    proxy: Annotated[str, AfterValidator(_web_url)] | None = None
+    certificate_authority: Path | None = None
+    allow_private_targets: bool = False
+
+
+class ComponentConfig(ComponentSettings):
+    """A component as a file says it: how it wears, and what buying for it means; without `buying` it is watched."""
+
+    buying: BuyingSettings | None = None
+
+
+class MachineSettings(Settings):
+    """A machine: its connection if it has one, its tags, and what wears on it."""
+
+    name: Name
+    connection: Key | None = None
+    tags: Mapping[Key, Any] = Field(default_factory=dict)
+    components: Mapping[Key, ComponentConfig] = Field(default_factory=dict)
+
+    _empty = model_validator(mode="before")(_without_empty)
+
+
+class ConfigFile(Settings):
+    """The whole file."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    site: SiteSettings
+    organisation: OrganisationSettings
+    people: Mapping[Key, PersonSettings] = Field(default_factory=dict)
+    storage: StorageSettings = StorageSettings()
+    web: WebSettings = WebSettings()
+    network: NetworkSettings = NetworkSettings()
+    connections: Mapping[Key, Any] = Field(default_factory=dict)
+    machines: Mapping[Key, MachineSettings] = Field(default_factory=dict)
+    items: Mapping[Key, ItemSettings] = Field(default_factory=dict)
+    suppliers: Mapping[Key, Any] = Field(default_factory=dict)
+    timing: TimingSettings = TimingSettings()
+    policy: Path = Path("policy.yaml")
+
+    _empty = model_validator(mode="before")(_without_empty)
+
+    @field_validator("policy")
+    @classmethod
+    def _a_yaml_file(cls, value: Path) -> Path:
+        if value.suffix not in (".yaml", ".yml"):
+            raise ValueError(_("the policy is a file of its own, such as policy.yaml"))
+        return value

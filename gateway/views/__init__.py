@@ -1,0 +1,30 @@
+"""What people and programs look at: read-only queries, answered as frozen values that know their own JSON.
+
+Nothing here decides, writes or acts. Every function takes open connections and says whose rows it reads. `as_dict`
+holds texts for amounts and decimals, RFC 3339 for times and null for what is not known; its keys stay.
+"""
+
+from gateway.views.entries import AuditEntryView, AuditView, audit, history
+from gateway.views.components import ComponentPlan, NeedView, need_view, need_views, under_way
+from gateway.views.quotations import OfferView, offers
+from gateway.views.purchases import WAITING, LineView, OrderView, order, orders, waiting
+
+__all__ = [
+    "WAITING",
+    "AuditEntryView",
+    "AuditView",
+    "ComponentPlan",
+    "LineView",
+    "NeedView",
+    "OfferView",
+    "OrderView",
+    "audit",
+    "history",
+    "need_view",
+    "need_views",
+    "offers",
+    "order",
+    "orders",
+    "under_way",
+    "waiting",
+]

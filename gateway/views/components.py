@@ -1,0 +1,190 @@
+"""How every component is: health, remaining life, by when somebody must decide, and what is under way.
+
+The figures are those of the belief and of `marketplace.timing`; nothing is estimated or decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.views.texts import text_of
+from maintenance.needs import Evidence, Need
+from marketplace import store
+from marketplace.authority.gate import GateClosed, current_policy
+from marketplace.authority.policy import Policy, mode_of
+from marketplace.ordering.states import RequisitionState
+from marketplace.store import Owner
+from marketplace.timing import TimingTerms, advise
+
+EARLY, LIKELY, LATE = 0.1, 0.5, 0.9
+"""Failure probabilities at which a remaining life is told: rather early, even odds, rather late."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentPlan:
+    """What the config says about a component, as far as a view tells it; no terms: it is never bought for."""
+
+    component: str
+    machine_name: str
+    name: str
+    terms: TimingTerms | None
+
+
+@dataclass(frozen=True, slots=True)
+class NeedView:
+    """One component: how it is, how long it lasts, by when somebody must decide, and what is under way.
+
+    health: 1 as new to 0 worn out. remaining_days: calendar days until failure is as likely as not; `early` and
+    `late` at 10 % and 90 %; None: beyond what is known. failure_probability: that it fails before a part ordered now
+    could be there. state: `idle`, a requisition's state, or the state of order `order`.
+    """
+
+    machine: str
+    machine_name: str
+    component: str
+    name: str
+    job: str
+    health: float
+    remaining_days: float | None
+    remaining_days_early: float | None
+    remaining_days_late: float | None
+    failure_probability: float | None
+    decide_by: datetime | None
+    mode: str
+    state: str
+    order: str
+    provenance: str
+    known: bool
+    stale: bool
+    as_of: datetime
+    evidence: tuple[Evidence, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the need for programs."""
+        return {
+            "machine": self.machine,
+            "component": self.component,
+            "name": self.name,
+            "job": self.job,
+            "health": round(self.health, 4),
+            "remaining_days": _rounded(self.remaining_days),
+            "remaining_days_early": _rounded(self.remaining_days_early),
+            "remaining_days_late": _rounded(self.remaining_days_late),
+            "failure_probability": None if self.failure_probability is None else round(self.failure_probability, 4),
+            "decide_by": text_of(self.decide_by),
+            "mode": self.mode,
+            "state": self.state,
+            "order": self.order or None,
+            "provenance": self.provenance,
+            "known": self.known,
+            "stale": self.stale,
+            "as_of": text_of(self.as_of),
+            "evidence": [{"code": each.code, "parameters": dict(each.parameters)} for each in self.evidence],
+        }
+
+
+def _rounded(days: float | None) -> float | None:
+    return None if days is None else round(days, 2)
+
+
+def need_view(
+    need: Need, plan: ComponentPlan, mode: str, under_way: tuple[str, str], now: datetime, stale_after: timedelta
+) -> NeedView:
+    """Return how a need looks at `now`; `under_way` is (state, order number)."""
+    early, likely, late = (_days_left(need, probability, now) for probability in (EARLY, LIKELY, LATE))
+    advice = None if plan.terms is None else advise(need.belief, plan.terms, now)
+    return NeedView(
+        machine=need.machine,
+        machine_name=plan.machine_name,
+        component=need.component,
+        name=plan.name,
+        job=need.job,
+        health=need.health,
+        remaining_days=likely,
+        remaining_days_early=early,
+        remaining_days_late=late,
+        failure_probability=None if advice is None else advice.probability,
+        decide_by=None if advice is None else advice.decide_by,
+        mode=mode,
+        state=under_way[0],
+        order=under_way[1],
+        provenance=need.belief.provenance.value,
+        known=need.belief.known,
+        stale=now - need.as_of > stale_after,
+        as_of=need.as_of,
+        evidence=need.evidence,
+    )
+
+
+def _days_left(need: Need, probability: float, now: datetime) -> float | None:
+    """Days from `now`, not from when the belief was formed; never below 0."""
+    try:
+        length = need.belief.remaining_time(probability)
+        return None if length is None else max(0.0, (need.belief.as_of + length - now).total_seconds() / 86_400)
+    except OverflowError:  # it outlasts the calendar
+        return None
+
+
+async def need_views(
+    spend: AsyncConnection,
+    owner: Owner,
+    needs: Iterable[Need],
+    plans: Mapping[str, ComponentPlan],
+    now: datetime,
+    *,
+    stale_after: timedelta = timedelta(hours=24),
+) -> list[NeedView]:
+    """Return every need that the config still knows, the most urgent first."""
+    moving, policy = await under_way(spend, owner), await policy_in_force(spend, owner)
+    views = [
+        need_view(
+            need,
+            plans[need.component],
+            mode_of(policy, need.component).value,
+            moving.get(need.component, ("idle", "")),
+            now,
+            stale_after,
+        )
+        for need in needs
+        if need.component in plans
+    ]
+    return sorted(views, key=_urgency)
+
+
+async def policy_in_force(spend: AsyncConnection, owner: Owner) -> Policy | None:
+    """Return the policy that a named person applied last, None when nobody has or it cannot be trusted."""
+    try:
+        applied = await current_policy(spend, owner)
+    except GateClosed:  # buying is stopped and says so itself; looking goes on, as on a site without a policy
+        return None
+    return None if applied is None else applied.policy
+
+
+def _urgency(view: NeedView) -> tuple[bool, float, str]:
+    return view.remaining_days is None, view.remaining_days or 0.0, view.component
+
+
+async def under_way(spend: AsyncConnection, owner: Owner) -> dict[str, tuple[str, str]]:
+    """Return (state, order number) of what is open for each component: an order's state if there is one."""
+    wanted, link, order = store.requisition.c, store.line_requisition.c, store.purchase_order.c
+    rows = await spend.execute(
+        select(wanted.component, wanted.state, order.state.label("order_state"), order.number)
+        .select_from(
+            store.requisition.outerjoin(store.line_requisition, link.requisition == wanted.id).outerjoin(
+                store.purchase_order, order.number == link.order_number
+            )
+        )
+        .where(wanted.plant == owner.plant, wanted.open_slot.is_not(None))
+        .order_by(order.created_at)
+    )
+    found: dict[str, tuple[str, str]] = {}
+    for row in rows:
+        ordered = row.number is not None and row.state in (RequisitionState.PROPOSED, RequisitionState.ORDERED)
+        found[row.component] = (row.order_state, row.number) if ordered else (row.state, "")
+    return found

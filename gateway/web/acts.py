@@ -1,0 +1,179 @@
+"""What people do on the page: each handler reads a form, asks `gateway.actions`, and says what came of it.
+
+Nothing here decides or buys. Done, the browser is sent on to a page that shows it (so that reloading repeats
+nothing); refused, the form is shown again with what was typed and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from gettext import gettext as _
+
+from aiohttp import web
+
+from gateway import views
+from gateway.actions import Outcome, Right
+from gateway.views import OrderView
+from gateway.web import forms
+from gateway.web.accounts import Account
+from gateway.web.context import CONTEXT, WebContext
+from gateway.web.forms import Choice, Form, Unreadable
+from gateway.web.pages import show_audit, show_decision
+from gateway.web.render import flash, page
+from gateway.web.security import ACCOUNT, require
+from marketplace.audit.verify import verify
+from marketplace.ordering.states import OrderState
+
+METHOD = "web"
+ARRIVING = (OrderState.CONFIRMED, OrderState.SHIPPED)
+ANSWERABLE = (OrderState.SUBMITTED, OrderState.UNKNOWN, OrderState.NEEDS_PERSON, OrderState.CONFIRMED)
+
+Act = Callable[[WebContext, Account, dict[str, str]], Awaitable[Outcome]]
+
+
+async def approve(request: web.Request) -> web.StreamResponse:
+    """Sign the order of the hash that the person saw."""
+    return await _decide(request, request.app[CONTEXT].actions.approve)
+
+
+async def deny(request: web.Request) -> web.StreamResponse:
+    """Reject the order of the hash that the person saw."""
+    return await _decide(request, request.app[CONTEXT].actions.deny)
+
+
+async def _decide(
+    request: web.Request, act: Callable[[str, str, str, str, str], Awaitable[Outcome]]
+) -> web.StreamResponse:
+    account, posted = require(request, Right.APPROVE), await request.post()
+    number, note = request.match_info["number"], str(posted.get("note", ""))[: forms.NOTE_MAX]
+    outcome = await act(number, str(posted.get("order_hash", ""))[:64], account.id, note, METHOD)
+    if not outcome.ok:
+        return await show_decision(request, error=outcome.message, note=note, status=409)
+    flash(request, outcome.message)
+    raise web.HTTPSeeOther("/")
+
+
+async def cancel(request: web.Request) -> web.StreamResponse:
+    """Withdraw an order, or ask the supplier to cancel it."""
+    account, number = require(request, Right.APPROVE), request.match_info["number"]
+    outcome = await request.app[CONTEXT].actions.cancel(number, account.id, METHOD)
+    flash(request, outcome.message, ok=outcome.ok)
+    raise web.HTTPSeeOther(f"/orders/{number}")
+
+
+async def verify_audit(request: web.Request) -> web.StreamResponse:
+    """Compute the whole log again and show the result; it changes nothing, but costs enough to be asked for."""
+    context = request.app[CONTEXT]
+    async with context.spend.read() as spend:
+        result = await verify(spend)
+    return await show_audit(request, result)
+
+
+async def enter(request: web.Request) -> web.Response:
+    """Show what can be entered."""
+    return page(request, "enter.html", may=request[ACCOUNT].can(Right.OPERATE))
+
+
+async def reading(request: web.Request) -> web.StreamResponse:
+    """Enter a reading."""
+    form = forms.reading_form(_components(request), request.query.get("component", ""))
+
+    async def act(context: WebContext, account: Account, typed: dict[str, str]) -> Outcome:
+        return await context.actions.reading(typed["component"], typed["value"], account.id, METHOD)
+
+    return await _form(request, form, act)
+
+
+async def fitted(request: web.Request) -> web.StreamResponse:
+    """Enter a fitting."""
+    form = forms.fitted_form(_components(request), request.query.get("component", ""))
+
+    async def act(context: WebContext, account: Account, typed: dict[str, str]) -> Outcome:
+        used = typed["used"] or None
+        return await context.actions.fitted(
+            typed["component"], typed["serial"], used, typed["note"], account.id, METHOD
+        )
+
+    return await _form(request, form, act)
+
+
+async def stock(request: web.Request) -> web.StreamResponse:
+    """Enter a count."""
+    items = [Choice(key, name) for key, name in sorted(request.app[CONTEXT].names.items.items())]
+    form = forms.stock_form(items, request.query.get("item", ""))
+
+    async def act(context: WebContext, account: Account, typed: dict[str, str]) -> Outcome:
+        quantity = forms.quantity_of(typed["quantity"])
+        return await context.actions.stock(typed["item"], f"{quantity:f}", account.id, METHOD)
+
+    return await _form(request, form, act)
+
+
+async def received(request: web.Request) -> web.StreamResponse:
+    """Choose the order that arrived."""
+    context = request.app[CONTEXT]
+    async with context.spend.read() as spend:
+        arriving = await views.orders(spend, context.owner, states=ARRIVING)
+    chosen = request.query.get("number", "")
+    if chosen in {order.number for order in arriving}:
+        raise web.HTTPSeeOther(f"/orders/{chosen}/received")
+    return page(request, "form.html", form=forms.received_form(arriving), method="get", may=True)
+
+
+async def counted(request: web.Request) -> web.StreamResponse:
+    """Enter what arrived of one order."""
+    order = await _order(request)
+
+    async def act(context: WebContext, account: Account, typed: dict[str, str]) -> Outcome:
+        quantities = forms.quantities_of(typed, order)
+        return await context.actions.received(order.number, quantities, account.id, METHOD)
+
+    return await _form(request, forms.counted_form(order), act, done=f"/orders/{order.number}")
+
+
+async def answer(request: web.Request) -> web.StreamResponse:
+    """Enter what the supplier said about one order."""
+    context, order = request.app[CONTEXT], await _order(request)
+    supplier = context.names.suppliers.get(order.supplier, order.supplier)
+
+    async def act(context: WebContext, account: Account, typed: dict[str, str]) -> Outcome:
+        said = forms.answer_of(typed, order.currency, context.time_zone)
+        return await context.actions.answered(order.number, said, account.id, METHOD)
+
+    texts = tuple(f"{line.quantity:f} x {line.mpn or line.item} {line.description}" for line in order.lines)
+    form = forms.answer_form(order, supplier, texts)
+    return await _form(request, form, act, done=f"/orders/{order.number}")
+
+
+async def _order(request: web.Request) -> OrderView:
+    context = request.app[CONTEXT]
+    async with context.spend.read() as spend:
+        found = await views.order(spend, context.owner, request.match_info["number"])
+    if found is None:
+        raise web.HTTPNotFound
+    return found
+
+
+def _components(request: web.Request) -> list[Choice]:
+    return [
+        Choice(component.key, f"{machine.name} - {component.name}")
+        for machine in request.app[CONTEXT].machines.values()
+        for component in machine.components
+    ]
+
+
+async def _form(request: web.Request, form: Form, act: Act, *, done: str = "/enter") -> web.StreamResponse:
+    """Show a form, or act on what was posted."""
+    if request.method != "POST":
+        return page(request, "form.html", form=form, method="post", may=request[ACCOUNT].can(Right.OPERATE))
+    account, posted = require(request, Right.OPERATE), await request.post()
+    try:
+        outcome = await act(request.app[CONTEXT], account, forms.typed(form, posted))
+    except Unreadable as error:
+        message = _("{cause} Nothing was entered.").format(cause=error)
+        outcome = Outcome(False, "UNREADABLE", message)
+    if not outcome.ok:
+        again = form.filled(forms.raw(form, posted), outcome.message)
+        return page(request, "form.html", form=again, method="post", may=True, status=422)
+    flash(request, outcome.message)
+    raise web.HTTPSeeOther(done)

@@ -1,0 +1,252 @@
+"""Charts as SVG, made on the server: what was measured, the limit, the forecast, and by when to decide.
+
+Pure: numbers in, markup out. Every chart says in words what it shows (title and description), takes its colours from
+the style sheet by class, so that it follows light and dark, and carries no style of its own, which the page's policy
+would refuse anyway. Text enters escaped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from gettext import gettext as _
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup, escape
+
+from gateway.i18n import day, figure
+
+WIDTH, HEIGHT = 760, 280
+LEFT, RIGHT, TOP, BOTTOM = 52, 16, 28, 34
+POINTS_MAX = 400
+"""More cannot be told apart at this width; further points are thinned, keeping each stretch's extremes."""
+
+Point = tuple[datetime, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """When the limit is expected to be reached: at 10 %, 50 % and 90 %; None lies beyond what is known."""
+
+    early: datetime | None
+    likely: datetime | None
+    late: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What to draw. `limit` is the value at which the component is worn out; all values in `unit`."""
+
+    title: str
+    unit: str
+    history: Sequence[Point]
+    now: datetime
+    limit: float | None = None
+    forecast: Forecast | None = None
+    decide_by: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    begin: datetime
+    end: datetime
+    low: float
+    high: float
+
+    def x(self, moment: datetime) -> float:
+        share = (moment - self.begin) / (self.end - self.begin)
+        return LEFT + min(max(share, 0.0), 1.0) * (WIDTH - LEFT - RIGHT)
+
+    def y(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return HEIGHT - BOTTOM - min(max(share, 0.0), 1.0) * (HEIGHT - TOP - BOTTOM)
+
+
+def draw(chart: Chart, zone: ZoneInfo) -> Markup:
+    """Return the chart as SVG, or nothing when there is no history to draw."""
+    history = thin([point for point in chart.history if math.isfinite(point[1])], POINTS_MAX)
+    if not history:
+        return Markup()
+    scale = _scale(chart, history)
+    parts = [
+        _axes(scale, chart, zone),
+        _band(scale, chart, history[-1]),
+        _limit(scale, chart),
+        _line(scale, history),
+        _upright(scale, chart.now, "now", _("now"), high=False),
+        _decide(scale, chart),
+    ]
+    return Markup(
+        '<svg class="chart" viewBox="0 0 {width} {height}" role="img" preserveAspectRatio="xMidYMid meet">'
+        "<title>{title}</title><desc>{words}</desc>{parts}</svg>"
+    ).format(
+        width=WIDTH, height=HEIGHT, title=chart.title, words=describe(chart, history, zone), parts=Markup().join(parts)
+    )
+
+
+def describe(chart: Chart, history: Sequence[Point], zone: ZoneInfo) -> str:
+    """Return in words what the chart shows."""
+    said = [_("Last value {value} {unit}.").format(value=figure(history[-1][1]), unit=chart.unit)]
+    if chart.limit is not None:
+        said.append(_("Limit {value} {unit}.").format(value=figure(chart.limit), unit=chart.unit))
+    if chart.forecast is not None and chart.forecast.likely is not None:
+        said.append(_("As likely as not to reach it by {day}.").format(day=day(chart.forecast.likely, zone)))
+    if chart.decide_by is not None:
+        said.append(_("Decide by {day}.").format(day=day(chart.decide_by, zone)))
+    return " ".join(said)
+
+
+def thin(points: Sequence[Point], most: int) -> list[Point]:
+    """Return at most `most` points, keeping the lowest and the highest of each stretch in their order."""
+    if len(points) <= most:
+        return list(points)
+    stretches = max(1, most // 2)
+    kept: list[Point] = []
+    for index in range(stretches):
+        stretch = points[index * len(points) // stretches : (index + 1) * len(points) // stretches]
+        low, high = min(stretch, key=_value), max(stretch, key=_value)
+        kept.extend(sorted({low, high}))
+    return kept
+
+
+def _value(point: Point) -> float:
+    return point[1]
+
+
+def _scale(chart: Chart, history: Sequence[Point]) -> _Scale:
+    begin, end = history[0][0], max(history[-1][0], chart.now)
+    past = max(end - begin, timedelta(hours=1))
+    values = [value for _moment, value in history]
+    if chart.limit is not None:
+        values.append(chart.limit)
+    future = [] if chart.forecast is None else [chart.forecast.early, chart.forecast.likely, chart.forecast.late]
+    known = [moment for moment in [*future, chart.decide_by] if moment is not None and moment > end]
+    # A far forecast shall not squeeze the history into a corner, so the future takes at most three times the past.
+    horizon = end + min(max((moment - end for moment in known), default=timedelta()) * 1.08, past * 3)
+    low, high = min(values), max(values)
+    room = (high - low) * 0.12 or max(abs(high) * 0.1, 1.0)
+    floor = 0.0 if 0 <= low <= (high - low) else low - room
+    return _Scale(begin, max(horizon, begin + timedelta(minutes=1)), floor, high + room)
+
+
+def _line(scale: _Scale, history: Sequence[Point]) -> Markup:
+    path = "M" + " L".join(f"{scale.x(moment):.1f} {scale.y(value):.1f}" for moment, value in history)
+    moment, value = history[-1]
+    return Markup('<path class="history" d="{}"/><circle class="last" cx="{:.1f}" cy="{:.1f}" r="4"/>').format(
+        path, scale.x(moment), scale.y(value)
+    )
+
+
+def _band(scale: _Scale, chart: Chart, last: Point) -> Markup:
+    """Draw the wedge from the last value to the limit, between the early and the late end of life."""
+    if chart.forecast is None or chart.limit is None or chart.forecast.early is None:
+        return Markup()
+    top, start = scale.y(chart.limit), f"{scale.x(last[0]):.1f} {scale.y(last[1]):.1f}"
+    late = scale.x(chart.forecast.late or scale.end)
+    band = f"M{start} L{scale.x(chart.forecast.early):.1f} {top:.1f} L{late:.1f} {top:.1f} Z"
+    middle = Markup()
+    if chart.forecast.likely is not None:
+        middle = Markup('<path class="likely" d="M{} L{:.1f} {:.1f}"/>').format(
+            start, scale.x(chart.forecast.likely), top
+        )
+    return Markup('<path class="band" d="{}"/>').format(band) + middle
+
+
+def _limit(scale: _Scale, chart: Chart) -> Markup:
+    if chart.limit is None:
+        return Markup()
+    y = scale.y(chart.limit)
+    label = _("limit {value} {unit}").format(value=figure(chart.limit), unit=chart.unit)
+    return Markup(
+        '<line class="limit" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        '<text class="limit-label" x="{}" y="{:.1f}">{}</text>'
+    ).format(LEFT, WIDTH - RIGHT, LEFT + 6, y - 6, label, y=y)
+
+
+def _decide(scale: _Scale, chart: Chart) -> Markup:
+    if chart.decide_by is None or chart.decide_by > scale.end:
+        return Markup()
+    return _upright(scale, chart.decide_by, "decide", _("decide by"), high=True)
+
+
+def _upright(scale: _Scale, moment: datetime, kind: str, label: str, *, high: bool) -> Markup:
+    x = scale.x(moment)
+    anchor = "end" if x > WIDTH - RIGHT - 70 else "start" if x < LEFT + 70 else "middle"
+    return Markup(
+        '<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
+        '<text class="{kind}-label" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{label}</text>'
+    ).format(
+        kind=kind,
+        x=x,
+        top=TOP - 6,
+        bottom=HEIGHT - BOTTOM,
+        y=TOP - 12 if high else HEIGHT - BOTTOM - 6,
+        anchor=anchor,
+        label=label,
+    )
+
+
+def _axes(scale: _Scale, chart: Chart, zone: ZoneInfo) -> Markup:
+    rows = [
+        Markup('<line class="grid" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>').format(
+            LEFT, WIDTH - RIGHT, y=scale.y(value)
+        )
+        + Markup('<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
+            LEFT - 8, scale.y(value) + 4, figure(value)
+        )
+        for value in ticks(scale.low, scale.high)
+    ]
+    days = [
+        Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
+            scale.x(moment), HEIGHT - 12, anchor, _short(moment, scale, zone)
+        )
+        for moment, anchor in _moments(scale)
+    ]
+    unit = Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(LEFT - 8, 14, chart.unit)
+    return Markup().join([*rows, *days, unit])
+
+
+def _moments(scale: _Scale) -> list[tuple[datetime, str]]:
+    length = scale.end - scale.begin
+    anchors = ["start", "middle", "middle", "middle", "end"]
+    return [(scale.begin + length * (index / 4), anchor) for index, anchor in enumerate(anchors)]
+
+
+def _short(moment: datetime, scale: _Scale, zone: ZoneInfo) -> str:
+    local = moment.astimezone(zone)
+    return local.strftime("%d.%m. %H:%M") if scale.end - scale.begin < timedelta(days=4) else local.strftime("%Y-%m-%d")
+
+
+def ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Return round values between two bounds, at steps of 1, 2 or 5 times a power of ten."""
+    rough = (high - low) / most
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough)
+    first = math.ceil(low / step)
+    return [index * step for index in range(first, math.floor(high / step) + 1)]
+
+
+def meter(share: float, label: str, *, level: str) -> Markup:
+    """Return a small bar for a share of one; `level` (good, fair, poor) chooses its colour, the label says it."""
+    width = 100 * min(max(share, 0.0), 1.0)
+    return Markup(
+        '<svg class="meter {level}" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label="{label}">'
+        '<rect class="rail" width="100" height="8"/><rect class="fill" width="{width:.1f}" height="8"/></svg>'
+    ).format(level=level, label=escape(label), width=width)
+
+
+def sparkline(values: Sequence[float]) -> Markup:
+    """Return a line without axes for a table; nothing for fewer than two values."""
+    finite = [value for value in values if math.isfinite(value)]
+    if len(finite) < 2:
+        return Markup()
+    low, high = min(finite), max(finite)
+    reach = (high - low) or 1.0
+    places = [(100 * index / (len(finite) - 1), 22 - 20 * (value - low) / reach) for index, value in enumerate(finite)]
+    drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return Markup(
+        '<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">'
+        '<polyline points="{}"/></svg>'
+    ).format(drawn)

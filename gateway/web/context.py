@@ -1,0 +1,118 @@
+"""What the page is given: whose it is, what it may read, through what it acts, and the names of things.
+
+Plain values and ports; it opens nothing. `gateway.build` fills it in, and so does every test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from gateway.actions import Actions
+from gateway.live import Live
+from gateway.views import ComponentPlan
+from gateway.web.accounts import Account
+from marketplace.store import Database, Owner
+from marketplace.timing import TimingTerms
+
+
+@dataclass(frozen=True, slots=True)
+class TagInfo:
+    """A tag as the config names it; `key` is `machine/tag`."""
+
+    key: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentInfo:
+    """A component as the config names it.
+
+    tag: whose history its chart shows, "" for none. limit: the value of that tag at which it is worn out; None when
+    the tag counts use. rated_life: use in `life_unit`. terms: None: it is never bought for.
+    """
+
+    key: str
+    name: str
+    job: str
+    tag: str = ""
+    unit: str = ""
+    limit: float | None = None
+    rated_life: float | None = None
+    life_unit: str = "h"
+    terms: TimingTerms | None = None
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MachineInfo:
+    """A machine as the config names it; `connection` is "" for a machine without telemetry."""
+
+    key: str
+    name: str
+    connection: str
+    tags: tuple[TagInfo, ...]
+    components: tuple[ComponentInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What keys are called: suppliers by key, and items (description) by key."""
+
+    suppliers: Mapping[str, str] = field(default_factory=dict)
+    items: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebContext:
+    """Everything that the page knows of the gateway.
+
+    hosts: names by which the page may be asked for, without port. public_origin: `https://...` where a proxy stands in
+    front, else "". secure: the browser speaks TLS, to us or to that proxy. metrics_token: who bears it may read
+    /metrics from elsewhere; "" leaves it to this machine. ready: (is the gateway at work, why not). speed: how many
+    times faster than the wall plant time runs; 1 on a real site.
+    """
+
+    title: str
+    owner: Owner
+    machines: Mapping[str, MachineInfo]
+    names: Names
+    people: Mapping[str, Account]
+    spend: Database
+    telemetry: Database
+    actions: Actions
+    live: Live
+    time_zone: ZoneInfo
+    currency: str
+    clock: Callable[[], datetime]
+    wall_clock: Callable[[], datetime]
+    registry: CollectorRegistry
+    ready: Callable[[], tuple[bool, str]]
+    hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})
+    public_origin: str = ""
+    secure: bool = False
+    metrics_token: str = ""
+    speed: float = 1.0
+    language: str = "en"
+
+    def plans(self) -> dict[str, ComponentPlan]:
+        """Return what views need to know about each component."""
+        return {
+            component.key: ComponentPlan(component.key, machine.name, component.name, component.terms)
+            for machine in self.machines.values()
+            for component in machine.components
+        }
+
+    def component(self, key: str) -> tuple[MachineInfo, ComponentInfo] | None:
+        """Return a component with its machine, None when the config has none of this key."""
+        machine = self.machines.get(key.partition("/")[0])
+        found = [] if machine is None else [each for each in machine.components if each.key == key]
+        return (machine, found[0]) if machine is not None and found else None
+
+
+CONTEXT = web.AppKey("context", WebContext)

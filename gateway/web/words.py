@@ -1,0 +1,182 @@
+"""Codes of the program as words for people; a code without a word is shown as it is, never hidden."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from gettext import gettext as _
+from gettext import ngettext
+
+from connectors.samples import Quality
+from gateway.i18n import number, span
+
+__all__ = [
+    "act_words",
+    "actor_words",
+    "authority_words",
+    "duration_words",
+    "health_level",
+    "health_words",
+    "mode_words",
+    "outcome_words",
+    "provenance_words",
+    "quality_words",
+    "remaining_words",
+    "state_kind",
+    "state_words",
+    "term_words",
+]
+
+GOOD_ABOVE, FAIR_ABOVE = 0.5, 0.2
+"""Health above which a component counts as good, and as fair."""
+
+
+def state_words(state: str) -> str:
+    """Return a state of an order or a requisition in words."""
+    return {
+        "idle": _("nothing under way"),
+        "needed": _("wanted"),
+        "quoting": _("asking for prices"),
+        "proposed": _("proposed"),
+        "ordered": _("ordered"),
+        "fulfilled": _("fulfilled"),
+        "withdrawn": _("withdrawn"),
+        "awaiting_approval": _("waits for approval"),
+        "approved": _("approved"),
+        "submitting": _("being sent"),
+        "submitted": _("sent"),
+        "unknown": _("outcome unknown, asking"),
+        "needs_person": _("needs a person"),
+        "confirmed": _("confirmed"),
+        "shipped": _("on its way"),
+        "received": _("received"),
+        "cancelling": _("being cancelled"),
+        "disputed": _("disputed"),
+        "closed": _("closed"),
+        "denied": _("rejected by a person"),
+        "expired": _("expired"),
+        "rejected": _("rejected by the supplier"),
+        "not_placed": _("was not placed"),
+        "cancelled": _("cancelled"),
+    }.get(state, state)
+
+
+def state_kind(state: str) -> str:
+    """Return how a state is to be coloured: `wait`, `run`, `done`, `stop` or `idle`."""
+    if state in ("awaiting_approval", "needs_person", "disputed"):
+        return "wait"
+    if state in ("received", "closed", "fulfilled"):
+        return "done"
+    if state in ("denied", "expired", "rejected", "not_placed", "cancelled", "unknown", "withdrawn"):
+        return "stop"
+    return "idle" if state == "idle" else "run"
+
+
+def mode_words(mode: str) -> str:
+    """Return a component's mode in words."""
+    return {
+        "watch": _("watch only"),
+        "advise": _("advise"),
+        "ask": _("ask before buying"),
+        "buy": _("buy within limits"),
+    }.get(mode, mode)
+
+
+def authority_words(authority: str) -> str:
+    """Return by whose authority an order went, in words."""
+    return {"policy": _("the policy"), "person": _("a person"), "": _("nobody yet")}.get(authority, authority)
+
+
+def provenance_words(provenance: str) -> str:
+    """Return how evidence reached us, in words."""
+    return {"A": _("authenticated and encrypted"), "B": _("sent in the clear")}.get(provenance, provenance)
+
+
+def quality_words(quality: Quality) -> str:
+    """Return a quality in words."""
+    return {Quality.GOOD: _("good"), Quality.UNCERTAIN: _("uncertain"), Quality.BAD: _("bad")}[quality]
+
+
+def outcome_words(outcome: str) -> str:
+    """Return what became of asking a supplier, in words."""
+    return {
+        "offered": _("offered"),
+        "unavailable": _("could not be reached"),
+        "rejected": _("does not offer it"),
+        "late": _("answered too late"),
+        "invalid": _("answer could not be used"),
+    }.get(outcome, outcome)
+
+
+def term_words(term: str) -> str:
+    """Return a term of landed cost in words."""
+    return {
+        "goods": _("Goods"),
+        "freight": _("Freight"),
+        "fees": _("Fees"),
+        "lateness": _("Expected cost of lateness"),
+        "holding": _("Keeping it until needed"),
+    }.get(term, term)
+
+
+def actor_words(kind: str) -> str:
+    """Return a kind of actor in words."""
+    return {
+        "person": _("a person"),
+        "machine": _("a machine"),
+        "gateway": _("the gateway"),
+        "supplier": _("the supplier"),
+    }.get(kind, kind)
+
+
+def act_words(kind: str) -> str:
+    """Return an audited act (`order.confirmed`) in words."""
+    said = {
+        "decision.made": _("The rules were asked"),
+        "approval.given": _("Approved by a person"),
+        "approval.refused": _("Rejected by a person"),
+        "permit.issued": _("Leave to send was given"),
+        "policy.applied": _("A policy was put into force"),
+        "session.opened": _("Signed in"),
+        "session.closed": _("Signed out"),
+        "order.proposed": _("Order proposed"),
+        "requisition.needed": _("Wanted"),
+        "requisition.quoting": _("Suppliers were asked"),
+        "requisition.proposed": _("An order was proposed"),
+        "requisition.ordered": _("Ordered"),
+        "requisition.fulfilled": _("Fulfilled"),
+        "requisition.withdrawn": _("Withdrawn"),
+    }.get(kind)
+    if said is not None:
+        return said
+    topic, _point, event = kind.partition(".")
+    return _("Order: {state}").format(state=state_words(event)) if topic == "order" else kind
+
+
+def health_level(health: float) -> str:
+    """Return how a health is to be coloured."""
+    return "good" if health > GOOD_ABOVE else "fair" if health > FAIR_ABOVE else "poor"
+
+
+def health_words(health: float) -> str:
+    """Return a health in words, so that colour is never all."""
+    return {"good": _("good"), "fair": _("wearing"), "poor": _("nearly worn out")}[health_level(health)]
+
+
+def duration_words(days: float) -> str:
+    """Return a number of days as people say it: hours when short, months when long."""
+    if days < 2:
+        return span(timedelta(days=days))
+    if days < 90:
+        return ngettext("{n} day", "{n} days", round(days)).format(n=number(round(days)))
+    if days < 730:
+        return _("{n} months").format(n=number(round(days / 30.44)))
+    return _("{n} years").format(n=number(days / 365.25, 0 if days > 3650 else 1))
+
+
+def remaining_words(days: float | None) -> str:
+    """Return a remaining life in words."""
+    if days is None:
+        return _("longer than can be foreseen")
+    if days <= 0:
+        return _("may fail any time")
+    return _("about {time}").format(time=duration_words(days))

@@ -1,0 +1,240 @@
+"""Data manipulation (ISO 13374 DM): from samples to features, in constant time and memory.
+
+Three small machines: a robust smoother that a single wild value hardly moves but a lasting step does; a framer that
+averages whatever arrives within a span of plant time; a discounted straight-line fit whose memory fades. They hold
+numbers only: no tag, no unit, no clock. Their state is JSON-able.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+
+CLIP = 4.0
+"""An innovation beyond this many scales counts as one of this many: a spark moves little, a step still arrives."""
+ALPHA_MAX = 0.2
+"""However rare the samples, a level is the work of about nine of them, never of one."""
+WARM_UP = 5
+TRIM = 0.2
+"""Share of the largest and of the smallest left out of a trimmed mean: two wild signals in ten hardly count."""
+
+
+def ewma(previous: float, value: float, alpha: float) -> float:
+    """Return the exponentially weighted moving average after one more value; `alpha` is the weight of the new one."""
+    return previous + alpha * (value - previous)
+
+
+def trimmed_mean(values: Vector) -> float:
+    """Return the mean without the largest and smallest fifth; with fewer than five values it is the plain mean."""
+    cut = int(values.size * TRIM)
+    return float(np.sort(values)[cut : values.size - cut].mean())
+
+
+@dataclass(slots=True)
+class RobustLevel:
+    """A smoothed level with the scale of its noise (mean absolute innovation).
+
+    floor: the smallest scale believed in, so that a signal that stood still can move again. Above 0.
+    """
+
+    floor: float
+    level: float = 0.0
+    scale: float = 0.0
+    count: int = 0
+
+    def take(self, value: float, alpha: float) -> None:
+        """Fold one finite value; `alpha` is bounded by `ALPHA_MAX` after the first few."""
+        self.count += 1
+        if self.count <= WARM_UP:
+            alpha = 1.0 / self.count
+        elif alpha > ALPHA_MAX:
+            alpha = ALPHA_MAX
+        innovation = value - self.level
+        if self.count > WARM_UP:
+            bound = CLIP * max(self.scale, self.floor)
+            innovation = min(max(innovation, -bound), bound)
+        self.level += alpha * innovation
+        if self.count > 1:
+            weight = max(alpha, 1.0 / self.count)
+            self.scale += weight * (abs(innovation) - self.scale)
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the level itself, were the noise normal: sigma = scale * sqrt(pi / 2)."""
+        weight = ALPHA_MAX / (2.0 - ALPHA_MAX)
+        return max(self.scale, self.floor) * math.sqrt(math.pi / 2 * max(weight, 1.0 / max(self.count, 1)))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state, JSON-able."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Framer:
+    """Averages the values of several signals over spans of plant time, aligned to the epoch.
+
+    A frame closes when a value of a later frame arrives; a signal that was silent in it keeps its last value, because
+    machines report changes only.
+    """
+
+    signals: int
+    span_hours: float
+    index: int | None = None
+    sums: list[float] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    last: list[float | None] = field(default_factory=list)
+    usual: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.sums = self.sums or [0.0] * self.signals
+        self.counts = self.counts or [0] * self.signals
+        self.last = self.last or [None] * self.signals
+
+    def turn(self, hours: float) -> Vector | None:
+        """Move to the frame of a time; return the one that this closed, NaN where a signal is missing, or None."""
+        index = int(hours / self.span_hours + 1e-9)
+        if index == self.index:
+            return None
+        closed = None
+        if self.index is not None:
+            closed = self.open_frame()
+            self.usual += 0.1 * (sum(self.counts) - self.usual)
+            self.sums = [0.0] * self.signals
+            self.counts = [0] * self.signals
+        self.index = index
+        return closed
+
+    def take(self, signal: int, value: float) -> None:
+        """Fold one value into the open frame."""
+        self.sums[signal] += value
+        self.counts[signal] += 1
+        self.last[signal] = value
+
+    @property
+    def end_hours(self) -> float:
+        """When the open frame ends."""
+        return ((self.index or 0) + 1) * self.span_hours
+
+    def open_frame(self) -> Vector:
+        """Return the frame as it would be if it closed now."""
+        return np.array(
+            [
+                total / count if count else math.nan if last is None else last
+                for total, count, last in zip(self.sums, self.counts, self.last, strict=True)
+            ]
+        )
+
+    @property
+    def fill(self) -> float:
+        """How full the open frame is against a usual one, from 0 to 1."""
+        return min(sum(self.counts) / max(self.usual, 1.0), 1.0)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state, JSON-able."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """A straight line seen from its newest point: `level` there, `slope` per unit of use, and their deviations."""
+
+    level: float
+    slope: float
+    slope_deviation: float
+    noise: float
+    span: float
+    points: int
+
+
+@dataclass(slots=True)
+class DiscountedTrend:
+    """Least squares whose points fade by `keep` with every newer one (memory of about 1 / (1 - keep) points).
+
+    Moments are kept about the newest point, so that a life of millions of cycles costs no precision.
+    """
+
+    keep: float
+    points: int = 0
+    at: float = 0.0
+    s0: float = 0.0
+    s1: float = 0.0
+    s2: float = 0.0
+    y0: float = 0.0
+    y1: float = 0.0
+    yy: float = 0.0
+
+    def take(self, use: float, value: float) -> None:
+        """Fold one point; `use` never falls (a fall counts as standing still)."""
+        step = max(use - self.at, 0.0) if self.points else 0.0
+        keep = self.keep
+        self.s2 = keep * (self.s2 + 2 * step * self.s1 + step * step * self.s0)
+        self.s1 = keep * (self.s1 + step * self.s0)
+        self.y1 = keep * (self.y1 + step * self.y0)
+        self.s0 = keep * self.s0 + 1.0
+        self.y0 = keep * self.y0 + value
+        self.yy = keep * self.yy + value * value
+        self.at = max(use, self.at) if self.points else use
+        self.points += 1
+
+    def fit(self) -> Trend | None:
+        """Return the line, or None before three points at different use."""
+        determinant = self.s0 * self.s2 - self.s1 * self.s1
+        if self.points < 3 or determinant <= 1e-9 * self.s0 * max(self.s2, 1e-12):
+            return None
+        backward = (self.s0 * self.y1 - self.s1 * self.y0) / determinant
+        level = (self.y0 - backward * self.s1) / self.s0
+        residual = max(self.yy - level * self.y0 - backward * self.y1, 0.0)
+        noise = math.sqrt(residual / max(self.s0 - 2.0, 1.0))
+        deviation = noise * math.sqrt(self.s0 / determinant)
+        return Trend(level, -backward, deviation, noise, 2.0 * self.s1 / self.s0, self.points)
+
+    def with_point(self, use: float, value: float) -> DiscountedTrend:
+        """Return a copy that has seen one more point."""
+        copy = replace(self)
+        copy.take(use, value)
+        return copy
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state, JSON-able."""
+        return asdict(self)
+
+
+HISTORY_MAX = 240
+"""Points kept for a chart: one for each two pixels of a phone's width, and 4 kB a component."""
+
+
+@dataclass(slots=True)
+class History:
+    """A bounded picture of the past: when full, every second point goes and the stride doubles."""
+
+    hours: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    stride: int = 1
+    skipped: int = 0
+
+    def take(self, hours: float, value: float) -> None:
+        """Keep the point, or skip it by the stride."""
+        self.skipped += 1
+        if self.skipped < self.stride:
+            return
+        self.skipped = 0
+        self.hours.append(hours)
+        self.values.append(value)
+        if len(self.hours) >= HISTORY_MAX:
+            self.hours, self.values, self.stride = self.hours[::2], self.values[::2], self.stride * 2
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state, JSON-able."""
+        return asdict(self)
+
+
+def vector(values: Sequence[float]) -> Vector:
+    """Return the numbers as a vector."""
+    return np.asarray(values, dtype=np.float64)

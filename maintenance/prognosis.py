@@ -1,0 +1,181 @@
+"""Prognosis (ISO 13374 PA): what is left of a life, as one `Belief`, by three kinds of evidence.
+
+*Usage* conditions a Weibull life around the rated one on what the part has run. *Level* lets a Wiener process with
+drift pass an engineering limit for the first time; its drift begins as the rated life's and becomes the unit's own as
+a trend appears. *Deviation* carries the unit's distance from its healthy self forward along its trend, against a
+failure level that nobody knows: a broad prior around three healthy scatters. No estimator has seen a failure. They are
+functions of their arguments: no clock, no chance, no state.
+
+The priors below are round numbers for machines at large; each says where it comes from, none was fitted to a failure.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from maintenance.belief import Belief, Provenance
+from maintenance.features import Trend, Vector
+
+GRID_POINTS = 120
+"""A grid that grows by 8 % a point over four decades: fine where the decision is near, coarse where it is far."""
+LIVES_AHEAD = 3.0
+"""A belief looks three rated lives ahead; nothing is decided beyond."""
+
+RATING_SPREAD = 0.5
+"""A unit's wear rate is within half of the rated one two times in three: load and dirt differ that much by site."""
+DIFFUSION_SHARE = 0.15
+"""Over one rated life chance alone moves the wear by about 15 % of its span."""
+
+FAILURE_DEVIATION = 3.0
+"""Median deviation at failure, in healthy scatters: three is the action limit of control charts (ISO 7870-2), where a
+process has surely left its healthy state."""
+FAILURE_SHAPE = 4.0
+"""The failure level is Weibull with this shape: nine units in ten fail between 1.6 and 4.3 scatters. Its hazard rises,
+so that a unit farther from health is never given longer."""
+
+_HALF = np.array([0.078412, 0.237202, 0.40225, 0.579132, 0.776422, 1.00999, 1.318011, 1.862732])
+_NORMAL_NODES = np.concatenate((-_HALF[::-1], _HALF))
+"""Sixteen equally likely values of a standard normal."""
+_SHUFFLED = np.array([0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15])
+"""Van der Corput order: pairs the nodes of two quantities so that sixteen stand for the square."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What every belief carries besides its survival; see `Belief`."""
+
+    unit: str
+    use_per_hour: float
+    as_of: datetime
+    provenance: Provenance
+    known: bool
+
+    def belief(self, use: Vector, survival: Vector) -> Belief:
+        """Return the belief with this survival."""
+        return Belief.of(
+            use,
+            survival,
+            unit=self.unit,
+            use_per_hour=self.use_per_hour,
+            as_of=self.as_of,
+            provenance=self.provenance,
+            known=self.known,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Wear per unit of use, as mean and standard deviation; in shares of the way from new to the limit."""
+
+    mean: float
+    deviation: float
+
+
+def grid(horizon: float) -> Vector:
+    """Return remaining uses from 0 to `horizon`, finer near 0."""
+    return np.concatenate(([0.0], np.geomspace(horizon * 1e-4, horizon, GRID_POINTS - 1)))
+
+
+def by_usage(used: float | None, seen: float, rated: float, shape: float, basis: Basis) -> Belief:
+    """Believe a Weibull life whose median is the rated one, given survival so far.
+
+    used: what the part has run, all in. None when its past is unknown: then any age up to the rated life at the
+    beginning of watching is equally likely before survival is weighed, and `seen` has been added since.
+    """
+    scale = rated / math.log(2.0) ** (1.0 / shape)
+    use = grid(LIVES_AHEAD * rated)
+    ages = np.array([used]) if used is not None else seen + rated * (np.arange(16) + 0.5) / 16
+    spent = (ages / scale) ** shape
+    weight = np.exp(spent.min() - spent)
+    ahead = ((ages[:, None] + use) / scale) ** shape
+    survival = np.exp(spent[:, None] - ahead)
+    return basis.belief(use, weight @ survival / weight.sum())
+
+
+def by_due(used: float, rated: float, basis: Basis) -> Belief:
+    """Believe that the job falls due exactly at the rated life, within a hundredth of it."""
+    left = max(rated - used, 0.0)
+    edge = 0.01 * rated
+    use = np.array([0.0, max(left, edge), max(left, edge) + edge, LIVES_AHEAD * rated])
+    survival = np.array([1.0, 1.0, 0.0, 0.0]) if left > 0 else np.array([1.0, 0.0, 0.0, 0.0])
+    return basis.belief(use, survival)
+
+
+def drift(rated: float, trend: Trend | None) -> Drift:
+    """Return the wear rate by rating and by trend, each weighed by its precision.
+
+    The trend's own error is widened by the chance movement that its span cannot average out.
+    """
+    mean, deviation = 1.0 / rated, RATING_SPREAD / rated
+    if trend is None or trend.span <= 0:
+        return Drift(mean, deviation)
+    prior, seen = deviation**-2, 1.0 / (trend.slope_deviation**2 + diffusion(rated) / trend.span)
+    return Drift((prior * mean + seen * trend.slope) / (prior + seen), (prior + seen) ** -0.5)
+
+
+def diffusion(rated: float) -> float:
+    """Return the variance that chance adds to the wear per unit of use, in squared shares."""
+    return DIFFUSION_SHARE**2 / rated
+
+
+def by_level(worn: float, worn_deviation: float, rate: Drift, rated: float, basis: Basis) -> Belief:
+    """Believe the first passage of the limit by a Wiener process with uncertain level and drift.
+
+    worn: share of the way to the limit that is gone. Cox and Miller, The Theory of Stochastic Processes, 5.7: the
+    passage time is inverse Gaussian. A drift below a twentieth of the rated one is taken as that: wear goes one way.
+    """
+    use = grid(LIVES_AHEAD * rated)
+    if worn >= 1.0:
+        return basis.belief(use, np.where(use > 0, 0.0, 1.0))
+    slopes = np.maximum(rate.mean + rate.deviation * _NORMAL_NODES, 0.05 / rated)[:, None]
+    away = np.maximum(1.0 - worn - worn_deviation * _NORMAL_NODES[_SHUFFLED], 1e-6)[:, None]
+    passed = first_passage(away, slopes, diffusion(rated), use[1:])
+    return basis.belief(use, np.concatenate(([1.0], 1.0 - passed.mean(axis=0))))
+
+
+def first_passage(away: Vector, slope: Vector, variance: float, use: Vector) -> Vector:
+    """Return the probability that a Wiener process has passed a level `away` within `use`; all above 0."""
+    spread = np.sqrt(variance * use)
+    ahead, mirrored = (slope * use - away) / spread, (slope * use + away) / spread
+    # The mirrored term exp(2 slope away / variance) * Phi(-mirrored) would overflow; its exponents cancel to this one.
+    reflection = 0.5 * _scaled_tail(mirrored / math.sqrt(2.0)) * np.exp(-0.5 * ahead**2)
+    return np.minimum(normal_cdf(ahead) + reflection, 1.0)
+
+
+def by_deviation(deviation: float, trend: Trend | None, horizon: float, basis: Basis) -> Belief:
+    """Believe the passage of an unknown failure level by a deviation that goes on along its trend.
+
+    deviation: distance from the healthy self, in healthy scatters, now. The failure level lies above what the unit
+    stands now. Without a trend the deviation stays where it is.
+    """
+    use = grid(horizon)
+    slope = trend.slope if trend else 0.0
+    spread = trend.slope_deviation if trend else 0.0
+    slopes = np.maximum(slope + spread * _NORMAL_NODES, 0.0)[:, None]
+    hazard = failure_level_hazard(deviation + slopes * use) - failure_level_hazard(np.array([deviation]))
+    return basis.belief(use, np.exp(-hazard).mean(axis=0))
+
+
+def failure_level_hazard(deviation: Vector) -> Vector:
+    """Return the cumulative hazard of deviations from 0 up: minus the logarithm of the share that stands them."""
+    return math.log(2.0) * (deviation / FAILURE_DEVIATION) ** FAILURE_SHAPE
+
+
+def normal_cdf(z: Vector) -> Vector:
+    """Return the standard normal distribution function, within 1e-7 (Abramowitz and Stegun 7.1.26)."""
+    x = np.abs(z) / math.sqrt(2.0)
+    tail = 0.5 * _scaled_tail(x) * np.exp(-x * x)
+    return np.where(z < 0, tail, 1.0 - tail)
+
+
+def _scaled_tail(x: Vector) -> Vector:
+    """erfc(x) * exp(x^2) for x at or above 0 (Abramowitz and Stegun 7.1.26)."""
+    t = 1.0 / (1.0 + 0.3275911 * x)
+    polynomial: Vector = t * (
+        0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))
+    )
+    return polynomial

@@ -1,0 +1,1 @@
+"""One tracker for each kind of wear; see `tracker`."""

@@ -1,0 +1,155 @@
+"""The tracker of lives that are measured by a level on its way to an engineering limit, up or down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from maintenance import health, prognosis
+from maintenance.features import DiscountedTrend, Framer, RobustLevel, Trend
+from maintenance.needs import Evidence
+from maintenance.prognosis import Basis
+from maintenance.settings import ComponentSettings, LevelWear, in_unit
+from maintenance.trackers.tracker import CLOCK, KEEP, Assessment, Outlook, Proposal, Tracker, number
+from maintenance.usage import SUSTAINED
+
+LEVEL_SAMPLES = 10
+"""Samples before a level may speak for spending: a smoothed level is the work of about nine."""
+AS_NEW, WORN = 0.15, 0.35
+"""A level within 15 % of new, after it was beyond 35 %, looks like a new part."""
+FRAMES_PER_LIFE = 200
+"""A level's frame is this part of the rated life, so that a trend's memory is a tenth of it."""
+
+
+class LevelTracker(Tracker):
+    """A life measured by a level on its way to an engineering limit; folded as the share of that way."""
+
+    kind = "level"
+
+    def __init__(self, settings: ComponentSettings, tags: Mapping[str, str]) -> None:
+        super().__init__(settings, tags)
+        wear = settings.wear
+        assert isinstance(wear, LevelWear)
+        self._tag, self._unit = wear.tag, wear.limit.unit
+        self._as_new, self._limit = wear.as_new.value, wear.limit.value
+        self._smoothing_hours = in_unit(wear.smoothing, "h")
+        usual_hours = self.rated / self.clock.rate.prior / FRAMES_PER_LIFE
+        self._frame_hours = in_unit(wear.frame, "h") if wear.frame else max(usual_hours, 1 / 60)
+        self.typed = False
+        self.forget()
+
+    def forget(self) -> None:
+        """A new part has its own level and its own trend."""
+        self.robust = RobustLevel(floor=0.005)
+        self.framer = Framer(1, self._frame_hours)
+        self.trend = DiscountedTrend(KEEP)
+        self.at: float | None = None
+        self.worst = 0.0
+        self.new_since: float | None = None
+        self.new_count = 0
+        self.typed = False
+
+    def take(self, signal: int, value: float, hours: float) -> None:
+        """Fold a level, or a reading of the counter of use."""
+        closed = self.framer.turn(hours)  # before the counter moves: a frame ends with its own use
+        if closed is not None and not math.isnan(closed[0]):
+            self.trend.take(self.clock.used_at(hours), float(closed[0]))
+            self.history.take(hours, self._value(float(closed[0])))
+        if signal == CLOCK:
+            self.clock.take(value, hours)
+            return
+        worn = health.worn_share(value, self._as_new, self._limit)
+        elapsed = hours - self.at if self.at is not None else math.inf
+        self.robust.take(worn, -math.expm1(-elapsed / self._smoothing_hours))
+        self.at = hours
+        self.framer.take(0, self._clipped(worn))
+        self._watch_for_new(worn, hours)
+
+    def read(self, value: float, hours: float) -> None:
+        """Fold a level that a person measured and typed in: one such is enough to know."""
+        self.take(0, value, hours)
+        self.typed = True
+
+    def _clipped(self, worn: float) -> float:
+        """A spark is no wear: trends see what the smoother would believe at most."""
+        bound = 4.0 * max(self.robust.scale, self.robust.floor)
+        return min(max(worn, self.robust.level - bound), self.robust.level + bound)
+
+    def _watch_for_new(self, worn: float, hours: float) -> None:
+        if self.robust.count >= SUSTAINED:
+            self.worst = max(self.worst, self.robust.level)
+        if worn > AS_NEW:
+            self.new_since, self.new_count = None, 0
+        elif self.worst >= WORN:
+            self.new_since = hours if self.new_since is None else self.new_since
+            self.new_count += 1
+
+    def proposal(self) -> Proposal | None:
+        """Return a level that is back to new for several samples and a whole frame, or a counter's jump back."""
+        since = self.new_since
+        lasting = since is not None and self.at is not None and self.at - since >= self._frame_hours
+        if since is None or not lasting or self.new_count < SUSTAINED:
+            return self.clock_proposal()
+        was, now = self._value(self.worst), self._value(self.robust.level)
+        return Proposal("LEVEL_AS_NEW", since, {"was": number(was), "value": number(now), "unit": self._unit})
+
+    def dismiss(self) -> None:
+        """The low level is the old part's: begin to watch for a new one from here."""
+        super().dismiss()
+        self.worst, self.new_since, self.new_count = self.robust.level, None, 0
+
+    def _value(self, worn: float) -> float:
+        return self._as_new + worn * (self._limit - self._as_new)
+
+    def _fit(self) -> Trend | None:
+        if self.at is None or not any(self.framer.counts):
+            return self.trend.fit()
+        newest = float(self.framer.open_frame()[0])
+        return self.trend.with_point(self.clock.used_at(self.at), newest).fit() if self.trend.points else None
+
+    def assess(self, hours: float, basis: Basis) -> Assessment:
+        """Let the level pass its limit at the rated drift, or the unit's own once it has one."""
+        if not self.robust.count:
+            belief = prognosis.by_usage(None, self.clock.used_at(hours), self.rated, 3.0, replace(basis, known=False))
+            return Assessment(belief, 1.0, (Evidence("NO_LEVEL_YET", {"tag": self._tag}),))
+        told = self.typed or self.robust.count >= LEVEL_SAMPLES
+        known = basis.known and told and self.proposal() is None and not self.clock.doubted
+        worn, trend = self.robust.level, self._fit()
+        rate = prognosis.drift(self.rated, trend)
+        deviation = self.robust.deviation
+        belief = prognosis.by_level(worn, deviation, rate, self.rated, replace(basis, known=known))
+        parameters = {"tag": self._tag, "value": number(self._value(worn)), "limit": number(self._limit)}
+        parameters["unit"] = self._unit
+        code = "LEVEL"
+        if trend is not None:
+            code = "LEVEL_TREND"
+            per_day = rate.mean * (self._limit - self._as_new) * basis.use_per_hour * 24
+            parameters["slope_per_day"] = number(per_day)
+        evidence = (Evidence(code, parameters), *self.clock_evidence())
+        return Assessment(belief, health.of_level(self._value(worn), self._as_new, self._limit), evidence)
+
+    def outlook(self, hours: float) -> Outlook:
+        """Return the level and its course to the limit."""
+        span = self._limit - self._as_new
+        rate = prognosis.drift(self.rated, self._fit())
+        variance = prognosis.diffusion(self.rated) * span**2
+        value = self._value(self.robust.level)
+        return Outlook(value, rate.mean * span, rate.deviation * abs(span), variance, self._limit, self._unit)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state, JSON-able."""
+        return super().snapshot() | {
+            "robust": self.robust.snapshot(),
+            "framer": self.framer.snapshot(),
+            "trend": self.trend.snapshot(),
+            "seen": [self.at, self.worst, self.new_since, self.new_count, self.typed],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a snapshot."""
+        super().restore(state)
+        self.robust, self.trend = RobustLevel(**state["robust"]), DiscountedTrend(**state["trend"])
+        self.framer = Framer(**state["framer"])
+        self.at, self.worst, self.new_since, self.new_count, self.typed = state["seen"]

@@ -1,0 +1,165 @@
+"""Is the log whole, and do the tables agree with it? Everything is computed anew from the stored bytes.
+
+It promises to name the place: the leaf that was changed, exchanged, taken out, put in or cut off, and where bytes and
+hash were changed together, the smallest complete subtree that no longer gives its stored root. It reads in chunks, so
+that a log of years fits in memory, and changes nothing. A whole log that somebody replaced by another whole one can
+only be found by a witness off the box.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from gettext import gettext as _
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from marketplace.audit import log
+from marketplace.audit.accounts import StoredRow, chunked, disagreements
+from marketplace.audit.log import AuditBroken
+from marketplace.audit.merkle import EMPTY_ROOT, Frontier, leaf_hash
+from marketplace.audit.testimony import Testimony
+from marketplace.documents import canonical, parse_timestamp
+from marketplace.store import Owner, audit_leaf, audit_tree
+
+PROBLEMS_MAX: Final = 100
+"""Enough to see what happened; a log of millions of broken leaves must not fill the memory with sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was found: `entries` leaves read, the root over them (hexadecimal), and plain sentences on what is wrong."""
+
+    entries: int
+    root: str
+    verified: bool
+    problems: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One log while it is read."""
+
+    size: int
+    frontier: Frontier = field(default_factory=Frontier)
+    expected: int = 0
+    read: int = 0
+    heard: Testimony = field(default_factory=Testimony)
+
+
+class _Problems:
+    """A bounded list of sentences."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def add(self, problem: str) -> None:
+        if len(self.found) < PROBLEMS_MAX:
+            self.found.append(problem)
+
+
+async def verify(connection: AsyncConnection, owner: Owner | None = None) -> Verification:
+    """Recompute one gateway's log, or every log in the database, and hold the tables against it."""
+    problems = _Problems()
+    readings = [await _verify_one(connection, each, problems) for each in await _owners(connection, owner)]
+    roots = [reading.frontier.root.hex() for reading in readings] or [EMPTY_ROOT.hex()]
+    entries = sum(reading.read for reading in readings)
+    return Verification(entries, " ".join(roots), not problems.found, tuple(problems.found))
+
+
+async def _owners(connection: AsyncConnection, owner: Owner | None) -> list[Owner]:
+    if owner is not None:
+        return [owner]
+    found: set[tuple[str, str]] = set()
+    for table in (audit_tree, audit_leaf):
+        rows = await connection.execute(select(table.c.plant, table.c.gateway_id).distinct())
+        found |= {(row.plant, row.gateway_id) for row in rows}
+    return [Owner(*each) for each in sorted(found)]
+
+
+async def _verify_one(connection: AsyncConnection, owner: Owner, problems: _Problems) -> _Reading:
+    query = select(audit_tree).where(audit_tree.c.plant == owner.plant, audit_tree.c.gateway_id == owner.gateway_id)
+    tree = (await connection.execute(query)).one_or_none()
+    reading = _Reading(tree.size if tree else 0)
+    mine = (audit_leaf.c.plant == owner.plant, audit_leaf.c.gateway_id == owner.gateway_id)
+    located = len(problems.found)
+    async for row in chunked(connection, audit_leaf, audit_leaf.c.leaf_index, *mine):
+        for problem in _read(row, reading):
+            problems.add(problem)
+    if reading.expected < reading.size:
+        problems.add(_missing(reading.expected, reading.size - 1))
+    if tree is not None and len(problems.found) == located:  # a leaf that is named explains a tree that differs
+        for problem in _compare(tree, reading):
+            problems.add(problem)
+    async for problem in disagreements(connection, owner, reading.heard):
+        problems.add(problem)
+    return reading
+
+
+def _read(row: StoredRow, reading: _Reading) -> Iterator[str]:
+    """Take one leaf into the reading and yield what is wrong with it."""
+    index = row.leaf_index
+    if index > reading.expected:
+        yield _missing(reading.expected, index - 1)
+    if index == 0 == reading.size:
+        yield _("the kept tree is missing or empty, but there are leaves")
+    elif index >= reading.size > 0:
+        yield _("leaf {index} was added: the tree has {size} leaves").format(index=index, size=reading.size)
+    computed = leaf_hash(row.leaf)
+    if computed != row.leaf_hash:
+        yield _("leaf {index} was changed: its bytes do not give its hash").format(index=index)
+    reading.frontier = reading.frontier.append(computed)
+    reading.expected, reading.read = index + 1, reading.read + 1
+    yield from _content(row, reading)
+
+
+def _content(row: StoredRow, reading: _Reading) -> Iterator[str]:
+    """Yield in what a leaf's text differs from its place; take in what it says."""
+    index = row.leaf_index
+    try:
+        said = json.loads(row.leaf)
+        if said["index"] != index:
+            yield _("leaf {index} was exchanged: it says that it is leaf {said}").format(
+                index=index, said=said["index"]
+            )
+        elif not _in_place(row, said):
+            yield _("leaf {index} is not in its place: its text and its row differ").format(index=index)
+        if canonical(said) != row.leaf:
+            yield _("leaf {index} is not in canonical form").format(index=index)
+        reading.heard.hear(log.parse(row.gateway_id, index, row.leaf))
+    except (AuditBroken, ValueError, KeyError, TypeError):
+        yield _("leaf {index} cannot be read").format(index=index)
+
+
+def _in_place(row: StoredRow, said: dict[str, Any]) -> bool:
+    told = (said["plant"], said["gateway"], said["kind"], said["subject"], parse_timestamp(said["at"]))
+    return bool(told == (row.plant, row.gateway_id, row.kind, row.subject, row.at))
+
+
+def _missing(first: int, last: int) -> str:
+    if first == last:
+        return _("leaf {index} is missing").format(index=first)
+    return _("leaves {first} to {last} are missing").format(first=first, last=last)
+
+
+def _compare(tree: StoredRow, reading: _Reading) -> Iterator[str]:
+    """Yield where the tree over the leaves differs from the one that was kept."""
+    computed = reading.frontier
+    try:
+        kept = Frontier.decode(tree.size, tree.frontier)
+    except ValueError:
+        yield _("the kept tree does not hold together")
+        return
+    first = 0
+    for stored, found in zip(kept.peaks, computed.peaks, strict=True):
+        leaves = 1 << ((tree.size - first).bit_length() - 1)
+        if stored != found:
+            yield _("leaves {first} to {last} do not give the tree that was kept").format(
+                first=first, last=first + leaves - 1
+            )
+        first += leaves
+    if tree.root != kept.root:
+        yield _("the kept root is not that of the kept tree")

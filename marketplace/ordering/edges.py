@@ -1,0 +1,213 @@
+"""Walk one edge: state, budget, audit and outbox move in the caller's transaction, together or not at all.
+
+Nothing else in the program writes the state of an order or of a requisition. The update is conditional on the state
+that the caller saw: whoever comes second gets `ForbiddenTransition`, and nothing of their transaction happens. The
+tables of `states` say which edges there are and what each does to the money.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from marketplace.audit import log
+from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority import gate
+from marketplace.documents import timestamp
+from marketplace.ordering.states import (
+    Effect,
+    ForbiddenTransition,
+    OrderState,
+    RequisitionState,
+    effect,
+    require_edge,
+)
+from marketplace.store import Owner, line_requisition, outbox, purchase_order, requisition, slot_hold
+
+OPEN: Final = frozenset(
+    {RequisitionState.NEEDED, RequisitionState.QUOTING, RequisitionState.PROPOSED, RequisitionState.ORDERED}
+)
+"""Requisitions that still hold their slot."""
+
+
+def gateway_actor(owner: Owner, method: str) -> Actor:
+    """Return the gateway as the one who acts; it never approves, it only does what rules or persons allowed."""
+    return Actor(ActorKind.GATEWAY, owner.gateway_id, method)
+
+
+async def record(
+    tx: AsyncConnection,
+    owner: Owner,
+    topic: str,
+    subject: str,
+    event: str,
+    actor: Actor,
+    at: datetime,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write an act into the audit as `topic.event` and tell those who listen, in the caller's transaction."""
+    await log.append(tx, owner, f"{topic}.{event}", subject, actor, facts, at)
+    await tx.execute(insert(outbox).values(topic=topic, subject=subject, event=event, at=at, **owner.columns))
+
+
+async def move_order(
+    tx: AsyncConnection,
+    owner: Owner,
+    number: str,
+    before: OrderState,
+    after: OrderState,
+    *,
+    actor: Actor,
+    at: datetime,
+    facts: Mapping[str, Any] | None = None,
+    **columns: Any,
+) -> None:
+    """Move an order along one edge and settle what the edge does to the budgets; `columns` are set with it.
+
+    A reservation is made by the gate when it approves, never here. Raises `ForbiddenTransition` when the table has no
+    such edge or the order is not in `before` any more.
+    """
+    money = effect(before, after)
+    mine = (purchase_order.c.plant == owner.plant) & (purchase_order.c.number == number)
+    moved = await tx.execute(
+        update(purchase_order)
+        .where(mine, purchase_order.c.state == before)
+        .values(state=after, changed_at=at, **columns)
+    )
+    if moved.rowcount != 1:
+        raise ForbiddenTransition(f"{number} is not {before} any more")
+    if money in (Effect.COMMIT, Effect.RELEASE):
+        await gate.settle(tx, owner, number, money, at, actor=actor)
+    await record(
+        tx, owner, "order", number, after, actor, at, {"before": str(before), "effect": str(money), **(facts or {})}
+    )
+
+
+async def move_requisition(
+    tx: AsyncConnection,
+    owner: Owner,
+    id: str,
+    before: RequisitionState,
+    after: RequisitionState,
+    *,
+    actor: Actor,
+    at: datetime,
+    facts: Mapping[str, Any] | None = None,
+    **columns: Any,
+) -> None:
+    """Move a requisition along one edge; an ended one gives its slot free. Raises `ForbiddenTransition`."""
+    require_edge(before, after)
+    if after not in OPEN:
+        columns["open_slot"] = None
+    mine = (requisition.c.plant == owner.plant) & (requisition.c.id == id)
+    moved = await tx.execute(
+        update(requisition).where(mine, requisition.c.state == before).values(state=after, changed_at=at, **columns)
+    )
+    if moved.rowcount != 1:
+        raise ForbiddenTransition(f"requisition {id} is not {before} any more")
+    await record(tx, owner, "requisition", id, after, actor, at, {"before": str(before), **(facts or {})})
+
+
+async def requisitions_of(
+    tx: AsyncConnection, owner: Owner, number: str, line: int | None = None
+) -> list[tuple[str, RequisitionState]]:
+    """Return id and state of the requisitions that an order, or one line of it, serves; the oldest first."""
+    query = (
+        select(requisition.c.id, requisition.c.state, requisition.c.created_at)
+        .join(line_requisition, line_requisition.c.requisition == requisition.c.id)
+        .where(line_requisition.c.plant == owner.plant, line_requisition.c.order_number == number)
+        .distinct()
+        .order_by(requisition.c.created_at, requisition.c.id)
+    )
+    if line is not None:
+        query = query.where(line_requisition.c.line == line)
+    return [
+        (row.id, RequisitionState(row.state)) for row in await tx.execute(query.add_columns(requisition.c.created_at))
+    ]
+
+
+async def mark_ordered(tx: AsyncConnection, owner: Owner, number: str, actor: Actor, at: datetime) -> None:
+    """From the first byte on, what the order serves counts as ordered: it can no longer simply be withdrawn."""
+    for id, state in await requisitions_of(tx, owner, number):
+        if state is RequisitionState.PROPOSED:
+            await move_requisition(
+                tx, owner, id, state, RequisitionState.ORDERED, actor=actor, at=at, facts={"order": number}
+            )
+
+
+async def need_again(
+    tx: AsyncConnection, owner: Owner, number: str, actor: Actor, at: datetime, *, quoting_after: datetime | None
+) -> None:
+    """An order ended without goods: what it served is needed again, and is quoted afresh after `quoting_after`."""
+    for id, state in await requisitions_of(tx, owner, number):
+        if state in (RequisitionState.PROPOSED, RequisitionState.ORDERED):
+            await move_requisition(
+                tx,
+                owner,
+                id,
+                state,
+                RequisitionState.NEEDED,
+                actor=actor,
+                at=at,
+                facts={"order": number},
+                quoting_after=quoting_after,
+            )
+
+
+async def withdraw_wants(
+    tx: AsyncConnection, owner: Owner, number: str, actor: Actor, at: datetime, hold: timedelta
+) -> None:
+    """A person said no: what the order served is withdrawn, and its slots are not asked for again for a while."""
+    await need_again(tx, owner, number, actor, at, quoting_after=None)
+    for id, state in await requisitions_of(tx, owner, number):
+        if state is RequisitionState.NEEDED:
+            await withdraw_requisition(tx, owner, id, state, actor, at, hold)
+
+
+async def withdraw_requisition(
+    tx: AsyncConnection,
+    owner: Owner,
+    id: str,
+    state: RequisitionState,
+    actor: Actor,
+    at: datetime,
+    hold: timedelta | None,
+) -> None:
+    """Withdraw a requisition of which nothing was sent; with `hold`, its slot stays quiet that long."""
+    slot = (await tx.execute(select(requisition.c.open_slot).where(requisition.c.id == id))).scalar_one()
+    facts = {"hold_until": timestamp(at + hold)} if hold is not None else {}
+    await move_requisition(tx, owner, id, state, RequisitionState.WITHDRAWN, actor=actor, at=at, facts=facts)
+    if hold is not None and slot is not None:
+        await hold_slot(tx, owner, slot, at + hold, actor)
+
+
+async def hold_slot(tx: AsyncConnection, owner: Owner, slot: str, until: datetime, actor: Actor) -> None:
+    """Keep a slot quiet until a time; a later hold takes the place of an earlier one."""
+    mine = (slot_hold.c.plant == owner.plant) & (slot_hold.c.slot == slot)
+    values = {"until": until, "by": actor.id, "reason": "REFUSED"}
+    held = await tx.execute(update(slot_hold).where(mine).values(**values))
+    if held.rowcount == 0:
+        await tx.execute(insert(slot_hold).values(slot=slot, **values, **owner.columns))
+
+
+def problem(code: str, parameters: Mapping[str, str] | None = None) -> str:
+    """Return a problem as the order's row keeps it: a stable code and its figures."""
+    return json.dumps({"code": code, "parameters": dict(parameters or {})}, sort_keys=True)
+
+
+async def note_problem(
+    tx: AsyncConnection,
+    owner: Owner,
+    number: str,
+    code: str,
+    parameters: Mapping[str, str] | None = None,
+    **columns: Any,
+) -> None:
+    """Note on an order that something is wrong with it, without moving it."""
+    mine = (purchase_order.c.plant == owner.plant) & (purchase_order.c.number == number)
+    await tx.execute(update(purchase_order).where(mine).values(problem=problem(code, parameters), **columns))

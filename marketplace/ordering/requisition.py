@@ -1,0 +1,262 @@
+"""What shall be bought for one slot: raised once, however often the need is told.
+
+A slot is `component|life|line`, or `stock|item` for the shelf. At most one requisition is open for a slot, by a unique
+index and not by a look before the leap. A life whose want was served once does not want it again, and after a
+person's refusal the slot stays quiet for a while; only a named person overrides either. A requisition keeps why it was
+raised (the timing's figures, the belief, the costs), so that a restart quotes and awards as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Row, func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from maintenance.needs import Belief, JobLine, Need, Provenance
+from marketplace.audit.actor import Actor
+from marketplace.authority.policy import Mode
+from marketplace.documents import parse_timestamp, timestamp
+from marketplace.money import Money, Quantity, Rate
+from marketplace.ordering.edges import record
+from marketplace.ordering.states import RequisitionState
+from marketplace.settings import BuyingSettings
+from marketplace.sourcing.award import AwardTerms
+from marketplace.store import Owner, quotation, requisition, slot_hold
+from marketplace.timing import Advice
+
+BELIEF_POINTS_MAX: Final = 65
+"""Points of a kept belief: the award integrates between them, and a finer grid moves no ranking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What shall be bought, for which slot, and why; `reason` is kept as JSON beside it."""
+
+    machine: str
+    component: str
+    life: str
+    line: str
+    item: str
+    quantity: Quantity
+    provenance: Provenance
+    known: bool
+    mode: Mode
+    asked_by: str
+    needed_by: datetime | None
+    reason: Mapping[str, Any]
+
+    @property
+    def slot(self) -> str:
+        """The place in the plant that gets replenished."""
+        return f"{self.component}|{self.life}|{self.line}" if self.life else f"stock|{self.item}"
+
+
+class Raising(StrEnum):
+    """What became of raising a want."""
+
+    RAISED = "raised"
+    OPEN = "open"
+    SERVED = "served"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The requisition of a want, new or the one there is; a held slot has none, and `id` is empty."""
+
+    id: str
+    outcome: Raising
+
+
+def want_of(
+    need: Need, line: JobLine, advice: Advice, mode: Mode, economics: BuyingSettings, asked_by: str, now: datetime
+) -> Want:
+    """Return the want of one job line of a need, with the timing's advice and the costs as its reason."""
+    due = None if advice.decide_by is None else max(advice.decide_by, now) + economics.lead_time
+    reason = {
+        "job": need.job,
+        "kind": str(line.kind),
+        "code": advice.code,
+        "parameters": dict(advice.parameters),
+        "evidence": [{"code": each.code, "parameters": dict(each.parameters)} for each in need.evidence],
+        "standstill": _write_rate(economics.standstill),
+        "holding": _write_rate(economics.holding_rate),
+        "belief": write_belief(need.belief),
+    }
+    return Want(
+        machine=need.machine,
+        component=need.component,
+        life=need.life,
+        line=line.key,
+        item=line.item,
+        quantity=Quantity(line.quantity, line.unit),
+        provenance=need.belief.provenance,
+        known=need.belief.known,
+        mode=mode,
+        asked_by=asked_by,
+        needed_by=due,
+        reason=reason,
+    )
+
+
+def award_terms(reason: Mapping[str, Any], approval: timedelta) -> AwardTerms:
+    """Return what the award weighs, out of a kept reason."""
+    return AwardTerms(
+        belief=read_belief(reason["belief"]),
+        standstill=_read_rate(reason["standstill"]),
+        holding=_read_rate(reason["holding"]),
+        approval=approval,
+    )
+
+
+def _write_rate(rate: Rate) -> dict[str, Any]:
+    return {"minor": rate.amount.minor, "currency": rate.amount.currency, "per_s": rate.per.total_seconds()}
+
+
+def _read_rate(written: Mapping[str, Any]) -> Rate:
+    return Rate(Money(written["minor"], written["currency"]), timedelta(seconds=written["per_s"]))
+
+
+def write_belief(belief: Belief) -> dict[str, Any]:
+    """Return a belief as JSON, thinned to `BELIEF_POINTS_MAX` points with both ends kept."""
+    points = np.unique(np.linspace(0, belief.use.size - 1, BELIEF_POINTS_MAX).round().astype(int))
+    return {
+        "use": belief.use[points].tolist(),
+        "survival": belief.survival[points].tolist(),
+        "unit": belief.unit,
+        "use_per_hour": belief.use_per_hour,
+        "as_of": timestamp(belief.as_of),
+        "provenance": str(belief.provenance),
+        "known": belief.known,
+    }
+
+
+def read_belief(written: Mapping[str, Any]) -> Belief:
+    """Return a kept belief."""
+    return Belief.of(
+        written["use"],
+        written["survival"],
+        unit=written["unit"],
+        use_per_hour=written["use_per_hour"],
+        as_of=parse_timestamp(written["as_of"]),
+        provenance=Provenance(written["provenance"]),
+        known=written["known"],
+    )
+
+
+async def raise_requisition(
+    tx: AsyncConnection, owner: Owner, want: Want, actor: Actor, at: datetime, *, override: bool = False
+) -> Raised:
+    """Raise a want, or return the requisition that serves it already.
+
+    `override` is for a named person who wants another one all the same; the caller has made sure who it is.
+    """
+    if not override:
+        standing = await _standing(tx, owner, want)
+        if standing is not None:
+            return standing
+        if await held_until(tx, owner, want.slot, at) is not None:
+            return Raised("", Raising.HELD)
+    id = secrets.token_hex(16)
+    try:
+        async with tx.begin_nested():  # a lost race must not take the caller's transaction with it
+            await _insert(tx, owner, want, id, f"{want.slot}|{id}" if override else want.slot, at)
+    except IntegrityError:
+        standing = await _standing(tx, owner, want)
+        if standing is None:
+            raise
+        return standing
+    facts = {
+        "slot": want.slot,
+        "item": want.item,
+        "quantity": str(want.quantity),
+        "mode": str(want.mode),
+        "provenance": str(want.provenance),
+        "known": want.known,
+        "override": override,
+        "code": str(want.reason.get("code", "")),
+        "parameters": dict(want.reason.get("parameters", {})),
+        "evidence": list(want.reason.get("evidence", [])),
+    }
+    await record(tx, owner, "requisition", id, "raised", actor, at, facts)
+    return Raised(id, Raising.RAISED)
+
+
+async def _standing(tx: AsyncConnection, owner: Owner, want: Want) -> Raised | None:
+    mine = requisition.c.plant == owner.plant
+    found = select(requisition.c.id).where(mine, requisition.c.open_slot == want.slot)
+    id = (await tx.execute(found)).scalar_one_or_none()
+    if id is not None:
+        return Raised(id, Raising.OPEN)
+    if not want.life:  # the shelf is replenished again and again
+        return None
+    served = select(requisition.c.id).where(
+        mine,
+        requisition.c.component == want.component,
+        requisition.c.life == want.life,
+        requisition.c.line == want.line,
+        requisition.c.state == RequisitionState.FULFILLED,
+    )
+    id = (await tx.execute(served.limit(1))).scalar_one_or_none()
+    return None if id is None else Raised(id, Raising.SERVED)
+
+
+async def _insert(tx: AsyncConnection, owner: Owner, want: Want, id: str, slot: str, at: datetime) -> None:
+    await tx.execute(
+        insert(requisition).values(
+            id=id,
+            machine=want.machine,
+            component=want.component,
+            life=want.life,
+            line=want.line,
+            item=want.item,
+            quantity=want.quantity.amount,
+            unit=want.quantity.unit,
+            state=RequisitionState.NEEDED,
+            open_slot=slot,
+            provenance=want.provenance,
+            known=want.known,
+            mode=want.mode,
+            asked_by=want.asked_by,
+            needed_by=want.needed_by,
+            reason=json.dumps(want.reason, sort_keys=True, ensure_ascii=False),
+            quoting_after=None,
+            created_at=at,
+            changed_at=at,
+            **owner.columns,
+        )
+    )
+
+
+async def held_until(tx: AsyncConnection, owner: Owner, slot: str, now: datetime) -> datetime | None:
+    """Return until when a slot stays quiet, None when it does not."""
+    query = select(slot_hold.c.until).where(slot_hold.c.plant == owner.plant, slot_hold.c.slot == slot)
+    until: datetime | None = (await tx.execute(query)).scalar_one_or_none()
+    return until if until is not None and until > now else None
+
+
+async def load(tx: AsyncConnection, owner: Owner, id: str) -> Row[Any] | None:
+    """Return a requisition's row, None when the plant has none of this id."""
+    query = select(requisition).where(requisition.c.plant == owner.plant, requisition.c.id == id)
+    return (await tx.execute(query)).one_or_none()
+
+
+async def rounds(tx: AsyncConnection, id: str) -> int:
+    """Return how many rounds of quotations a requisition has had."""
+    query = select(func.max(quotation.c.round)).where(quotation.c.requisition == id)
+    return (await tx.execute(query)).scalar_one_or_none() or 0
+
+
+def quantity_of(row: Row[Any]) -> Quantity:
+    """Return what a requisition wants."""
+    return Quantity(Decimal(row.quantity), row.unit)

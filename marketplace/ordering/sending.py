@@ -1,0 +1,279 @@
+"""Send an approved order once, and settle what became of it.
+
+Before the first byte leaves, one durable transaction holds the exact request bytes, the permit for this one send and
+the state `submitting`. Then exactly one of three things is known: nothing was sent (try later), the supplier answered
+(through the inbox), or nobody knows: the order is `unknown`, keeps its reservation, and is settled by asking, never
+by sending again blindly. A crash in between leaves `submitting`, which is `unknown` to whoever starts next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from weakref import WeakValueDictionary
+
+import structlog
+from sqlalchemy import Row, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority import gate
+from marketplace.authority.permit import PermitRefused, SpendPermit
+from marketplace.documents import OrderResponse
+from marketplace.ordering import inbox
+from marketplace.ordering.answers import Answer, AnswerBroken
+from marketplace.ordering.edges import gateway_actor, mark_ordered, move_order, need_again, note_problem, problem
+from marketplace.ordering.orders import StoredOrder, load, load_row
+from marketplace.ordering.states import OrderState
+from marketplace.ordering.suspension import suspended
+from marketplace.ordering.terms import PurchasingTerms, backed_off
+from marketplace.store import Database, Owner, purchase_order
+from marketplace.suppliers.supplier import Supplier, SupplierRejected, SupplierUnavailable
+
+S = OrderState
+_log = structlog.get_logger()
+
+
+class Locks:
+    """One lock for each order or requisition in hand; a lock that nobody holds is forgotten."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, subject: str) -> asyncio.Lock:
+        """Return the lock of an order or a requisition."""
+        lock = self._locks.get(subject)
+        if lock is None:
+            lock = self._locks[subject] = asyncio.Lock()
+        return lock
+
+
+class Sending:
+    """Sends orders and takes answers in. Whoever calls holds the order's lock."""
+
+    def __init__(
+        self,
+        database: Database,
+        owner: Owner,
+        suppliers: Mapping[str, Supplier],
+        terms: PurchasingTerms,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.database = database
+        self.owner = owner
+        self.suppliers = suppliers
+        self.terms = terms
+        self.clock = clock
+
+    async def send(self, number: str, before: OrderState = S.APPROVED) -> None:
+        """Send an order that is approved, or send an unknown one again: same bytes, same key, another permit.
+
+        The rules for sending again are `reconciliation`'s; here it only makes sure that nothing else is ever sent.
+        """
+        supplier = self.suppliers.get((await self.row(number)).supplier)
+        if supplier is None:
+            async with self.database.write() as tx:
+                await note_problem(tx, self.owner, number, "SUPPLIER_GONE", next_ask_at=self._later(1))
+            return
+        async with self.database.write() as tx:
+            stored = await load(tx, self.owner, number)
+            permit = await self._intend(tx, stored, supplier, before)
+        if permit is not None:
+            await self._place(stored.row, supplier, permit)
+
+    async def _intend(
+        self, tx: AsyncConnection, stored: StoredOrder, supplier: Supplier, before: OrderState
+    ) -> SpendPermit | None:
+        """Make everything durable that a send needs; None when it must not be sent (any more)."""
+        now, row, number = self.clock(), stored.row, stored.order.number
+        if stored.state is not before:
+            return None
+        if before is S.APPROVED and await self._stays(tx, stored, now):
+            return None
+        if row.request_bytes is None:
+            window_ends = min(row.quoted_until, now + self.terms.send_within)
+            mine = (purchase_order.c.plant == self.owner.plant) & (purchase_order.c.number == number)
+            values = {"request_bytes": supplier.encode(stored.order), "send_by": window_ends}
+            await tx.execute(update(purchase_order).where(mine).values(**values))
+            row = await load_row(tx, self.owner, number)
+        try:
+            permit = await gate.permit(tx, self.owner, row, now, lasts=self.terms.permit_lasts)
+        except PermitRefused as error:
+            await self._not_permitted(tx, stored, before, str(error), now)
+            return None
+        await move_order(
+            tx,
+            self.owner,
+            number,
+            before,
+            S.SUBMITTING,
+            actor=gateway_actor(self.owner, "port"),
+            at=now,
+            facts={"send": row.sends + 1},
+            sends=row.sends + 1,
+            first_sent_at=row.first_sent_at or now,
+            last_sent_at=now,
+            clean_misses=0,
+            next_ask_at=None,
+        )
+        await mark_ordered(tx, self.owner, number, gateway_actor(self.owner, "port"), now)
+        return permit
+
+    async def _stays(self, tx: AsyncConnection, stored: StoredOrder, now: datetime) -> bool:
+        """Move an approved order that must not be sent now to where it belongs instead."""
+        row, number = stored.row, stored.order.number
+        actor = gateway_actor(self.owner, "clock")
+        if now >= min(row.quoted_until, row.send_by or row.quoted_until):
+            await move_order(tx, self.owner, number, S.APPROVED, S.EXPIRED, actor=actor, at=now)
+            await need_again(tx, self.owner, number, actor, now, quoting_after=None)
+            return True
+        if row.authority == "policy" and row.supplier in await suspended(tx, self.owner):
+            await self._ask_again(tx, number, "SUPPLIER_SUSPENDED", now)
+            return True
+        return False
+
+    async def _ask_again(self, tx: AsyncConnection, number: str, rule: str, now: datetime) -> None:
+        columns = {"authority": "", "decided_by": "", "rule": rule}
+        actor = gateway_actor(self.owner, "policy")
+        await move_order(
+            tx,
+            self.owner,
+            number,
+            S.APPROVED,
+            S.AWAITING_APPROVAL,
+            actor=actor,
+            at=now,
+            facts={"rule": rule},
+            **columns,
+        )
+
+    async def _not_permitted(
+        self, tx: AsyncConnection, stored: StoredOrder, before: OrderState, why: str, now: datetime
+    ) -> None:
+        """The gate gives no leave: what was never sent asks a person again, what may have been is theirs to settle."""
+        _log.warning("permit_refused", order=stored.order.number, reason=why)
+        if before is S.APPROVED:
+            await self._ask_again(tx, stored.order.number, "PERMIT_REFUSED", now)
+        else:
+            await self._give_to_person(tx, stored.order.number, before, "RESEND_REFUSED", now)
+
+    async def _give_to_person(
+        self, tx: AsyncConnection, number: str, before: OrderState, code: str, now: datetime, **parameters: str
+    ) -> None:
+        await move_order(
+            tx,
+            self.owner,
+            number,
+            before,
+            S.NEEDS_PERSON,
+            actor=gateway_actor(self.owner, "port"),
+            at=now,
+            facts={"code": code, "parameters": parameters},
+            problem=problem(code, parameters),
+            next_ask_at=None,
+        )
+
+    async def give_to_person(self, number: str, before: OrderState, code: str, **parameters: str) -> None:
+        """Stop an order for a person, with a code that says why."""
+        async with self.database.write() as tx:
+            await self._give_to_person(tx, number, before, code, self.clock(), **parameters)
+
+    async def _place(self, earlier: Row[Any], supplier: Supplier, permit: SpendPermit) -> None:
+        """Send once. `earlier` is the order's row before this send."""
+        number = permit.reference
+        try:
+            async with asyncio.timeout(self.terms.wire_timeout.total_seconds()):
+                response = await supplier.place(permit)
+        except (SupplierUnavailable, PermitRefused) as error:
+            await self._nothing_sent(earlier, number, error)
+        except SupplierRejected as error:
+            await self._refused(earlier, number, error)
+        except Exception as error:  # whatever an adapter raises: the bytes may have left, so nobody knows
+            await self.lose(number, type(error).__name__)
+        else:
+            await self._answered(supplier, number, response)
+
+    async def _nothing_sent(self, earlier: Row[Any], number: str, error: Exception) -> None:
+        """Nothing left the plant this time. What an earlier send did is as unknown as before."""
+        _log.info("supplier_unavailable", order=number, supplier=earlier.supplier, error=type(error).__name__)
+        after = S.APPROVED if earlier.first_sent_at is None else S.UNKNOWN
+        now = self.clock()
+        async with self.database.write() as tx:
+            await move_order(
+                tx,
+                self.owner,
+                number,
+                S.SUBMITTING,
+                after,
+                actor=gateway_actor(self.owner, "port"),
+                at=now,
+                facts={"sent": False},
+                first_sent_at=earlier.first_sent_at,
+                last_sent_at=earlier.last_sent_at,
+                next_ask_at=self._later(earlier.sends + 1),
+            )
+
+    async def _refused(self, earlier: Row[Any], number: str, error: Exception) -> None:
+        """The supplier said no. To a second send that may mean "I have it already", which only a person can tell."""
+        reason = str(error)[:200]
+        if earlier.first_sent_at is not None:
+            await self.give_to_person(number, S.SUBMITTING, "REJECTED_AFTER_UNKNOWN", reason=reason)
+            return
+        now, actor = self.clock(), Actor(ActorKind.SUPPLIER, earlier.supplier, "port")
+        async with self.database.write() as tx:
+            facts = {"problem": "REJECTED_BY_SUPPLIER"}
+            said = problem("REJECTED_BY_SUPPLIER", {"reason": reason})
+            await move_order(
+                tx, self.owner, number, S.SUBMITTING, S.REJECTED, actor=actor, at=now, facts=facts, problem=said
+            )
+            await need_again(tx, self.owner, number, actor, now, quoting_after=now + self.terms.ask_again)
+
+    async def lose(self, number: str, reason: str) -> None:
+        """Nobody knows what became of a send: the order is unknown and keeps its reservation."""
+        _log.warning("outcome_unknown", order=number, reason=reason)
+        async with self.database.write() as tx:
+            await move_order(
+                tx,
+                self.owner,
+                number,
+                S.SUBMITTING,
+                S.UNKNOWN,
+                actor=gateway_actor(self.owner, "port"),
+                at=self.clock(),
+                facts={"reason": reason},
+                next_ask_at=None,
+            )
+
+    async def _answered(self, supplier: Supplier, number: str, response: OrderResponse) -> None:
+        await self.take(supplier.name, response, asked=True)
+        if (await self.row(number)).state == S.SUBMITTING:  # the answer was none, or was for another order
+            await self.lose(number, "answer_not_usable")
+
+    async def take(self, supplier: str, answer: Answer, *, actor: Actor | None = None, asked: bool = False) -> str:
+        """Keep an answer durably, then apply it; returns its verdict (see `inbox.apply`)."""
+        who = actor or Actor(ActorKind.SUPPLIER, supplier, "port")
+        now = self.clock()
+        try:
+            async with self.database.write() as tx:
+                received = await inbox.receive(tx, self.owner, supplier, answer, who, now)
+        except AnswerBroken as error:
+            _log.warning("answer_refused", supplier=supplier, reason=str(error))
+            return str(error)
+        async with self.database.write() as tx:
+            return await inbox.apply(tx, self.owner, received.id, now, self.terms, asked=asked)
+
+    async def row(self, number: str) -> Row[Any]:
+        """Return an order's row. Raises `OrderUnknown`."""
+        async with self.database.read() as tx:
+            return await load_row(tx, self.owner, number)
+
+    async def set(self, number: str, **columns: Any) -> None:
+        """Set bookkeeping columns of an order (never its state)."""
+        mine = (purchase_order.c.plant == self.owner.plant) & (purchase_order.c.number == number)
+        async with self.database.write() as tx:
+            await tx.execute(update(purchase_order).where(mine).values(**columns))
+
+    def _later(self, attempts: int) -> datetime:
+        return self.clock() + backed_off(self.terms.ask_again, self.terms.ask_again_max, attempts)

@@ -1,0 +1,45 @@
+"""Suppliers that said one thing and did another: not asked and not trusted until a named person says otherwise."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from marketplace.audit.actor import Actor, ActorKind
+from marketplace.ordering.edges import record
+from marketplace.store import Owner, supplier_status
+
+
+async def suspended(tx: AsyncConnection, owner: Owner) -> frozenset[str]:
+    """Return the names of the suspended suppliers of the plant."""
+    query = select(supplier_status.c.supplier).where(
+        supplier_status.c.plant == owner.plant, supplier_status.c.suspended.is_(True)
+    )
+    return frozenset((await tx.execute(query)).scalars())
+
+
+async def suspend(tx: AsyncConnection, owner: Owner, supplier: str, code: str, number: str, at: datetime) -> None:
+    """Suspend a supplier because of what it said about an order; one that is suspended already stays so."""
+    if supplier in await suspended(tx, owner):
+        return
+    await _set(tx, owner, supplier, True, code, at)
+    actor = Actor(ActorKind.GATEWAY, owner.gateway_id, "inbox")
+    await record(tx, owner, "supplier", supplier, "suspended", actor, at, {"code": code, "order": number})
+
+
+async def reinstate(tx: AsyncConnection, owner: Owner, supplier: str, person: Actor, at: datetime) -> bool:
+    """A named person lets a supplier be asked again; False when it was not suspended."""
+    if supplier not in await suspended(tx, owner):
+        return False
+    await _set(tx, owner, supplier, False, "", at)
+    await record(tx, owner, "supplier", supplier, "reinstated", person, at, {})
+    return True
+
+
+async def _set(tx: AsyncConnection, owner: Owner, supplier: str, state: bool, reason: str, at: datetime) -> None:
+    values = {"suspended": state, "reason": reason, "changed_at": at}
+    mine = (supplier_status.c.plant == owner.plant) & (supplier_status.c.supplier == supplier)
+    if (await tx.execute(update(supplier_status).where(mine).values(**values))).rowcount == 0:
+        await tx.execute(insert(supplier_status).values(supplier=supplier, **values, **owner.columns))

@@ -1,0 +1,56 @@
+"""What purchasing is told by the plant: where goods go, and how long anything may take or wait. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from marketplace.documents import Delivery
+
+DOUBLINGS_MAX = 6
+"""After six doublings a wait has grown 64-fold; its ceiling has been reached long before."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurchasingTerms:
+    """The plant's terms. Times are plant time unless they say wall.
+
+    accounts: our number at each supplier. approval: what a person may take; it weighs in every award.
+    quote_deadline, wire_timeout (wall): how long suppliers have for a quotation, and for anything else.
+    requote_after: first wait after a round without an award; doubles. denied_again: wait after the policy's denial.
+    hold: how long a slot stays quiet after a person's refusal.
+    send_within: request bytes are never sent later than this after they were written.
+    permit_lasts: how long one leave to send is good.
+    ask_again, ask_again_max: first and longest wait before an unavailable supplier is tried again.
+    poll_every: how often suppliers are asked for documents about open orders.
+    unknown_max: an unknown outcome that no look-up settled for so long goes to a person.
+    misses_wanted: look-ups in a row that must find nothing, past the look-up's window, before "not there" counts.
+    sends_max: sends of one order under its idempotency key. parallel: orders handled at the same time.
+    """
+
+    currency: str
+    country: str
+    delivery: Delivery
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    approval: timedelta = timedelta(hours=8)
+    quote_deadline: timedelta = timedelta(seconds=5)
+    wire_timeout: timedelta = timedelta(seconds=60)
+    requote_after: timedelta = timedelta(hours=1)
+    denied_again: timedelta = timedelta(days=1)
+    hold: timedelta = timedelta(days=7)
+    send_within: timedelta = timedelta(days=1)
+    permit_lasts: timedelta = timedelta(minutes=5)
+    ask_again: timedelta = timedelta(minutes=1)
+    ask_again_max: timedelta = timedelta(hours=1)
+    poll_every: timedelta = timedelta(minutes=15)
+    unknown_max: timedelta = timedelta(days=1)
+    misses_wanted: int = 3
+    sends_max: int = 5
+    parallel: int = 8
+
+
+def backed_off(first: timedelta, longest: timedelta, attempts: int) -> timedelta:
+    """Return the wait after so many failed attempts: doubling from `first`, never above `longest`."""
+    doublings = min(max(attempts - 1, 0), DOUBLINGS_MAX)
+    return min(first * (1 << doublings), longest)

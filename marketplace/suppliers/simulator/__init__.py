@@ -1,0 +1,1 @@
+"""Suppliers that stall, slip, overcharge and lie, over our real HTTP API: for demos, tests and integrators."""

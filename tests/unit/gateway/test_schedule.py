@@ -1,0 +1,44 @@
+import asyncio
+from datetime import timedelta
+
+from gateway.schedule import Schedule
+
+
+async def test_an_act_is_repeated_and_a_failing_one_is_counted_and_stops_nobody():
+    schedule = Schedule(speed=3600)
+    done = asyncio.Semaphore(0)
+
+    async def good() -> None:
+        done.release()
+
+    async def bad() -> None:
+        raise RuntimeError
+
+    schedule.every(timedelta(minutes=30), "good", good)
+    schedule.every(timedelta(minutes=30), "bad", bad)
+    schedule.start()
+    for _ in range(2):
+        await asyncio.wait_for(done.acquire(), 5)
+    await schedule.stop()
+    assert schedule.failures["good"] == 0
+    assert schedule.failures["bad"] >= 1
+
+
+async def test_stopping_waits_for_what_is_under_way():
+    schedule = Schedule(speed=3600)
+    begun, ended = asyncio.Event(), asyncio.Event()
+    may_end = asyncio.Event()
+
+    async def slow() -> None:
+        begun.set()
+        await may_end.wait()
+        ended.set()
+
+    schedule.every(timedelta(minutes=30), "slow", slow)
+    schedule.start()
+    await asyncio.wait_for(begun.wait(), 5)
+    stopping = asyncio.create_task(schedule.stop())
+    await asyncio.sleep(0)
+    may_end.set()
+    await asyncio.wait_for(stopping, 5)
+    assert ended.is_set()

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import delete, select, update
+
+from marketplace.audit import log
+from marketplace.audit.actor import Actor, ActorKind
+from marketplace.audit.log import AuditBroken
+from marketplace.audit.merkle import leaf_hash, root_of
+from marketplace.documents import canonical
+from marketplace.store import Owner, audit_leaf, audit_tree, free_text
+
+ANNA = Actor(ActorKind.PERSON, "anna", "web")
+
+
+async def grow(spend, owner, now, count):
+    async with spend.write() as tx:
+        for number in range(count):
+            await log.append(tx, owner, "thing.done", f"thing-{number}", ANNA, {"number": number}, now)
+
+
+async def test_leaves_are_numbered_and_their_root_is_kept(spend, owner, now):
+    await grow(spend, owner, now, 5)
+    await grow(spend, owner, now, 2)
+    async with spend.read() as connection:
+        leaves = (await connection.execute(select(audit_leaf).order_by(audit_leaf.c.leaf_index))).all()
+        tree = (await connection.execute(select(audit_tree))).one()
+    assert [leaf.leaf_index for leaf in leaves] == list(range(7))
+    assert tree.size == 7
+    assert tree.root == root_of([leaf_hash(leaf.leaf) for leaf in leaves])
+
+
+async def test_a_leaf_is_canonical_and_says_everything(spend, owner, now):
+    async with spend.write() as tx:
+        index = await log.append(tx, owner, "thing.done", "thing", ANNA, {"größe": "2", "ok": True}, now)
+        leaf = (await tx.execute(select(audit_leaf.c.leaf))).scalar_one()
+    said = json.loads(leaf)
+    assert canonical(said) == leaf
+    assert said == {
+        "version": 1,
+        "plant": "northworks",
+        "gateway": "G1",
+        "index": index,
+        "at": "2026-03-02T08:00:00.000000Z",
+        "kind": "thing.done",
+        "subject": "thing",
+        "actor": {"kind": "person", "id": "anna", "method": "web"},
+        "facts": {"größe": "2", "ok": True},
+    }
+
+
+async def test_two_gateways_keep_two_logs(spend, owner, now):
+    other = Owner(owner.plant, "G2")
+    await grow(spend, owner, now, 2)
+    await grow(spend, other, now, 1)
+    async with spend.read() as connection:
+        assert [entry.index for entry in await log.entries(connection, owner=other)] == [0]
+        assert len(await log.entries(connection)) == 3
+
+
+@pytest.mark.parametrize("fact", [1.5, Decimal(1), datetime(2026, 1, 1, tzinfo=UTC), {1: "x"}])
+async def test_what_has_two_spellings_is_no_fact(spend, owner, now, fact):
+    async with spend.write() as tx:
+        with pytest.raises(TypeError):
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {"fact": fact}, now)
+
+
+async def test_a_flood_is_no_leaf(spend, owner, now):
+    async with spend.write() as tx:
+        with pytest.raises(AuditBroken, match="more than the log takes"):
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {"fact": "x" * log.LEAF_MAX}, now)
+
+
+async def test_what_fails_leaves_no_leaf(spend, owner, now):
+    await grow(spend, owner, now, 1)
+    with pytest.raises(RuntimeError):
+        async with spend.write() as tx:
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+            raise RuntimeError
+    async with spend.read() as connection:
+        assert (await connection.execute(select(audit_tree.c.size))).scalar_one() == 1
+        assert len(await log.entries(connection)) == 1
+
+
+async def test_a_tree_that_was_tampered_with_takes_no_leaf(spend, owner, now):
+    await grow(spend, owner, now, 3)
+    async with spend.write() as tx:
+        await tx.execute(update(audit_tree).values(root=b"\0" * 32))
+        with pytest.raises(AuditBroken, match="another root"):
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+        await tx.execute(update(audit_tree).values(frontier=b"\0"))
+        with pytest.raises(AuditBroken, match="hold together"):
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+
+
+async def test_a_second_writer_is_noticed(spend, owner, now):
+    await grow(spend, owner, now, 1)
+    async with spend.write() as tx:
+        before = await log._frontier(tx, owner)
+        await tx.execute(delete(audit_tree))
+        with pytest.raises(AuditBroken, match="somebody else"):
+            await log._grow(tx, owner, before, before.append(b"\0" * 32))
+
+
+async def test_readers_see_the_newest_leaves_oldest_first(spend, owner, now):
+    await grow(spend, owner, now, 6)
+    async with spend.read() as connection:
+        assert [entry.index for entry in await log.entries(connection, limit=3)] == [3, 4, 5]
+        assert [entry.index for entry in await log.entries(connection, limit=3, before=3)] == [0, 1, 2]
+        assert await log.entries(connection, kind="thing.undone") == []
+        [entry] = await log.entries(connection, "thing-4")
+    assert (entry.subject, entry.actor, entry.facts, entry.at) == ("thing-4", ANNA, {"number": 4}, now)
+
+
+@pytest.mark.parametrize(
+    "leaf", [b"{", b"[]", b"{}", b'{"kind":1,"facts":{},"actor":{}}', b"\xff", b'{"actor":{"kind":"ghost"}}']
+)
+def test_a_leaf_that_is_none_of_ours_cannot_be_read(leaf):
+    with pytest.raises(AuditBroken, match="leaf 3 of G1"):
+        log.parse("G1", 3, leaf)
+
+
+async def test_a_note_is_erasable_and_the_leaf_holds_only_its_salted_hash(spend, owner):
+    async with spend.write() as tx:
+        digest = await log.note(tx, owner, "  call Huber first ")
+        again = await log.note(tx, owner, "call Huber first")
+        row = (await tx.execute(select(free_text).where(free_text.c.digest == digest))).one()
+        assert digest != again
+        assert log.note_digest(row.salt, row.text) == digest
+        assert await log.written(tx, digest) == "call Huber first"
+        await tx.execute(delete(free_text))
+        assert await log.written(tx, digest) is None
+
+
+async def test_no_text_is_no_note_and_a_long_one_is_cut(spend, owner):
+    async with spend.write() as tx:
+        assert await log.note(tx, owner, " \n") == ""
+        digest = await log.note(tx, owner, "x" * 10_000)
+        assert len(await log.written(tx, digest)) == log.NOTE_MAX

@@ -1,0 +1,377 @@
+"""What the rules say to one order, and that they never become more lenient by accident."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from maintenance.needs import Provenance
+from marketplace.authority import policy as module
+from marketplace.authority.policy import (
+    CAUTION,
+    FREEDOM,
+    Circumstances,
+    Mandate,
+    Mode,
+    Outcome,
+    Policy,
+    Window,
+    decide,
+    mode_of,
+)
+from marketplace.authority.sentences import SENTENCES
+from marketplace.catalogue import Item
+from marketplace.documents import Delivery, OrderLine, PurchaseOrder
+from marketplace.money import Money, Quantity, UnitPrice
+
+NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
+ITEM = Item("bearing-7014", "Nordlager", "NL-7014-P4", "Bearing", "C62")
+MANDATE = Mandate(
+    granted_by="anna", machines=("*",), per_order=Money(50_000, "EUR"), until=datetime(2027, 12, 31, tzinfo=UTC)
+)
+POLICY = Policy(
+    schema_=1,
+    mandate=MANDATE,
+    window=Window(days=30, per_machine=Money(200_000, "EUR")),
+    modes={"mill": Mode.BUY},
+)
+
+
+def order(price: Decimal = Decimal("61.5"), quantity: Decimal = Decimal(2), currency: str = "EUR", **changes):
+    line = OrderLine(1, ("r1",), ITEM, "L-7014", Quantity(quantity, "C62"), UnitPrice(price, currency))
+    made = PurchaseOrder(
+        number="G1-0001-A",
+        plant="northworks",
+        gateway="G1",
+        supplier="shop",
+        account="1",
+        quotation="Q",
+        lines=(line,),
+        freight=Money(900, currency),
+        fees=Money(0, currency),
+        deliver_by=NOW + timedelta(days=20),
+        quoted_until=NOW + timedelta(days=14),
+        delivery=Delivery("", "", "", "", "", "", ""),
+    )
+    return replace(made, **changes)
+
+
+def told(**changes) -> Circumstances:
+    known = Circumstances(
+        mode=Mode.BUY,
+        provenance=Provenance.A,
+        known_history=True,
+        machine="mill",
+        component="mill/spindle-bearing",
+        asked_by="G1",
+        first_order_at_supplier=False,
+        first_purchase_of_item=False,
+        supplier_suspended=False,
+        wanted={1: Quantity(Decimal(2), "C62")},
+        last_prices={ITEM.key: UnitPrice(Decimal(60), "EUR")},
+    )
+    return replace(known, **changes)
+
+
+def rule(made=None, known=None, policy=POLICY, mandate=MANDATE, now=NOW) -> str:
+    return decide(made or order(), known or told(), policy, mandate, now=now).rule
+
+
+def with_policy(**changes) -> Policy:
+    return POLICY.model_copy(update=changes)
+
+
+def test_an_order_to_which_nothing_objects_is_approved():
+    decision = decide(order(), told(), POLICY, MANDATE, now=NOW)
+    assert (decision.outcome, decision.rule) == (Outcome.APPROVE, "WITHIN_LIMITS")
+    assert decision.parameters == {"total": "132.00 EUR", "limit": "500.00 EUR"}
+
+
+def test_without_policy_or_mandate_nothing_is_bought():
+    assert decide(order(), told(), None, MANDATE, now=NOW).outcome is Outcome.DENY
+    assert rule(policy=None) == "NO_POLICY"
+    assert decide(order(), told(), POLICY, None, now=NOW).outcome is Outcome.DENY
+    assert rule(mandate=None) == "NO_MANDATE"
+
+
+def test_a_mandate_ends_at_its_end():
+    assert rule(now=MANDATE.until, made=order(quoted_until=MANDATE.until + timedelta(1))) == "MANDATE_ENDED"
+
+
+def test_a_mandate_is_for_the_machines_that_it_names():
+    narrow = MANDATE.model_copy(update={"machines": ("press",)})
+    assert rule(mandate=narrow) == "MACHINE_NOT_COVERED"
+    assert rule(mandate=MANDATE.model_copy(update={"machines": ("press", "mill")})) == "WITHIN_LIMITS"
+
+
+def test_a_suspended_supplier_gets_no_order():
+    assert rule(known=told(supplier_suspended=True)) == "SUPPLIER_SUSPENDED"
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "outcome"),
+    [
+        (Mode.WATCH, "MODE_WATCH", Outcome.DENY),
+        (Mode.ADVISE, "MODE_ADVISE", Outcome.DENY),
+        (Mode.ASK, "MODE_ASK", Outcome.ASK),
+    ],
+)
+def test_the_stricter_of_both_modes_rules(mode, code, outcome):
+    for decision in (
+        decide(order(), told(mode=mode), POLICY, MANDATE, now=NOW),
+        decide(order(), told(), with_policy(modes={"mill": mode}), MANDATE, now=NOW),
+    ):
+        assert (decision.rule, decision.outcome) == (code, outcome)
+
+
+def test_a_mode_is_the_components_then_the_machines_then_the_default_then_ask():
+    modes = {"default": Mode.ADVISE, "mill": Mode.WATCH, "mill/spindle-bearing": Mode.BUY}
+    assert mode_of(with_policy(modes=modes), "mill/spindle-bearing") is Mode.BUY
+    assert mode_of(with_policy(modes=modes), "mill/coolant") is Mode.WATCH
+    assert mode_of(with_policy(modes=modes), "press/seal") is Mode.ADVISE
+    assert mode_of(with_policy(modes={}), "press/seal") is Mode.ASK
+    assert mode_of(None, "press/seal") is Mode.ASK
+
+
+def test_an_order_of_nothing_is_denied():
+    assert rule(made=order(lines=())) == "ORDER_EMPTY"
+
+
+def test_plain_evidence_and_unknown_history_ask():
+    assert rule(known=told(provenance=Provenance.B)) == "PROVENANCE_B"
+    assert rule(known=told(known_history=False)) == "HISTORY_UNKNOWN"
+
+
+def test_a_first_order_asks_unless_somebody_vouches():
+    first = told(first_order_at_supplier=True, first_purchase_of_item=True)
+    assert rule(known=first) == "FIRST_ORDER_AT_SUPPLIER"
+    assert rule(known=first, policy=with_policy(known={"shop": ()})) == "FIRST_PURCHASE_OF_ITEM"
+    assert rule(known=first, policy=with_policy(known={"shop": ("other",)})) == "FIRST_PURCHASE_OF_ITEM"
+    assert rule(known=first, policy=with_policy(known={"shop": (ITEM.key,)})) == "WITHIN_LIMITS"
+    assert (
+        rule(known=replace(first, last_prices={}), policy=with_policy(known={"shop": (ITEM.key,)})) == "WITHIN_LIMITS"
+    )
+
+
+def test_a_quotation_binds_until_its_end_and_no_longer():
+    assert rule(made=order(quoted_until=NOW + timedelta(microseconds=1))) == "WITHIN_LIMITS"
+    assert rule(made=order(quoted_until=NOW)) == "QUOTATION_EXPIRED"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{}, {1: Quantity(Decimal(1), "C62")}, {1: Quantity(Decimal(3), "C62")}, {1: Quantity(Decimal(2), "PK")}],
+)
+def test_another_quantity_than_is_wanted_asks(wanted):
+    assert rule(known=told(wanted=wanted)) == "QUANTITY_DIFFERS"
+
+
+def test_forty_instead_of_four_asks():
+    four = told(wanted={1: Quantity(Decimal(4), "C62")})
+    decision = decide(order(Decimal(1), Decimal(40)), four, POLICY, MANDATE, now=NOW)
+    assert decision.parameters == {"item": "bearing-7014", "ordered": "40 C62", "wanted": "4 C62"}
+
+
+def test_amounts_of_two_currencies_are_never_compared():
+    assert rule(made=order(currency="USD")) == "CURRENCY_DIFFERS"
+    assert rule(mandate=MANDATE.model_copy(update={"per_order": Money(9, "JPY")})) == "CURRENCY_DIFFERS"
+    yen = Window(days=30, per_machine=Money(10**9, "JPY"))
+    assert rule(policy=with_policy(window=yen)) == "CURRENCY_DIFFERS"
+    assert rule(known=told(last_prices={ITEM.key: UnitPrice(Decimal(60), "USD")})) == "CURRENCY_DIFFERS"
+
+
+def test_a_rebate_that_hides_a_price_asks():
+    assert rule(made=order(freight=Money(-1, "EUR"))) == "AMOUNT_NEGATIVE"
+    assert rule(made=order(fees=Money(-1, "EUR"))) == "AMOUNT_NEGATIVE"
+
+
+def test_gross_limits_ask_while_nobody_says_the_tax():
+    assert rule(policy=with_policy(amounts="gross")) == "TAX_UNKNOWN"
+
+
+def test_the_order_limit_is_the_last_amount_that_passes():
+    exact = MANDATE.model_copy(update={"per_order": Money(13_200, "EUR")})
+    assert rule(mandate=exact) == "WITHIN_LIMITS"
+    assert rule(mandate=exact, made=order(freight=Money(901, "EUR"))) == "ORDER_LIMIT_EXCEEDED"
+
+
+def test_an_item_that_was_bought_at_an_unknown_price_asks():
+    assert rule(known=told(last_prices={})) == "LAST_PRICE_UNKNOWN"
+
+
+def test_a_price_far_above_the_last_asks():
+    assert rule(made=order(Decimal(90))) == "WITHIN_LIMITS"
+    assert rule(made=order(Decimal("90.000001"))) == "PRICE_COLLAR"
+    dozen = told(last_prices={ITEM.key: UnitPrice(Decimal(720), "EUR", Decimal(12))})
+    assert rule(known=dozen, made=order(Decimal(90))) == "WITHIN_LIMITS"
+    assert rule(known=dozen, made=order(Decimal("90.01"))) == "PRICE_COLLAR"
+    free = told(last_prices={ITEM.key: UnitPrice(Decimal(0), "EUR")})
+    assert rule(known=free) == "PRICE_COLLAR"
+
+
+def test_a_missing_window_asks():
+    assert rule(policy=with_policy(window=None)) == "MISSING_LIMIT"
+    assert rule(policy=with_policy(window=Window(days=30))) == "MISSING_LIMIT"
+
+
+def test_an_order_above_the_whole_window_asks():
+    small = Window(days=30, per_machine=Money(13_199, "EUR"))
+    assert rule(policy=with_policy(window=small)) == "PERIOD_LIMIT_EXCEEDED"
+
+
+def test_every_rule_has_its_place_in_the_header_and_its_sentence():
+    codes = {
+        line.split()[1] for line in module.__doc__.splitlines() if line.startswith(("    deny", "    ask", "    yes"))
+    }
+    listed = {code.rstrip(",") for code in codes} | {"MODE_ADVISE"}
+    assert listed <= SENTENCES.keys()
+    assert {"NO_POLICY", "MODE_WATCH", "PERIOD_LIMIT_EXCEEDED", "WITHIN_LIMITS"} <= listed
+
+
+def test_circumstances_are_kept_as_texts():
+    facts = told().facts()
+    assert facts["wanted"] == {"1": "2 C62"}
+    assert facts["last_prices"] == {"bearing-7014": "60 EUR"}
+    assert told().hash != told(known_history=False).hash
+
+
+prices = st.decimals(min_value=0, max_value=2000, places=2)
+quantities = st.integers(1, 50).map(Decimal)
+moneys = st.integers(1, 300_000).map(lambda minor: Money(minor, "EUR"))
+flags = st.booleans()
+known = st.builds(
+    told,
+    mode=st.sampled_from(Mode),
+    provenance=st.sampled_from(Provenance),
+    known_history=flags,
+    first_order_at_supplier=flags,
+    first_purchase_of_item=flags,
+    supplier_suspended=flags,
+    wanted=st.one_of(st.just({}), quantities.map(lambda amount: {1: Quantity(amount, "C62")})),
+    last_prices=st.one_of(st.just({}), prices.map(lambda price: {ITEM.key: UnitPrice(price, "EUR")})),
+)
+mandates = st.one_of(
+    st.none(),
+    st.builds(
+        Mandate,
+        granted_by=st.just("anna"),
+        machines=st.sampled_from([("*",), ("mill",), ("press",)]),
+        per_order=moneys,
+        until=st.sampled_from([NOW - timedelta(1), NOW + timedelta(1)]),
+    ),
+)
+windows = st.one_of(st.none(), st.builds(Window, days=st.just(30), per_machine=st.one_of(st.none(), moneys)))
+policies = st.one_of(
+    st.none(),
+    st.builds(
+        lambda **rules: Policy(schema_=1, **rules),
+        window=windows,
+        amounts=st.sampled_from(["net", "gross"]),
+        modes=st.dictionaries(st.sampled_from(["default", "mill", "mill/spindle-bearing"]), st.sampled_from(Mode)),
+        known=st.sampled_from([{}, {"shop": ()}, {"shop": (ITEM.key,)}]),
+    ),
+)
+orders = st.builds(order, prices, quantities, st.sampled_from(["EUR", "EUR", "EUR", "USD"]))
+
+
+@given(prices, prices, quantities, known, policies, mandates)
+def test_a_higher_price_is_never_judged_more_leniently(price, rise, quantity, known, policy, mandate):
+    before, after = (
+        decide(order(amount, quantity), known, policy, mandate, now=NOW).outcome for amount in (price, price + rise)
+    )
+    assert CAUTION.index(after) >= CAUTION.index(before)
+
+
+@given(orders, known, policies, mandates)
+def test_the_gateway_approves_only_what_everything_allows(made, known, policy, mandate):
+    if decide(made, known, policy, mandate, now=NOW).outcome is not Outcome.APPROVE:
+        return
+    assert policy is not None
+    assert mandate is not None
+    assert known.provenance is Provenance.A
+    assert known.known_history
+    assert known.mode is Mode.BUY
+    assert mode_of(policy, known.component) is Mode.BUY
+    assert not known.supplier_suspended
+    assert made.total <= mandate.per_order
+    assert made.total <= policy.window.per_machine
+    assert mandate.until > NOW
+    assert made.lines[0].quantity == known.wanted[1]
+
+
+open_known = known.map(lambda each: replace(each, mode=Mode.BUY, known_history=True))
+
+
+@given(orders, open_known, policies)
+def test_without_a_mandate_nothing_is_approved(made, known, policy):
+    assert decide(made, known, policy, None, now=NOW).outcome is Outcome.DENY
+
+
+@given(orders, open_known, policies, mandates)
+def test_plain_evidence_is_never_approved(made, known, policy, mandate):
+    plain = replace(known, provenance=Provenance.B)
+    assert decide(made, plain, policy, mandate, now=NOW).outcome is not Outcome.APPROVE
+
+
+@given(orders, open_known, policies, mandates)
+def test_an_unknown_history_is_never_approved(made, known, policy, mandate):
+    unknown = replace(known, known_history=False)
+    assert decide(made, unknown, policy, mandate, now=NOW).outcome is not Outcome.APPROVE
+
+
+@given(orders, open_known, policies, mandates, st.sampled_from(FREEDOM[:-1]))
+def test_no_mode_but_buy_is_ever_approved(made, known, policy, mandate, mode):
+    assert decide(made, replace(known, mode=mode), policy, mandate, now=NOW).outcome is not Outcome.APPROVE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema": 2},
+        {"limits": {}},
+        {"amounts": "both"},
+        {"modes": {"default": "yes"}},
+        {"window": {"days": 0}},
+        {"window": {"days": 30, "per_machine": "2000"}},
+        {"window": {"days": 30, "per_machine": "0 EUR"}},
+        {"window": {"days": 30, "per_machine": "9 XXX"}},
+        {"mandate": {"granted_by": "anna", "machines": [], "per_order": "5 EUR", "until": "2027-01-01T00:00:00Z"}},
+        {"mandate": {"granted_by": "anna", "machines": ["*"], "per_order": "5 EUR", "until": "2027-01-01T00:00:00"}},
+        {"mandate": {"granted_by": "anna", "machines": ["*"], "per_order": "-5 EUR", "until": "2027-01-01T00:00:00Z"}},
+        {"mandate": {"granted_by": "anna", "machines": ["*"], "until": "2027-01-01T00:00:00Z"}},
+    ],
+)
+def test_a_document_with_a_mistake_is_no_policy(policy_document, change):
+    with pytest.raises(ValidationError):
+        Policy.model_validate({**policy_document, **change})
+
+
+def test_the_canonical_form_is_the_policy(policy_document):
+    policy = Policy.model_validate(policy_document)
+    again = Policy.model_validate(policy.document())
+    assert again == policy
+    assert again.hash == policy.hash
+    assert again.document() == policy.document()
+
+
+def test_the_empty_policy_has_a_canonical_form_too():
+    policy = Policy.model_validate({"schema": 1})
+    assert Policy.model_validate(policy.document()) == policy
+    assert policy.document()["mandate"] is None
+    half = Policy.model_validate({"schema": 1, "window": {"days": 3}})
+    assert Policy.model_validate(half.document()) == half
+
+
+def test_the_order_of_machines_and_items_changes_no_hash(policy_document):
+    policy = Policy.model_validate({**policy_document, "known": {"a": ["x", "y"]}})
+    assert Policy.model_validate({**policy_document, "known": {"a": ["y", "x"]}}).hash == policy.hash
+
+
+def test_the_document_has_a_json_schema():
+    assert Policy.model_json_schema()["additionalProperties"] is False
