@@ -36,7 +36,6 @@ def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake]
         *_machines(file, parts),
         *_components(file, parts),
         *_money(file, parts),
-        *_people(file, parts),
         *_files(file, base),
     ]
     return mistakes, [*_warnings(file, parts), *_secrets(file, parts, base, mistakes)]
@@ -102,14 +101,14 @@ def _money(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
             yield file.mistake(place, sentence.format(found=limit.currency, currency=currency))
 
 
-def _people(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+def _shared_users(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     users: dict[str, str] = {}
     for person, settings in parts.people.items():
         if settings.os_user is None:
             continue
         first = users.setdefault(settings.os_user, person)
         if first != person:
-            sentence = _("stands for {first} already; an operating-system user is one person")
+            sentence = _("is {first} already: whoever has that user can act as either, so neither guards the other")
             yield file.mistake(("people", person, "os_user"), sentence.format(first=first))
 
 
@@ -161,6 +160,7 @@ def _warnings(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     approvers = [each for each in parts.people.values() if Right.APPROVE in each.may and each.approval_limit]
     if not approvers:
         yield file.mistake(("people",), _("nobody may approve: give a person 'may: [approve]' and an approval_limit"))
+    yield from _shared_users(file, parts)
     if parts.components and not parts.suppliers:
         yield file.mistake(("suppliers",), _("there are none, so nothing can be bought"))
 

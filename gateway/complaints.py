@@ -1,6 +1,7 @@
 """What pydantic objects to, said as a mistake of the file: where it stands and what to write instead.
 
-A key that is not known is answered with the nearest one that is. A value is never repeated: it might be a secret.
+A key that is not known is answered with the nearest one that is. What stands there is not repeated by this module: it
+might be a secret.
 """
 
 from __future__ import annotations

@@ -101,9 +101,9 @@ class Config:
         prefix = f"{machine}/"
         return {key.removeprefix(prefix): tag.unit for key, tag in self.tags.items() if key.startswith(prefix)}
 
-    def person_of(self, user: str) -> str | None:
-        """Return the id of the person whom an operating-system user stands for."""
-        return next((key for key, person in self.people.items() if person.os_user == user), None)
+    def persons_of(self, user: str) -> tuple[str, ...]:
+        """Return the ids of the persons whom an operating-system user stands for, as the config orders them."""
+        return tuple(key for key, person in self.people.items() if person.os_user == user)
 
 
 def load(path: Path) -> Config:

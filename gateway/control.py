@@ -14,7 +14,7 @@ import pwd
 import socket
 import stat
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -156,13 +156,13 @@ ACTS: Final[Mapping[str, _Act]] = {
 class Door:
     """What stands behind the socket.
 
-    person_of: the id of the person whom an operating-system user stands for, None when there is nobody.
+    persons_of: the ids of the persons whom an operating-system user stands for; the first acts unless one is named.
     links: makes a sign-in link for a person and returns its whole address; shown once, never logged.
     status: what the gateway says of itself, ready for JSON.
     """
 
     actions: Actions
-    person_of: Callable[[str], str | None]
+    persons_of: Callable[[str], Sequence[str]]
     links: Callable[[str], Awaitable[str]]
     status: Callable[[], Mapping[str, Any]]
 
@@ -202,7 +202,11 @@ class Door:
 
     def _who(self, request: web.Request) -> tuple[str, str | None]:
         user = user_of(request.get_extra_info("socket"))
-        return user, self.person_of(user) if user else None
+        persons = self.persons_of(user) if user else ()
+        named = request.query.get("person")
+        if named is not None:
+            return user, named if named in persons else None
+        return user, persons[0] if persons else None
 
 
 def _answer(status: int, outcome: Outcome) -> web.Response:
@@ -212,8 +216,8 @@ def _answer(status: int, outcome: Outcome) -> web.Response:
 def _refused(user: str) -> web.Response:
     log.warning("refused", user=user, reason="no person of the config")
     sentence = _(
-        "The operating-system user {user} is no person of the config, so nothing was done: "
-        "name them under people with os_user."
+        "The operating-system user {user} is not that person of the config, or nobody in it, so nothing was done: "
+        "give the person this os_user under people."
     )
     return _answer(403, Outcome(False, "NOBODY", sentence.format(user=repr(user or "?"))))
 

@@ -12,11 +12,12 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 ADDRESS_MAX: Final = 107
 """Bytes of a unix socket's address (sockaddr_un, less its closing zero)."""
@@ -110,10 +111,10 @@ def status(directory: Path) -> dict[str, Any]:
     return _ask(directory, "GET", "/status", None)[1]
 
 
-def wait_ready(directory: Path, timeout: float) -> dict[str, Any]:
-    """Return the gateway's status once it is ready. Raises TimeoutError after so many seconds."""
+def wait_ready(directory: Path, timeout: float, alive: Callable[[], bool] = lambda: True) -> dict[str, Any]:
+    """Return the gateway's status once it is ready. Raises TimeoutError after so many seconds, or when it has ended."""
     deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and alive():
         with suppress(NotRunning, Interrupted):
             said = status(directory)
             if said.get("ready"):
@@ -122,17 +123,21 @@ def wait_ready(directory: Path, timeout: float) -> dict[str, Any]:
     raise TimeoutError
 
 
-def act(directory: Path, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def act(directory: Path, name: str, body: Mapping[str, Any], person: str | None = None) -> dict[str, Any]:
     """Do an act as the person whom our user stands for; return its outcome: ok, code, message.
 
-    Raises `NotRunning`, `Interrupted`, `Refused`.
+    `person` says which, where the user stands for several. Raises `NotRunning`, `Interrupted`, `Refused`.
     """
-    return _told(_ask(directory, "POST", f"/act/{name}", json.dumps(dict(body)).encode()))
+    return _told(_ask(directory, "POST", f"/act/{name}{_as(person)}", json.dumps(dict(body)).encode()))
 
 
-def sign_in(directory: Path) -> dict[str, Any]:
+def sign_in(directory: Path, person: str | None = None) -> dict[str, Any]:
     """Return a fresh sign-in link for the person whom our user stands for. Raises as `act` does."""
-    return _told(_ask(directory, "POST", "/sign-in", b"{}"))
+    return _told(_ask(directory, "POST", f"/sign-in{_as(person)}", b"{}"))
+
+
+def _as(person: str | None) -> str:
+    return "" if person is None else f"?person={quote(person, safe='')}"
 
 
 def _told(answered: tuple[int, dict[str, Any]]) -> dict[str, Any]:

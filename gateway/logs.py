@@ -1,6 +1,7 @@
 """How processes log: one line for each event on stderr, so that stdout stays the answer. Secrets never reach a log.
 
-`quiet` is for commands that answer a person; `configure` for what runs on: readable lines on a terminal, JSON elsewhere.
+`quiet` is for commands that answer a person; `configure` for what runs on: readable lines on a terminal, JSON
+elsewhere.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def quiet() -> None:
 
 def configure(level: int = logging.INFO) -> None:
     """Log to stderr from this level on."""
-    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    )
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     terminal = sys.stderr.isatty()

@@ -107,7 +107,7 @@ def _connection(file: YamlFile, name: str, parts: Parts, mistakes: list[Mistake]
 
 def _tags(file: YamlFile, machine: str, said: Any, parts: Parts, mistakes: list[Mistake]) -> None:
     over = said.get("connection") if isinstance(said, Mapping) else None
-    connection = dict(entries(file, ("connections",))).get(over)
+    connection = dict(entries(file, ("connections",))).get(str(over))
     kind = connection.get("connector") if isinstance(connection, Mapping) else None
     try:
         model = models(str(kind))[1]

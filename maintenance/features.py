@@ -100,8 +100,8 @@ class Framer:
     def turn(self, hours: float) -> Vector | None:
         """Move to the frame of a time; return the one that this closed, NaN where a signal is missing, or None."""
         index = int(hours / self.span_hours + 1e-9)
-        if index == self.index:
-            return None
+        if self.index is not None and index <= self.index:
+            return None  # a signal that lags behind the others is counted where they are
         closed = None
         if self.index is not None:
             closed = self.open_frame()

@@ -33,6 +33,9 @@ DIFFUSION_SHARE = 0.15
 FAILURE_DEVIATION = 3.0
 """Median deviation at failure, in healthy scatters: three is the action limit of control charts (ISO 7870-2), where a
 process has surely left its healthy state."""
+QUARTER = 4.0
+"""Wear that has begun takes about a quarter of a rated life at its fastest; where none is rated, four times the span
+that somebody called healthy when choosing the baseline."""
 FAILURE_SHAPE = 4.0
 """The failure level is Weibull with this shape: nine units in ten fail between 1.6 and 4.3 scatters. Its hazard rises,
 so that a unit farther from health is never given longer."""
@@ -69,7 +72,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Wear per unit of use, as mean and standard deviation; in shares of the way from new to the limit."""
+    """Wear per unit of use, as mean and standard deviation: in shares of the way to a limit, or in healthy scatters."""
 
     mean: float
     deviation: float
@@ -146,16 +149,27 @@ def first_passage(away: Vector, slope: Vector, variance: float, use: Vector) -> 
     return np.minimum(normal_cdf(ahead) + reflection, 1.0)
 
 
-def by_deviation(deviation: float, trend: Trend | None, horizon: float, basis: Basis) -> Belief:
+def deviation_drift(trend: Trend | None, fastest_life: float) -> Drift:
+    """Return the slope of a deviation, weighed against the prior that a healthy unit stays where it is.
+
+    fastest_life: the use in which the wear of such a unit can come from nothing to failure, as far as is known before:
+    one standard deviation of the prior. It keeps the first few points of a trend from crying wolf.
+    """
+    prior = (FAILURE_DEVIATION / fastest_life) ** -2
+    if trend is None:
+        return Drift(0.0, prior**-0.5)
+    seen = 1.0 / max(trend.slope_deviation, 1e-12) ** 2
+    return Drift(seen * trend.slope / (prior + seen), (prior + seen) ** -0.5)
+
+
+def by_deviation(deviation: float, rate: Drift, horizon: float, basis: Basis) -> Belief:
     """Believe the passage of an unknown failure level by a deviation that goes on along its trend.
 
-    deviation: distance from the healthy self, in healthy scatters, now. The failure level lies above what the unit
-    stands now. Without a trend the deviation stays where it is.
+    deviation: distance from the healthy self, in healthy scatters, now; `rate` in the same by use. The failure level
+    lies above what the unit stands now; a unit does not heal.
     """
     use = grid(horizon)
-    slope = trend.slope if trend else 0.0
-    spread = trend.slope_deviation if trend else 0.0
-    slopes = np.maximum(slope + spread * _NORMAL_NODES, 0.0)[:, None]
+    slopes = np.maximum(rate.mean + rate.deviation * _NORMAL_NODES, 0.0)[:, None]
     hazard = failure_level_hazard(deviation + slopes * use) - failure_level_hazard(np.array([deviation]))
     return basis.belief(use, np.exp(-hazard).mean(axis=0))
 

@@ -89,7 +89,7 @@ class DeviationWear(_Clocked):
     baseline: int = Field(default=25, ge=5, le=1000, description="first frames that count as healthy")
     clock: str | None = None
     peers: str | None = Field(default=None, description="units that share this name share their healthy scatter")
-    frame: Quantity = Field(default=Measure(1, "h"), description="span averaged into one point")
+    frame: Quantity | None = Field(default=None, description="span averaged into one point")
 
 
 Wear = Annotated[UsageWear | LevelWear | DeviationWear, Field(discriminator="by")]

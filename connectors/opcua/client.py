@@ -12,6 +12,7 @@ from typing import Final
 
 from asyncua import ua
 from asyncua.client.client import Client
+from asyncua.client.ua_client import UaClientState, UASocketProtocol
 
 REQUEST_SECONDS: Final = 4.0
 """A server under load answers within one; a longer wait would hide its death."""
@@ -61,13 +62,21 @@ class BoundedClient(Client):
 async def close(client: Client) -> None:
     """End a conversation in whatever state it is, within `CLOSE_SECONDS`; never raises but for cancellation."""
     publishing = client.uaclient.session._publish_task
+    protocol = client.uaclient.protocol
+    if client.uaclient.state is not UaClientState.CONNECTED:
+        _hang_up(protocol)  # a farewell to the dead would only be waited for
     # In a task of its own: the stack swallows cancellations while it closes, and ours must come through.
     closing = asyncio.create_task(client.disconnect())
     try:
         await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
     finally:
-        client.disconnect_socket()
+        _hang_up(protocol)
         left = [task for task in (closing, publishing) if task is not None]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+def _hang_up(protocol: UASocketProtocol | None) -> None:
+    if protocol is not None and protocol.transport is not None:
+        protocol.transport.abort()

@@ -28,7 +28,9 @@ from connectors.simulator.modbus_server import ModbusServer
 from connectors.simulator.opcua_server import APPLICATION_URI, OpcUaServer, variables
 
 UPDATE_INTERVAL = timedelta(seconds=0.5)
-_SAVE_INTERVAL = timedelta(seconds=5)  # wall; what a crash loses is run again at the next start
+SAVE_INTERVAL = timedelta(seconds=5)
+"""Both are wall time; what a crash loses is run again at the next start."""
+
 _CATCH_UP_MAX = timedelta(days=7)  # plant; a factory that was off for a year has not worn for a year
 _SCHEMA = 1
 
@@ -68,8 +70,9 @@ class Factory:
         modbus_port: int = 0,
         control_port: int = 0,
         update_interval: timedelta = UPDATE_INTERVAL,
+        save_interval: timedelta = SAVE_INTERVAL,
     ) -> None:
-        """Describe the factory. Port 0 lets the system choose; `update_interval` is wall time."""
+        """Describe the factory. Port 0 lets the system choose; the intervals are wall time."""
         self._machines = {plan.key: Machine(plan, seed) for plan in machines}
         self._clock = clock
         self._seed = seed
@@ -77,6 +80,7 @@ class Factory:
         self._file = state / "factory.json"
         self._noise = random.Random(f"{seed}/noise")
         self._interval = update_interval
+        self._steps_per_save = max(1, round(save_interval / update_interval))
         self._ports = (opcua_port, modbus_port, control_port)
         self._host = host
         self._now: datetime | None = None
@@ -114,7 +118,7 @@ class Factory:
     def addresses(self) -> Addresses:
         """Return where everything is served."""
         plans = [machine.plan for machine in self._machines.values()]
-        host = "127.0.0.1" if self._host in ("0.0.0.0", "::") else self._host  # noqa: S104 - what a container binds
+        host = reachable(self._host)
         return Addresses(
             opcua_url=f"opc.tcp://{host}:{self._opcua.port}/" if self._opcua else "",
             fingerprint=self._fingerprint,
@@ -197,9 +201,8 @@ class Factory:
         self._stack.push_async_callback(self._finish, self._work)
 
     async def _run(self) -> None:
-        steps_per_save = max(1, round(_SAVE_INTERVAL / self._interval))
         while True:
-            for _step in range(steps_per_save):
+            for _step in range(self._steps_per_save):
                 await asyncio.sleep(self._interval.total_seconds())
                 await self.step()
             self._save()
@@ -302,6 +305,11 @@ class Factory:
         self._now = max(datetime.fromisoformat(saved["at"]), self._clock() - _CATCH_UP_MAX)
 
 
+def reachable(host: str) -> str:
+    """Return where a server can be reached from this machine that binds to a host, or to all as in a container."""
+    return "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared, not bound
+
+
 async def serve_factory(
     machines: Sequence[MachinePlan],
     *,
@@ -314,6 +322,7 @@ async def serve_factory(
     modbus_port: int = 0,
     control_port: int = 0,
     update_interval: timedelta = UPDATE_INTERVAL,
+    save_interval: timedelta = SAVE_INTERVAL,
 ) -> None:
     """Serve a factory until cancelled; `ready` is told its addresses once everything listens.
 
@@ -329,6 +338,7 @@ async def serve_factory(
         modbus_port=modbus_port,
         control_port=control_port,
         update_interval=update_interval,
+        save_interval=save_interval,
     )
     async with factory:
         ready(factory.addresses())

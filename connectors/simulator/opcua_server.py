@@ -51,7 +51,7 @@ class _OnlyWithCertificate(UserManager):
     def get_user(
         self, iserver: Any, username: str | None = None, password: str | None = None, certificate: Any = None
     ) -> User | None:
-        return None if certificate is None else User(role=UserRole.User)
+        return User(role=UserRole.User) if certificate else None
 
 
 class OpcUaServer:

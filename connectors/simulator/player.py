@@ -22,7 +22,7 @@ from typing import Self
 
 from connectors.simulator.control import Body, Control, ControlRefused, ControlServer, Route
 from connectors.simulator.errors import claim
-from connectors.simulator.factory import Addresses
+from connectors.simulator.factory import Addresses, reachable
 from connectors.simulator.identity import load_or_make
 from connectors.simulator.machines import NAMESPACE
 from connectors.simulator.opcua_server import APPLICATION_URI, OpcUaServer, variables
@@ -72,7 +72,8 @@ class Player:
     async def __aenter__(self) -> Self:
         """Serve, with nothing played yet. Raises PortInUse, SimulatorError; then nothing is left running."""
         opcua_port, control_port = self._ports
-        claim(self._host, opcua_port)
+        for host, port in ((self._host, opcua_port), ("127.0.0.1", control_port)):
+            claim(host, port)
         try:
             identity = await asyncio.to_thread(load_or_make, self._state, APPLICATION_URI)
             self._fingerprint = identity.fingerprint
@@ -119,7 +120,7 @@ class Player:
         """Return where everything is served, and the tags of every unit."""
         assert self._server is not None, "the player is not open"
         return Addresses(
-            opcua_url=f"opc.tcp://{self._host}:{self._server.port}/",
+            opcua_url=f"opc.tcp://{reachable(self._host)}:{self._server.port}/",
             fingerprint=self._fingerprint,
             modbus_host="",
             modbus_port=0,

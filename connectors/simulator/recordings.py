@@ -125,9 +125,9 @@ def parse_units(text: str) -> tuple[int, ...]:
     """Return the numbers that `1-20,25` names, ascending. Raises ValueError."""
     chosen: set[int] = set()
     for piece in text.split(","):
-        first, _dash, last = piece.strip().partition("-")
+        first, dash, last = piece.strip().partition("-")
         try:
-            low, high = int(first), int(last or first)
+            low, high = int(first), int(last if dash else first)
         except ValueError:
             low, high = 0, 0
         if not 1 <= low <= high <= 100_000:

@@ -28,12 +28,12 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
-    for module in (running, looking, acting, files):
+    for module in (files, running, looking, acting):
         module.add_to(app)
-    app.add_typer(policy.app, name="policy")
-    app.add_typer(looking.audit_app, name="audit")
-    app.add_typer(simulating.app, name="simulate")
-    app.add_typer(running.benchmark_app, name="benchmark")
+    app.add_typer(policy.app, name="policy", rich_help_panel=files.PANEL)
+    app.add_typer(looking.audit_app, name="audit", rich_help_panel=looking.PANEL)
+    app.add_typer(simulating.app, name="simulate", rich_help_panel=running.PANEL)
+    app.add_typer(running.benchmark_app, name="benchmark", rich_help_panel=running.PANEL)
     app.callback()(_toolcrib)
     return app
 

@@ -6,7 +6,6 @@ words can neither colour a terminal nor draw in it.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
@@ -32,7 +31,11 @@ DEFAULTS: Final = (Path("toolcrib.yaml"), Path("data/demo/toolcrib.yaml"))
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", envvar=CONFIG_VARIABLE, show_envvar=True, help="The site's config; ./toolcrib.yaml by default."
+        "--config",
+        "-c",
+        envvar=CONFIG_VARIABLE,
+        show_envvar=True,
+        help="The site's config; ./toolcrib.yaml by default.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -61,7 +64,9 @@ def say_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")))
 
 
-def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, nothing: str, right: Sequence[int] = ()) -> None:
+def say_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, nothing: str, right: Sequence[int] = ()
+) -> None:
     """Write a table for people; `right` are the columns of figures. Without rows the sentence `nothing` is written."""
     from rich import box
     from rich.console import Console
@@ -141,4 +146,6 @@ async def databases(directory: Path) -> AsyncIterator[Databases]:
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
     """Do what needs an event loop."""
+    import asyncio
+
     return asyncio.run(work)

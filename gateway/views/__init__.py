@@ -4,10 +4,10 @@ Nothing here decides, writes or acts. Every function takes open connections and 
 holds texts for amounts and decimals, RFC 3339 for times and null for what is not known; its keys stay.
 """
 
-from gateway.views.entries import AuditEntryView, AuditView, audit, history
 from gateway.views.components import ComponentPlan, NeedView, need_view, need_views, under_way
-from gateway.views.quotations import OfferView, offers
+from gateway.views.entries import AuditEntryView, AuditView, audit, history
 from gateway.views.purchases import WAITING, LineView, OrderView, order, orders, waiting
+from gateway.views.quotations import OfferView, offers
 
 __all__ = [
     "WAITING",

@@ -25,6 +25,9 @@ from marketplace.timing import TimingTerms, advise
 EARLY, LIKELY, LATE = 0.1, 0.5, 0.9
 """Failure probabilities at which a remaining life is told: rather early, even odds, rather late."""
 
+FAR = timedelta(days=36_525)
+"""Beyond a century a date says nothing, and some cannot be written in every time zone."""
+
 
 @dataclass(frozen=True, slots=True)
 class ComponentPlan:
@@ -34,6 +37,7 @@ class ComponentPlan:
     machine_name: str
     name: str
     terms: TimingTerms | None
+    stale_after: timedelta = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +97,7 @@ def _rounded(days: float | None) -> float | None:
     return None if days is None else round(days, 2)
 
 
-def need_view(
-    need: Need, plan: ComponentPlan, mode: str, under_way: tuple[str, str], now: datetime, stale_after: timedelta
-) -> NeedView:
+def need_view(need: Need, plan: ComponentPlan, mode: str, under_way: tuple[str, str], now: datetime) -> NeedView:
     """Return how a need looks at `now`; `under_way` is (state, order number)."""
     early, likely, late = (_days_left(need, probability, now) for probability in (EARLY, LIKELY, LATE))
     advice = None if plan.terms is None else advise(need.belief, plan.terms, now)
@@ -110,13 +112,15 @@ def need_view(
         remaining_days_early=early,
         remaining_days_late=late,
         failure_probability=None if advice is None else advice.probability,
-        decide_by=None if advice is None else advice.decide_by,
+        decide_by=None
+        if advice is None or advice.decide_by is None or advice.decide_by - now > FAR
+        else advice.decide_by,
         mode=mode,
         state=under_way[0],
         order=under_way[1],
         provenance=need.belief.provenance.value,
         known=need.belief.known,
-        stale=now - need.as_of > stale_after,
+        stale=now - need.as_of > plan.stale_after,
         as_of=need.as_of,
         evidence=need.evidence,
     )
@@ -126,7 +130,11 @@ def _days_left(need: Need, probability: float, now: datetime) -> float | None:
     """Days from `now`, not from when the belief was formed; never below 0."""
     try:
         length = need.belief.remaining_time(probability)
-        return None if length is None else max(0.0, (need.belief.as_of + length - now).total_seconds() / 86_400)
+        return (
+            None
+            if length is None or length > FAR
+            else max(0.0, (need.belief.as_of + length - now).total_seconds() / 86_400)
+        )
     except OverflowError:  # it outlasts the calendar
         return None
 
@@ -137,8 +145,6 @@ async def need_views(
     needs: Iterable[Need],
     plans: Mapping[str, ComponentPlan],
     now: datetime,
-    *,
-    stale_after: timedelta = timedelta(hours=24),
 ) -> list[NeedView]:
     """Return every need that the config still knows, the most urgent first."""
     moving, policy = await under_way(spend, owner), await policy_in_force(spend, owner)
@@ -149,7 +155,6 @@ async def need_views(
             mode_of(policy, need.component).value,
             moving.get(need.component, ("idle", "")),
             now,
-            stale_after,
         )
         for need in needs
         if need.component in plans

@@ -17,7 +17,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.i18n import figure
-from gateway.live import TooManyWatchers, Watcher
+from gateway.live import Reading, TooManyWatchers, Watcher
 from gateway.web.context import CONTEXT, WebContext
 from gateway.web.render import static_files
 from gateway.web.security import SESSION, bears, is_local
@@ -73,18 +73,18 @@ def values_of(context: WebContext, tags: Iterable[str]) -> dict[str, Any]:
     """Return the readings of tags as the page shows them; ages in seconds of plant time."""
     now, readings = context.clock(), context.live.readings()
     shown = {tag: readings[tag] for tag in tags if tag in readings}
+    return {"speed": context.speed, "tags": {tag: _value(context, one, now) for tag, one in shown.items()}}
+
+
+def _value(context: WebContext, reading: Reading, now: datetime) -> dict[str, Any]:
+    stale = context.live.is_stale(reading, now)
     return {
-        "speed": context.speed,
-        "tags": {
-            tag: {
-                "text": figure(reading.value),
-                "age_s": _age_s(reading.receive_time, now),
-                "quality": reading.quality.name.lower(),
-                "quality_text": quality_words(reading.quality),
-                "stale": context.live.is_stale(reading, now),
-            }
-            for tag, reading in shown.items()
-        },
+        "text": figure(reading.value),
+        "age_s": _age_s(reading.receive_time, now),
+        "quality": reading.quality.name.lower(),
+        "quality_text": quality_words(reading.quality),
+        "stale": stale,
+        "stale_text": _("stale, ") if stale else "",
     }
 
 
@@ -98,7 +98,8 @@ async def _send(response: web.StreamResponse, name: str, data: object) -> None:
 
 async def end_streams(app: web.Application) -> None:
     """End every stream, so that stopping the gateway does not wait for browsers."""
-    for task in list(app[STREAMS]):
+    streams = app[STREAMS]
+    for task in tuple(streams):
         task.cancel()
 
 

@@ -18,8 +18,8 @@ from markupsafe import Markup, escape
 
 from gateway.i18n import day, figure
 
-WIDTH, HEIGHT = 760, 280
-LEFT, RIGHT, TOP, BOTTOM = 52, 16, 28, 34
+WIDTH, HEIGHT = 640, 270
+LEFT, RIGHT, TOP, BOTTOM = 60, 12, 28, 34
 POINTS_MAX = 400
 """More cannot be told apart at this width; further points are thinned, keeping each stretch's extremes."""
 
@@ -27,24 +27,18 @@ Point = tuple[datetime, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
-    """When the limit is expected to be reached: at 10 %, 50 % and 90 %; None lies beyond what is known."""
-
-    early: datetime | None
-    likely: datetime | None
-    late: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Chart:
-    """What to draw. `limit` is the value at which the component is worn out; all values in `unit`."""
+    """What to draw, all values in `unit`. `limit` is the value at which the component is worn out.
+
+    band: (time, 10 % line, middle, 90 % line) of where the value will be; empty when nothing can be foreseen.
+    """
 
     title: str
     unit: str
     history: Sequence[Point]
     now: datetime
     limit: float | None = None
-    forecast: Forecast | None = None
+    band: Sequence[tuple[datetime, float, float, float]] = ()
     decide_by: datetime | None = None
 
 
@@ -56,12 +50,10 @@ class _Scale:
     high: float
 
     def x(self, moment: datetime) -> float:
-        share = (moment - self.begin) / (self.end - self.begin)
-        return LEFT + min(max(share, 0.0), 1.0) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (moment - self.begin) / (self.end - self.begin) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low)
-        return HEIGHT - BOTTOM - min(max(share, 0.0), 1.0) * (HEIGHT - TOP - BOTTOM)
+        return HEIGHT - BOTTOM - (value - self.low) / (self.high - self.low) * (HEIGHT - TOP - BOTTOM)
 
 
 def draw(chart: Chart, zone: ZoneInfo) -> Markup:
@@ -70,11 +62,13 @@ def draw(chart: Chart, zone: ZoneInfo) -> Markup:
     if not history:
         return Markup()
     scale = _scale(chart, history)
+    plot = Markup('<svg x="{0}" y="{1}" width="{2}" height="{3}" viewBox="{0} {1} {2} {3}">{4}</svg>').format(
+        LEFT, TOP, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM, _band(scale, chart) + _line(scale, history)
+    )  # an inner svg cuts off what leaves the plot
     parts = [
         _axes(scale, chart, zone),
-        _band(scale, chart, history[-1]),
+        plot,
         _limit(scale, chart),
-        _line(scale, history),
         _upright(scale, chart.now, "now", _("now"), high=False),
         _decide(scale, chart),
     ]
@@ -91,11 +85,20 @@ def describe(chart: Chart, history: Sequence[Point], zone: ZoneInfo) -> str:
     said = [_("Last value {value} {unit}.").format(value=figure(history[-1][1]), unit=chart.unit)]
     if chart.limit is not None:
         said.append(_("Limit {value} {unit}.").format(value=figure(chart.limit), unit=chart.unit))
-    if chart.forecast is not None and chart.forecast.likely is not None:
-        said.append(_("As likely as not to reach it by {day}.").format(day=day(chart.forecast.likely, zone)))
+        crossing = crosses(chart)
+        if crossing is not None:
+            said.append(_("Expected to reach it about {day}.").format(day=day(crossing, zone)))
     if chart.decide_by is not None:
         said.append(_("Decide by {day}.").format(day=day(chart.decide_by, zone)))
     return " ".join(said)
+
+
+def crosses(chart: Chart) -> datetime | None:
+    """Return when the middle of the forecast passes the limit, None when it does not within the forecast."""
+    if chart.limit is None or not chart.band:
+        return None
+    below = chart.band[0][2] < chart.limit
+    return next((at for at, _low, middle, _high in chart.band if (middle < chart.limit) != below), None)
 
 
 def thin(points: Sequence[Point], most: int) -> list[Point]:
@@ -116,19 +119,19 @@ def _value(point: Point) -> float:
 
 
 def _scale(chart: Chart, history: Sequence[Point]) -> _Scale:
-    begin, end = history[0][0], max(history[-1][0], chart.now)
-    past = max(end - begin, timedelta(hours=1))
-    values = [value for _moment, value in history]
-    if chart.limit is not None:
-        values.append(chart.limit)
-    future = [] if chart.forecast is None else [chart.forecast.early, chart.forecast.likely, chart.forecast.late]
-    known = [moment for moment in [*future, chart.decide_by] if moment is not None and moment > end]
-    # A far forecast shall not squeeze the history into a corner, so the future takes at most three times the past.
-    horizon = end + min(max((moment - end for moment in known), default=timedelta()) * 1.08, past * 3)
+    begin, now = history[0][0], max(history[-1][0], chart.now)
+    past = max(now - begin, timedelta(hours=1))
+    ahead = [moment for moment, *_values in chart.band if moment > now]
+    crossing = crosses(chart)
+    wanted = [moment for moment in (crossing, chart.decide_by) if moment is not None and moment > now]
+    length = max(wanted, default=max(ahead, default=now)) - now
+    # a far forecast shall not squeeze the history into a corner, so the future takes at most three times the past
+    end = now + min(length * 1.15, past * 3)
+    values = [value for _moment, value in history] + ([] if chart.limit is None else [chart.limit])
     low, high = min(values), max(values)
-    room = (high - low) * 0.12 or max(abs(high) * 0.1, 1.0)
+    room = (high - low) * 0.14 or max(abs(high) * 0.1, 1.0)
     floor = 0.0 if 0 <= low <= (high - low) else low - room
-    return _Scale(begin, max(horizon, begin + timedelta(minutes=1)), floor, high + room)
+    return _Scale(begin, max(end, begin + timedelta(minutes=1)), floor, high + room)
 
 
 def _line(scale: _Scale, history: Sequence[Point]) -> Markup:
@@ -139,19 +142,22 @@ def _line(scale: _Scale, history: Sequence[Point]) -> Markup:
     )
 
 
-def _band(scale: _Scale, chart: Chart, last: Point) -> Markup:
-    """Draw the wedge from the last value to the limit, between the early and the late end of life."""
-    if chart.forecast is None or chart.limit is None or chart.forecast.early is None:
+def _band(scale: _Scale, chart: Chart) -> Markup:
+    """Draw where the value will be: the space between the 10 % and the 90 % line, and the middle."""
+    points = [point for point in chart.band if all(map(math.isfinite, point[1:]))]
+    if len(points) < 2:
         return Markup()
-    top, start = scale.y(chart.limit), f"{scale.x(last[0]):.1f} {scale.y(last[1]):.1f}"
-    late = scale.x(chart.forecast.late or scale.end)
-    band = f"M{start} L{scale.x(chart.forecast.early):.1f} {top:.1f} L{late:.1f} {top:.1f} Z"
-    middle = Markup()
-    if chart.forecast.likely is not None:
-        middle = Markup('<path class="likely" d="M{} L{:.1f} {:.1f}"/>').format(
-            start, scale.x(chart.forecast.likely), top
-        )
-    return Markup('<path class="band" d="{}"/>').format(band) + middle
+    upper = [f"{scale.x(at):.1f} {_bounded(scale.y(high)):.1f}" for at, _low, _middle, high in points]
+    lower = [f"{scale.x(at):.1f} {_bounded(scale.y(low)):.1f}" for at, low, _middle, _high in reversed(points)]
+    middle = [f"{scale.x(at):.1f} {_bounded(scale.y(value)):.1f}" for at, _low, value, _high in points]
+    return Markup('<path class="band" d="M{} Z"/><path class="likely" d="M{}"/>').format(
+        " L".join(upper + lower), " L".join(middle)
+    )
+
+
+def _bounded(place: float) -> float:
+    """Far outside the plot is far enough: a browser need not handle numbers without end."""
+    return min(max(place, -50.0 * HEIGHT), 50.0 * HEIGHT)
 
 
 def _limit(scale: _Scale, chart: Chart) -> Markup:
@@ -166,7 +172,7 @@ def _limit(scale: _Scale, chart: Chart) -> Markup:
 
 
 def _decide(scale: _Scale, chart: Chart) -> Markup:
-    if chart.decide_by is None or chart.decide_by > scale.end:
+    if chart.decide_by is None or not scale.begin <= chart.decide_by <= scale.end:
         return Markup()
     return _upright(scale, chart.decide_by, "decide", _("decide by"), high=True)
 
@@ -199,10 +205,14 @@ def _axes(scale: _Scale, chart: Chart, zone: ZoneInfo) -> Markup:
         for value in ticks(scale.low, scale.high)
     ]
     days = [
-        Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
-            scale.x(moment), HEIGHT - 12, anchor, _short(moment, scale, zone)
+        Markup('<text class="{}" x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
+            "tick minor" if index % 2 else "tick",  # on a telephone the minor ones would run into each other
+            scale.x(moment),
+            HEIGHT - 12,
+            anchor,
+            _short(moment, scale, zone),
         )
-        for moment, anchor in _moments(scale)
+        for index, (moment, anchor) in enumerate(_moments(scale))
     ]
     unit = Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(LEFT - 8, 14, chart.unit)
     return Markup().join([*rows, *days, unit])

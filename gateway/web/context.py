@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -31,22 +31,12 @@ class TagInfo:
 
 @dataclass(frozen=True, slots=True)
 class ComponentInfo:
-    """A component as the config names it.
-
-    tag: whose history its chart shows, "" for none. limit: the value of that tag at which it is worn out; None when
-    the tag counts use. rated_life: use in `life_unit`. terms: None: it is never bought for.
-    """
+    """A component as the config names it; no terms: it is never bought for."""
 
     key: str
     name: str
-    job: str
-    tag: str = ""
-    unit: str = ""
-    limit: float | None = None
-    rated_life: float | None = None
-    life_unit: str = "h"
     terms: TimingTerms | None = None
-    items: tuple[str, ...] = ()
+    stale_after: timedelta = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +93,9 @@ class WebContext:
     def plans(self) -> dict[str, ComponentPlan]:
         """Return what views need to know about each component."""
         return {
-            component.key: ComponentPlan(component.key, machine.name, component.name, component.terms)
+            component.key: ComponentPlan(
+                component.key, machine.name, component.name, component.terms, component.stale_after
+            )
             for machine in self.machines.values()
             for component in machine.components
         }

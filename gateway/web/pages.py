@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from aiohttp import web
 from markupsafe import Markup
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway import views
 from gateway.live import Link, Reading
 from gateway.views import NeedView, OrderView
 from gateway.web import charts
+from gateway.web.accounts import Account
 from gateway.web.context import CONTEXT, ComponentInfo, MachineInfo, TagInfo, WebContext
 from gateway.web.render import page
-from marketplace.audit.explain import why
+from gateway.web.security import ACCOUNT
+from maintenance.picture import Picture
+from maintenance.store import load_needs
+from marketplace.audit.explain import tell
 from marketplace.audit.verify import Verification
 from marketplace.ordering.states import ENDED, OrderState
 
 UNDER_WAY = tuple(state for state in OrderState if state not in ENDED and state not in views.WAITING)
 """Orders that go on by themselves."""
-CHART_PAST = timedelta(days=90)
-"""How far back a chart looks: what is older says little about the next weeks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,14 @@ class ComponentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a component: how it looks, and what its chart shows."""
+
+    need: NeedView
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
 class MachineCard:
     """A machine as the page shows it; `link` is None without telemetry or before it was first tried."""
 
@@ -72,19 +82,26 @@ async def inbox(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     async with context.spend.read() as spend:
         waiting = [
-            Waiting(order, await why(spend, order.number)) for order in await views.waiting(spend, context.owner)
+            Waiting(order, await _reasons(context, spend, order.number))
+            for order in await views.waiting(spend, context.owner)
         ]
         moving = await views.orders(spend, context.owner, states=UNDER_WAY)
     links = [link for link in context.live.links() if not link.connected or link.faults]
     return page(request, "inbox.html", waiting=waiting, moving=moving, links=links)
 
 
+async def _reasons(context: WebContext, spend: AsyncConnection, number: str) -> list[str]:
+    """Return why there is an order, without what the page shows beside it: the goods, the offers, what followed."""
+    story = await tell(spend, number, zone=context.time_zone)
+    return [*story.wear, *story.choice, *story.authority]
+
+
 async def machines(request: web.Request) -> web.Response:
     """Show every machine, the most urgent component of each with its chart."""
     context = request.app[CONTEXT]
-    needs = await _needs(context)
+    needs = await _known(context)
     cards = [
-        await _card(context, machine, needs, charts_for=_most_urgent(machine, needs))
+        _card(context, machine, needs, charts_for=_most_urgent(machine, needs))
         for machine in sorted(context.machines.values(), key=lambda machine: _urgency(machine, needs))
     ]
     return page(request, "machines.html", cards=cards)
@@ -96,7 +113,7 @@ async def machine(request: web.Request) -> web.Response:
     found = context.machines.get(request.match_info["machine"])
     if found is None:
         raise web.HTTPNotFound
-    card = await _card(context, found, await _needs(context), charts_for={each.key for each in found.components})
+    card = _card(context, found, await _known(context), charts_for={each.key for each in found.components})
     return page(request, "machine.html", card=card)
 
 
@@ -107,16 +124,15 @@ async def component(request: web.Request) -> web.Response:
     found = context.component(key)
     if found is None:
         raise web.HTTPNotFound
-    card = await _card(context, found[0], await _needs(context), charts_for={key})
+    card = _card(context, found[0], await _known(context), charts_for={key})
     row = next(each for each in card.components if each.info.key == key)
-    tag = next((each for each in card.tags if each.tag.key == row.info.tag), None)
     async with context.spend.read() as spend:
         bought = [
             order
             for order in await views.orders(spend, context.owner)
             if any(line.component == key for line in order.lines)
         ]
-    return page(request, "component.html", card=card, row=row, tag=tag, orders=bought)
+    return page(request, "component.html", card=card, row=row, orders=bought)
 
 
 async def orders(request: web.Request) -> web.Response:
@@ -150,8 +166,24 @@ async def _order_page(request: web.Request, template: str, *, status: int = 200,
             raise web.HTTPNotFound
         offers = await views.offers(spend, context.owner, number)
         events = await views.history(spend, context.owner, number)
-        reasons = await why(spend, number)
-    return page(request, template, status=status, order=found, offers=offers, events=events, reasons=reasons, **values)
+        reasons = await _reasons(context, spend, number)
+    return page(
+        request,
+        template,
+        status=status,
+        order=found,
+        offers=offers,
+        events=events,
+        reasons=reasons,
+        within=_within(found, request[ACCOUNT]),
+        **values,
+    )
+
+
+def _within(order: OrderView, account: Account) -> bool:
+    """Return whether an order is within a person's own limit, as far as a page can tell; the gate decides."""
+    limit = account.approval_limit
+    return limit is not None and limit.currency == order.currency and order.total <= limit
 
 
 async def audit(request: web.Request) -> web.Response:
@@ -173,38 +205,39 @@ async def show_audit(request: web.Request, verification: Verification | None = N
 # --- machines ---------------------------------------------------------------------------------------------------------
 
 
-async def _needs(context: WebContext) -> dict[str, NeedView]:
+async def _known(context: WebContext) -> dict[str, Known]:
     async with context.telemetry.read() as telemetry:
         stored = await load_needs(telemetry)
     async with context.spend.read() as spend:
-        found = await views.need_views(spend, context.owner, stored, context.plans(), context.clock())
-    return {view.component: view for view in found}
+        needs = [need for need, _picture in stored.values()]
+        found = await views.need_views(spend, context.owner, needs, context.plans(), context.clock())
+    return {view.component: Known(view, stored[view.component][1]) for view in found}
 
 
-def _most_urgent(machine: MachineInfo, needs: dict[str, NeedView]) -> set[str]:
+def _most_urgent(machine: MachineInfo, needs: dict[str, Known]) -> set[str]:
     """Return the component that lasts the shortest, or the first one while nothing is known."""
     known = [each.key for each in machine.components if each.key in needs]
-    return {min(known or [each.key for each in machine.components], key=lambda key: _lasts(needs.get(key)))}
+    known = known or [each.key for each in machine.components]
+    return {min(known, key=lambda key: _lasts(needs.get(key)))} if known else set()
 
 
-def _lasts(need: NeedView | None) -> float:
-    return float("inf") if need is None or need.remaining_days is None else need.remaining_days
+def _lasts(known: Known | None) -> float:
+    return float("inf") if known is None or known.need.remaining_days is None else known.need.remaining_days
 
 
-def _urgency(machine: MachineInfo, needs: dict[str, NeedView]) -> tuple[float, str]:
+def _urgency(machine: MachineInfo, needs: dict[str, Known]) -> tuple[float, str]:
     return min((_lasts(needs.get(each.key)) for each in machine.components), default=float("inf")), machine.key
 
 
-async def _card(
-    context: WebContext, machine: MachineInfo, needs: dict[str, NeedView], *, charts_for: set[str]
-) -> MachineCard:
+def _card(context: WebContext, machine: MachineInfo, needs: dict[str, Known], *, charts_for: set[str]) -> MachineCard:
     link = next((each for each in context.live.links() if each.name == machine.connection), None)
     faults = {} if link is None else dict(link.faults)
     now, readings = context.clock(), context.live.readings()
     rows = []
     for info in machine.components:
-        need = needs.get(info.key)
-        rows.append(ComponentRow(info, need, await _chart(context, info, need) if info.key in charts_for else Markup()))
+        known = needs.get(info.key)
+        shown = Markup() if known is None or info.key not in charts_for else _chart(context, info, known)
+        rows.append(ComponentRow(info, None if known is None else known.need, shown))
     tags = [
         TagRow(
             tag,
@@ -217,27 +250,15 @@ async def _card(
     return MachineCard(machine, link, tags, rows)
 
 
-async def _chart(context: WebContext, info: ComponentInfo, need: NeedView | None) -> Markup:
-    if not info.tag:
-        return Markup()
-    now = context.clock()
-    async with context.telemetry.read() as telemetry:
-        points = await history(telemetry, info.tag, now - CHART_PAST, charts.POINTS_MAX * 4)
+def _chart(context: WebContext, info: ComponentInfo, known: Known) -> Markup:
+    picture = known.picture
     chart = charts.Chart(
         title=info.name,
-        unit=info.unit,
-        history=points,
-        now=now,
-        limit=info.limit,
-        forecast=None if need is None else charts.Forecast(*_ends(need, now)),
-        decide_by=None if need is None else need.decide_by,
+        unit=picture.unit,
+        history=picture.history,
+        now=context.clock(),
+        limit=picture.threshold,
+        band=[(point.at, point.low, point.middle, point.high) for point in picture.forecast],
+        decide_by=known.need.decide_by,
     )
     return charts.draw(chart, context.time_zone)
-
-
-def _ends(need: NeedView, now: datetime) -> tuple[datetime | None, datetime | None, datetime | None]:
-    early, likely, late = (
-        None if days is None or days > 36_500 else now + timedelta(days=days)
-        for days in (need.remaining_days_early, need.remaining_days, need.remaining_days_late)
-    )
-    return early, likely, late

@@ -19,6 +19,7 @@ from gateway.actions import Right
 from gateway.web import charts, words
 from gateway.web.context import CONTEXT, WebContext
 from gateway.web.security import ACCOUNT, SESSION
+from marketplace.sentences import sentence
 
 HERE: Final = Path(__file__).parent
 TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -67,7 +68,7 @@ def environment() -> Environment:
         made.filters[name] = getattr(i18n, name)
     for name in words.__all__:
         made.filters[name] = getattr(words, name)
-    made.globals.update(static=static_path, meter=charts.meter, Right=Right)
+    made.globals.update(static=static_path, meter=charts.meter, Right=Right, sentence=sentence)
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from gettext import gettext as _
 from gettext import ngettext
@@ -23,6 +24,7 @@ __all__ = [
     "remaining_words",
     "state_kind",
     "state_words",
+    "steps",
     "term_words",
 ]
 
@@ -69,6 +71,33 @@ def state_kind(state: str) -> str:
     if state in ("denied", "expired", "rejected", "not_placed", "cancelled", "unknown", "withdrawn"):
         return "stop"
     return "idle" if state == "idle" else "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an order's usual way; `kind` is `past`, `here` or `ahead`."""
+
+    label: str
+    kind: str
+
+
+def steps(state: str) -> list[Step]:
+    """Return the usual way of an order with where it is; empty when it left that way."""
+    way = [
+        (("proposed", "awaiting_approval"), _("Proposed")),
+        (("approved", "submitting"), _("Approved")),
+        (("submitted",), _("Sent")),
+        (("confirmed",), _("Confirmed")),
+        (("shipped",), _("On its way")),
+        (("received", "closed"), _("Received")),
+    ]
+    here = next((place for place, (states, _label) in enumerate(way) if state in states), None)
+    if here is None:
+        return []
+    return [
+        Step(label, "here" if place == here else "past" if place < here else "ahead")
+        for place, (_states, label) in enumerate(way)
+    ]
 
 
 def mode_words(mode: str) -> str:

@@ -1,1 +1,22 @@
-"""One tracker for each kind of wear; see `tracker`."""
+"""One tracker for each kind of wear; `tracker_of` chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from maintenance.settings import ComponentSettings, DeviationWear, LevelWear, UsageWear
+from maintenance.trackers.by_deviation import DeviationTracker, Pool
+from maintenance.trackers.by_level import LevelTracker
+from maintenance.trackers.by_usage import UsageTracker
+from maintenance.trackers.tracker import Tracker
+
+
+def tracker_of(component: str, settings: ComponentSettings, tags: Mapping[str, str], pool: Pool) -> Tracker:
+    """Return the tracker for a component's kind of wear; `tags` are the machine's, name to unit."""
+    match settings.wear:
+        case UsageWear():
+            return UsageTracker(settings, tags)
+        case LevelWear():
+            return LevelTracker(settings, tags)
+        case DeviationWear():
+            return DeviationTracker(component, settings, tags, pool)

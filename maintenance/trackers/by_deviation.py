@@ -13,13 +13,15 @@ from maintenance import detection, health, prognosis
 from maintenance.detection import Baseline
 from maintenance.features import DiscountedTrend, Framer, Trend, Vector
 from maintenance.needs import Evidence
-from maintenance.prognosis import Basis
+from maintenance.prognosis import Basis, Drift
 from maintenance.settings import ComponentSettings, DeviationWear, in_unit
 from maintenance.trackers.tracker import CLOCK, KEEP, Assessment, Outlook, Proposal, Tracker, number
 from maintenance.usage import SUSTAINED
 
 SMOOTHING = 0.1
 """Weight of a new frame in the deviation: about ten frames make one opinion."""
+FRAMES_PER_LIFE = 500
+"""A frame is this part of the rated life, so that a baseline of 25 is a twentieth of it; but at least an hour."""
 FRAMES_AHEAD = 1000
 """How far a deviation looks ahead where no life is rated."""
 
@@ -52,7 +54,8 @@ class DeviationTracker(Tracker):
         wear = settings.wear
         assert isinstance(wear, DeviationWear)
         self._component, self._wear, self._pool = component, wear, pool
-        self._frame_hours = in_unit(wear.frame, "h")
+        usual_hours = self.rated / self.clock.rate.prior / FRAMES_PER_LIFE
+        self._frame_hours = in_unit(wear.frame, "h") if wear.frame else max(usual_hours, 1.0)
         self.forget()
 
     def forget(self) -> None:
@@ -83,10 +86,7 @@ class DeviationTracker(Tracker):
             return  # the machine stood still; at rest it is not itself
         self.last_use = use
         if not self.baseline.complete:
-            if np.all(np.isfinite(frame)):
-                self.baseline.take(frame)
-            if self.baseline.complete:
-                self._pool.put(self._component, self.baseline)
+            self._learn(frame)
             return
         self.smooth = self._smoothed(frame, SMOOTHING)
         deviation = detection.index(self._z(self.smooth))
@@ -94,6 +94,13 @@ class DeviationTracker(Tracker):
             self.trend.take(use, deviation)
             self.history.take(ends, deviation)
             self._watch_for_new(deviation, ends)
+
+    def _learn(self, frame: Vector) -> None:
+        """A frame with a missing signal teaches nothing about health."""
+        if np.all(np.isfinite(frame)):
+            self.baseline.take(frame)
+        if self.baseline.complete:
+            self._pool.put(self._component, self.baseline)
 
     def _smoothed(self, frame: Vector, alpha: float) -> Vector:
         distance = frame - np.array(self.baseline.mean)
@@ -123,8 +130,10 @@ class DeviationTracker(Tracker):
         super().dismiss()
         self.worst, self.new_count = 0.0, 0
 
-    def _now(self) -> tuple[Vector, float, Trend | None]:
-        """Return z-scores, deviation and trend with the open frame in, so far as it is filled."""
+    def _now(self, use_per_hour: float) -> tuple[Vector, float, Drift]:
+        """Return z-scores, deviation and its drift with the open frame in, so far as it is filled."""
+        healthy = self.baseline.wanted * self._frame_hours * use_per_hour
+        fastest = self.rated / prognosis.QUARTER or prognosis.QUARTER * healthy
         smooth, fresh = self.smooth, False
         use = self.clock.used_at(self.framer.end_hours)
         if any(self.framer.counts) and not (self.clock.counted and use <= self.last_use):
@@ -132,9 +141,9 @@ class DeviationTracker(Tracker):
         z = self._z(smooth)
         deviation = detection.index(z)
         if deviation is None:
-            return z, 0.0, None
+            return z, 0.0, prognosis.deviation_drift(None, fastest)
         fit = (self.trend.with_point(use, deviation) if fresh else self.trend).fit()
-        return z, deviation, _widened(fit)
+        return z, deviation, prognosis.deviation_drift(_widened(fit), fastest)
 
     def assess(self, hours: float, basis: Basis) -> Assessment:
         """Carry the deviation on along its trend; before there is a healthy self, only a rated life can speak."""
@@ -145,10 +154,10 @@ class DeviationTracker(Tracker):
             told = used if self.clock.past_known else None
             belief = prognosis.by_usage(told, used, self.rated or horizon, 3.0, unknown)
             return Assessment(belief, 1.0, (Evidence("BASELINE", have), *self.clock_evidence()))
-        z, deviation, trend = self._now()
+        z, deviation, rate = self._now(basis.use_per_hour)
         told_enough = self.clock.past_known and not self.clock.doubted and bool(np.any(np.isfinite(z)))
         known = basis.known and told_enough and self.proposal() is None
-        belief = prognosis.by_deviation(deviation, trend, horizon, replace(basis, known=known))
+        belief = prognosis.by_deviation(deviation, rate, horizon, replace(basis, known=known))
         figures = {"ratio": number(deviation), "failure": number(prognosis.FAILURE_DEVIATION)}
         evidence = [Evidence("DEVIATION", figures), *self._loudest(z)]
         if not self.clock.past_known:
@@ -163,9 +172,15 @@ class DeviationTracker(Tracker):
 
     def outlook(self, hours: float) -> Outlook:
         """Return the deviation and its course to the usual failure level."""
-        _, deviation, trend = self._now() if self.baseline.complete else (None, 0.0, None)
-        slope, spread = (max(trend.slope, 0.0), trend.slope_deviation) if trend else (0.0, 0.0)
-        return Outlook(deviation, slope, spread, 0.0, prognosis.FAILURE_DEVIATION, "σ")
+        if not self.baseline.complete:
+            return Outlook(0.0, 0.0, 0.0, 0.0, prognosis.FAILURE_DEVIATION, "σ")
+        _, deviation, rate = self._now(self.clock.rate.per_hour)
+        slope = max(rate.mean, 0.0)
+        return Outlook(deviation, slope, rate.deviation, 0.0, prognosis.FAILURE_DEVIATION, "σ")
+
+    def identity(self) -> list[Any]:
+        """Return also the signals, the baseline and the frame."""
+        return [*super().identity(), list(self._wear.tags), self._wear.baseline, self._frame_hours]
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state, JSON-able."""

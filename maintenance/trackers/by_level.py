@@ -37,7 +37,6 @@ class LevelTracker(Tracker):
         self._smoothing_hours = in_unit(wear.smoothing, "h")
         usual_hours = self.rated / self.clock.rate.prior / FRAMES_PER_LIFE
         self._frame_hours = in_unit(wear.frame, "h") if wear.frame else max(usual_hours, 1 / 60)
-        self.typed = False
         self.forget()
 
     def forget(self) -> None:
@@ -61,9 +60,9 @@ class LevelTracker(Tracker):
             self.clock.take(value, hours)
             return
         worn = health.worn_share(value, self._as_new, self._limit)
-        elapsed = hours - self.at if self.at is not None else math.inf
+        elapsed = max(hours - self.at, 0.0) if self.at is not None else math.inf
         self.robust.take(worn, -math.expm1(-elapsed / self._smoothing_hours))
-        self.at = hours
+        self.at = hours if self.at is None else max(hours, self.at)
         self.framer.take(0, self._clipped(worn))
         self._watch_for_new(worn, hours)
 
@@ -137,6 +136,10 @@ class LevelTracker(Tracker):
         variance = prognosis.diffusion(self.rated) * span**2
         value = self._value(self.robust.level)
         return Outlook(value, rate.mean * span, rate.deviation * abs(span), variance, self._limit, self._unit)
+
+    def identity(self) -> list[Any]:
+        """Return also the two ends of the level and the frame."""
+        return [*super().identity(), self._unit, self._as_new, self._limit, self._frame_hours]
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state, JSON-able."""

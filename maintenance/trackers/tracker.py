@@ -103,10 +103,18 @@ class Tracker(ABC):
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state, JSON-able."""
-        return {"kind": self.kind, "clock": self.clock.snapshot(), "history": self.history.snapshot()}
+        return {"kind": self.identity(), "clock": self.clock.snapshot(), "history": self.history.snapshot()}
+
+    def identity(self) -> list[Any]:
+        """What must be the same for a snapshot to fit, as JSON values."""
+        return [self.kind, self.unit, self.clock.counted]
+
+    def fits(self, state: Mapping[str, Any]) -> bool:
+        """Tell whether a snapshot was made by a tracker like this one."""
+        return bool(state["kind"] == self.identity())
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot of the same kind."""
+        """Take up a snapshot that fits."""
         self.clock.restore(state["clock"])
         self.history = History(**state["history"])
 

@@ -20,7 +20,6 @@ from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import gate
 from marketplace.documents import timestamp
 from marketplace.ordering.states import (
-    Effect,
     ForbiddenTransition,
     OrderState,
     RequisitionState,
@@ -69,8 +68,8 @@ async def move_order(
 ) -> None:
     """Move an order along one edge and settle what the edge does to the budgets; `columns` are set with it.
 
-    A reservation is made by the gate when it approves, never here. Raises `ForbiddenTransition` when the table has no
-    such edge or the order is not in `before` any more.
+    A reservation is made by the gate when it approves; here it is only made sure of. Raises `ForbiddenTransition` when
+    the table has no such edge or the order is not in `before` any more.
     """
     money = effect(before, after)
     mine = (purchase_order.c.plant == owner.plant) & (purchase_order.c.number == number)
@@ -81,8 +80,7 @@ async def move_order(
     )
     if moved.rowcount != 1:
         raise ForbiddenTransition(f"{number} is not {before} any more")
-    if money in (Effect.COMMIT, Effect.RELEASE):
-        await gate.settle(tx, owner, number, money, at, actor=actor)
+    await gate.settle(tx, owner, number, money, at, actor=actor)
     await record(
         tx, owner, "order", number, after, actor, at, {"before": str(before), "effect": str(money), **(facts or {})}
     )
@@ -163,9 +161,12 @@ async def withdraw_wants(
     tx: AsyncConnection, owner: Owner, number: str, actor: Actor, at: datetime, hold: timedelta
 ) -> None:
     """A person said no: what the order served is withdrawn, and its slots are not asked for again for a while."""
-    await need_again(tx, owner, number, actor, at, quoting_after=None)
     for id, state in await requisitions_of(tx, owner, number):
-        if state is RequisitionState.NEEDED:
+        if state is RequisitionState.ORDERED:
+            again = RequisitionState.NEEDED
+            await move_requisition(tx, owner, id, state, again, actor=actor, at=at, facts={"order": number})
+            state = again
+        if state in (RequisitionState.NEEDED, RequisitionState.PROPOSED):
             await withdraw_requisition(tx, owner, id, state, actor, at, hold)
 
 

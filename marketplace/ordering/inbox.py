@@ -41,7 +41,7 @@ from marketplace.ordering.orders import OrderUnknown, StoredOrder, keep_sums, lo
 from marketplace.ordering.states import FAILED, UNSENT, OrderState
 from marketplace.ordering.suspension import suspend
 from marketplace.ordering.terms import PurchasingTerms
-from marketplace.store import Owner, inbox
+from marketplace.store import Owner, inbox, purchase_order
 
 S = OrderState
 
@@ -63,7 +63,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One answer beside the order it speaks of, in one transaction; `at` is plant time."""
+    """One answer beside the order it speaks of, in one transaction; `at` is plant time, `asked` as in `apply`."""
 
     tx: AsyncConnection
     owner: Owner
@@ -71,6 +71,7 @@ class Case:
     actor: Actor
     at: datetime
     terms: PurchasingTerms
+    asked: bool
 
     @property
     def number(self) -> str:
@@ -155,7 +156,7 @@ async def apply(
     again = row.applied_at is not None
     if again and not (asked and row.kind == "response"):
         return str(row.verdict)
-    verdict = await _verdict(tx, owner, row, at, terms)
+    verdict = await _verdict(tx, owner, row, at, terms, asked)
     if verdict == WAITS or again:
         return verdict
     await tx.execute(update(inbox).where(inbox.c.id == id).values(applied_at=at, verdict=verdict))
@@ -173,7 +174,9 @@ async def _apply_early(tx: AsyncConnection, owner: Owner, number: str, at: datet
         await apply(tx, owner, row.id, at, terms)
 
 
-async def _verdict(tx: AsyncConnection, owner: Owner, row: Row[Any], at: datetime, terms: PurchasingTerms) -> str:
+async def _verdict(
+    tx: AsyncConnection, owner: Owner, row: Row[Any], at: datetime, terms: PurchasingTerms, asked: bool
+) -> str:
     try:
         answer = read(row.kind, json.loads(row.document))
         stored = await load(tx, owner, row.order_number)
@@ -183,7 +186,7 @@ async def _verdict(tx: AsyncConnection, owner: Owner, row: Row[Any], at: datetim
         return "UNREADABLE"
     if row.kind != "receipt" and stored.order.supplier != row.supplier:
         return "OTHER_SUPPLIER"
-    case = Case(tx, owner, stored, read_actor(row.actor), at, terms)
+    case = Case(tx, owner, stored, read_actor(row.actor), at, terms, asked)
     if stored.state in FAILED or stored.state in UNSENT:
         return await _too_late(case, answer)
     if isinstance(answer, OrderResponse):
@@ -224,12 +227,16 @@ async def _respond(case: Case, response: OrderResponse) -> str:
 
 async def _confirmed(case: Case, response: OrderResponse) -> str:
     state = case.stored.state
-    if state is S.CANCELLING:  # it is still on
+    if state is S.CANCELLING and case.asked:  # it is still on
         await case.move(S.CONFIRMED, _said(response), next_ask_at=None)
         return APPLIED
     if state in _OPEN_TO_ANSWERS or (state is S.NEEDS_PERSON and case.actor.kind is ActorKind.PERSON):
         await case.move(S.CONFIRMED, _said(response), **_columns(response), problem="", next_ask_at=None)
         await confirm_lines(case.tx, case.owner, case.stored)
+        return APPLIED
+    if state in (S.CONFIRMED, S.SHIPPED) and response.promised_at not in (None, case.stored.row.promised_at):
+        mine = (purchase_order.c.plant == case.owner.plant) & (purchase_order.c.number == case.number)
+        await case.tx.execute(update(purchase_order).where(mine).values(promised_at=response.promised_at))
         return APPLIED
     return "WAITS_FOR_PERSON" if state is S.NEEDS_PERSON else "REPEATED"
 

@@ -106,11 +106,16 @@ def _refusal_text(refusal: Refusal) -> str:
     return f"{refusal.code}: {figures}"
 
 
+_OFFERED: Final = (
+    "quantity", "unit", "unit_price", "per", "currency", "freight_minor", "fees_minor", "lead_time_days", "available",
+    "valid_until",
+)  # fmt: skip
+"""Columns that only an offer fills."""
+
+
 def _offered(offer: Quotation | None) -> dict[str, Any]:
-    names = ("quantity", "unit", "unit_price", "per", "currency", "freight_minor", "fees_minor")
-    names += ("lead_time_days", "available", "valid_until")
     if offer is None:
-        return {"reference": "", "sku": "", **dict.fromkeys(names)}
+        return {"reference": "", "sku": "", **dict.fromkeys(_OFFERED)}
     line = offer.lines[0]
     return {
         "reference": offer.reference,

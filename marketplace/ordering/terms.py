@@ -27,6 +27,7 @@ class PurchasingTerms:
     unknown_max: an unknown outcome that no look-up settled for so long goes to a person.
     misses_wanted: look-ups in a row that must find nothing, past the look-up's window, before "not there" counts.
     sends_max: sends of one order under its idempotency key. parallel: orders handled at the same time.
+    software: the version that decides, for the record.
     """
 
     currency: str
@@ -48,6 +49,7 @@ class PurchasingTerms:
     misses_wanted: int = 3
     sends_max: int = 5
     parallel: int = 8
+    software: str = ""
 
 
 def backed_off(first: timedelta, longest: timedelta, attempts: int) -> timedelta:

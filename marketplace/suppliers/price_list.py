@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from marketplace.catalogue import Catalogue, Item
-from marketplace.money import Money, UnitPrice
+from marketplace.money import Money, UnitPrice, decimals_of
 
 REQUIRED: Final = ("item", "price", "currency", "lead_time_days", "valid_until")
 OPTIONAL: Final = ("sku", "per", "unit", "pack", "freight")
@@ -142,6 +142,7 @@ class _Reader:
     def row(self, cells: Mapping[str, str]) -> PriceRow:
         item = self._item(cells["item"])
         currency = cells["currency"].upper()
+        _checked("currency", lambda: decimals_of(currency))
         per = self._positive("per", cells.get("per") or "1")
         freight = cells.get("freight") or "0"
         return PriceRow(

@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -32,15 +33,15 @@ def supplier_app(shop: Shop, token: str) -> web.Application:
     app = web.Application(middlewares=[_answers, _guard(token, shop), _spoils(shop)], client_max_size=BYTES_MAX)
     app.add_routes(
         [
-            web.get("/search", lambda request: _search(shop, request)),
-            web.post("/quotes", lambda request: _quote(shop, request)),
-            web.post("/orders", lambda request: _order(shop, request)),
-            web.get("/orders/{reference}", lambda request: _find(shop, request)),
-            web.post("/orders/{reference}/cancel", lambda request: _cancel(shop, request)),
-            web.get("/orders/{reference}/documents", lambda request: _documents(shop, request)),
-            web.get("/simulator/faults", lambda request: _faults(shop, request)),
-            web.put("/simulator/faults", lambda request: _switch(shop, request)),
-            web.delete("/simulator/faults", lambda request: _clear(shop, request)),
+            web.get("/search", partial(_search, shop)),
+            web.post("/quotes", partial(_quote, shop)),
+            web.post("/orders", partial(_order, shop)),
+            web.get("/orders/{reference}", partial(_find, shop)),
+            web.post("/orders/{reference}/cancel", partial(_cancel, shop)),
+            web.get("/orders/{reference}/documents", partial(_documents, shop)),
+            web.get("/simulator/faults", partial(_faults, shop)),
+            web.put("/simulator/faults", partial(_switch, shop)),
+            web.delete("/simulator/faults", partial(_clear, shop)),
         ]
     )
     return app

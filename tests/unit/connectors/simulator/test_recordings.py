@@ -87,7 +87,11 @@ def test_a_directory_without_recordings_is_said(tmp_path: Path) -> None:
         read_recordings(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"1 1 2\n" * 900)[:-9], b"\x1f\x8b\x08\x00broken"])
+@pytest.mark.parametrize(
+    "content",
+    [b"not gzip", gzip.compress(b"1 1 2\n" * 900, mtime=0)[:-9], b"\x1f\x8b\x08\x00broken"],
+    ids=["another format", "cut short", "broken"],
+)
 def test_a_damaged_archive_is_said(tmp_path: Path, content: bytes) -> None:
     (tmp_path / f"{FILE}.gz").write_bytes(content)
     with pytest.raises(RecordingError, match=r"train_FD001\.txt\.gz:\d+: "):

@@ -6,7 +6,7 @@ import pytest
 
 from marketplace.authority.approval import Approver, check
 from marketplace.authority.mandate import Outcome
-from marketplace.authority.sentences import SENTENCES
+from marketplace.sentences import SENTENCES
 from marketplace.money import Money
 
 

@@ -25,7 +25,7 @@ from marketplace.authority.policy import (
     decide,
     mode_of,
 )
-from marketplace.authority.sentences import SENTENCES
+from marketplace.sentences import SENTENCES
 from marketplace.catalogue import Item
 from marketplace.documents import Delivery, OrderLine, PurchaseOrder
 from marketplace.money import Money, Quantity, UnitPrice
@@ -242,10 +242,10 @@ def test_circumstances_are_kept_as_texts():
 
 
 prices = st.decimals(min_value=0, max_value=2000, places=2)
-quantities = st.integers(1, 50).map(Decimal)
+quantities = st.one_of(st.just(Decimal(2)), st.integers(1, 50).map(Decimal))
 moneys = st.integers(1, 300_000).map(lambda minor: Money(minor, "EUR"))
 flags = st.booleans()
-known = st.builds(
+anything_known = st.builds(
     told,
     mode=st.sampled_from(Mode),
     provenance=st.sampled_from(Provenance),
@@ -256,8 +256,15 @@ known = st.builds(
     wanted=st.one_of(st.just({}), quantities.map(lambda amount: {1: Quantity(amount, "C62")})),
     last_prices=st.one_of(st.just({}), prices.map(lambda price: {ITEM.key: UnitPrice(price, "EUR")})),
 )
+known = st.one_of(
+    st.just(told()),
+    st.builds(lambda price: told(last_prices={ITEM.key: UnitPrice(price, "EUR")}), prices),
+    anything_known,
+)
+"""Half of them object to nothing, so that the limits are reached."""
 mandates = st.one_of(
     st.none(),
+    st.just(MANDATE),
     st.builds(
         Mandate,
         granted_by=st.just("anna"),
@@ -269,6 +276,7 @@ mandates = st.one_of(
 windows = st.one_of(st.none(), st.builds(Window, days=st.just(30), per_machine=st.one_of(st.none(), moneys)))
 policies = st.one_of(
     st.none(),
+    st.just(POLICY),
     st.builds(
         lambda **rules: Policy(schema_=1, **rules),
         window=windows,

@@ -1,4 +1,4 @@
-from marketplace.authority.sentences import SENTENCES, sentence
+from marketplace.sentences import SENTENCES, sentence
 
 
 def test_a_code_becomes_a_sentence():

@@ -1,0 +1,244 @@
+"""What starting costs: time of the commands, time and memory of a gateway with 1,000 tags, size of what is installed.
+
+Everything is measured on whole processes, now, on this computer; times are medians. The gateway that is measured is
+the real one on a fresh data directory, reading 1,000 tags of one machine from a real OPC-UA server over an encrypted,
+pinned connection. Figures come with no verdict: what is allowed is said elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from gettext import gettext as _
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway import control_client
+
+if TYPE_CHECKING:
+    from connectors.simulator.factory import Addresses
+    from connectors.simulator.machines import MachinePlan
+
+TAGS: Final = 1_000
+READY_S: Final = 60.0
+STOP_S: Final = 10.0
+SETTLE_S: Final = 3.0
+"""After ready the first values of all tags arrive; the memory is read when they have."""
+DISTRIBUTION: Final = "toolcrib"
+PACKAGES: Final = ("gateway", "marketplace", "maintenance", "connectors")
+
+
+class BenchmarkFailed(Exception):
+    """Something could not be measured; `str()` says what."""
+
+
+def measure_startup(runs: int = 5) -> dict[str, int]:
+    """Return every figure: milliseconds, megabytes (10^6 bytes), and the number of packages.
+
+    Raises `BenchmarkFailed`.
+    """
+    version_ms, help_ms = command_ms(["--version"], runs), command_ms(["--help"], runs)
+    ready_ms, rss_mb = asyncio.run(_gateway(max(1, runs // 2)))
+    packages, installed = installed_size(DISTRIBUTION)
+    return {
+        "version_ms": version_ms,
+        "help_ms": help_ms,
+        "ready_ms": ready_ms,
+        "rss_mb": rss_mb,
+        "packages": packages,
+        "installed_mb": round(installed / 1e6),
+    }
+
+
+def command() -> list[str]:
+    """Return how this very installation is started as a process of its own."""
+    script = Path(sys.executable).with_name(DISTRIBUTION)
+    return [str(script)] if script.exists() else [sys.executable, "-m", "gateway"]
+
+
+def command_ms(arguments: list[str], runs: int) -> int:
+    """Return the median duration of a command, after one run that fills the caches. Raises `BenchmarkFailed`."""
+    taken = []
+    for _run in range(runs + 1):
+        before = time.perf_counter()
+        done = subprocess.run([*command(), *arguments], capture_output=True, check=False)  # noqa: S603 - ourselves
+        taken.append((time.perf_counter() - before) * 1000)
+        if done.returncode != 0:
+            raise BenchmarkFailed(_("'toolcrib {words}' failed").format(words=" ".join(arguments)))
+    return round(statistics.median(taken[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Requirement:
+    """A requirement of a distribution: the name, the extras it asks for, and the extra that asks for it."""
+
+    name: str
+    extras: frozenset[str]
+    under: str
+
+    @classmethod
+    def parse(cls, text: str) -> _Requirement:
+        said, _semicolon, marker = text.partition(";")
+        match = re.match(r"\s*([A-Za-z0-9._-]+)\s*(?:\[([^\]]*)\])?", said)
+        assert match is not None, text
+        extras = frozenset(extra.strip() for extra in (match[2] or "").split(",") if extra.strip())
+        under = re.search(r"extra\s*==\s*['\"]([^'\"]+)['\"]", marker)
+        return cls(_normal(match[1]), extras, under[1] if under else "")
+
+
+def installed_size(name: str) -> tuple[int, int]:
+    """Return how many packages an installation without extras has, itself included, and their bytes on disk.
+
+    What is required for another platform or another Python is not installed, and so not counted.
+    """
+    sizes: dict[str, int] = {}
+    visited: set[tuple[str, frozenset[str]]] = set()
+    wanted: list[tuple[str, frozenset[str]]] = [(_normal(name), frozenset())]
+    while wanted:
+        each = wanted.pop()
+        if each in visited:
+            continue
+        visited.add(each)
+        try:
+            found = distribution(each[0])
+        except PackageNotFoundError:
+            continue
+        sizes[each[0]] = sum(_bytes(Path(str(file.locate()))) for file in found.files or ())
+        needs = [_Requirement.parse(text) for text in found.requires or ()]
+        wanted += [(need.name, need.extras) for need in needs if not need.under or need.under in each[1]]
+    sizes[_normal(name)] = max(sizes.get(_normal(name), 0), _own_bytes())  # an editable one has no files of its own
+    return len(sizes), sum(sizes.values())
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _own_bytes() -> int:
+    root = Path(__file__).parents[1]
+    return sum(_bytes(path) for package in PACKAGES for path in (root / package).rglob("*") if path.is_file())
+
+
+async def _gateway(runs: int) -> tuple[int, int]:
+    """Return the median milliseconds until a gateway is ready, and the most memory that one took, in MB."""
+    from connectors.simulator.factory import Factory
+    from gateway.clock import real
+
+    with tempfile.TemporaryDirectory(prefix="toolcrib-") as name:
+        directory = Path(name)
+        async with Factory([_machine()], clock=real, seed=1, state=directory / "factory") as factory:
+            addresses = factory.addresses()
+            taken = [await asyncio.to_thread(_start_once, directory / str(index), addresses) for index in range(runs)]
+    return round(statistics.median(each for each, _mb in taken)), max(mb for _ms, mb in taken)
+
+
+def _machine() -> MachinePlan:
+    """Return a machine of 1,000 tags; each shows another value at every update."""
+    from connectors.simulator.machines import ComponentPlan, Level, MachinePlan
+    from connectors.simulator.wear import WearLaw
+
+    part = ComponentPlan("part", WearLaw(20_000))
+    levels = tuple(Level(f"level-{index}", "mm/s", "part", 1.0, 9.0, 0.1) for index in range(TAGS - 1))
+    return MachinePlan("machine", 24.0, (part,), levels, ())  # its thousandth tag says that it runs
+
+
+def _config(addresses: Addresses) -> dict[str, Any]:
+    """Return the smallest site with the machine; JSON is YAML."""
+    wear = {"by": "level", "tag": "level-0", "as_new": "1 mm/s", "limit": "9 mm/s"}
+    component = {"name": "Part", "rated_life": "20000 h", "wear": wear, "job": {"title": "Replace the part"}}
+    machine = {
+        "name": "Machine",
+        "connection": "hall",
+        "tags": addresses.machines["machine"]["tags"],
+        "components": {"part": component},
+    }
+    return {
+        "schema": 1,
+        "site": {
+            "plant": "benchmark",
+            "gateway": "B1",
+            "name": "Benchmark",
+            "time_zone": "UTC",
+            "currency": "EUR",
+            "country": "DE",
+        },
+        "organisation": {"name": "Benchmark", "ship_to": "Benchmark", "contact": "Benchmark"},
+        "web": {"port": 0},
+        "connections": {
+            "hall": {
+                "connector": "opcua",
+                "url": addresses.opcua_url,
+                "server_certificate": addresses.fingerprint,
+                "sampling": "1 s",
+            }
+        },
+        "machines": {"machine": machine},
+    }
+
+
+def _start_once(directory: Path, addresses: Addresses) -> tuple[float, int]:
+    """Return the milliseconds from starting a gateway until it says that it is ready, and its memory in MB."""
+    directory.mkdir()
+    file = directory / "toolcrib.yaml"
+    file.write_text(_lines(_config(addresses)))
+    before = time.perf_counter()
+    with _process(file) as process:
+        try:
+            control_client.wait_ready(directory / "data", READY_S, alive=lambda: process.poll() is None)
+        except TimeoutError as error:
+            said = file.with_suffix(".log").read_text(errors="replace").strip().splitlines()
+            sentence = _("the gateway did not become ready: {last}")
+            raise BenchmarkFailed(sentence.format(last=said[-1] if said else "-")) from error
+        taken = (time.perf_counter() - before) * 1000
+        time.sleep(SETTLE_S)
+        return taken, _resident_mb(process.pid)
+
+
+def _lines(value: dict[str, Any]) -> str:
+    """Return the config with a line for each tag, as a person would write it."""
+    return json.dumps(value, indent=1)
+
+
+def _resident_mb(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError as error:
+        raise BenchmarkFailed(_("the memory of a process can only be measured on Linux")) from error
+    match = re.search(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE)
+    if match is None:
+        raise BenchmarkFailed(_("the gateway ended while it was measured"))
+    return round(int(match[1]) * 1024 / 1e6)
+
+
+@contextmanager
+def _process(config: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with config.with_suffix(".log").open("wb") as stream:
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            [*command(), "run", str(config)], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,259 @@
+"""Commands that only look. They read the databases beside a running gateway, or without one, and change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from gettext import gettext as _
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from gateway.commands.output import (
+    ConfigOption,
+    Failure,
+    JsonOption,
+    databases,
+    find_data,
+    load_config,
+    say,
+    say_json,
+    say_table,
+    wait_for,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from gateway.config import Config, DataPlace
+    from gateway.views import ComponentPlan, NeedView, OrderView
+
+T = TypeVar("T")
+
+PANEL = "Looking"
+OrderArgument = Annotated[str, typer.Argument(help="The order's number, such as G1-0001-7.", metavar="ORDER")]
+audit_app = typer.Typer(help="The log of every act that touched money.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (needs, orders, approvals, why, states):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def needs(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """What wears, how long it lasts, and by when somebody must decide."""
+    from gateway import i18n
+
+    site = load_config(config)
+    i18n.activate(site.site.language)
+    now = plant_now(site.directory)
+    views = wait_for(_needs(site, now))
+    if as_json:
+        say_json([view.as_dict() for view in views])
+        return
+    columns = (_("component"), _("health"), _("lasts"), _("decide by"), _("mode"), _("state"), _("order"))
+    rows = [_need_row(view, site, now) for view in views]
+    say_table(columns, rows, nothing=_("there are no needs yet"), right=(1, 2))
+
+
+def _need_row(view: NeedView, site: Config, now: datetime) -> tuple[str, ...]:
+    from gateway import i18n
+
+    lasts = _("beyond what is known")
+    if view.remaining_days is not None:
+        lasts = i18n.span(timedelta(days=view.remaining_days))
+    decide = "-" if view.decide_by is None else i18n.when(view.decide_by, site.zone)
+    state = _("{state} (stale)").format(state=view.state) if view.stale else view.state
+    return view.component, i18n.percent(view.health), lasts, decide, view.mode, state, view.order or "-"
+
+
+async def _needs(site: Config, now: datetime) -> list[NeedView]:
+    from gateway.views import need_views
+    from maintenance.store import load_needs
+
+    async with databases(site.directory) as opened:
+        async with opened.telemetry.read() as telemetry:
+            found = [need for need, _picture in (await load_needs(telemetry)).values()]
+        async with opened.spend.read() as spend:
+            return await need_views(spend, site.owner, found, plans(site), now)
+
+
+def plans(site: Config) -> dict[str, ComponentPlan]:
+    """Return what views need to know about each component of a config."""
+    from gateway.views import ComponentPlan
+
+    found = {}
+    for key, component in site.components.items():
+        machine = site.file.machines[key.partition("/")[0]]
+        terms = None if component.buying is None else site.file.timing.terms(component.buying.lead_time)
+        found[key] = ComponentPlan(key, machine.name, component.name, terms)
+    return found
+
+
+def plant_now(directory: Path) -> datetime:
+    """Return what time it is at the machines: the running gateway says, else it is the wall's time."""
+    from gateway.clock import real
+    from gateway.control_client import Interrupted, NotRunning, Refused, status
+
+    with suppress(NotRunning, Interrupted, Refused, KeyError, ValueError, TypeError):
+        return datetime.fromisoformat(status(directory)["now"])
+    return real()
+
+
+StateOption = Annotated[list[str] | None, typer.Option("--state", help="Only in this state; may be given often.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")]
+
+
+def orders(
+    config: ConfigOption = None, state: StateOption = None, limit: LimitOption = 200, as_json: JsonOption = False
+) -> None:
+    """Purchase orders, the newest first."""
+    from gateway import views
+    from marketplace.ordering.states import OrderState
+
+    unknown = set(state or ()) - set(OrderState)
+    if unknown:
+        sentence = _("{state} is no state of an order; 'toolcrib states' lists them")
+        raise Failure(sentence.format(state=", ".join(sorted(unknown))), exit_code=2)
+    place = find_data(config)
+    found = wait_for(_spend(place, lambda tx: views.orders(tx, place.owner, states=state or None, limit=limit)))
+    _say_orders(found, place, as_json, nothing=_("there are no orders"))
+
+
+def approvals(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Orders that wait for a person, the most urgent first."""
+    from gateway import views
+
+    place = find_data(config)
+    found = wait_for(_spend(place, lambda tx: views.waiting(tx, place.owner)))
+    _say_orders(found, place, as_json, nothing=_("nothing waits for a person"))
+
+
+def _say_orders(found: list[OrderView], place: DataPlace, as_json: bool, *, nothing: str) -> None:
+    if as_json:
+        say_json([view.as_dict() for view in found])
+        return
+    from gateway import i18n
+
+    i18n.activate(place.language)
+    columns = (_("order"), _("state"), _("supplier"), _("total"), _("for"), _("authority"), _("rule"), _("changed"))
+    rows = [
+        (
+            view.number,
+            view.state,
+            view.supplier,
+            i18n.amount(view.total),
+            view.component,
+            view.authority or "-",
+            view.rule,
+            i18n.when(view.changed_at, place.zone),
+        )
+        for view in found
+    ]
+    say_table(columns, rows, nothing=nothing, right=(3,))
+
+
+def why(order: OrderArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Why an order was made, in plain sentences."""
+    from gateway import i18n
+    from marketplace.audit import explain
+
+    place = find_data(config)
+    i18n.activate(place.language)
+    sentences = wait_for(_spend(place, lambda tx: explain.why(tx, order)))
+    if not sentences:
+        raise Failure(_("there is no order {number}").format(number=order))
+    if as_json:
+        say_json({"order": order, "why": sentences})
+        return
+    for sentence in sentences:
+        say(sentence)
+
+
+def states(as_json: JsonOption = False) -> None:
+    """How requisitions and orders move, and what each step does to the budgets."""
+    from marketplace.ordering.states import rows
+
+    columns = ("document", "before", "after", "effect")
+    if as_json:
+        say_json([dict(zip(columns, row, strict=True)) for row in rows()])
+        return
+    say_table(columns, list(rows()), nothing="")
+
+
+@audit_app.command("verify")
+def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Compute the whole log anew and hold the tables against it; exit 1 when anything is wrong."""
+    from marketplace.audit import verify as checker
+
+    place = find_data(config)
+    found = wait_for(_spend(place, lambda tx: checker.verify(tx, place.owner)))
+    if as_json:
+        problems = list(found.problems)
+        say_json({"entries": found.entries, "root": found.root, "verified": found.verified, "problems": problems})
+    else:
+        _say_verified(found.entries, found.root, found.problems)
+    if not found.verified:
+        raise typer.Exit(1)
+
+
+def _say_verified(entries: int, root: str, problems: tuple[str, ...]) -> None:
+    for problem in problems:
+        say(problem)
+    if problems:
+        say(_("the audit log does NOT verify"))
+    else:
+        say(_("{entries} entries, verified; root {root}").format(entries=entries, root=root))
+
+
+@audit_app.command("show")
+def show(
+    subject: Annotated[str | None, typer.Argument(help="An order's number; everything if left out.")] = None,
+    config: ConfigOption = None,
+    limit: LimitOption = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """The entries of the log: of one subject the oldest first, or the newest of all."""
+    from gateway import i18n, views
+
+    place = find_data(config)
+    i18n.activate(place.language)
+    if subject is not None:
+        entries = wait_for(_spend(place, lambda tx: views.history(tx, place.owner, subject)))[-limit:]
+    else:
+        entries = list(wait_for(_spend(place, lambda tx: views.audit(tx, place.owner, limit=limit))).entries)
+    if as_json:
+        say_json([entry.as_dict() for entry in entries])
+        return
+    columns = (_("entry"), _("when"), _("kind"), _("subject"), _("who"), _("by"))
+    rows = [
+        (
+            str(entry.index),
+            i18n.when(entry.at, place.zone),
+            entry.kind,
+            entry.subject,
+            entry.actor_name or entry.actor,
+            entry.method,
+        )
+        for entry in entries
+    ]
+    say_table(columns, rows, nothing=_("the log has no such entries"), right=(0,))
+
+
+async def _spend(place: DataPlace, look: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async with databases(place.directory) as opened, opened.spend.read() as connection:
+        return await look(connection)
+
+
+def order_hash(place: DataPlace, number: str) -> str:
+    """Return the hash of exactly the order that stands in the database now. Raises `Failure` when there is none."""
+    from gateway import views
+
+    found = wait_for(_spend(place, lambda tx: views.order(tx, place.owner, number)))
+    if found is None:
+        raise Failure(_("there is no order {number}").format(number=number))
+    return found.order_hash

@@ -1,0 +1,95 @@
+"""Commands that run on: the gateway of a site, the demo, and what they cost."""
+
+from __future__ import annotations
+
+from gettext import gettext as _
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.commands.output import ConfigOption, Failure, JsonOption, find_data, say, say_json
+
+PANEL = "Running"
+benchmark_app = typer.Typer(help="What it costs, measured now.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (demo, run, status):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def run(file: Annotated[Path, typer.Argument(help="The site's config.")]) -> None:
+    """Run the gateway of a site until Ctrl-C."""
+    from gateway.build import run as run_gateway
+
+    raise typer.Exit(run_gateway(file))
+
+
+def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """How the running gateway is; exit 0 when it is at work."""
+    from gateway import control_client
+
+    found = control_client.status(find_data(config).directory)
+    if as_json:
+        say_json(found)
+    else:
+        for key, value in found.items():
+            say(f"{key}: {value}")
+    if not found.get("ready"):
+        raise Failure(_("the gateway is not ready"))
+
+
+def demo(
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Without a live view; the demo's person answers.")
+    ] = False,
+    until: Annotated[
+        str | None, typer.Option("--until", help="End once an order is in this state, such as received.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")] = False,
+    replay: Annotated[
+        Path | None, typer.Option("--replay", help="Play recorded machines from this directory instead.")
+    ] = None,
+    units: Annotated[str | None, typer.Option("--units", help="Which recorded machines, such as 1-20.")] = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of the page; 0 takes any.")] = 8080,
+    directory: Annotated[
+        Path, typer.Option("--directory", help="Where its data is; a second demo goes on from there.")
+    ] = Path("data/demo"),
+    seed: Annotated[int, typer.Option("--seed", help="Of everything that is left to chance.")] = 1,
+) -> None:
+    """Run a simulated factory, a simulated market and the gateway between them."""
+    from gateway.demo import run as run_demo
+    from gateway.options import DemoOptions
+
+    options = DemoOptions(
+        headless=headless,
+        until=until,
+        json=as_json,
+        replay=replay,
+        units=units,
+        port=port,
+        directory=directory,
+        seed=seed,
+    )
+    raise typer.Exit(run_demo(options))
+
+
+@benchmark_app.command("startup")
+def startup(
+    as_json: JsonOption = False,
+    runs: Annotated[int, typer.Option("--runs", min=1, max=50, help="Of which the median counts.")] = 5,
+) -> None:
+    """Measure start, memory and size: of the commands, and of a gateway with 1,000 tags."""
+    from gateway.benchmark import BenchmarkFailed, measure_startup
+
+    try:
+        found = measure_startup(runs)
+    except BenchmarkFailed as error:
+        raise Failure(str(error)) from error
+    if as_json:
+        say_json(found)
+    else:
+        for key, value in found.items():
+            say(f"{key}: {value}")

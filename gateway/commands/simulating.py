@@ -1,0 +1,160 @@
+"""Commands that serve a simulated factory or market alone, for integrators and for the demo.
+
+They print where everything is, run until Ctrl-C or SIGTERM, save, and leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from contextlib import suppress
+from gettext import gettext as _
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.commands.output import MISTAKE, Failure, JsonOption, say, say_json
+
+if TYPE_CHECKING:
+    from gateway.clock import Clock
+
+app = typer.Typer(help="A simulated factory or market, alone.", no_args_is_help=True)
+
+SeedOption = Annotated[int, typer.Option("--seed", help="Of everything that is left to chance.")]
+HostOption = Annotated[str, typer.Option("--host", help="The address to listen on.")]
+ClockOption = Annotated[str | None, typer.Option("--clock", hidden=True, help="ORIGIN,WALL_START,SPEED")]
+SpeedOption = Annotated[
+    float, typer.Option("--speed", min=0.001, help="How many times faster than the wall time runs.")
+]
+
+
+def clock_of(text: str | None, speed: float) -> Clock:
+    """Return the clock that a command names: a text from another process, or now at a speed. Raises `Failure`."""
+    import time
+
+    from gateway.clock import PlantClock, real
+
+    if text is None:
+        return real if speed == 1.0 else PlantClock(real(), time.time(), speed)
+    try:
+        return PlantClock.from_text(text)
+    except ValueError as error:
+        raise Failure(
+            _("{text} is no clock: ORIGIN,WALL_START,SPEED").format(text=repr(text)), exit_code=MISTAKE
+        ) from error
+
+
+def serve(work: Coroutine[Any, Any, None]) -> None:
+    """Run until Ctrl-C or SIGTERM, and let the work end itself."""
+    import asyncio
+
+    from gateway.logs import quiet
+
+    quiet()
+    with suppress(asyncio.CancelledError):
+        asyncio.run(_until_stopped(work))
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    import asyncio
+    import signal
+
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, task.cancel)
+    await task
+
+
+@app.command("factory")
+def factory(
+    seed: SeedOption = 1,
+    state: Annotated[Path, typer.Option("--state", help="Where wear and certificate are kept.")] = Path("data/factory"),
+    host: HostOption = "127.0.0.1",
+    opcua_port: Annotated[int, typer.Option("--opcua-port", min=0, max=65535)] = 4840,
+    modbus_port: Annotated[int, typer.Option("--modbus-port", min=0, max=65535)] = 5020,
+    speed: SpeedOption = 1.0,
+    clock: ClockOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve four machines that wear, over OPC-UA and Modbus TCP."""
+    from connectors.simulator.errors import SimulatorError
+    from connectors.simulator.factory import Addresses, serve_factory
+    from connectors.simulator.machines import shopfloor
+
+    def ready(addresses: Addresses) -> None:
+        if as_json:
+            say(addresses.as_json())
+            return
+        say(_("OPC-UA: {url}").format(url=addresses.opcua_url))
+        say(_("  server certificate: {fingerprint}").format(fingerprint=addresses.fingerprint))
+        say(_("Modbus: {host}:{port}").format(host=addresses.modbus_host, port=addresses.modbus_port))
+        for machine, device in addresses.device_ids.items():
+            say(_("  {machine}: device id {device}").format(machine=machine, device=device))
+
+    try:
+        serve(
+            serve_factory(
+                shopfloor(),
+                clock=clock_of(clock, speed),
+                seed=seed,
+                state=state,
+                ready=ready,
+                host=host,
+                opcua_port=opcua_port,
+                modbus_port=modbus_port,
+            )
+        )
+    except SimulatorError as error:
+        raise Failure(str(error)) from error
+    except OSError as error:
+        raise Failure(_taken(error)) from error
+
+
+@app.command("market")
+def market(
+    seed: SeedOption = 1,
+    state: Annotated[Path, typer.Option("--state", help="Where orders and tokens are kept.")] = Path("data/market"),
+    host: HostOption = "127.0.0.1",
+    port: Annotated[
+        list[str] | None, typer.Option("--port", help="SUPPLIER=PORT; may be given often. Any port if left out.")
+    ] = None,
+    speed: SpeedOption = 1.0,
+    clock: ClockOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve three suppliers with prices, stock, lead times and habits of their own, over HTTP."""
+    from marketplace.suppliers.simulator.market import MarketReady, serve_market
+
+    def ready(found: MarketReady) -> None:
+        if as_json:
+            tokens = {name: str(path) for name, path in found.tokens.items()}
+            say_json({"addresses": dict(found.addresses), "tokens": tokens})
+            return
+        for name, address in found.addresses.items():
+            say(_("{name}: {address}").format(name=name, address=address))
+            if name in found.tokens:
+                say(_("  token: in {path}").format(path=found.tokens[name]))
+
+    try:
+        serve(
+            serve_market(
+                state, clock=clock_of(clock, speed), ready=ready, seed=seed, host=host, ports=_ports(port or [])
+            )
+        )
+    except OSError as error:
+        raise Failure(_taken(error)) from error
+
+
+def _taken(error: OSError) -> str:
+    return _("cannot serve: {reason}").format(reason=error.strerror or error)
+
+
+def _ports(named: list[str]) -> dict[str, int]:
+    found = {}
+    for each in named:
+        supplier, equals, number = each.partition("=")
+        if not equals or not number.isdigit() or int(number) > 65535:
+            raise Failure(_("{text} is not SUPPLIER=PORT").format(text=repr(each)), exit_code=MISTAKE)
+        found[supplier] = int(number)
+    return found

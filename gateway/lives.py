@@ -1,0 +1,136 @@
+"""Lives of the plant: which part is in which slot since when, kept together with the audit entry of who says so.
+
+A person's word fits a part at once. What telemetry proposes counts only where a part was received or is on stock;
+otherwise it stands as proposed, money waits for a person, and nothing is forgotten. The monitor learns of a new life
+only after it is durable.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import structlog
+
+from gateway.settings import ComponentConfig
+from maintenance.assets import Fitting, FittingState, Life, machine_of
+from maintenance.monitor import Monitor
+from maintenance.settings import wear_tags
+from maintenance.store import close_life, open_life, open_lives, record_reading, save_fitting
+from marketplace import fulfilment
+from marketplace.audit import log as audit
+from marketplace.audit.actor import Actor, ActorKind
+from marketplace.store import Database, Owner
+
+log = structlog.get_logger()
+
+
+async def first_lives(
+    database: Database, owner: Owner, components: Mapping[str, ComponentConfig], now: datetime
+) -> dict[str, Life]:
+    """Return the life in every slot; a slot seen for the first time gets one of unknown past."""
+    async with database.read() as tx:
+        found = await open_lives(tx, owner)
+    missing = [key for key in components if key not in found]
+    if missing:
+        actor = Actor(ActorKind.GATEWAY, owner.gateway_id, "config")
+        async with database.write() as tx:
+            for key in missing:
+                found[key] = Life(secrets.token_hex(8), key, now, used_before=None)
+                await open_life(tx, owner, found[key])
+                await audit.append(tx, owner, "life.watched", key, actor, {"life": found[key].id}, now)
+    return found
+
+
+class Lives:
+    """Ends one life and begins the next, in the databases and then in the monitor."""
+
+    def __init__(
+        self,
+        database: Database,
+        owner: Owner,
+        monitor: Monitor,
+        components: Mapping[str, ComponentConfig],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._owner = owner
+        self._monitor = monitor
+        self._components = components
+        self._clock = clock
+        self._proposed: set[str] = set()
+
+    async def settle(self) -> list[str]:
+        """Take up the fittings that telemetry proposes; returns the components whose next life began."""
+        return [fitting.component for fitting in self._monitor.notice() if await self._accept(fitting)]
+
+    async def _accept(self, fitting: Fitting) -> bool:
+        """Accept a proposed fitting if a part was there to be fitted; else keep it as proposed, once."""
+        owner, component = self._owner, fitting.component
+        items = [line.item for line in self._components[component].job.lines.values()]
+        actor = Actor(ActorKind.MACHINE, machine_of(component), "telemetry")
+        async with self._database.read() as tx:
+            current = (await open_lives(tx, owner)).get(component)
+            life = current.id if current else ""
+            accepted = await fulfilment.may_accept_fitting(tx, owner, component, life, items)
+        if accepted:
+            await self._begin(fitting, actor, used_before=0.0, counters=self._counters(component, fitting.evidence))
+        elif fitting.id not in self._proposed:
+            self._proposed.add(fitting.id)
+            async with self._database.write() as tx:
+                await save_fitting(tx, owner, fitting)
+                facts = {"life": life, "evidence": fitting.evidence}
+                await audit.append(tx, owner, "fitting.proposed", component, actor, facts, self._clock())
+        return accepted
+
+    def _counters(self, component: str, evidence: str) -> dict[str, float]:
+        """The counter at fitting, where the proposal rests on a counter that fell."""
+        told = json.loads(evidence)
+        names = wear_tags(self._components[component].wear)
+        return {names[-1]: float(told["reading"])} if names and "reading" in told else {}
+
+    async def fitted_by(self, component: str, person: Actor, serial: str, used: float | None, note: str) -> None:
+        """A named person says that a part was fitted just now; `used` is what it had run, None if nobody knows."""
+        now = self._clock()
+        fitting = Fitting(secrets.token_hex(8), component, now, FittingState.DONE, person.id, "said", serial)
+        counters = {}
+        for name in wear_tags(self._components[component].wear)[-1:]:
+            latest = self._monitor.latest(f"{machine_of(component)}/{name}")
+            if latest is not None:
+                counters[name] = latest.value
+        await self._begin(fitting, person, used_before=used, counters=counters, note=note)
+
+    async def _begin(
+        self,
+        fitting: Fitting,
+        actor: Actor,
+        *,
+        used_before: float | None,
+        counters: Mapping[str, float],
+        note: str = "",
+    ) -> None:
+        owner, component, now = self._owner, fitting.component, self._clock()
+        done = Fitting(
+            fitting.id, component, fitting.at, FittingState.DONE, actor.id, fitting.evidence, fitting.serial
+        )
+        life = Life(secrets.token_hex(8), component, fitting.at, used_before, fitting.serial, dict(counters))
+        async with self._database.write() as tx:
+            ended = await close_life(tx, owner, component, fitting.at)
+            await open_life(tx, owner, life)
+            await save_fitting(tx, owner, done)
+            await fulfilment.fitted(tx, owner, component, ended or "", actor, now)
+            facts = {"life": life.id, "ended": ended or "", "fitting": done.id, "note": await audit.note(tx, owner, note)}
+            await audit.append(tx, owner, "life.began", component, actor, facts, now)
+        self._monitor.fitted(done, life)
+        log.info("a part was fitted", component=component, by=actor.id, method=actor.method)
+
+    async def reading_by(self, component: str, value: float, person: Actor) -> None:
+        """Keep a reading that a named person typed in. Raises ValueError when the monitor cannot take it."""
+        now = self._clock()
+        async with self._database.write() as tx:
+            await record_reading(tx, self._owner, component, value, now, person.id)
+            facts = {"value": f"{value:g}"}
+            await audit.append(tx, self._owner, "reading.entered", component, person, facts, now)
+            self._monitor.reading(component, value, now, person.id)  # refused: nothing of it is kept

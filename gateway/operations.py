@@ -1,0 +1,238 @@
+"""What people do, done: keeps the promise of `gateway.actions.Actions` for the page and the control socket.
+
+Each act asks here, in one place, whether the person may; then it is one call into the marketplace or into the lives
+of the plant. What the caller typed is read here, and a refusal is a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from gettext import gettext as _
+
+from gateway.actions import HandAnswer, HandReply, Outcome, Right
+from gateway.config import Config
+from gateway.live import Board
+from gateway.lives import Lives
+from gateway.policy_file import parse_policy
+from gateway.yaml_file import Mistakes
+from maintenance.needs import Measure
+from maintenance.settings import ComponentSettings, LevelWear, clock_unit, in_unit
+from marketplace import sentences, stock
+from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority import gate
+from marketplace.authority.gate import Approver, PolicyRefused
+from marketplace.documents import Reply
+from marketplace.money import Quantity, to_decimal
+from marketplace.ordering.orders import OrderBroken, OrderUnknown, load
+from marketplace.ordering.purchase import Act, Purchasing
+from marketplace.ordering.states import OrderState
+from marketplace.suppliers.by_hand import enter_answer, enter_prices
+from marketplace.suppliers.price_list import read_price_list
+
+_REPLIES = {
+    HandReply.RECEIVED: Reply.RECEIVED,
+    HandReply.CONFIRMED: Reply.CONFIRMED,
+    HandReply.REJECTED: Reply.REJECTED,
+}
+_FOUND_OUT = {
+    HandReply.CONFIRMED: OrderState.CONFIRMED,
+    HandReply.NOT_PLACED: OrderState.NOT_PLACED,
+    HandReply.WITHDRAWN: OrderState.CANCELLED,
+}
+
+
+class Operations:
+    """The acts of people on one gateway."""
+
+    def __init__(
+        self, config: Config, purchasing: Purchasing, lives: Lives, board: Board, clock: Callable[[], datetime]
+    ) -> None:
+        self._config = config
+        self._purchasing = purchasing
+        self._lives = lives
+        self._board = board
+        self._clock = clock
+
+    async def approve(self, number: str, order_hash: str, person: str, note: str, method: str) -> Outcome:
+        """Sign exactly the order of this hash."""
+        return await self._ordering(
+            number, self._purchasing.approve(number, order_hash, self._approver(person), method, note)
+        )
+
+    async def deny(self, number: str, order_hash: str, person: str, note: str, method: str) -> Outcome:
+        """Refuse exactly the order of this hash; the same want is not raised again for a while."""
+        if refusal := self._refusal(person, Right.APPROVE):
+            return refusal
+        return await self._ordering(number, self._purchasing.deny(number, order_hash, _person(person, method), note))
+
+    async def cancel(self, number: str, person: str, method: str) -> Outcome:
+        """Withdraw an order that was not sent, or ask the supplier to cancel it."""
+        if refusal := self._refusal(person, Right.APPROVE):
+            return refusal
+        return await self._ordering(number, self._purchasing.cancel(number, _person(person, method)))
+
+    async def answered(self, number: str, answer: HandAnswer, person: str, method: str) -> Outcome:
+        """Enter what a supplier said about an order."""
+        if refusal := self._refusal(person, Right.OPERATE):
+            return refusal
+        return await self._ordering(number, self._answered(number, answer, _person(person, method)))
+
+    async def _answered(self, number: str, answer: HandAnswer, actor: Actor) -> Act:
+        database, owner = self._purchasing.database, self._purchasing.owner
+        async with database.read() as tx:
+            stored = await load(tx, owner, number)
+        if stored.state in (OrderState.UNKNOWN, OrderState.NEEDS_PERSON) and answer.reply in _FOUND_OUT:
+            return await self._purchasing.resolve(number, _FOUND_OUT[answer.reply], actor, answer.reason)
+        if answer.reply not in _REPLIES:
+            return Act(False, "NOT_RESOLVABLE", {"order": number, "state": str(stored.state)})
+        async with database.write() as tx:
+            response = await enter_answer(
+                tx,
+                owner,
+                stored.order,
+                actor,
+                self._clock(),
+                reply=_REPLIES[answer.reply],
+                total=answer.total,
+                promised_at=answer.promised_at,
+                supplier_reference=answer.supplier_reference,
+                reason=answer.reason,
+            )
+        return await self._purchasing.answered(response, actor)
+
+    async def received(
+        self, number: str, quantities: Mapping[int, Decimal] | None, person: str, method: str
+    ) -> Outcome:
+        """Enter that goods arrived and were checked: quantities by line, or None for everything ordered."""
+        if refusal := self._refusal(person, Right.OPERATE):
+            return refusal
+        return await self._ordering(number, self._purchasing.received(number, quantities, _person(person, method)))
+
+    async def reading(self, component: str, value: str, person: str, method: str) -> Outcome:
+        """Enter what a person read off a component, such as `1234 h` or `2.8 mm/s`."""
+        if refusal := self._refusal(person, Right.OPERATE) or self._stranger(component):
+            return refusal
+        try:
+            number = _in_unit_of(self._config.components[component], self._units(component), Measure.parse(value))
+            await self._lives.reading_by(component, number, _person(person, method))
+        except ValueError as error:
+            return Outcome(False, "READING_REFUSED", str(error))
+        self._board.tell({"needs"})
+        return Outcome(True, "READING_ENTERED", _("{component}: {value} was entered.").format(component=component, value=value))
+
+    async def fitted(
+        self, component: str, serial: str, used: str | None, note: str, person: str, method: str
+    ) -> Outcome:
+        """Enter that a part was fitted; `used` is what it had run before (`0 h` is new), None that nobody knows."""
+        if refusal := self._refusal(person, Right.OPERATE) or self._stranger(component):
+            return refusal
+        try:
+            unit = clock_unit(self._config.components[component].wear, self._units(component))
+            before = None if used is None else in_unit(Measure.parse(used), unit)
+        except ValueError as error:
+            return Outcome(False, "USE_REFUSED", str(error))
+        await self._lives.fitted_by(component, _person(person, method), serial, before, note)
+        self._board.tell({"needs", "orders"})
+        return Outcome(True, "FITTED", _("{component}: the next life has begun.").format(component=component))
+
+    async def stock(self, item: str, quantity: str, person: str, method: str) -> Outcome:
+        """Enter how many of an item are on the shelf, as counted."""
+        if refusal := self._refusal(person, Right.OPERATE):
+            return refusal
+        known = self._config.catalogue.get(item)
+        if known is None:
+            return Outcome(False, "ITEM_UNKNOWN", _("There is no item {item} in the config.").format(item=item))
+        try:
+            async with self._purchasing.database.write() as tx:
+                await stock.count(
+                    tx,
+                    self._purchasing.owner,
+                    item,
+                    to_decimal(quantity.split()[0] if quantity.split() else ""),
+                    known.unit,
+                    _person(person, method),
+                    self._clock(),
+                )
+        except ValueError as error:
+            return Outcome(False, "STOCK_REFUSED", str(error))
+        return Outcome(
+            True, "STOCK_COUNTED", _("{item}: {quantity} on the shelf.").format(item=item, quantity=quantity)
+        )
+
+    async def prices(self, supplier: str, text: str, person: str, method: str) -> Outcome:
+        """Enter the prices of a supplier who is asked by hand, given as the text of a CSV file."""
+        if refusal := self._refusal(person, Right.OPERATE):
+            return refusal
+        settings = self._config.suppliers.get(supplier)
+        if settings is None or settings.adapter != "by_hand":
+            sentence = _("{supplier} is no supplier who is asked by hand; nothing was entered.")
+            return Outcome(False, "SUPPLIER_UNKNOWN", sentence.format(supplier=supplier))
+        listed = read_price_list(text, self._config.catalogue, zone=self._config.zone)
+        if listed.faults:
+            return Outcome(False, "PRICES_REFUSED", "\n".join(str(fault) for fault in listed.faults[:20]))
+        async with self._purchasing.database.write() as tx:
+            entered = await enter_prices(
+                tx, self._purchasing.owner, supplier, listed.rows, _person(person, method), self._clock()
+            )
+        return Outcome(True, "PRICES_ENTERED", _("{count} prices were entered.").format(count=entered))
+
+    async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
+        """Put a policy, given as the text of its file, into force."""
+        try:
+            file, _policy = parse_policy(text, self._config)
+            async with self._purchasing.database.write() as tx:
+                version = await gate.apply_policy(
+                    tx, self._purchasing.owner, file.data, self._approver(person), self._clock(), method=method
+                )
+        except (Mistakes, PolicyRefused) as error:
+            return Outcome(False, "POLICY_REFUSED", str(error))
+        await self._purchasing.reconsider()
+        self._board.tell({"orders", "needs"})
+        return Outcome(True, "POLICY_APPLIED", _("Policy version {version} is in force.").format(version=version))
+
+    async def _ordering(self, number: str, act: object) -> Outcome:
+        try:
+            done: Act = await act  # type: ignore[misc]
+        except OrderUnknown:
+            return Outcome(False, "ORDER_UNKNOWN", _("There is no order {number}.").format(number=number))
+        except OrderBroken as error:
+            return Outcome(False, "ORDER_BROKEN", str(error))
+        except ValueError as error:
+            return Outcome(False, "REFUSED", str(error))
+        self._board.tell({"orders"})
+        return Outcome(done.ok, done.code, sentences.sentence(done.code, done.parameters))
+
+    def _approver(self, person: str) -> Approver:
+        settings = self._config.people.get(person)
+        rights = settings.may if settings else frozenset()
+        limit = settings.approval_limit if settings else None
+        return Approver(person, Right.APPROVE in rights, limit, Right.APPLY_POLICY in rights)
+
+    def _refusal(self, person: str, right: Right) -> Outcome | None:
+        settings = self._config.people.get(person)
+        if settings is not None and right in settings.may:
+            return None
+        sentence = _("{person} may not do this; the config gives that right under people.{person}.may. Nothing changed.")
+        return Outcome(False, "NOT_AUTHORISED", sentence.format(person=person))
+
+    def _stranger(self, component: str) -> Outcome | None:
+        if component in self._config.components:
+            return None
+        sentence = _("There is no component {component} in the config; it is written machine/component.")
+        return Outcome(False, "COMPONENT_UNKNOWN", sentence.format(component=component))
+
+    def _units(self, component: str) -> dict[str, str]:
+        return self._config.units_of(component.partition("/")[0])
+
+
+def _person(person: str, method: str) -> Actor:
+    return Actor(ActorKind.PERSON, person, method)
+
+
+def _in_unit_of(component: ComponentSettings, units: Mapping[str, str], value: Measure) -> float:
+    """Return what was read in the unit that the component is watched in. Raises ValueError."""
+    wear = component.wear
+    unit = wear.limit.unit if isinstance(wear, LevelWear) else clock_unit(wear, units)
+    return in_unit(value, unit)

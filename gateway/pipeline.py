@@ -1,0 +1,156 @@
+"""The way through the house: samples into the monitor, needs out of it, wants into purchasing.
+
+Taking a sample never waits for a decision, and watching never stops because buying does: each step of `decide` is
+guarded, and what fails in it is counted, logged, and done again at the next. Nothing here judges: the monitor
+believes, timing says when, the gate says whether.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from connectors.backlog import Backlog
+from connectors.samples import Batch
+from connectors.supervisor import ConnectionStatus
+from gateway.databases import Databases
+from gateway.live import Board, Link
+from gateway.lives import Lives
+from gateway.settings import ComponentConfig
+from maintenance import store as telemetry_store
+from maintenance.monitor import Monitor
+from maintenance.needs import JobLine, Need
+from marketplace.authority.gate import current_policy
+from marketplace.authority.policy import Policy, mode_of
+from marketplace.ordering.purchase import Purchasing
+from marketplace.settings import BuyingSettings, TimingSettings
+from marketplace.store import Owner
+from marketplace.timing import Advice, advise
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the pipeline knows of the config."""
+
+    owner: Owner
+    components: Mapping[str, ComponentConfig]
+    tags: Mapping[str, Sequence[str]]
+    timing: TimingSettings
+
+
+class Pipeline:
+    """Carries samples and needs; `samples` counts what arrived since it was made."""
+
+    def __init__(
+        self,
+        site: Site,
+        databases: Databases,
+        monitor: Monitor,
+        board: Board,
+        backlog: Backlog,
+        lives: Lives,
+        purchasing: Purchasing,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._site = site
+        self._databases = databases
+        self._monitor = monitor
+        self._board = board
+        self._backlog = backlog
+        self._lives = lives
+        self._purchasing = purchasing
+        self._clock = clock
+        self._numbers: dict[str, int] = {}
+        self.samples = 0
+        self.decided_at: datetime | None = None
+
+    async def deliver(self, batch: Batch) -> None:
+        """Take what a connection delivered."""
+        for sample in batch:
+            self._monitor.take(sample)
+        self._board.put(batch.connection, batch)
+        self.samples += len(batch)
+        await self._backlog.put(batch)
+
+    def notify(self, status: ConnectionStatus) -> None:
+        """Take how a connection is now; the values of a lost one no longer stand for the present."""
+        faults = tuple((fault.tag, fault.reason) for fault in status.faults)
+        self._board.notify(Link(status.name, status.connected, status.since, status.reason, faults))
+        if not status.connected:
+            self._monitor.connection_lost(self._site.tags[status.name])
+
+    async def store(self, batch: Batch) -> None:
+        """Write samples into the telemetry database; the backlog calls it and keeps what it refuses."""
+        async with self._databases.telemetry.write() as tx:
+            if any(sample.tag not in self._numbers for sample in batch):
+                self._numbers = await telemetry_store.tag_ids(tx, [sample.tag for sample in batch])
+            await telemetry_store.save_samples(tx, batch.samples, self._numbers)
+
+    async def decide(self) -> None:
+        """Take one decision step: settle fittings, revise every need, and want what timing says to buy."""
+        now = self._clock()
+        for link in self._board.links():
+            if link.connected:
+                self._monitor.connection_alive(self._site.tags[link.name], now)
+        await self._settle_fittings()
+        needs = self._monitor.needs(now)
+        async with self._databases.telemetry.write() as tx:
+            pictures = [(need, self._monitor.picture(need.component, now)) for need in needs]
+            await telemetry_store.save_needs(tx, pictures)
+        self._board.tell({"needs"})
+        policy = await self._policy()
+        if policy is not None:  # without one there is no authority to ask a supplier for anything
+            await asyncio.gather(*(self._want(need, policy, now) for need in needs))
+        self.decided_at = now
+
+    async def _settle_fittings(self) -> None:
+        try:
+            if await self._lives.settle():
+                self._board.tell({"orders"})
+        except Exception:
+            log.exception("a fitting could not be settled; it stays proposed")
+
+    async def _policy(self) -> Policy | None:
+        async with self._databases.spend.read() as tx:
+            applied = await current_policy(tx, self._site.owner)
+        return None if applied is None else applied.policy
+
+    async def _want(self, need: Need, policy: Policy, now: datetime) -> None:
+        """Want every line of a need that timing says to buy; one that fails stops no other."""
+        economics = self._site.components[need.component].buying
+        if economics is None:
+            return
+        advice = advise(need.belief, self._site.timing.terms(economics.lead_time), now)
+        if not advice.buy:
+            return
+        try:
+            for line in need.lines:
+                await self._want_line(need, line, advice, policy, economics)
+        except Exception:
+            log.exception("a want could not be raised; it is tried again at the next step", component=need.component)
+
+    async def _want_line(
+        self, need: Need, line: JobLine, advice: Advice, policy: Policy, economics: BuyingSettings
+    ) -> None:
+        mode = mode_of(policy, need.component)
+        raised = await self._purchasing.want(need, line, advice, mode, economics)
+        if raised is not None:
+            self._board.tell({"orders"})
+
+    async def keep_snapshots(self) -> None:
+        """Write down what the monitor knows, so that a restart goes on from it."""
+        async with self._databases.telemetry.write() as tx:
+            await telemetry_store.save_snapshots(tx, self._monitor.snapshot(), self._clock())
+
+    async def forget(self, before: datetime) -> None:
+        """Drop samples that were received before a time."""
+        async with self._databases.telemetry.write() as tx:
+            dropped = await telemetry_store.prune(tx, before)
+        if dropped:
+            log.info("old samples were dropped", samples=dropped)

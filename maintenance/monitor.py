@@ -1,0 +1,291 @@
+"""Folds samples, component by component, and says at any time what each component needs.
+
+Promises: a sample costs constant time and moves only the components that read its tag. A value that is bad, uncertain,
+not a number, or older than what is already known never moves a health or a belief; it is counted. A belief is as
+trustworthy as the weakest sample in it, and silence, a doubted counter, an unknown past or a proposed fitting make it
+`known=False`, which asks a person. A new part is never assumed: it is proposed (`notice`) until `fitted` says so. The
+same samples in the same order give the identical needs. No clock, no chance, no I/O: time is an argument.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from gettext import gettext as _
+from typing import Any
+
+from connectors.samples import Provenance, Quality, Sample
+from maintenance.assets import Fitting, FittingState, Life
+from maintenance.needs import Evidence, JobLine, Need
+from maintenance.picture import Picture, draw
+from maintenance.prognosis import Basis
+from maintenance.settings import DeviationWear, wear_tags
+from maintenance.slots import Point, Slot, Typed, Watched
+from maintenance.trackers import tracker_of
+from maintenance.trackers.by_deviation import Pool
+from maintenance.trackers.by_level import LevelTracker
+from maintenance.trackers.tracker import CLOCK, Assessment
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR = timedelta(hours=1)
+PICTURE_AHEAD = timedelta(days=90)
+"""How far a forecast is drawn when the belief itself sees no end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The newest value of a tag, for people: in `unit`, as far as it can be believed now."""
+
+    tag: str
+    value: float
+    unit: str
+    quality: Quality
+    source_time: datetime
+    receive_time: datetime
+
+
+class Monitor:
+    """Every component of a site; see the module."""
+
+    def __init__(self, components: Mapping[str, Watched], lives: Mapping[str, Life] | None = None) -> None:
+        """Watch components by key `machine/component`, each with the life now in it, where one is known."""
+        self._points: dict[str, Point] = {}
+        self._slots: dict[str, Slot] = {}
+        self._pools: dict[str, Pool] = {}
+        for key, watched in components.items():
+            self._slots[key] = self._slot(key, watched)
+        for key, life in (lives or {}).items():
+            if key in self._slots:
+                self._begin(self._slots[key], life)
+
+    def _slot(self, key: str, watched: Watched) -> Slot:
+        wear = watched.settings.wear
+        peers = wear.peers if isinstance(wear, DeviationWear) else None
+        pool = Pool() if peers is None else self._pools.setdefault(peers, Pool())
+        names = wear_tags(wear)
+        points = []
+        for name in names:
+            tag = f"{watched.machine}/{name}"
+            points.append(self._points.setdefault(tag, Point(watched.tags[name])))
+        slot = Slot(key, watched, tracker_of(key, watched.settings, watched.tags, pool), tuple(points))
+        for signal, point in enumerate(points):
+            counter = slot.tracker.clock.counted and signal == len(points) - 1
+            point.readers.append((slot, CLOCK if counter else signal))
+        return slot
+
+    def watch(self, tag: str, unit: str) -> None:
+        """Keep the newest value of a tag that no component reads, so that a page can show it."""
+        self._points.setdefault(tag, Point(unit))
+
+    def take(self, sample: Sample) -> None:
+        """Fold one sample, in constant time."""
+        point = self._points.get(sample.tag)
+        if point is None:
+            return
+        newest = point.newest
+        if newest is not None and sample.source_time <= newest.source_time:
+            if sample.receive_time > newest.receive_time and sample.source_time == newest.source_time:
+                self._repeated(point, sample)
+            else:
+                point.refuse("late")
+            return
+        if sample.quality is not Quality.GOOD or not math.isfinite(sample.value):
+            point.refuse(sample.quality.name.lower() if sample.quality is not Quality.GOOD else "not a number")
+            point.quality = max(sample.quality, Quality.UNCERTAIN)
+            return
+        point.newest, point.quality, point.good_at = sample, Quality.GOOD, sample.receive_time
+        hours = (sample.source_time - _EPOCH) / _HOUR
+        for slot, signal in point.readers:
+            if sample.provenance is not slot.provenance:
+                slot.provenance = sample.provenance.weakest(slot.provenance or sample.provenance)
+            slot.tracker.take(signal, sample.value, hours)
+
+    def _repeated(self, point: Point, sample: Sample) -> None:
+        """The same value again, as after a reconnection: it is fresh, and nothing is learned twice."""
+        assert point.newest is not None
+        if sample.quality is Quality.GOOD and sample.value == point.newest.value:
+            point.quality, point.good_at = Quality.GOOD, sample.receive_time
+        else:
+            point.refuse("late")
+
+    def connection_lost(self, tags: Iterable[str]) -> None:
+        """The wire to these tags is gone: their newest values no longer stand for now."""
+        for tag in tags:
+            if (point := self._points.get(tag)) is not None:
+                point.quality = max(point.quality, Quality.UNCERTAIN)
+
+    def connection_alive(self, tags: Iterable[str], now: datetime) -> None:
+        """The wire to these tags is open and silent: machines report changes only, so good values still stand."""
+        for tag in tags:
+            point = self._points.get(tag)
+            if point is not None and point.newest is not None and point.quality is Quality.GOOD:
+                point.good_at = now
+
+    def latest(self, tag: str) -> Reading | None:
+        """Return the newest good value of a tag and how far it can be believed now, or None before the first."""
+        point = self._points.get(tag)
+        if point is None or point.newest is None:
+            return None
+        newest = point.newest
+        return Reading(tag, newest.value, point.unit, point.quality, newest.source_time, newest.receive_time)
+
+    def refused(self, tag: str) -> Mapping[str, int]:
+        """Return how many samples of a tag moved nothing, by reason: bad, uncertain, not a number, late."""
+        point = self._points.get(tag)
+        return dict(point.refused) if point else {}
+
+    def assess(self, component: str, now: datetime) -> Need:
+        """Return the need of a component as it stands. Raises KeyError for a component that is not watched."""
+        slot = self._slots[component]
+        assessment = self._assessed(slot, now)
+        need = _need(slot, assessment, now)
+        said = _gist(need)
+        if said != slot.said:
+            slot.revision, slot.said = slot.revision + 1, said
+            need = _need(slot, assessment, now)
+        return need
+
+    def needs(self, now: datetime) -> list[Need]:
+        """Return the need of every component, by key."""
+        return [self.assess(component, now) for component in sorted(self._slots)]
+
+    def _assessed(self, slot: Slot, now: datetime) -> Assessment:
+        stale = self._silent(slot, now)
+        has_tags = bool(slot.points)
+        basis = Basis(
+            slot.tracker.unit,
+            slot.tracker.clock.rate.per_hour,
+            now,
+            slot.provenance or (Provenance.B if has_tags else Provenance.A),
+            slot.life is not None and not stale,
+        )
+        found = slot.tracker.assess((now - _EPOCH) / _HOUR, basis)
+        reasons = list(found.evidence)
+        if (typed := slot.typed) is not None:
+            reasons.append(
+                Evidence("READING", {"value": f"{typed.value:g}", "at": typed.at.isoformat(), "by": typed.by})
+            )
+        if slot.life is None:
+            reasons.append(Evidence("NO_LIFE", {}))
+        reasons += [Evidence("STALE", {"tag": tag}) for tag in stale]
+        return Assessment(found.belief, found.health, tuple(reasons))
+
+    def _silent(self, slot: Slot, now: datetime) -> list[str]:
+        """The tags whose newest good value is too old to stand for now, or never came."""
+        limit = slot.watched.settings.stale_after.duration
+        if slot.typed is not None and now - slot.typed.at <= limit:
+            return []
+        names = wear_tags(slot.watched.settings.wear)
+        return [
+            name
+            for name, point in zip(names, slot.points, strict=True)
+            if point.good_at is None or now - point.good_at > limit
+        ]
+
+    def picture(self, component: str, now: datetime) -> Picture:
+        """Return a component's history and forecast for a chart. Raises KeyError for an unknown component."""
+        slot = self._slots[component]
+        hours = (now - _EPOCH) / _HOUR
+        belief = self._assessed(slot, now).belief
+        end = belief.remaining_time(0.9) or belief.remaining_time(0.5)
+        ahead = end * 1.2 if end else PICTURE_AHEAD
+        outlook = slot.tracker.outlook(hours)
+        return draw(component, slot.tracker.history, outlook, belief.use_per_hour, ahead, now)
+
+    def notice(self) -> list[Fitting]:
+        """Return the fittings that telemetry suggests and nobody has settled; an id stays the same while it stands."""
+        found = []
+        for key in sorted(self._slots):
+            proposal = self._slots[key].tracker.proposal()
+            if proposal is None:
+                continue
+            at = _EPOCH + timedelta(hours=proposal.hours)
+            identity = hashlib.sha256(f"{key}|{at.isoformat()}|{proposal.code}".encode()).hexdigest()[:32]
+            evidence = json.dumps({"code": proposal.code, **proposal.parameters}, sort_keys=True)
+            found.append(Fitting(identity, key, at, FittingState.PROPOSED, "telemetry", evidence))
+        return found
+
+    def fitted(self, fitting: Fitting, life: Life) -> None:
+        """A fitting is done: a new life begins. Raises ValueError when it is only proposed or planned."""
+        if fitting.state is not FittingState.DONE or fitting.component != life.component:
+            raise ValueError("a life begins with a fitting that was done in its own slot")
+        self._begin(self._slots[life.component], life)
+
+    def dismiss(self, component: str) -> None:
+        """A person said that nothing was fitted: what telemetry proposed is settled and the old life goes on."""
+        self._slots[component].tracker.dismiss()
+
+    def reading(self, component: str, value: float, at: datetime, by: str) -> None:
+        """Fold a value that a named person typed in: a counter's reading, an hour meter's, or a level.
+
+        Raises ValueError with a sentence when the value cannot be taken: not finite, before what is known, or of a
+        component that wears by deviation.
+        """
+        slot, hours = self._slots[component], (at - _EPOCH) / _HOUR
+        clock = slot.tracker.clock
+        if not math.isfinite(value):
+            raise ValueError(_("a reading is a finite number"))
+        if isinstance(slot.watched.settings.wear, DeviationWear):
+            raise ValueError(_("this component is watched by several signals; a single reading says nothing about it"))
+        if isinstance(slot.tracker, LevelTracker):
+            if slot.tracker.at is not None and hours < slot.tracker.at:
+                raise ValueError(_("a newer level is known already"))
+            slot.tracker.read(value, hours)
+        else:
+            if clock.at is not None and hours < clock.at:
+                raise ValueError(_("a newer reading is known already"))
+            if clock.reading is not None and value < clock.reading:
+                raise ValueError(
+                    _("the counter stood at {reading} before; if a part was fitted, say so").format(
+                        reading=f"{clock.reading:g}"
+                    )
+                )
+            slot.tracker.take(CLOCK, value, hours)
+        slot.typed = Typed(value, at, by)
+        slot.provenance = slot.provenance or Provenance.A
+
+    def _begin(self, slot: Slot, life: Life) -> None:
+        names = wear_tags(slot.watched.settings.wear)
+        counter = names[-1] if slot.tracker.clock.counted else "reading"
+        hours = (life.fitted_at - _EPOCH) / _HOUR
+        slot.tracker.begin(life.used_before, hours, life.counters.get(counter))
+        slot.life, slot.typed = life, None
+
+    def snapshot(self) -> dict[str, dict[str, Any]]:
+        """Return the state of every component by key, JSON-able; numbers come back exactly."""
+        return {key: slot.document() for key, slot in self._slots.items()}
+
+    def restore(self, states: Mapping[str, dict[str, Any]]) -> list[str]:
+        """Take up a snapshot; return the components that it did not fit, which begin anew.
+
+        A state is taken only for the same life and the same kind of wear over the same tags; the newest values come
+        back as uncertain, because nobody has said yet that they still stand.
+        """
+        return [key for key, slot in self._slots.items() if key in states and not slot.restore(states[key])]
+
+
+def _need(slot: Slot, found: Assessment, now: datetime) -> Need:
+    job = slot.watched.settings.job
+    lines = tuple(JobLine(key, line.item, line.quantity, line.unit, line.kind) for key, line in job.lines.items())
+    return Need(
+        machine=slot.watched.machine,
+        component=slot.key,
+        life=slot.life.id if slot.life else "",
+        revision=slot.revision,
+        job=job.title,
+        lines=lines,
+        belief=found.belief,
+        health=found.health,
+        evidence=found.evidence,
+        as_of=now,
+    )
+
+
+def _gist(need: Need) -> str:
+    """What makes a need another revision: health by the hundredth, trust, and which reasons there are."""
+    codes = ",".join(reason.code for reason in need.evidence)
+    return f"{need.life}|{need.health:.2f}|{need.belief.known}|{need.belief.provenance}|{codes}"

@@ -1,0 +1,427 @@
+"""The tables of maintenance: what must never be lost, and what may lose its last second.
+
+`durable` (lives, fittings, typed readings) belongs into the spend database, so that a life and its audit entry commit
+together; `telemetry` (tags, samples, snapshots, needs) is a ring beside it. Rows of `durable` carry plant and gateway.
+Times are integers of microseconds since 1970 UTC, constraints are named, nothing depends on a dialect. Functions take
+an open connection and open nothing; whoever changes a life writes the audit entry in the same transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeDecorator
+
+from connectors.samples import Provenance, Quality, Sample
+from maintenance.assets import Fitting, FittingState, Life
+from maintenance.needs import Belief, Evidence, JobKind, JobLine, Need
+from maintenance.picture import Picture
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+CHUNK = 500
+"""Rows or keys in one statement; SQLite allows at least 999 parameters."""
+
+
+class PlantTime(TypeDecorator[datetime]):
+    """An aware UTC time as integer microseconds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Refuse naive times: a time without a zone is a guess."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("plant time is aware")
+        return (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Return the aware time."""
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+class Owner(Protocol):
+    """Whose row it is: the plant and the gateway."""
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns `plant` and `gateway_id`."""
+
+
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+durable = MetaData(naming_convention=_NAMES)
+telemetry = MetaData(naming_convention=_NAMES)
+
+
+def _owner() -> tuple[Column[str], Column[str]]:
+    return Column("plant", String(64), nullable=False), Column("gateway_id", String(64), nullable=False)
+
+
+life = Table(
+    "life",
+    durable,
+    Column("id", String(64), primary_key=True),
+    *_owner(),
+    Column("component", String(130), nullable=False),
+    Column("fitted_at", PlantTime, nullable=False),
+    Column("used_before", Float),  # null: nobody knows
+    Column("serial", String(100), nullable=False),
+    Column("counters", Text, nullable=False),  # JSON: counter to reading at fitting
+    Column("removed_at", PlantTime),
+    Column("open_slot", String(130)),  # the component while fitted, null when removed: one part in one slot
+    UniqueConstraint("plant", "open_slot"),
+    Index("ix_life_component", "plant", "component"),
+)
+
+fitting = Table(
+    "fitting",
+    durable,
+    Column("id", String(64), primary_key=True),
+    *_owner(),
+    Column("component", String(130), nullable=False),
+    Column("at", PlantTime, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("serial", String(100), nullable=False),
+    Index("ix_fitting_component", "plant", "component"),
+)
+
+reading = Table(
+    "reading",
+    durable,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    *_owner(),
+    Column("component", String(130), nullable=False),
+    Column("value", Float, nullable=False),
+    Column("at", PlantTime, nullable=False),
+    Column("by", String(64), nullable=False),
+    Index("ix_reading_component", "plant", "component", "at"),
+)
+
+tag = Table(
+    "tag",
+    telemetry,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(130), nullable=False),
+    UniqueConstraint("key"),
+)
+
+sample = Table(
+    "sample",
+    telemetry,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("tag", Integer, nullable=False),
+    Column("source_time", BigInteger, nullable=False),  # integers without a type decorator: this table is hot
+    Column("receive_time", BigInteger, nullable=False),
+    Column("value", Float),  # null: not a number
+    Column("quality", Integer, nullable=False),
+    Column("provenance", String(1), nullable=False),
+    Index("ix_sample_tag", "tag", "source_time"),
+    Index("ix_sample_receive_time", "receive_time"),
+)
+
+snapshot = Table(
+    "snapshot",
+    telemetry,
+    Column("component", String(130), primary_key=True),
+    Column("at", PlantTime, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+need = Table(
+    "need",
+    telemetry,
+    Column("component", String(130), primary_key=True),
+    Column("at", PlantTime, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("picture", Text, nullable=False),
+)
+
+
+async def open_life(connection: AsyncConnection, owner: Owner, new: Life) -> None:
+    """Open a life. Raises sqlalchemy.exc.IntegrityError while another part is in the slot."""
+    row = {
+        "id": new.id,
+        "component": new.component,
+        "fitted_at": new.fitted_at,
+        "used_before": new.used_before,
+        "serial": new.serial,
+        "counters": json.dumps(new.counters, sort_keys=True),
+        "removed_at": new.removed_at,
+        "open_slot": new.component if new.removed_at is None else None,
+    }
+    await connection.execute(insert(life).values(**owner.columns, **row))
+
+
+async def close_life(connection: AsyncConnection, owner: Owner, component: str, at: datetime) -> str | None:
+    """Close the life in a slot and return its id, or None when the slot was empty."""
+    mine = (life.c.plant == owner.columns["plant"]) & (life.c.open_slot == component)
+    found: str | None = (await connection.execute(select(life.c.id).where(mine))).scalar_one_or_none()
+    await connection.execute(update(life).where(mine).values(removed_at=at, open_slot=None))
+    return found
+
+
+async def lives(connection: AsyncConnection, owner: Owner, component: str | None = None) -> list[Life]:
+    """Return the plant's lives, oldest first, of one component or of all."""
+    query = select(life).where(life.c.plant == owner.columns["plant"]).order_by(life.c.fitted_at, life.c.id)
+    if component is not None:
+        query = query.where(life.c.component == component)
+    return [
+        Life(
+            id=row.id,
+            component=row.component,
+            fitted_at=row.fitted_at,
+            used_before=row.used_before,
+            serial=row.serial,
+            counters=json.loads(row.counters),
+            removed_at=row.removed_at,
+        )
+        for row in await connection.execute(query)
+    ]
+
+
+async def open_lives(connection: AsyncConnection, owner: Owner) -> dict[str, Life]:
+    """Return the life now in each slot, by component."""
+    return {one.component: one for one in await lives(connection, owner) if one.removed_at is None}
+
+
+async def save_fitting(connection: AsyncConnection, owner: Owner, act: Fitting) -> None:
+    """Write a fitting, or its newer state under the same id."""
+    row = {
+        "component": act.component,
+        "at": act.at,
+        "state": act.state.value,
+        "by": act.by,
+        "evidence": act.evidence,
+        "serial": act.serial,
+    }
+    mine = (fitting.c.id == act.id) & (fitting.c.plant == owner.columns["plant"])
+    if (await connection.execute(update(fitting).where(mine).values(**row))).rowcount == 0:
+        await connection.execute(insert(fitting).values(id=act.id, **owner.columns, **row))
+
+
+async def fittings(connection: AsyncConnection, owner: Owner, component: str | None = None) -> list[Fitting]:
+    """Return the plant's fittings, oldest first, of one component or of all."""
+    query = select(fitting).where(fitting.c.plant == owner.columns["plant"]).order_by(fitting.c.at, fitting.c.id)
+    if component is not None:
+        query = query.where(fitting.c.component == component)
+    return [
+        Fitting(row.id, row.component, row.at, FittingState(row.state), row.by, row.evidence, row.serial)
+        for row in await connection.execute(query)
+    ]
+
+
+async def record_reading(
+    connection: AsyncConnection, owner: Owner, component: str, value: float, at: datetime, by: str
+) -> None:
+    """Keep a reading that a person typed in; `by` is an opaque person id."""
+    await connection.execute(insert(reading).values(**owner.columns, component=component, value=value, at=at, by=by))
+
+
+async def readings(
+    connection: AsyncConnection, owner: Owner, component: str, limit: int = 100
+) -> list[tuple[datetime, float, str]]:
+    """Return the newest typed readings of a component, oldest first: when, what, by whom."""
+    query = (
+        select(reading.c.at, reading.c.value, reading.c.by)
+        .where(reading.c.plant == owner.columns["plant"], reading.c.component == component)
+        .order_by(reading.c.at.desc(), reading.c.id.desc())
+        .limit(limit)
+    )
+    return [(row.at, row.value, row.by) for row in await connection.execute(query)][::-1]
+
+
+async def tag_ids(connection: AsyncConnection, keys: Iterable[str]) -> dict[str, int]:
+    """Return the number of each tag, giving one to those that have none yet."""
+    known = {row.key: row.id for row in await connection.execute(select(tag.c.key, tag.c.id))}
+    new = [{"key": key} for key in dict.fromkeys(keys) if key not in known]
+    if new:
+        await connection.execute(insert(tag), new)
+        known = {row.key: row.id for row in await connection.execute(select(tag.c.key, tag.c.id))}
+    return known
+
+
+def microseconds(at: datetime) -> int:
+    """Return a time as integer microseconds since 1970 UTC."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+async def save_samples(connection: AsyncConnection, samples: Sequence[Sample], tags: Mapping[str, int]) -> None:
+    """Append samples in one statement; `tags` comes from `tag_ids` and holds every tag of theirs."""
+    if not samples:
+        return
+    rows = [
+        {
+            "tag": tags[one.tag],
+            "source_time": microseconds(one.source_time),
+            "receive_time": microseconds(one.receive_time),
+            "value": one.value if math.isfinite(one.value) else None,
+            "quality": int(one.quality),
+            "provenance": one.provenance.value,
+        }
+        for one in samples
+    ]
+    await connection.execute(insert(sample), rows)
+
+
+async def history(connection: AsyncConnection, key: str, since: datetime, limit: int = 10_000) -> list[Sample]:
+    """Return the newest samples of a tag since a time, oldest first, at most `limit`."""
+    query = (
+        select(sample)
+        .join(tag, tag.c.id == sample.c.tag)
+        .where(tag.c.key == key, sample.c.source_time >= microseconds(since))
+        .order_by(sample.c.source_time.desc(), sample.c.id.desc())
+        .limit(limit)
+    )
+    return [
+        Sample(
+            key,
+            math.nan if row.value is None else row.value,
+            Quality(row.quality),
+            _EPOCH + row.source_time * _MICROSECOND,
+            _EPOCH + row.receive_time * _MICROSECOND,
+            Provenance(row.provenance),
+        )
+        for row in await connection.execute(query)
+    ][::-1]
+
+
+async def prune(connection: AsyncConnection, before: datetime) -> int:
+    """Forget the samples received before a time; return how many."""
+    result = await connection.execute(delete(sample).where(sample.c.receive_time < microseconds(before)))
+    return result.rowcount
+
+
+async def save_snapshots(connection: AsyncConnection, states: Mapping[str, dict[str, Any]], at: datetime) -> None:
+    """Keep the newest state of each component; see `Monitor.snapshot`."""
+    rows = [{"component": key, "at": at, "document": _dump(state)} for key, state in states.items()]
+    await _replace(connection, snapshot, rows)
+
+
+async def load_snapshots(connection: AsyncConnection) -> dict[str, dict[str, Any]]:
+    """Return the newest state of each component; see `Monitor.restore`."""
+    rows = await connection.execute(select(snapshot.c.component, snapshot.c.document))
+    return {row.component: json.loads(row.document) for row in rows}
+
+
+async def save_needs(connection: AsyncConnection, needs: Iterable[tuple[Need, Picture]]) -> None:
+    """Keep the newest need and picture of each component."""
+    rows = [
+        {
+            "component": one.component,
+            "at": one.as_of,
+            "document": _dump(need_document(one)),
+            "picture": _dump(picture.document()),
+        }
+        for one, picture in needs
+    ]
+    await _replace(connection, need, rows)
+
+
+async def load_needs(connection: AsyncConnection) -> dict[str, tuple[Need, Picture]]:
+    """Return the newest need and picture of each component, exactly as they were."""
+    rows = await connection.execute(select(need).order_by(need.c.component))
+    return {
+        row.component: (need_of(json.loads(row.document)), Picture.of_document(json.loads(row.picture))) for row in rows
+    }
+
+
+async def _replace(connection: AsyncConnection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Put rows in the place of those with the same component."""
+    if not rows:
+        return
+    await connection.execute(
+        delete(table).where(table.c.component == bindparam("old")), [{"old": row["component"]} for row in rows]
+    )
+    await connection.execute(insert(table), rows)
+
+
+def _dump(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"), allow_nan=False)
+
+
+def need_document(one: Need) -> dict[str, Any]:
+    """Return a need as plain JSON values; floats come back exactly."""
+    belief = one.belief
+    return {
+        "machine": one.machine,
+        "component": one.component,
+        "life": one.life,
+        "revision": one.revision,
+        "job": one.job,
+        "lines": [[line.key, line.item, str(line.quantity), line.unit, line.kind.value] for line in one.lines],
+        "belief": {
+            "use": belief.use.tolist(),
+            "survival": belief.survival.tolist(),
+            "unit": belief.unit,
+            "use_per_hour": belief.use_per_hour,
+            "as_of": belief.as_of.isoformat(),
+            "provenance": belief.provenance.value,
+            "known": belief.known,
+        },
+        "health": one.health,
+        "evidence": [[reason.code, reason.parameters] for reason in one.evidence],
+        "as_of": one.as_of.isoformat(),
+    }
+
+
+def need_of(document: Mapping[str, Any]) -> Need:
+    """Return the need that a document of `need_document` says."""
+    belief = document["belief"]
+    return Need(
+        machine=document["machine"],
+        component=document["component"],
+        life=document["life"],
+        revision=document["revision"],
+        job=document["job"],
+        lines=tuple(
+            JobLine(key, item, Decimal(quantity), unit, JobKind(kind))
+            for key, item, quantity, unit, kind in document["lines"]
+        ),
+        belief=Belief.of(
+            belief["use"],
+            belief["survival"],
+            unit=belief["unit"],
+            use_per_hour=belief["use_per_hour"],
+            as_of=datetime.fromisoformat(belief["as_of"]),
+            provenance=Provenance(belief["provenance"]),
+            known=belief["known"],
+        ),
+        health=document["health"],
+        evidence=tuple(Evidence(code, parameters) for code, parameters in document["evidence"]),
+        as_of=datetime.fromisoformat(document["as_of"]),
+    )

@@ -1,0 +1,264 @@
+"""Why is there this order? In plain sentences, from what was kept when each thing was decided.
+
+It promises to tell what wore, how likely it fails by when, who offered what, why this offer was taken, by which rule
+or person it was allowed and what has happened since, and to invent nothing: what was not kept is not said. It only
+reads. People appear by name while their row exists and by their opaque id after it was erased.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from gettext import gettext as _
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from marketplace.audit import log
+from marketplace.audit.accounts import StoredRow
+from marketplace.audit.log import AuditEntry
+from marketplace.documents import parse_timestamp
+from marketplace.money import Money, plain
+from marketplace.sentences import sentence, standing
+from marketplace.store import Owner, award_term, line_requisition, person, purchase_order, quotation, requisition
+
+LEAVES_MAX: Final = 500
+"""No order's story is longer; the newest are told."""
+PIECE: Final = "C62"
+
+
+class NothingKnown(LookupError):
+    """There is no order of this number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Why there is an order, in the order in which people ask."""
+
+    what: tuple[str, ...]
+    wear: tuple[str, ...]
+    offers: tuple[str, ...]
+    choice: tuple[str, ...]
+    authority: tuple[str, ...]
+    since: tuple[str, ...]
+
+    @property
+    def sentences(self) -> list[str]:
+        """Everything, one after the other."""
+        return [*self.what, *self.wear, *self.offers, *self.choice, *self.authority, *self.since]
+
+
+async def why(connection: AsyncConnection, number: str, *, zone: tzinfo = UTC) -> list[str]:
+    """Return plain sentences on why there is an order; times in the site's zone. Raises `NothingKnown`."""
+    return (await tell(connection, number, zone=zone)).sentences
+
+
+async def tell(connection: AsyncConnection, number: str, *, zone: tzinfo = UTC) -> Story:
+    """Return the same, by question. Raises `NothingKnown`."""
+    query = select(purchase_order).where(purchase_order.c.number == number)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NothingKnown(_("There is no order {number}.").format(number=number))
+    owner = Owner(row.plant, row.gateway_id)
+    wants = await _requisitions(connection, number)
+    leaves = await log.entries(connection, number, LEAVES_MAX, owner=owner)
+    names = await _names(connection, owner)
+    return Story(
+        what=tuple(_what(row)),
+        wear=tuple(line for want in wants for line in _wear(want, zone)),
+        offers=tuple([line for want in wants for line in await _offers(connection, want)]),
+        choice=tuple([line for want in wants for line in await _choice(connection, want, row.supplier)]),
+        authority=tuple([line for leaf in leaves for line in await _authority(connection, leaf, names, zone)]),
+        since=tuple(line for leaf in leaves for line in _since(leaf, zone)),
+    )
+
+
+async def _requisitions(connection: AsyncConnection, number: str) -> list[StoredRow]:
+    query = (
+        select(requisition)
+        .join(line_requisition, line_requisition.c.requisition == requisition.c.id)
+        .where(line_requisition.c.order_number == number)
+        .order_by(line_requisition.c.line, requisition.c.id)
+    )
+    return list((await connection.execute(query)).all())
+
+
+async def _names(connection: AsyncConnection, owner: Owner) -> dict[str, str]:
+    rows = await connection.execute(select(person.c.id, person.c.name).where(person.c.plant == owner.plant))
+    return {row.id: row.name for row in rows}
+
+
+def _what(row: StoredRow) -> list[str]:
+    document = json.loads(row.document)
+    goods = ", ".join(
+        f"{_amount(line['quantity'], line['unit'])} {line['description']} ({line['manufacturer']} {line['mpn']})"
+        for line in document["lines"]
+    )
+    total = Money(row.total_minor, row.currency)
+    said = _("Order {number} is {state}: {goods} from {supplier} for {total}.")
+    return [said.format(number=row.number, state=standing(row.state), goods=goods, supplier=row.supplier, total=total)]
+
+
+def _amount(quantity: str, unit: str) -> str:
+    return f"{quantity} ×" if unit == PIECE else f"{quantity} {unit}"
+
+
+def _wear(want: StoredRow, zone: tzinfo) -> list[str]:
+    """Tell what wore and how likely it fails, by the figures that the requisition was raised on."""
+    reason = json.loads(want.reason)
+    lines = [
+        f"{want.component}: {sentence(each['code'], each['parameters'])}" for each in reason.get("evidence", [])
+    ] or [_("It was asked for by {who}.").format(who=want.asked_by)]
+    figures = reason.get("parameters", {})
+    if "probability" in figures and "arrival_hours" in figures:
+        lines.append(_likely(figures, want.created_at, zone))
+    if figures.get("decide_by"):
+        by = _time(parse_timestamp(figures["decide_by"]), zone)
+        lines.append(_("To be in time it had to be decided by {time}.").format(time=by))
+    if want.provenance == "B":
+        lines.append(_("The evidence came over an unprotected connection."))
+    return lines
+
+
+def _likely(figures: Mapping[str, str], raised_at: datetime, zone: tzinfo) -> str:
+    arrival = raised_at + timedelta(hours=float(figures["arrival_hours"]))
+    said = _(
+        "With a probability of {probability} it fails by {time}, when a part ordered then could be there; "
+        "buying is due from {threshold} on."
+    )
+    return said.format(
+        probability=_percent(figures["probability"]),
+        threshold=_percent(figures.get("threshold", "")),
+        time=_time(arrival, zone),
+    )
+
+
+def _percent(share: str) -> str:
+    return f"{float(share):.1%}".replace("%", " %") if share else "?"
+
+
+def _time(moment: datetime, zone: tzinfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+
+
+async def _offers(connection: AsyncConnection, want: StoredRow) -> list[str]:
+    """Tell what each supplier answered in the last round."""
+    query = (
+        select(quotation)
+        .where(quotation.c.requisition == want.id)
+        .order_by(quotation.c.round.desc(), quotation.c.supplier)
+    )
+    rows = (await connection.execute(query)).all()
+    return [_offer(row) for row in rows if row.round == rows[0].round]
+
+
+def _offer(row: StoredRow) -> str:
+    if row.outcome != "offered":
+        return _("{supplier} made no offer: {detail}").format(supplier=row.supplier, detail=row.detail or row.outcome)
+    per = Decimal(row.per)
+    price = f"{row.unit_price:f} {row.currency}" + (f" / {plain(per)}" if per != 1 else "")
+    said = _("{supplier} offered {quantity} at {price} each, freight {freight}, fees {fees}, in {days} days.").format(
+        supplier=row.supplier,
+        quantity=_amount(plain(row.quantity), row.unit).removesuffix(" ×"),
+        price=price,
+        freight=Money(row.freight_minor, row.currency),
+        fees=Money(row.fees_minor, row.currency),
+        days=plain(row.lead_time_days),
+    )
+    return said if not row.detail else f"{said} " + _("It cannot serve: {detail}").format(detail=row.detail)
+
+
+async def _choice(connection: AsyncConnection, want: StoredRow, supplier: str) -> list[str]:
+    """Tell why the order's supplier was chosen, by the terms of the last award."""
+    query = select(award_term).where(award_term.c.requisition == want.id).order_by(award_term.c.round.desc())
+    rows = (await connection.execute(query)).all()
+    last = [row for row in rows if row.round == rows[0].round]
+    chosen = {row.term: row for row in last if row.supplier == supplier}
+    second = {row.term: row for row in last if row.rank == 2}
+    if not chosen:
+        return []
+    landed = _("{supplier} served best: {landed} with everything that it costs ({terms}).").format(
+        supplier=supplier, landed=_sum(chosen), terms=", ".join(_term(row) for row in chosen.values())
+    )
+    if not second:
+        return [landed, _("No other offer could serve.")]
+    return [landed, _against(chosen, second)]
+
+
+def _against(chosen: Mapping[str, StoredRow], second: Mapping[str, StoredRow]) -> str:
+    """Tell what the runner-up would have cost more, and which term says so the loudest."""
+    gaps = {term: row.minor - chosen[term].minor for term, row in second.items() if term in chosen}
+    loudest = max(gaps, key=lambda term: gaps[term])
+    runner_up = next(iter(second.values()))
+    return _("{supplier} would have cost {more} more, above all by its {term} ({gap} more).").format(
+        supplier=runner_up.supplier,
+        more=_sum(second) - _sum(chosen),
+        term=_name(loudest),
+        gap=Money(gaps[loudest], runner_up.currency),
+    )
+
+
+def _sum(terms: Mapping[str, StoredRow]) -> Money:
+    rows = list(terms.values())
+    return Money(sum(row.minor for row in rows), rows[0].currency)
+
+
+def _term(row: StoredRow) -> str:
+    return f"{_name(row.term)} {Money(row.minor, row.currency)}"
+
+
+def _name(term: str) -> str:
+    names = {
+        "goods": _("goods"),
+        "freight": _("freight"),
+        "fees": _("fees"),
+        "lateness": _("expected lateness"),
+        "holding": _("time on the shelf"),
+    }
+    return names.get(term, term)
+
+
+async def _authority(
+    connection: AsyncConnection, leaf: AuditEntry, names: Mapping[str, str], zone: tzinfo
+) -> list[str]:
+    """Tell by which rule or person it was allowed, from the leaf that says so."""
+    facts: Mapping[str, Any] = leaf.facts
+    who, at = names.get(leaf.actor.id, leaf.actor.id), _time(leaf.at, zone)
+    verdict = facts.get("verdict", {})
+    rule = sentence(verdict["rule"], verdict["parameters"]) if verdict else ""
+    match leaf.kind:
+        case "decision.made":
+            return [_DECIDED[verdict["outcome"]]().format(version=facts["policy"]["version"], rule=rule)]
+        case "approval.given":
+            said = _("{who} approved it at {time} ({method}).")
+        case "approval.refused":
+            said = _("{who} refused it at {time} ({method}).")
+        case "approval.blocked":
+            said = _("{who} tried to approve it at {time} ({method}), which did not count: {rule}")
+        case _:
+            return []
+    told = said.format(who=who, time=at, method=leaf.actor.method, rule=rule)
+    note = await log.written(connection, facts["note"]) if facts.get("note") else None
+    return [told] if note is None else [told, _("{who} noted: {note}").format(who=who, note=note)]
+
+
+_DECIDED: Final = {
+    "approve": lambda: _("Policy version {version} allowed it: {rule}"),
+    "ask": lambda: _("Policy version {version} asks for a person: {rule}"),
+    "deny": lambda: _("Policy version {version} denied it: {rule}"),
+}
+"""Called when read, so that the language is the reader's."""
+
+
+def _since(leaf: AuditEntry, zone: tzinfo) -> list[str]:
+    """Tell one step of the order's path."""
+    document, _dot, state = leaf.kind.partition(".")
+    if document != "order":
+        return []
+    told = f"{_time(leaf.at, zone)}: {standing(state)}."
+    code = leaf.facts.get("code") or leaf.facts.get("problem")
+    return [f"{told} {sentence(code, leaf.facts.get('parameters', {}))}"] if code else [told]

@@ -1,0 +1,183 @@
+"""One round for one requisition: ask the shelf, then every supplier at once; award, propose, let the gate decide.
+
+What lies free on the plant's own shelf is promised to the requisition, and no money moves. Before anybody else is
+asked the requisition is durably `quoting`; a crash in between only means another round. Offers, award, order number,
+idempotency key, order, verdict, reservation and audit are one transaction: there is never an order without the offers
+that it was chosen from, nor one that nobody has decided on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from maintenance.needs import Provenance
+from marketplace import stock
+from marketplace.authority import gate
+from marketplace.authority.policy import Decision, Outcome
+from marketplace.catalogue import Catalogue
+from marketplace.documents import PurchaseOrder, RequestForQuotation
+from marketplace.ordering import numbers, proposal, requisition
+from marketplace.ordering.edges import gateway_actor, move_order, move_requisition, need_again, record
+from marketplace.ordering.orders import insert_proposed
+from marketplace.ordering.states import ForbiddenTransition, OrderState, RequisitionState
+from marketplace.ordering.terms import PurchasingTerms, backed_off
+from marketplace.sourcing.award import Award, award, refusals_of
+from marketplace.sourcing.quoting import Answer, ask
+from marketplace.store import Database, Owner
+from marketplace.suppliers.supplier import Supplier
+
+S, R = OrderState, RequisitionState
+
+
+class Rounds:
+    """Runs rounds. Whoever calls holds the requisition's lock."""
+
+    def __init__(
+        self,
+        database: Database,
+        owner: Owner,
+        suppliers: Mapping[str, Supplier],
+        catalogue: Catalogue,
+        terms: PurchasingTerms,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.database = database
+        self.owner = owner
+        self.suppliers = suppliers
+        self.catalogue = catalogue
+        self.terms = terms
+        self.clock = clock
+
+    async def run(self, id: str) -> tuple[str | None, Outcome | None]:
+        """Return the number of the order that was proposed, and the verdict on it; (None, None) without an order.
+
+        Without an award the requisition is needed again and waits longer each time.
+        """
+        asked = await self._begin(id)
+        if asked is None:
+            return None, None
+        request, suppliers, round = asked
+        answers = await ask(suppliers, request, self.terms.quote_deadline, now=self.clock())
+        try:
+            return await self._conclude(id, round, request, answers)
+        except ForbiddenTransition:  # withdrawn while suppliers were thinking: nothing was proposed
+            return None, None
+
+    async def _begin(self, id: str) -> tuple[RequestForQuotation, dict[str, Supplier], int] | None:
+        now = self.clock()
+        async with self.database.write() as tx:
+            row = await requisition.load(tx, self.owner, id)
+            if row is None or row.state not in (R.NEEDED, R.QUOTING):
+                return None
+            if row.state == R.NEEDED and await self._from_the_shelf(tx, row, now):
+                return None
+            round = await requisition.rounds(tx, id) + 1
+            request = proposal.request_for(row, round, self.catalogue, self.terms)
+            names = await proposal.may_be_asked(tx, self.owner, id, self.suppliers.keys())
+            if row.state == R.NEEDED:
+                actor, facts = gateway_actor(self.owner, "timing"), {"round": round, "suppliers": sorted(names)}
+                await move_requisition(
+                    tx, self.owner, id, R.NEEDED, R.QUOTING, actor=actor, at=now, facts=facts, quoting_after=None
+                )
+        return request, {name: self.suppliers[name] for name in sorted(names)}, round
+
+    async def _from_the_shelf(self, tx: AsyncConnection, row: Row[Any], now: datetime) -> bool:
+        """Serve a life's want from what lies free; a want for the shelf itself is never served from it."""
+        actor, wanted = gateway_actor(self.owner, "stock"), requisition.quantity_of(row)
+        if not row.life or not await stock.reserve(tx, self.owner, row.item, wanted, row.id, actor, now):
+            return False
+        await move_requisition(
+            tx, self.owner, row.id, R.NEEDED, R.FULFILLED, actor=actor, at=now, facts={"from": "stock"}
+        )
+        return True
+
+    async def _conclude(
+        self, id: str, round: int, request: RequestForQuotation, answers: list[Answer]
+    ) -> tuple[str | None, Outcome | None]:
+        """One transaction from the offers to a decided order, or back to needed."""
+        now = self.clock()
+        async with self.database.write() as tx:
+            row = await requisition.load(tx, self.owner, id)
+            if row is None:
+                return None, None
+            weighed = requisition.award_terms(proposal.reason_of(row), self.terms.approval)
+            offers = [answer.quotation for answer in answers if answer.quotation is not None]
+            awarded = award(offers, request, weighed, now)
+            refusals = awarded.refusals if awarded else refusals_of(offers, request, weighed, now)
+            await proposal.keep_answers(tx, self.owner, id, round, answers, refusals, now)
+            if awarded is None:
+                await self._no_award(tx, id, round, len(offers), now)
+                return None, None
+            await proposal.keep_award(tx, self.owner, id, round, awarded)
+            return await self._propose(tx, row, request, awarded, now)
+
+    async def _no_award(self, tx: AsyncConnection, id: str, round: int, offers: int, now: datetime) -> None:
+        later = now + backed_off(self.terms.requote_after, self.terms.denied_again, round)
+        await move_requisition(
+            tx,
+            self.owner,
+            id,
+            R.QUOTING,
+            R.NEEDED,
+            actor=gateway_actor(self.owner, "award"),
+            at=now,
+            facts={"round": round, "offers": offers, "code": "NO_AWARD"},
+            quoting_after=later,
+        )
+
+    async def _propose(
+        self,
+        tx: AsyncConnection,
+        row: Row[Any],
+        request: RequestForQuotation,
+        awarded: Award,
+        now: datetime,
+    ) -> tuple[str, Outcome]:
+        number = await numbers.draw(tx, self.owner)
+        order = proposal.order_for(number, self.owner, awarded.chosen, request, self.terms, now)
+        actor = gateway_actor(self.owner, "award")
+        provenance = Provenance(row.provenance)
+        await insert_proposed(tx, self.owner, order, machine=row.machine, provenance=provenance, at=now)
+        facts = {"order_hash": order.hash, "supplier": order.supplier, "total": str(order.total), "requisition": row.id}
+        await record(tx, self.owner, "order", number, S.PROPOSED, actor, now, facts)
+        await move_requisition(
+            tx, self.owner, row.id, R.QUOTING, R.PROPOSED, actor=actor, at=now, facts={"order": number}
+        )
+        return number, await self.judge(tx, order, now)
+
+    async def judge(self, tx: AsyncConnection, order: PurchaseOrder, now: datetime) -> Outcome:
+        """Let the gate decide on a proposed order, and move it to where the verdict says."""
+        behind = await proposal.requisition_behind(tx, order)
+        told = await proposal.circumstances_of(tx, self.owner, order, behind)
+        decision = await gate.judge(tx, self.owner, order, told, now, software=self.terms.software)
+        applied = await gate.current_policy(tx, self.owner)
+        columns = {"rule": decision.rule, "policy_version": applied.version if applied else 0}
+        actor, facts = gateway_actor(self.owner, "policy"), decision_facts(decision)
+        if decision.outcome is not Outcome.ASK:
+            columns |= {"authority": "policy", "decided_by": self.owner.gateway_id}
+        after = {Outcome.APPROVE: S.APPROVED, Outcome.ASK: S.AWAITING_APPROVAL, Outcome.DENY: S.DENIED}
+        await move_order(
+            tx,
+            self.owner,
+            order.number,
+            S.PROPOSED,
+            after[decision.outcome],
+            actor=actor,
+            at=now,
+            facts=facts,
+            **columns,
+        )
+        if decision.outcome is Outcome.DENY:
+            later = now + self.terms.denied_again
+            await need_again(tx, self.owner, order.number, actor, now, quoting_after=later)
+        return decision.outcome
+
+
+def decision_facts(decision: Decision) -> dict[str, Any]:
+    """Return a decision as an audit leaf holds it."""
+    return {"rule": decision.rule, "parameters": dict(decision.parameters)}

@@ -1,0 +1,156 @@
+"""Codes as sentences for people: rules of the gate, problems of orders, evidence of maintenance, states.
+
+It promises a sentence for every code that the marketplace gives, and for a code of a newer or older program it says
+the code itself with its figures. It renders when somebody reads, in the reader's language, and decides nothing;
+parameters, some of them a supplier's words, are data and are never formatted twice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from gettext import gettext as _
+from typing import Final
+
+
+def _later(text: str) -> str:
+    """Mark a text for translation; it is translated when it is read."""
+    return text
+
+
+RULES: Final[Mapping[str, str]] = {
+    "NO_POLICY": _later("No policy has been applied, so nothing may be bought."),
+    "NO_MANDATE": _later("The policy grants no mandate, so there is no money to spend."),
+    "MANDATE_ENDED": _later("The mandate ended at {until}."),
+    "MACHINE_NOT_COVERED": _later("The mandate does not cover the machine {machine}."),
+    "SUPPLIER_SUSPENDED": _later("The supplier {supplier} is suspended."),
+    "MODE_WATCH": _later("{component} is only watched; nothing is bought for it."),
+    "MODE_ADVISE": _later("For {component} only advice is given; nothing is bought."),
+    "ORDER_EMPTY": _later("The order has no lines."),
+    "MODE_ASK": _later("For {component} a person wants to see every order."),
+    "PROVENANCE_B": _later("The evidence came from {machine} over an unprotected connection, so a person decides."),
+    "HISTORY_UNKNOWN": _later("How much the part in {component} has run is not known, so a person decides."),
+    "FIRST_ORDER_AT_SUPPLIER": _later("It is the first order at {supplier}, and nobody vouches for that supplier yet."),
+    "FIRST_PURCHASE_OF_ITEM": _later(
+        "It is the first purchase of {item} from {supplier}, and nobody vouches for it yet."
+    ),
+    "QUOTATION_EXPIRED": _later("The quotation held until {quoted_until}; the price binds nobody any more."),
+    "QUANTITY_DIFFERS": _later("The order is for {ordered} of {item}, but {wanted} is wanted."),
+    "CURRENCY_DIFFERS": _later("The order is in {currency}, a limit or the last price is in {other}."),
+    "AMOUNT_NEGATIVE": _later("Freight ({freight}) or fees ({fees}) are below zero."),
+    "TAX_UNKNOWN": _later("Limits include tax, but the quotation does not say the tax on {total}."),
+    "ORDER_LIMIT_EXCEEDED": _later("The total of {total} is above the limit of {limit} for one order."),
+    "LAST_PRICE_UNKNOWN": _later("{item} was bought before, but the price then is not known."),
+    "PRICE_COLLAR": _later("{item} costs {price}, more than {factor} times the last price of {last}."),
+    "MISSING_LIMIT": _later("There is no limit for what may be spent on {machine} in a period."),
+    "PERIOD_LIMIT_EXCEEDED": _later(
+        "With {total} more, the limit of {limit} in {days} days for {machine} would be exceeded."
+    ),
+    "WITHIN_LIMITS": _later("The total of {total} is within the limit of {limit} for one order and within its period."),
+    "ALREADY_DECIDED": _later("The order {order} no longer waits for an approval."),
+    "NOT_AUTHORISED": _later("{person} may not approve orders."),
+    "SELF_APPROVAL": _later("{person} asked for it, so somebody else must approve it."),
+    "ORDER_CHANGED": _later("The order {order} is not the one that was shown; look at it again."),
+    "OWN_LIMIT_EXCEEDED": _later("The total of {total} is above the own limit of {person} ({limit})."),
+    "APPROVED_BY_PERSON": _later("{person} approved it."),
+}
+"""What `authority` says to an order."""
+
+ORDERING: Final[Mapping[str, str]] = {
+    "DENIED_BY_PERSON": _later("The order {order} was refused."),
+    "PERMIT_REFUSED": _later("The gate gave no leave to send it, so a person decides anew."),
+    "RESEND_REFUSED": _later(
+        "It may have been placed, and the gate gives no leave to send it again: ask the supplier."
+    ),
+    "REJECTED_BY_SUPPLIER": _later("The supplier rejected it: {reason}"),
+    "REJECTED_AFTER_UNKNOWN": _later("The supplier rejected it, but an earlier send may have been taken: ask there."),
+    "REJECTED_AFTER_CONFIRMATION": _later("The supplier rejected it after having confirmed it."),
+    "SUPPLIER_GONE": _later("Its supplier is no longer in the configuration."),
+    "ANSWER_BEFORE_SENDING": _later("The supplier answered before anything was sent."),
+    "ANSWER_AFTER_END": _later("The supplier still answered after the order had ended."),
+    "INVOICE_DIFFERS": _later("The invoice of {answered} does not agree with the order of {ordered}."),
+    "OVER_DELIVERY": _later("More came than was ordered, on line {lines}."),
+    "NO_AWARD": _later("No supplier made an offer that could serve."),
+    "CANCELLED": _later("The order {order} is off."),
+    "NOT_CANCELLABLE": _later("The order {order} is {state} and cannot be cancelled from here."),
+    "CANCELLATION_REFUSED": _later("The supplier did not cancel the order {order}: {reason}"),
+    "CANCELLATION_UNKNOWN": _later("Whether the supplier cancelled the order {order} is not known yet."),
+    "NOT_RESOLVABLE": _later("The order {order} is {state}; there is nothing to resolve."),
+    "REASON_MISSING": _later("A reason is needed."),
+    "NOT_SENT_YET": _later("The order {order} is {state}; nothing was sent yet."),
+    "NOT_WITHDRAWABLE": _later("The requisition {requisition} can no longer be withdrawn."),
+    "WITHDRAWN": _later("The requisition {requisition} is withdrawn."),
+    "REINSTATED": _later("The supplier {supplier} gets orders again."),
+    "NOT_SUSPENDED": _later("The supplier {supplier} was not suspended."),
+}
+"""What may become of an order, and of an act of a person."""
+
+ANSWERED: Final[Mapping[str, str]] = {
+    "REFERENCE_DIFFERS": _later("The supplier answered under the number {answered} instead of {ordered}."),
+    "LINES_DIFFER": _later("The supplier answered the lines {answered} instead of {ordered}."),
+    "SKU_DIFFERS": _later("The supplier answered with {answered} instead of {ordered}."),
+    "UNIT_DIFFERS": _later("The supplier counts in {answered} instead of {ordered}."),
+    "QUANTITY_DIFFERS": _later("The supplier answered with {answered} instead of {ordered}."),
+    "CURRENCY_DIFFERS": _later("The supplier answered in {answered} instead of {ordered}."),
+    "PRICE_DIFFERS": _later("The supplier answered with a price of {answered} instead of {ordered}."),
+    "TOTAL_DIFFERS": _later("The supplier answered with a total of {answered} instead of {ordered}."),
+}
+"""How a supplier's answer differs; told by its parameter `answered` from a rule of the same code."""
+
+EVIDENCE: Final[Mapping[str, str]] = {
+    "LEVEL": _later("{tag} stands at {value} {unit}; the limit is {limit} {unit}."),
+    "LEVEL_TREND": _later(
+        "{tag} stands at {value} {unit} and changes by {slope_per_day} {unit} a day; the limit is {limit} {unit}."
+    ),
+    "NO_LEVEL_YET": _later("{tag} has told nothing usable yet."),
+    "USAGE": _later("It has run {used} of {rated} {unit}."),
+    "PAST_UNKNOWN": _later("How much it had run before is not known."),
+    "BASELINE": _later("Its healthy state is still being learned: {have} of {want} values are there."),
+    "DEVIATION": _later(
+        "It is {ratio} healthy scatters away from its own healthy state; about {failure} are usual at failure."
+    ),
+    "DEVIATION_TAG": _later("{tag} is {z} scatters away from where it was when healthy."),
+    "COUNTER_JUMPED_BACK": _later("Its counter jumped back from {was}."),
+    "COUNTER_JUMPED_AHEAD": _later("Its counter jumped ahead."),
+}
+"""What maintenance saw."""
+
+STATES: Final[Mapping[str, str]] = {
+    "proposed": _later("proposed"),
+    "awaiting_approval": _later("waits for a person's approval"),
+    "approved": _later("approved"),
+    "submitting": _later("being sent to the supplier"),
+    "submitted": _later("sent; the supplier has it"),
+    "unknown": _later("sent, but whether it arrived is not known; the supplier is being asked"),
+    "needs_person": _later("needs a person"),
+    "confirmed": _later("confirmed by the supplier"),
+    "shipped": _later("shipped"),
+    "received": _later("received"),
+    "cancelling": _later("being cancelled"),
+    "disputed": _later("received, but something is wrong"),
+    "closed": _later("closed"),
+    "denied": _later("refused"),
+    "expired": _later("expired before it was sent"),
+    "rejected": _later("rejected by the supplier"),
+    "not_placed": _later("never placed"),
+    "cancelled": _later("cancelled"),
+}
+"""Where an order stands, in a few words."""
+
+SENTENCES: Final[Mapping[str, str]] = {**RULES, **ORDERING, **EVIDENCE}
+"""By stable code; the text in braces is a parameter."""
+
+
+def sentence(code: str, parameters: Mapping[str, str]) -> str:
+    """Return the sentence of a stable code; a parameter that is missing shows as a question mark."""
+    text = ANSWERED.get(code) if "answered" in parameters else None
+    text = text or SENTENCES.get(code)
+    if text is None:
+        figures = ", ".join(f"{name} {value}" for name, value in parameters.items())
+        return f"{code} ({figures})" if figures else code
+    return _(text).format_map(defaultdict(lambda: "?", parameters))
+
+
+def standing(state: str) -> str:
+    """Return where an order stands, in a few words."""
+    return _(STATES[state]) if state in STATES else state

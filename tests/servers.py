@@ -1,0 +1,167 @@
+"""Real servers on the loopback for tests, and a plug to pull: nothing here is scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from asyncua import Server, ua
+from asyncua.crypto.permission_rules import SimpleRoleRuleset
+from asyncua.server.user_managers import PermissiveUserManager
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+from connectors.opcua import trust
+
+NAMESPACE = "urn:toolcrib:bench"
+ENCRYPTED = (ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,)
+
+
+class Relay:
+    """A wire between a client and a server that can be cut, frozen and mended."""
+
+    def __init__(self, target: int) -> None:
+        self.port = 0
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
+
+    async def restore(self) -> None:
+        self._flows.set()
+        if self._server is None:
+            self._server = await asyncio.start_server(self._joined, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    def freeze(self) -> None:
+        self._flows.clear()
+
+    def cut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+
+    async def close(self) -> None:
+        self._flows.set()
+        self.cut()
+        pumps = tuple(self._pumps)
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+
+    async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            self._writers.add(sink)
+            pump = asyncio.create_task(self._pump(source, sink))
+            self._pumps.add(pump)
+            pump.add_done_callback(self._pumps.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                await self._flows.wait()
+                sink.write(data)
+                await sink.drain()
+        except OSError:
+            pass
+        finally:
+            sink.transport.abort()
+            self._writers.discard(sink)
+
+
+class OpcUaBench:
+    """An asyncua server with a few nodes; `identity` is its certificate, kept in a directory of its own."""
+
+    def __init__(
+        self,
+        state: Path,
+        *,
+        policies: Sequence[ua.SecurityPolicyType] = ENCRYPTED,
+        tags: Mapping[str, Any] | None = None,
+        port: int = 0,
+        fillers: int = 0,
+    ) -> None:
+        self.identity = trust.own_identity(state)
+        self.fingerprint = trust.fingerprint(self.identity.certificate.read_bytes())
+        self.port = port
+        self._policies = list(policies)
+        self._tags = tags or {"level": 0.0}
+        self._fillers = fillers
+        self._server: Server | None = None
+        self._nodes: dict[str, Any] = {}
+
+    @property
+    def url(self) -> str:
+        return f"opc.tcp://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        server = Server(user_manager=PermissiveUserManager())
+        await server.init()
+        await server.set_application_uri(self.identity.uri)
+        server.set_endpoint(f"opc.tcp://127.0.0.1:{self.port}")
+        server.set_security_policy(self._policies, permission_ruleset=SimpleRoleRuleset())
+        await server.load_certificate(str(self.identity.certificate))
+        await server.load_private_key(str(self.identity.key))
+        for number in range(self._fillers):
+            await server.register_namespace(f"urn:toolcrib:filler:{number}")
+        index = await server.register_namespace(NAMESPACE)
+        for tag, value in self._tags.items():
+            node = ua.NodeId(tag, index)
+            self._nodes[tag] = await server.nodes.objects.add_variable(node, f"{index}:{tag}", ua.Variant(value))
+        await server.start()
+        self.port = server.bserver.port
+        self._server = server
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop()
+            self._server = None
+
+    async def write(self, tag: str, value: float, *, at: datetime | None = None, status: int = 0) -> datetime:
+        dated = at or datetime.now(UTC)
+        shown = ua.DataValue(ua.Variant(value), ua.StatusCode(status), SourceTimestamp=dated)
+        assert self._server is not None
+        await self._server.write_attribute_value(self._nodes[tag].nodeid, shown)
+        return dated
+
+
+class ModbusBench:
+    """A pymodbus server: input and holding registers alike, from 0 to `size`, and nothing behind."""
+
+    def __init__(self, size: int = 200) -> None:
+        self.words = [0] * size
+        self.port = 0
+        self.asked: list[tuple[int, int, int]] = []
+        self._server: Any = None
+
+    async def start(self) -> None:
+        block = SimData(0, count=len(self.words), values=0, datatype=DataType.REGISTERS, readonly=True)
+        device = SimDevice(id=1, simdata=[block], action=self._answer)
+        self._server = ModbusTcpServer(device, address=("127.0.0.1", self.port))
+        await self._server.serve_forever(background=True)
+        self.port = self._server.transport.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        await self._server.shutdown()
+
+    def put_float(self, address: int, value: float) -> None:
+        self.words[address : address + 2] = struct.unpack(">2H", struct.pack(">f", value))
+
+    async def _answer(
+        self, function: int, start: int, address: int, count: int, registers: list[int], _written: object
+    ) -> None:
+        self.asked.append((function, address, count))
+        registers[: len(self.words)] = self.words
