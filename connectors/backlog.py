@@ -57,10 +57,17 @@ class Backlog:
         """Samples that wait, in memory and on disk."""
         return self._memory_samples + self._spill.waiting
 
+    async def open(self) -> None:
+        """Look at what an earlier run left on disk; the first `put` or `take` does it too."""
+        if not self._opened:
+            last = await self._on_disk(self._spill.look)
+            self._opened = last is not None
+            self._next = max(self._next, last or 0)
+
     async def put(self, batch: Batch) -> None:
         """Take a batch in; returns once it is in memory, or on disk while the store is behind."""
         async with self._change:
-            await self._open()
+            await self.open()
             self._next += 1
             entry = (self._next, batch)
             if self._spill.waiting == 0 and self._memory_samples + len(batch) <= self._memory_max:
@@ -72,7 +79,7 @@ class Backlog:
     async def take(self) -> Batch:
         """Return the next batch, waiting for one; says at the same time that the one before it is safe."""
         async with self._change:
-            await self._open()
+            await self.open()
             self._taken = None
             while not self._memory:
                 await self._load()
@@ -135,12 +142,6 @@ class Backlog:
     def _remember(self, entry: _Entry) -> None:
         self._memory.append(entry)
         self._memory_samples += len(entry[1])
-
-    async def _open(self) -> None:
-        if not self._opened:
-            last = await self._on_disk(self._spill.look)
-            self._opened = last is not None
-            self._next = max(self._next, last or 0)
 
     async def _keep(self, entries: list[_Entry]) -> None:
         dropped = await self._on_disk(lambda: self._spill.append(entries)) if entries else 0

@@ -21,7 +21,7 @@ def real() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class PlantClock:
-    """Plant time runs `speed` times as fast as the wall since `wall_start` (seconds since 1970), when it was `origin`."""
+    """Plant time runs `speed` times as fast as the wall since `wall_start` (seconds of 1970), when it was `origin`."""
 
     origin: datetime
     wall_start: float

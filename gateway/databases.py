@@ -1,4 +1,4 @@
-"""Opening a data directory: one gateway at a time, both databases sound, at the right schema, never silently re-created."""
+"""Opening a data directory: one gateway at a time, both databases sound and at their schema, never made anew."""
 
 from __future__ import annotations
 
@@ -37,10 +37,7 @@ def telemetry_file(directory: Path) -> Path:
 @asynccontextmanager
 async def open_databases(directory: Path) -> AsyncIterator[Databases]:
     """Open, check and upgrade both databases, alone. Raises `StorageBroken` with one sentence."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise StorageBroken(f"{directory} cannot be made ({error.strerror}); nothing was started") from error
+    _make(directory)
     with _alone(directory):
         _refuse_a_lost_file(directory)
         spend, telemetry = Storage(spend_file(directory), FULL), Storage(telemetry_file(directory), NORMAL)
@@ -68,6 +65,13 @@ async def read_databases(directory: Path) -> AsyncIterator[Databases]:
 
 _BORN = "databases-exist"
 """Written once both files exist; from then on a missing file is a loss, not a beginning."""
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StorageBroken(f"{directory} cannot be made ({error.strerror}); nothing was started") from error
 
 
 def _refuse_a_lost_file(directory: Path) -> None:

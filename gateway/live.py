@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -61,7 +61,7 @@ class Live(Protocol):
     def is_stale(self, reading: Reading, now: datetime) -> bool:
         """Return whether a reading must not be taken for the machine's present state."""
 
-    def watch(self) -> Watching:
+    def watch(self) -> AbstractAsyncContextManager[Watcher]:
         """Return what tells of changes; a context manager. Raises `TooManyWatchers`."""
 
 
@@ -83,16 +83,6 @@ class Watcher:
         self._marked.clear()
         taken, self._marks = frozenset(self._marks), set()
         return taken
-
-
-class Watching(Protocol):
-    """A watcher for as long as it is entered."""
-
-    async def __aenter__(self) -> Watcher:
-        """Begin to watch."""
-
-    async def __aexit__(self, *_: object) -> bool | None:
-        """End it."""
 
 
 class Board:

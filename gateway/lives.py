@@ -112,16 +112,19 @@ class Lives:
         note: str = "",
     ) -> None:
         owner, component, now = self._owner, fitting.component, self._clock()
-        done = Fitting(
-            fitting.id, component, fitting.at, FittingState.DONE, actor.id, fitting.evidence, fitting.serial
-        )
+        done = Fitting(fitting.id, component, fitting.at, FittingState.DONE, actor.id, fitting.evidence, fitting.serial)
         life = Life(secrets.token_hex(8), component, fitting.at, used_before, fitting.serial, dict(counters))
         async with self._database.write() as tx:
             ended = await close_life(tx, owner, component, fitting.at)
             await open_life(tx, owner, life)
             await save_fitting(tx, owner, done)
             await fulfilment.fitted(tx, owner, component, ended or "", actor, now)
-            facts = {"life": life.id, "ended": ended or "", "fitting": done.id, "note": await audit.note(tx, owner, note)}
+            facts = {
+                "life": life.id,
+                "ended": ended or "",
+                "fitting": done.id,
+                "note": await audit.note(tx, owner, note),
+            }
             await audit.append(tx, owner, "life.began", component, actor, facts, now)
         self._monitor.fitted(done, life)
         log.info("a part was fitted", component=component, by=actor.id, method=actor.method)

@@ -6,7 +6,7 @@ of the plant. What the caller typed is read here, and a refusal is a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from gettext import gettext as _
@@ -24,7 +24,7 @@ from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import gate
 from marketplace.authority.gate import Approver, PolicyRefused
 from marketplace.documents import Reply
-from marketplace.money import Quantity, to_decimal
+from marketplace.money import to_decimal
 from marketplace.ordering.orders import OrderBroken, OrderUnknown, load
 from marketplace.ordering.purchase import Act, Purchasing
 from marketplace.ordering.states import OrderState
@@ -120,7 +120,8 @@ class Operations:
         except ValueError as error:
             return Outcome(False, "READING_REFUSED", str(error))
         self._board.tell({"needs"})
-        return Outcome(True, "READING_ENTERED", _("{component}: {value} was entered.").format(component=component, value=value))
+        sentence = _("{component}: {value} was entered.")
+        return Outcome(True, "READING_ENTERED", sentence.format(component=component, value=value))
 
     async def fitted(
         self, component: str, serial: str, used: str | None, note: str, person: str, method: str
@@ -192,9 +193,9 @@ class Operations:
         self._board.tell({"orders", "needs"})
         return Outcome(True, "POLICY_APPLIED", _("Policy version {version} is in force.").format(version=version))
 
-    async def _ordering(self, number: str, act: object) -> Outcome:
+    async def _ordering(self, number: str, act: Awaitable[Act]) -> Outcome:
         try:
-            done: Act = await act  # type: ignore[misc]
+            done = await act
         except OrderUnknown:
             return Outcome(False, "ORDER_UNKNOWN", _("There is no order {number}.").format(number=number))
         except OrderBroken as error:
@@ -214,7 +215,9 @@ class Operations:
         settings = self._config.people.get(person)
         if settings is not None and right in settings.may:
             return None
-        sentence = _("{person} may not do this; the config gives that right under people.{person}.may. Nothing changed.")
+        sentence = _(
+            "{person} may not do this; the config gives that right under people.{person}.may. Nothing changed."
+        )
         return Outcome(False, "NOT_AUTHORISED", sentence.format(person=person))
 
     def _stranger(self, component: str) -> Outcome | None:

@@ -100,18 +100,22 @@ class UsageClock:
 
     def begin(self, used_before: float | None, hours: float, fitted_reading: float | None = None) -> None:
         """A new life began: `used_before` is None when its past is unknown; `fitted_reading` the counter then."""
-        since, known = 0.0, used_before is not None
-        if self.reading is not None and fitted_reading is not None and self.reading >= fitted_reading:
-            since = self.reading - fitted_reading
-        elif self.pending is not None:
-            since = self.aside
-        elif self.counted and self.reading is None and fitted_reading is not None and not self.own:
-            self.reading, self.at = fitted_reading, hours
-        if self.own and self.reading is not None and self.pending is not None:
-            since, known, used_before = self.reading, True, 0.0
         if not self.counted:
-            self.reading, self.at, since = fitted_reading, hours, 0.0
-        self.used, self.past_known = (used_before or 0.0) + since, known
+            self.used, self.past_known = used_before or 0.0, used_before is not None
+            self.reading, self.at = fitted_reading, hours
+            return
+        if self.suspect is not None and self.suspect.back:  # the fitting explains the fall that is being watched
+            self.reading = self.suspect.last
+        reset, since = self.pending is not None, 0.0
+        if self.reading is None and not self.own:
+            self.reading, self.at = fitted_reading, hours
+        elif self.reading is not None and fitted_reading is not None and self.reading >= fitted_reading:
+            since = self.reading - fitted_reading
+        elif reset:
+            since = self.aside
+        self.used, self.past_known = (used_before or 0.0) + since, used_before is not None
+        if self.own and reset and self.reading is not None:
+            self.used, self.past_known = self.reading, True
         self.settle()
 
     def settle(self) -> None:

@@ -100,7 +100,7 @@ def plant_now(directory: Path) -> datetime:
     from gateway.control_client import Interrupted, NotRunning, Refused, status
 
     with suppress(NotRunning, Interrupted, Refused, KeyError, ValueError, TypeError):
-        return datetime.fromisoformat(status(directory)["now"])
+        return datetime.fromisoformat(status(directory)["plant_time"])
     return real()
 
 

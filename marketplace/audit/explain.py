@@ -228,7 +228,8 @@ async def _authority(
     """Tell by which rule or person it was allowed, from the leaf that says so."""
     facts: Mapping[str, Any] = leaf.facts
     who, at = names.get(leaf.actor.id, leaf.actor.id), _time(leaf.at, zone)
-    verdict = facts.get("verdict", {})
+    # other leaves call something else a verdict
+    verdict = facts.get("verdict", {}) if leaf.kind.startswith(("decision.", "approval.")) else {}
     rule = sentence(verdict["rule"], verdict["parameters"]) if verdict else ""
     match leaf.kind:
         case "decision.made":

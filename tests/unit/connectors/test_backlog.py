@@ -61,6 +61,7 @@ async def forwarding(line: Backlog, store: Store) -> AsyncIterator[None]:
 
 async def drained(line: Backlog) -> list[Batch]:
     """Return what a backlog holds, storing all of it."""
+    await line.open()
     taken = []
     while line.depth:
         taken.append(await line.take())

@@ -33,8 +33,10 @@ def test_a_measure_is_a_number_and_its_unit(text: str, value: float, unit: str):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "h", "12", "1e3", "1e3 h", "1E+3 h", "12 3h", "1,5 h", "1.5.2 h", "1 000 h", "nan h", "inf h", "- 3 h"]
-    + ["٣ h", "3 h 4", "5 €", "5 h;", "9" * 400 + " h", "0x10 h", ".5 h", "5. h"],
+    [
+        *("", "h", "12", "1e3", "1e3 h", "1E+3 h", "12 3h", "1,5 h", "1.5.2 h", "1 000 h", "nan h", "inf h", "- 3 h"),
+        *("٣ h", "3 h 4", "5 €", "5 h;", "9" * 400 + " h", "0x10 h", ".5 h", "5. h"),
+    ],
 )
 def test_a_text_that_could_be_misread_is_refused(text: str):
     with pytest.raises(ValueError, match="needs a number and its unit"):

@@ -63,8 +63,10 @@ def test_a_node_names_its_namespace_by_uri(node: str):
 
 @pytest.mark.parametrize(
     "node",
-    ["ns=2;s=x", "s=", "x", "nsu=u", "nsu=;s=x", "i=4294967296", "i=x", "g=1234", "b=?", "nsu=u;s=a\nb", "i=²"]
-    + ["nsu=u;g=------------------------------------"],
+    [
+        *("ns=2;s=x", "s=", "x", "nsu=u", "nsu=;s=x", "i=4294967296", "i=x", "g=1234", "b=?", "nsu=u;s=a\nb", "i=²"),
+        "nsu=u;g=------------------------------------",
+    ],
 )
 def test_another_node_is_refused(node: str):
     with pytest.raises(ValidationError):
@@ -88,10 +90,12 @@ def test_a_register_from_one_and_an_address_from_zero_name_the_same_place(told: 
 
 @pytest.mark.parametrize(
     "told",
-    [{}, {"register": 40001, "address": 0}, {"register": 40001, "table": "input"}, {"register": 40000}, {"register": 4}]
-    + [{"register": 0}, {"register": -40001}, {"register": 10001}, {"register": 465537}, {"register": 4000001}]
-    + [{"address": -1}, {"address": 65536}, {"address": 65535, "type": "int32"}, {"address": 0, "type": "int64"}]
-    + [{"address": 0, "scale": float("nan")}, {"address": 0, "unit": ""}],
+    [
+        *({}, {"register": 40001, "address": 0}, {"register": 40001, "table": "input"}, {"register": 40000}),
+        *({"register": n} for n in (4, 0, -40001, 10001, 465537, 4000001)),
+        *({"address": -1}, {"address": 65536}, {"address": 65535, "type": "int32"}, {"address": 0, "type": "int64"}),
+        *({"address": 0, "scale": float("nan")}, {"address": 0, "unit": ""}),
+    ],
 )
 def test_another_place_is_refused(told: dict[str, Any]):
     with pytest.raises(ValidationError):
@@ -112,7 +116,7 @@ def test_the_installed_connectors_are_found_by_name():
 def test_checking_a_config_loads_no_protocol_stack():
     program = (
         "import sys; from connectors.settings import connector_types, models; models('opcua'); models('modbus')\n"
-        "list(connector_types()); print([name for name in ('asyncua', 'pymodbus', 'cryptography') if name in sys.modules])"
+        "list(connector_types()); print([n for n in ('asyncua', 'pymodbus', 'cryptography') if n in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"

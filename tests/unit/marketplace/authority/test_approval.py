@@ -6,8 +6,8 @@ import pytest
 
 from marketplace.authority.approval import Approver, check
 from marketplace.authority.mandate import Outcome
-from marketplace.sentences import SENTENCES
 from marketplace.money import Money
+from marketplace.sentences import SENTENCES
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from maintenance.needs import Provenance
 from marketplace.audit import log
+from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.verify import verify
 from marketplace.authority import gate, ledger
 from marketplace.authority.approval import Approver
@@ -53,6 +54,12 @@ class Plant:
                 note,
                 at or self.now,
             )
+
+    async def say_proposed(self, order):
+        """Write the leaf that `ordering` writes when it proposes."""
+        async with self.spend.write() as tx:
+            actor, facts = Actor(ActorKind.GATEWAY, "G1", "award"), {"order_hash": order.hash}
+            await log.append(tx, self.owner, "order.proposed", order.number, actor, facts, self.now)
 
     async def set(self, number, **columns):
         async with self.spend.write() as tx:
@@ -210,6 +217,7 @@ async def test_what_persons_approve_is_booked_where_there_is_no_window_too(plant
 
 async def test_another_currency_is_booked_in_its_own_budget(plant, make_order):
     dollars = make_order("G1-USD", currency="USD")
+    await plant.say_proposed(dollars)
     rich = Approver("bob", may_approve=True, limit=Money(10**6, "USD"))
     assert (await plant.allow(dollars, rich)).outcome is Outcome.APPROVE
     [held] = await plant.rows(budget)
@@ -224,6 +232,7 @@ async def test_a_persons_no_is_kept(plant, order, spend, owner, now):
     [signed] = await plant.rows(approval)
     [leaf] = await plant.leaves(order.number)
     assert (signed.verdict, leaf.kind, leaf.actor.id) == ("deny", "approval.refused", "anna")
+    await plant.say_proposed(order)
     assert (await plant.verified()).verified
 
 
@@ -375,9 +384,11 @@ async def test_the_whole_story_verifies(plant, order, make_order):
     await plant.permit(order.number)
     await plant.settle(order.number, Effect.COMMIT)
     await plant.set(order.number, state="confirmed", sends=1)
-    await plant.allow(make_order("G1-0002-B", price="900"))
+    dear = make_order("G1-0002-B", price="900")
+    await plant.say_proposed(dear)
+    await plant.allow(dear)
     await plant.set("G1-0002-B", state="approved")
     found = await plant.verified()
     assert found.problems == ()
     assert found.verified
-    assert found.entries == 5
+    assert found.entries == 6

@@ -25,10 +25,10 @@ from marketplace.authority.policy import (
     decide,
     mode_of,
 )
-from marketplace.sentences import SENTENCES
 from marketplace.catalogue import Item
 from marketplace.documents import Delivery, OrderLine, PurchaseOrder
 from marketplace.money import Money, Quantity, UnitPrice
+from marketplace.sentences import SENTENCES
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 ITEM = Item("bearing-7014", "Nordlager", "NL-7014-P4", "Bearing", "C62")

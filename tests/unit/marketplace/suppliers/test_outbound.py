@@ -117,10 +117,13 @@ async def test_an_answer_beyond_the_bound_is_not_read_to_its_end():
             sent += 65536
         return answer
 
-    async with served(flood) as url, client_session(allow_private_targets=True) as session:
-        async with session.get(url) as reply:
-            with pytest.raises(AnswerTooLong):
-                await read_bounded(reply, 100_000)
+    async with (
+        served(flood) as url,
+        client_session(allow_private_targets=True) as session,
+        session.get(url) as reply,
+    ):
+        with pytest.raises(AnswerTooLong):
+            await read_bounded(reply, 100_000)
     assert sent < 100 * 65536
 
 
@@ -128,7 +131,10 @@ async def test_a_packed_answer_is_not_unpacked():
     async def packed(_request: web.Request) -> web.Response:
         return web.Response(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
 
-    async with served(packed) as url, client_session(allow_private_targets=True) as session:
-        async with session.get(url) as reply:
-            with pytest.raises(AnswerTooLong, match="packed"):
-                await read_bounded(reply, 100)
+    async with (
+        served(packed) as url,
+        client_session(allow_private_targets=True) as session,
+        session.get(url) as reply,
+    ):
+        with pytest.raises(AnswerTooLong, match="packed"):
+            await read_bounded(reply, 100)

@@ -1,0 +1,320 @@
+"""The composition root: a config becomes a running gateway, and a signal ends it cleanly.
+
+Everything is made here, in the order in which it depends on each other, and ended in the opposite order. Start-up after
+a crash is the same as any start: databases are checked, the monitor goes on from its snapshot, and one reconciliation
+pass takes up whatever was open. The gateway is ready once page and socket answer and its tasks run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from gettext import gettext as _
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from connectors.backlog import Backlog
+from connectors.connector import Connector
+from connectors.settings import connector_types
+from connectors.supervisor import Supervisor
+from gateway import VERSION, doors, i18n
+from gateway.clock import Clock, real
+from gateway.config import Config, load
+from gateway.control import Door
+from gateway.databases import Databases, open_databases
+from gateway.live import Board
+from gateway.lives import Lives, first_lives
+from gateway.metrics import GatewayCollector, registry_of
+from gateway.operations import Operations
+from gateway.pipeline import Pipeline, Site
+from gateway.schedule import Schedule
+from gateway.storage import StorageBroken
+from gateway.web.context import WebContext
+from gateway.yaml_file import Mistakes
+from maintenance import store as telemetry_store
+from maintenance.monitor import Monitor
+from maintenance.slots import Watched
+from marketplace.ordering.purchase import Purchasing
+from marketplace.ordering.reconciliation import Reconciliation
+from marketplace.ordering.terms import PurchasingTerms
+from marketplace.settings import SecretMissing, supplier_type
+from marketplace.suppliers.outbound import client_session
+from marketplace.suppliers.supplier import Supplier, SupplierContext
+
+log = structlog.get_logger()
+
+RECONCILE_EVERY = timedelta(seconds=30)
+"""A person who looks at an order shall not be behind the supplier by more; a pass over nothing costs two queries."""
+SNAPSHOT_EVERY = timedelta(minutes=5)
+"""What a crash forgets of the monitor; the machines tell it again."""
+FORGET_EVERY = timedelta(hours=6)
+
+
+class CannotStart(Exception):
+    """The gateway did not start; `str()` is the one sentence that says why and what to do."""
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A gateway, whole; `address` is where its page is."""
+
+    config: Config
+    databases: Databases
+    monitor: Monitor
+    board: Board
+    backlog: Backlog
+    pipeline: Pipeline
+    purchasing: Purchasing
+    reconciliation: Reconciliation
+    operations: Operations
+    schedule: Schedule
+    registry: CollectorRegistry
+    clock: Clock
+    speed: float
+    ready: bool = False
+    address: str = ""
+
+    def status(self) -> dict[str, Any]:
+        """Return what the gateway says of itself."""
+        return {
+            "ready": self.ready,
+            "version": VERSION,
+            "address": self.address,
+            "plant_time": self.clock().isoformat(timespec="seconds"),
+            "samples": self.pipeline.samples,
+            "connections": {link.name: link.connected for link in self.board.links()},
+        }
+
+
+@asynccontextmanager
+async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.0) -> AsyncIterator[Gateway]:
+    """Run a gateway for as long as it is entered. Raises `CannotStart`, `StorageBroken`.
+
+    `clock` is plant time and `speed` how much faster than the wall it runs; a site leaves both as they are.
+    """
+    i18n.activate(config.site.language)
+    async with AsyncExitStack() as stack:
+        databases = await stack.enter_async_context(open_databases(config.directory))
+        gateway = await _compose(config, databases, stack, clock, speed)
+        await _open_doors(gateway, stack)
+        _go_to_work(gateway, stack)
+        gateway.ready = True
+        log.info("ready", address=gateway.address, plant=config.site.plant)
+        yield gateway
+        gateway.ready = False
+
+
+async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock, speed: float) -> Gateway:
+    """Make everything that has neither door nor task yet."""
+    monitor = await _monitor(config, databases, clock)
+    suppliers = await _suppliers(config, databases, stack, clock)
+    purchasing = Purchasing(databases.spend, config.owner, suppliers, config.catalogue, _terms(config, speed), clock)
+    lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
+    board, schedule = Board(), Schedule(speed)
+    backlog = Backlog(config.directory / "backlog.db")
+    stack.push_async_callback(backlog.close)
+    pipeline = Pipeline(_site(config), databases, monitor, board, backlog, lives, purchasing, clock)
+    return Gateway(
+        config,
+        databases,
+        monitor,
+        board,
+        backlog,
+        pipeline,
+        purchasing,
+        Reconciliation(purchasing),
+        Operations(config, purchasing, lives, board, clock),
+        schedule,
+        registry_of(lambda: GatewayCollector(pipeline, backlog, board, schedule)),
+        clock,
+        speed,
+    )
+
+
+def _site(config: Config) -> Site:
+    tags = {name: tuple(config.tags_of(name)) for name in config.connections}
+    return Site(config.owner, config.components, tags, config.file.timing)
+
+
+async def _monitor(config: Config, databases: Databases, clock: Clock) -> Monitor:
+    """Watch every component with the life that is in it, going on from the last snapshot."""
+    watched = {}
+    for key, settings in config.components.items():
+        machine = key.partition("/")[0]
+        watched[key] = Watched(machine, settings, config.units_of(machine))
+    lives = await first_lives(databases.spend, config.owner, config.components, clock())
+    monitor = Monitor(watched, lives)
+    async with databases.telemetry.read() as tx:
+        begun_anew = monitor.restore(await telemetry_store.load_snapshots(tx))
+    if begun_anew:
+        log.info("the config has changed; these components are learned anew", components=begun_anew)
+    return monitor
+
+
+async def _suppliers(config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock) -> dict[str, Supplier]:
+    network = config.file.network
+    session = client_session(
+        allow_private_targets=network.allow_private_targets,
+        proxy=network.proxy,
+        certificate_authority=config.base / network.certificate_authority if network.certificate_authority else None,
+    )
+    stack.push_async_callback(session.close)
+    context = SupplierContext(databases.spend, config.owner, clock, config.base, session, network.allow_private_targets)
+    suppliers = {}
+    for name, settings in config.suppliers.items():
+        try:
+            suppliers[name] = supplier_type(settings.adapter).build(name, settings, context)
+        except SecretMissing as error:
+            raise CannotStart(_("supplier {name}: {reason}").format(name=name, reason=error)) from error
+        stack.push_async_callback(suppliers[name].close)
+    return suppliers
+
+
+def _terms(config: Config, speed: float) -> PurchasingTerms:
+    """Return the plant's terms; what bounds the wire alone is wall time and stretches where plant time runs faster."""
+    usual = PurchasingTerms(config.site.currency, config.site.country, config.file.organisation.delivery())
+    timing = config.file.timing
+    return PurchasingTerms(
+        currency=usual.currency,
+        country=usual.country,
+        delivery=usual.delivery,
+        accounts={name: settings.account for name, settings in config.suppliers.items()},
+        approval=timing.approval,
+        quote_deadline=timing.quote_deadline,
+        permit_lasts=usual.permit_lasts * speed,
+        send_within=usual.send_within * speed,
+        ask_again=usual.ask_again * speed if speed == 1 else usual.requote_after,
+        unknown_max=usual.unknown_max * speed,
+        software=VERSION,
+    )
+
+
+async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
+    config, databases = gateway.config, gateway.databases
+    context = WebContext(
+        title=config.site.name,
+        owner=config.owner,
+        machines=doors.machines_of(config),
+        names=doors.names_of(config),
+        people=doors.people_of(config),
+        spend=databases.spend,
+        telemetry=databases.telemetry,
+        actions=gateway.operations,
+        live=gateway.board,
+        time_zone=config.zone,
+        currency=config.site.currency,
+        clock=gateway.clock,
+        wall_clock=real,
+        registry=gateway.registry,
+        ready=lambda: (gateway.ready, "" if gateway.ready else _("the gateway is starting or stopping")),
+        hosts=doors.hosts_of(config),
+        public_origin=config.file.web.public_url or "",
+        secure=bool(config.file.web.certificate) or (config.file.web.public_url or "").startswith("https"),
+        speed=gateway.speed,
+        language=config.site.language,
+    )
+    links = doors.link_maker(config, databases.spend, lambda: gateway.address)
+    door = Door(gateway.operations, config.persons_of, links, gateway.status)
+    try:
+        gateway.address = await doors.open_page(config, context, stack)
+        await doors.open_socket(config, door, stack)
+    except doors.DoorStuck as error:
+        raise CannotStart(str(error)) from error
+
+
+def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
+    """Start every task; the stack ends them in the opposite order, connections before the backlog."""
+    _in_background(stack, gateway.backlog.forward(gateway.pipeline.store), "backlog")
+    for name in gateway.config.connections:
+        _in_background(stack, _supervisor(gateway, name).run(), f"connection {name}")
+    schedule, pipeline = gateway.schedule, gateway.pipeline
+    schedule.every(gateway.config.file.timing.step, "decide", pipeline.decide)
+    schedule.every(RECONCILE_EVERY, "reconcile", partial(_reconcile, gateway))
+    schedule.every(SNAPSHOT_EVERY, "snapshot", pipeline.keep_snapshots)
+    schedule.every(FORGET_EVERY, "forget", partial(_forget, gateway))
+    schedule.start()
+    stack.push_async_callback(pipeline.keep_snapshots)
+    stack.push_async_callback(schedule.stop)
+    _in_background(stack, _take_up(gateway), "take up what was open")
+
+
+async def _take_up(gateway: Gateway) -> None:
+    """What the schedule would do at its first turn, at once: recovery is the ordinary path."""
+    try:
+        await _reconcile(gateway)
+        await gateway.pipeline.decide()
+    except Exception:
+        log.exception("what was open could not be taken up at once; the schedule tries again")
+
+
+async def _reconcile(gateway: Gateway) -> None:
+    done = await gateway.reconciliation.run_once()
+    if done.answers or done.orders or done.requisitions:
+        gateway.board.tell({"orders"})
+
+
+async def _forget(gateway: Gateway) -> None:
+    await gateway.pipeline.forget(gateway.clock() - gateway.config.file.storage.keep_samples)
+
+
+def _supervisor(gateway: Gateway, name: str) -> Supervisor:
+    config, settings = gateway.config, gateway.config.connections[name]
+    kind = connector_types()[settings.connector]
+    state = config.connector_state / name
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def connect() -> Connector:
+        return kind(name, settings, config.tags_of(name), clock=gateway.clock, state=state)
+
+    return Supervisor(
+        name, connect, gateway.pipeline.deliver, gateway.pipeline.notify, clock=gateway.clock, rng=random.Random()
+    )
+
+
+def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    task = asyncio.create_task(work, name=name)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(end)
+
+
+async def run_until_stopped(config: Config, *, clock: Clock = real, speed: float = 1.0) -> None:
+    """Run a gateway until SIGINT or SIGTERM. Raises `CannotStart`, `StorageBroken`."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, stop.set)
+    async with open_gateway(config, clock=clock, speed=speed):
+        await stop.wait()
+
+
+def run(path: Path, *, clock: Clock = real, speed: float = 1.0) -> int:
+    """Run the gateway of a config; returns 0 when stopped, 1 when it cannot run, 2 for mistakes in the config."""
+    from gateway.logs import configure
+
+    configure()
+    try:
+        asyncio.run(run_until_stopped(load(path), clock=clock, speed=speed))
+    except Mistakes as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except (CannotStart, StorageBroken) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(_("cannot start: {reason}").format(reason=error) + "\n")
+        return 1
+    return 0

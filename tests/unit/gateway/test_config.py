@@ -1,0 +1,231 @@
+"""One broken line each: what `check` says about it."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gateway import config, starter
+from gateway.actions import Right
+from gateway.yaml_file import Mistakes
+from marketplace.money import Money
+from marketplace.store import Owner
+
+NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+
+TELEMETRY = """
+connections:
+  hall-2: {connector: opcua, url: "opc.tcp://10.0.0.5:4840", insecure: true, sampling: 1 s}
+  plc: {connector: modbus, host: 10.0.0.9}
+machines:
+  press:
+    name: Press
+    connection: hall-2
+    tags:
+      vibration: {node: "nsu=urn:x;s=press.vibration", unit: mm/s}
+    components:
+      bearing:
+        name: Bearing
+        rated_life: 20000 h
+        wear: {by: level, tag: vibration, as_new: 1.2 mm/s, limit: 7.1 mm/s}
+        job: {title: Replace, lines: {bearing: {item: bearing-7014, quantity: 2}}}
+        buying: {lead_time: 14 d, price: 380 EUR, standstill: 900 EUR/h}
+  saw:
+    name: Saw
+    connection: plc
+    tags:
+      hours: {register: 40001, type: uint32, word_order: little, unit: h}
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A valid site: the starter's organisation and items, and two machines with telemetry."""
+    path = tmp_path / "toolcrib.yaml"
+    starter.write(path, NOW)
+    text = path.read_text()
+    start, end = text.index("connections:"), text.index("items: ")
+    path.write_text(text[:start] + TELEMETRY.lstrip() + "\n" + text[end:])
+    return path
+
+
+def edited(path: Path, before: str, after: str) -> Path:
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after, 1))
+    return path
+
+
+def mistakes(path: Path) -> list[str]:
+    with pytest.raises(Mistakes) as caught:
+        config.load(path)
+    return [str(mistake).removeprefix(f"{path}:") for mistake in caught.value.mistakes]
+
+
+def test_a_site_is_given_out_as_values(site):
+    loaded = config.load(site)
+    assert loaded.owner == Owner("northworks", "G1")
+    assert loaded.zone == ZoneInfo("Europe/Berlin")
+    assert loaded.directory == site.parent / "data"
+    assert loaded.policy_file == site.parent / "policy.yaml"
+    assert sorted(loaded.tags) == ["press/vibration", "saw/hours"]
+    assert sorted(loaded.tags_of("plc")) == ["saw/hours"]
+    assert loaded.units_of("press") == {"vibration": "mm/s"}
+    assert loaded.components["press/bearing"].buying.price == Money(38000, "EUR")
+    assert loaded.catalogue["bearing-7014"].mpn == "NL-7014-P4"
+    (person,) = loaded.people.values()
+    assert person.may == set(Right)
+    assert loaded.persons_of(person.os_user) == tuple(loaded.people)
+    assert loaded.persons_of("nobody-of-this-name") == ()
+
+
+def test_what_can_be_meant_is_only_a_warning(site):
+    (warning,) = config.load(site).warnings
+    assert "class B" in str(warning)
+
+
+def test_a_look_at_the_data_judges_nothing_but_the_site(site):
+    edited(site, "quantity: 2", "quantity: none")
+    place = config.place_of(site)
+    assert (place.directory, place.owner) == (site.parent / "data", Owner("northworks", "G1"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("gateway: G1", "gatway: G1", ["6:3: site.gateway: is missing",
+                                       "7:3: site.gatway: is not known here; did you mean 'gateway'?"]),
+        ("gateway: G1", "gateway: g1x", ["7:12: site.gateway: is not written as it must be: ^[A-Z0-9]{2}$"]),
+        ("Europe/Berlin", "Europe/Berlun",
+         ["9:14: site.time_zone: is no time zone of the IANA data base, such as Europe/Berlin"]),
+        ("time_zone: Europe/Berlin", "time_zone: ../../etc/passwd",
+         ["9:14: site.time_zone: is no time zone of the IANA data base, such as Europe/Berlin"]),
+        ("currency: EUR", "currency: EUX", ["10:13: site.currency: 'EUX' is not a currency known here"]),
+        ('cost_centre: "4711"', "cost_centre: 4711",
+         ["19:16: organisation.cost_centre: must be a text; put it in quotes"]),
+        ("may: [approve", "may: [aprove",
+         ["26:11: people.PERSON.may[0]: must be 'approve', 'apply_policy' or 'operate'"]),
+        ("2000 EUR", "2000 USD", ["27:21: people.PERSON.approval_limit: is in USD, but the site's currency is EUR"]),
+        ("port: 8080", "port: 80800", ["31:30: web.port: input should be less than or equal to 65535"]),
+        ("bind: 127.0.0.1", "bind: 0.0.0.0",
+         ["31:6: web: a page that other computers reach needs 'certificate' and 'key', or 'trusted_proxies'"]),
+        ("connector: modbus", "connector: modbuz",
+         [": connections.plc.connector: is not known here; did you mean 'modbus'?"]),
+        ("{connector: modbus, host", "{host", [": connections.plc.connector: is missing"]),
+        ("host: 10.0.0.9", "hots: 10.0.0.9", [": connections.plc.host: is missing",
+                                              ": connections.plc.hots: is not known here; did you mean 'host'?"]),
+        ("sampling: 1 s", "sampling: 1", [": connections.hall-2.sampling: '1' needs a number and its unit"]),
+        ("connection: plc", "connection: pcl", [": machines.saw.connection: is not known here; did you mean 'plc'?"]),
+        ("connection: plc", "", [": machines.saw.connection: is missing, and the machine has tags"]),
+        ("register: 40001", "register: 50001", [": machines.saw.tags.hours: a register is 40001 to 49999"]),
+        ("tag: vibration", "tag: vibrations",
+         [": machines.press.components.bearing.wear.tag: the machine has no tag vibrations; it has: vibration"]),
+        ("as_new: 1.2 mm/s", "as_new: 1.2 bar",
+         [": machines.press.components.bearing.wear.as_new: the tag vibration is in mm/s, this is in bar"]),
+        ("rated_life: 20000 h", "rated_life: 20000 cycles",
+         [": machines.press.components.bearing.rated_life: the rated life is in cycles but its clock runs in h"]),
+        ("item: bearing-7014", "item: bearing-7041",
+         ["bearing.job.lines.bearing.item: is not known here; did you mean 'bearing-7014'?"]),
+        ("quantity: 2", "quantity: 2, unit: LTR",
+         [": machines.press.components.bearing.job.lines.bearing.unit: is in LTR, but the item is bought in C62"]),
+        ("900 EUR/h", "900", [": machines.press.components.bearing.buying.standstill: 900 needs an amount and a unit"]),
+        ("380 EUR", "380 USD", [": machines.press.components.bearing.buying: price, standstill and holding are in"]),
+        ("adapter: by_hand", "adapter: by_hnad",
+         [": suppliers.corner-shop.adapter: is not known here; did you mean 'by_hand'?"]),
+        ("approval: 8 h", "approval: 8 parsecs", [": timing.approval: 'parsecs' is not a unit of time"]),
+        ("policy: policy.yaml", "policy: {mandate: all}", [": policy: "]),
+        ("schema: 1", "schema: 1\nextra: 2", ["4:1: extra: is not known here"]),
+    ],
+)  # fmt: skip
+def test_every_mistake_is_said_where_it_stands(site, before, after, said):
+    (person,) = config.load(site).people
+    found = mistakes(edited(site, before, after))
+    assert len(found) == len(said), found
+    for line, start in zip(found, said, strict=True):
+        assert start.replace("PERSON", person) in line, found
+
+
+def test_all_mistakes_are_said_at_once_in_the_order_of_the_file(site):
+    edited(site, "Europe/Berlin", "Mars/Olympus")
+    edited(site, "host: 10.0.0.9", "")
+    edited(site, "tag: vibration", "tag: vibrations")
+    edited(site, "adapter: by_hand", "adapter: fax")
+    found = mistakes(site)
+    paths = [line.split(": ")[1] for line in found]
+    assert paths == [
+        "site.time_zone",
+        "connections.plc.host",
+        "machines.press.components.bearing.wear.tag",
+        "suppliers.corner-shop.adapter",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ("", "5:1: schema: is missing; the file begins with 'schema: 1'"),
+        ("schema: 2", "schema: this file is of schema 2 and this program reads schema 1: upgrade Toolcrib"),
+        ("schema: true", "schema: must be 1"),
+        ('schema: "1"', "schema: must be 1"),
+    ],
+)
+def test_a_file_of_another_schema_is_not_judged_further(site, schema, said):
+    edited(site, "Europe/Berlin", "Mars/Olympus")
+    (found,) = mistakes(edited(site, "schema: 1", schema))
+    assert found.endswith(said) or said in found
+
+
+HTTP = """suppliers:
+  web-shop: {adapter: http, name: Kontor, url: "https://kontor.example", token: TOKEN, account: "1"}
+"""
+
+
+def test_a_secret_written_inline_is_refused_and_not_repeated(site):
+    (found,) = mistakes(edited(site, "suppliers:\n", HTTP.replace("TOKEN", "s3cr3t-value")))
+    assert "suppliers.web-shop.token: a secret is named, never written here" in found
+    assert "s3cr3t" not in found
+
+
+def test_a_secret_that_is_not_there_is_a_mistake_and_one_that_is_there_is_none(site):
+    edited(site, "suppliers:\n", HTTP.replace("TOKEN", "{file: secrets/kontor}"))
+    (found,) = mistakes(site)
+    assert "suppliers.web-shop.token: the secret in" in found
+    (site.parent / "secrets").mkdir()
+    (site.parent / "secrets" / "kontor").write_text("abc\n")
+    config.load(site)
+
+
+def test_a_credential_of_systemd_is_a_warning_outside_of_systemd(site, monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    edited(site, "suppliers:\n", HTTP.replace("TOKEN", "{credential: kontor}"))
+    assert any("web-shop.token" in str(warning) for warning in config.load(site).warnings)
+
+
+def test_a_section_whose_lines_are_all_commented_out_is_no_mistake(tmp_path):
+    path = tmp_path / "toolcrib.yaml"
+    starter.write(path, NOW)
+    assert config.load(path).connections == {}
+
+
+def test_two_persons_of_one_user_are_a_warning(site):
+    (person,) = config.load(site).people
+    user = config.load(site).people[person].os_user
+    edited(site, "people: ", f'people:\n  tom: {{name: Tom, os_user: "{user}"}} # ')
+    loaded = config.load(site)
+    assert loaded.persons_of(user) == ("tom", person)
+    assert any("neither guards the other" in str(warning) for warning in loaded.warnings)
+
+
+def test_a_thousand_tags_are_read_within_a_second(site):
+    tags = "".join(f'      t{n}: {{node: "nsu=urn:x;s=t{n}", unit: h}}\n' for n in range(1000))
+    edited(site, "      vibration: {", tags + "      vibration: {")
+    loaded = config.load(site)
+    assert len(loaded.tags) == 1002
+
+
+def test_the_schema_knows_every_installed_connector_and_adapter():
+    text = json.dumps(config.schema())
+    for name in ("OpcUaSettings", "ModbusTag", "ByHand", "lead_time", "$schema"):
+        assert name in text
