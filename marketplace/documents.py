@@ -44,7 +44,7 @@ def _refuse_floats(value: Any) -> None:
 
 def timestamp(moment: datetime) -> str:
     """Return plant time as RFC 3339 UTC with microseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_timestamp(text: str) -> datetime:

@@ -114,6 +114,11 @@ class Quantity:
         if not re.fullmatch(r"[A-Z0-9]{2,3}", self.unit):
             raise ValueError(f"{self.unit!r} is not a UN/ECE unit code")
 
+    def in_packs(self, pack: Decimal) -> Quantity:
+        """Return the least quantity of whole packs that holds this one; `pack` is above zero."""
+        packs, rest = divmod(self.amount, pack)
+        return Quantity((packs + (rest > 0)) * pack, self.unit)
+
     def __str__(self) -> str:
         return f"{plain(self.amount)} {self.unit}"
 

@@ -55,9 +55,10 @@ from marketplace.documents import (
     QuotationLine,
     Reply,
     RequestForQuotation,
+    ResponseLine,
     canonical,
 )
-from marketplace.money import Money, UnitPrice
+from marketplace.money import Money, Quantity, UnitPrice
 from marketplace.ordering.purchase import Act, Purchasing, PurchasingTerms
 from marketplace.sentences import sentence
 from marketplace.settings import BuyingSettings
@@ -193,7 +194,16 @@ class Shop:
         order = json.loads(permit.request_bytes)
         promised = self.clock() + timedelta(days=float(self.lead_days))
         reference = f"AB-{7000 + len(self.orders)}"
-        return OrderResponse(permit.reference, reference, Reply.CONFIRMED, (), Money(order["total"], "EUR"), promised)
+        lines = tuple(
+            ResponseLine(
+                line["number"],
+                line["sku"],
+                Quantity(Decimal(line["quantity"]), line["unit"]),
+                UnitPrice(Decimal(line["unit_price"]), "EUR"),
+            )
+            for line in order["lines"]
+        )
+        return OrderResponse(permit.reference, reference, Reply.CONFIRMED, lines, Money(order["total"], "EUR"), promised)
 
     async def find(self, reference: str) -> OrderResponse | None:
         return None

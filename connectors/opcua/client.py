@@ -16,8 +16,8 @@ from asyncua.client.ua_client import UaClientState, UASocketProtocol
 
 REQUEST_SECONDS: Final = 4.0
 """A server under load answers within one; a longer wait would hide its death."""
-WATCHDOG_SECONDS: Final = 1.5
-"""How often the server is asked for a sign of life, and how long it may take: a silent death shows within three."""
+WATCHDOG_SECONDS: Final = 1.75
+"""How often the server is asked for a sign of life, and how long it may take: a silent death shows within four."""
 CLOSE_SECONDS: Final = 1.0
 """A courtesy; the socket is closed anyway."""
 SESSION_MS: Final = 60_000

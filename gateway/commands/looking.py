@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 PANEL = "Looking"
 OrderArgument = Annotated[str, typer.Argument(help="The order's number, such as G1-0001-7.", metavar="ORDER")]
-audit_app = typer.Typer(help="The log of every act that touched money.", no_args_is_help=True)
+audit_app = typer.Typer(help="The log of every act that touched money.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -164,9 +164,10 @@ def why(order: OrderArgument, config: ConfigOption = None, as_json: JsonOption =
 
     place = find_data(config)
     i18n.activate(place.language)
-    sentences = wait_for(_spend(place, lambda tx: explain.why(tx, order)))
-    if not sentences:
-        raise Failure(_("there is no order {number}").format(number=order))
+    try:
+        sentences = wait_for(_spend(place, lambda tx: explain.why(tx, order, zone=place.zone)))
+    except explain.NothingKnown as error:
+        raise Failure(str(error)) from error
     if as_json:
         say_json({"order": order, "why": sentences})
         return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.config import Config
     from marketplace.authority.applied import AppliedPolicy
 
-app = typer.Typer(help="What may be bought, by whom, up to how much.", no_args_is_help=True)
+app = typer.Typer(help="What may be bought, by whom, up to how much.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("apply")

@@ -11,7 +11,7 @@ import typer
 from gateway.commands.output import ConfigOption, Failure, JsonOption, find_data, say, say_json
 
 PANEL = "Running"
-benchmark_app = typer.Typer(help="What it costs, measured now.", no_args_is_help=True)
+benchmark_app = typer.Typer(help="What it costs, measured now.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def add_to(app: typer.Typer) -> None:

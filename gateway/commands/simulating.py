@@ -18,7 +18,7 @@ from gateway.commands.output import MISTAKE, Failure, JsonOption, say, say_json
 if TYPE_CHECKING:
     from gateway.clock import Clock
 
-app = typer.Typer(help="A simulated factory or market, alone.", no_args_is_help=True)
+app = typer.Typer(help="A simulated factory or market, alone.", no_args_is_help=True, rich_markup_mode=None)
 
 SeedOption = Annotated[int, typer.Option("--seed", help="Of everything that is left to chance.")]
 HostOption = Annotated[str, typer.Option("--host", help="The address to listen on.")]

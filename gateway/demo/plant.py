@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from marketplace.suppliers.simulator.catalogue import ITEMS
 
+SUPPLIERS = {"kontor": "Kontor Lagertechnik", "express": "Express Technik", "maker": "Werksdienst"}
 PERSON = "demo"
 TECHNICIAN = "tom"
 
@@ -303,10 +304,7 @@ def policy() -> dict[str, Any]:
         "window": {"days": 30, "per_machine": "2000 EUR"},
         "amounts": "net",
         "modes": {"default": "buy", "mill/calibration": "ask"},
-        "known": {
-            supplier: sorted(key for key in ITEMS if key != "turbofan-module")
-            for supplier in ("kontor", "express", "maker")
-        },
+        "known": {supplier: sorted(key for key in ITEMS if key != "turbofan-module") for supplier in SUPPLIERS},
     }
 
 

@@ -82,7 +82,7 @@ def _value(context: WebContext, reading: Reading, now: datetime) -> dict[str, An
         "text": figure(reading.value),
         "age_s": _age_s(reading.receive_time, now),
         "quality": reading.quality.name.lower(),
-        "quality_text": quality_words(reading.quality),
+        "quality_text": "" if stale else "\N{MIDDLE DOT} " + quality_words(reading.quality),
         "stale": stale,
         "stale_text": _("stale, ") if stale else "",
     }

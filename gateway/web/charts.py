@@ -178,14 +178,16 @@ def _decide(scale: _Scale, chart: Chart) -> Markup:
 
 
 def _upright(scale: _Scale, moment: datetime, kind: str, label: str, *, high: bool) -> Markup:
+    """Draw an upright with its label: above the plot, or at its foot to the left of the line."""
     x = scale.x(moment)
-    anchor = "end" if x > WIDTH - RIGHT - 70 else "start" if x < LEFT + 70 else "middle"
+    anchor = "end" if x > WIDTH - RIGHT - 70 or not high else "start" if x < LEFT + 70 else "middle"
     return Markup(
         '<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
-        '<text class="{kind}-label" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{label}</text>'
+        '<text class="{kind}-label" x="{at:.1f}" y="{y}" text-anchor="{anchor}">{label}</text>'
     ).format(
         kind=kind,
         x=x,
+        at=x if high else x - 6,
         top=TOP - 6,
         bottom=HEIGHT - BOTTOM,
         y=TOP - 12 if high else HEIGHT - BOTTOM - 6,

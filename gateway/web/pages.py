@@ -26,12 +26,16 @@ from marketplace.ordering.states import ENDED, OrderState
 UNDER_WAY = tuple(state for state in OrderState if state not in ENDED and state not in views.WAITING)
 """Orders that go on by themselves."""
 
+MILESTONES = frozenset({"order", "decision", "approval"})
+"""Acts that people want to see of an order; the others are in the log."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An order that waits for a person, with the sentences that say why."""
+    """An order that waits for a person: why a person is asked, and why it is wanted at all."""
 
     order: OrderView
+    asked: str
     reasons: Sequence[str]
 
 
@@ -81,13 +85,17 @@ async def inbox(request: web.Request) -> web.Response:
     """Show what waits for a person, and what is under way without one."""
     context = request.app[CONTEXT]
     async with context.spend.read() as spend:
-        waiting = [
-            Waiting(order, await _reasons(context, spend, order.number))
-            for order in await views.waiting(spend, context.owner)
-        ]
+        waiting = [await _waiting(context, spend, order) for order in await views.waiting(spend, context.owner)]
         moving = await views.orders(spend, context.owner, states=UNDER_WAY)
     links = [link for link in context.live.links() if not link.connected or link.faults]
     return page(request, "inbox.html", waiting=waiting, moving=moving, links=links)
+
+
+async def _waiting(context: WebContext, spend: AsyncConnection, order: OrderView) -> Waiting:
+    """Return an order with the sentences that matter first; the others are on its own page."""
+    story = await tell(spend, order.number, zone=context.time_zone)
+    asked = story.authority[-1] if story.authority and order.problem is None else ""
+    return Waiting(order, asked, [*story.wear[:2], *story.choice[:1]])
 
 
 async def _reasons(context: WebContext, spend: AsyncConnection, number: str) -> list[str]:
@@ -166,6 +174,7 @@ async def _order_page(request: web.Request, template: str, *, status: int = 200,
             raise web.HTTPNotFound
         offers = await views.offers(spend, context.owner, number)
         events = await views.history(spend, context.owner, number)
+        milestones = [event for event in events if event.kind.partition(".")[0] in MILESTONES]
         reasons = await _reasons(context, spend, number)
     return page(
         request,
@@ -173,7 +182,8 @@ async def _order_page(request: web.Request, template: str, *, status: int = 200,
         status=status,
         order=found,
         offers=offers,
-        events=events,
+        events=milestones,
+        entries=len(events),
         reasons=reasons,
         within=_within(found, request[ACCOUNT]),
         **values,

@@ -182,7 +182,9 @@ async def _choice(connection: AsyncConnection, want: StoredRow, supplier: str) -
     if not chosen:
         return []
     landed = _("{supplier} served best: {landed} with everything that it costs ({terms}).").format(
-        supplier=supplier, landed=_sum(chosen), terms=", ".join(_term(row) for row in chosen.values())
+        supplier=supplier,
+        landed=_sum(chosen),
+        terms=", ".join(_term(row) for row in sorted(chosen.values(), key=_place)),
     )
     if not second:
         return [landed, _("No other offer could serve.")]
@@ -211,15 +213,24 @@ def _term(row: StoredRow) -> str:
     return f"{_name(row.term)} {Money(row.minor, row.currency)}"
 
 
+def _place(row: StoredRow) -> tuple[int, str]:
+    """Sort terms as people add them up; one of another version comes last."""
+    known = list(_TERMS)
+    return (known.index(row.term) if row.term in _TERMS else len(known), row.term)
+
+
+_TERMS: Final = {
+    "goods": lambda: _("goods"),
+    "freight": lambda: _("freight"),
+    "fees": lambda: _("fees"),
+    "lateness": lambda: _("expected lateness"),
+    "holding": lambda: _("time on the shelf"),
+}
+"""Called when read, so that the language is the reader's."""
+
+
 def _name(term: str) -> str:
-    names = {
-        "goods": _("goods"),
-        "freight": _("freight"),
-        "fees": _("fees"),
-        "lateness": _("expected lateness"),
-        "holding": _("time on the shelf"),
-    }
-    return names.get(term, term)
+    return _TERMS[term]() if term in _TERMS else term
 
 
 async def _authority(

@@ -6,6 +6,7 @@ was decided on: a row that somebody has edited is `OrderBroken` and goes nowhere
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -60,7 +61,8 @@ async def load(tx: AsyncConnection, owner: Owner, number: str) -> StoredOrder:
         order = read_order(json.loads(row.document), served)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise OrderBroken(f"order {number} cannot be read") from error
-    if order.hash != row.order_hash or order.number != row.number:
+    told = hashlib.sha256(row.document.encode()).hexdigest()
+    if not told == order.hash == row.order_hash or order.number != row.number:
         raise OrderBroken(f"order {number} was changed after it was proposed")
     return StoredOrder(order, row)
 

@@ -216,10 +216,8 @@ def total_of(request_bytes: bytes) -> Money:
 
 
 def _offer(line: RequestedLine, row: PriceRow) -> QuotationLine:
-    packs = -(-line.quantity.amount // row.pack)
-    return QuotationLine(
-        line.number, row.sku, Quantity(packs * row.pack, row.unit), row.unit_price, row.lead_time_days, None
-    )
+    quantity = Quantity(line.quantity.amount, row.unit).in_packs(row.pack)
+    return QuotationLine(line.number, row.sku, quantity, row.unit_price, row.lead_time_days, None)
 
 
 async def prices(connection: AsyncConnection, owner: Owner, supplier: str) -> dict[str, PriceRow]:

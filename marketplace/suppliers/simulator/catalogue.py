@@ -52,11 +52,6 @@ class Article:
         """Return the price of one when so many are bought."""
         return next(price for start, price in reversed(self.breaks) if quantity >= start)
 
-    def packed(self, quantity: Decimal) -> Decimal:
-        """Return the quantity raised to whole packs."""
-        packs = -(-quantity // self.pack)
-        return packs * self.pack
-
 
 @dataclass(frozen=True, slots=True)
 class Business:

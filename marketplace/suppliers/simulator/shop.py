@@ -106,7 +106,7 @@ class Shop:
             raise Refusal(404, "NOT_CARRIED", f"we do not carry {line.manufacturer} {line.mpn}") from None
         if line.unit != item.unit:
             raise Refusal(422, "OTHER_UNIT", f"we sell it by {item.unit}")
-        quantity = article.packed(line.quantity)
+        quantity = Quantity(line.quantity, line.unit).in_packs(Decimal(article.pack)).amount
         on_hand = self.on_hand(item.key, article, now)
         enough = article.stock == 0 or on_hand >= quantity
         lead_time = article.lead_time if enough else article.lead_time + self.business.restock

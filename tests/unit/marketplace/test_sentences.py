@@ -1,4 +1,9 @@
-from marketplace.sentences import SENTENCES, sentence
+from __future__ import annotations
+
+import pytest
+
+from marketplace.ordering.states import OrderState
+from marketplace.sentences import ANSWERED, SENTENCES, STATES, sentence, standing
 
 
 def test_a_code_becomes_a_sentence():
@@ -8,15 +13,31 @@ def test_a_code_becomes_a_sentence():
     )
 
 
+def test_a_suppliers_difference_is_told_from_a_rule_of_the_same_code():
+    rule = sentence("QUANTITY_DIFFERS", {"item": "bearing", "ordered": "40 C62", "wanted": "4 C62"})
+    answer = sentence("QUANTITY_DIFFERS", {"line": "1", "ordered": "4 C62", "answered": "40 C62"})
+    assert rule == "The order is for 40 C62 of bearing, but 4 C62 is wanted."
+    assert answer == "The supplier answered with 40 C62 instead of 4 C62."
+    assert "does not agree" in sentence("INVOICE_DIFFERS", {"ordered": "1 EUR", "answered": "2 EUR"})
+
+
 def test_a_code_of_another_version_speaks_for_itself():
     assert sentence("MOON_PHASE", {"moon": "full"}) == "MOON_PHASE (moon full)"
     assert sentence("MOON_PHASE", {}) == "MOON_PHASE"
 
 
-def test_what_is_missing_shows():
-    assert all("{" not in sentence(rule, {}) for rule in SENTENCES)
+@pytest.mark.parametrize("code", sorted(SENTENCES.keys() | ANSWERED.keys()))
+def test_what_is_missing_shows(code):
+    for parameters in ({}, {"answered": "x"}):
+        assert "{" not in sentence(code, parameters)
     assert "?" in sentence("MANDATE_ENDED", {})
 
 
 def test_a_supplier_cannot_write_our_sentences():
     assert sentence("SUPPLIER_SUSPENDED", {"supplier": "{total}{0}"}) == "The supplier {total}{0} is suspended."
+
+
+def test_every_state_of_an_order_has_its_words():
+    assert STATES.keys() == set(OrderState)
+    assert standing("closed") == "closed"
+    assert standing("of another version") == "of another version"

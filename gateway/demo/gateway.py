@@ -1,0 +1,18 @@
+"""The demo's gateway process: the ordinary gateway on the demo's compressed clock.
+
+An own entry, so that the command line of a real site has no switch that compresses time.
+Usage: python -m gateway.demo.gateway CONFIG CLOCK
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from gateway.build import run
+from gateway.clock import PlantClock
+
+if __name__ == "__main__":
+    _module, config, text = sys.argv
+    clock = PlantClock.from_text(text)
+    raise SystemExit(run(Path(config), clock=clock, speed=clock.speed))

@@ -1,0 +1,51 @@
+"""Looks at the running demo for its live view: reads the databases and the gateway's own word, changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+
+from gateway import control_client, views
+from gateway.demo import screen
+from gateway.doors import machines_of
+from gateway.views import ComponentPlan
+from maintenance.store import load_needs
+
+if TYPE_CHECKING:
+    from gateway.demo.session import Plant
+
+
+class Glancer:
+    """Turns a running demo into a picture, as often as it is asked."""
+
+    def __init__(self, running: Plant) -> None:
+        self._running = running
+        self._plans = {
+            component.key: ComponentPlan(
+                component.key, machine.name, component.name, component.terms, component.stale_after
+            )
+            for machine in machines_of(running.config).values()
+            for component in machine.components
+        }
+
+    async def look(self, link: str) -> Group:
+        """Return the picture as it is now."""
+        running, now = self._running, self._running.clock()
+        with suppress(control_client.NotRunning, control_client.Interrupted):
+            running.status = await asyncio.to_thread(control_client.status, running.config.directory)
+        async with running.databases.telemetry.read() as telemetry:
+            needs = [need for need, _picture in (await load_needs(telemetry)).values()]
+        async with running.databases.spend.read() as spend:
+            shown = await views.need_views(spend, running.config.owner, needs, self._plans, now)
+        return screen.picture(
+            shown,
+            await running.orders(),
+            address=running.status["address"],
+            link=link,
+            now=now,
+            zone=running.config.zone,
+            connections=running.status["connections"],
+        )

@@ -1,0 +1,169 @@
+"""Every estimator yields a distribution, and more wear never lengthens a life under the same evidence."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.samples import Provenance
+from maintenance import prognosis
+from maintenance.belief import Belief
+from maintenance.features import Trend, vector
+from maintenance.prognosis import Basis, Drift
+
+BASIS = Basis("h", 0.5, datetime(2026, 3, 2, tzinfo=UTC), Provenance.A, True)
+RATED = 1000.0
+
+uses = st.floats(0, 10_000)
+shares = st.floats(0, 2)
+shapes = st.floats(1, 10)
+drifts = st.builds(Drift, st.floats(0, 0.02), st.floats(0, 0.01))
+steps = st.floats(0, 2)
+
+
+def usage(used: float | None, seen: float = 0.0, shape: float = 3.0) -> Belief:
+    return prognosis.by_usage(used, seen, RATED, shape, BASIS)
+
+
+def level(worn: float, rate: Drift, spread: float = 0.02) -> Belief:
+    return prognosis.by_level(worn, spread, rate, RATED, BASIS)
+
+
+def deviation(now: float, rate: Drift) -> Belief:
+    return prognosis.by_deviation(now, rate, RATED, BASIS)
+
+
+def is_distribution(belief: Belief) -> None:
+    """`Belief` refuses anything that is not one when it is made; here is what a reader relies on besides."""
+    assert belief.survival[0] == pytest.approx(1.0)
+    assert np.all(np.diff(belief.survival) <= 1e-12)
+    assert belief.survival[-1] >= 0
+
+
+def shorter(worse: Belief, better: Belief) -> None:
+    assert np.all(worse.survival <= better.survival + 1e-6)
+    ends = [belief.remaining_use(0.5) for belief in (worse, better)]
+    assert (math.inf if ends[0] is None else ends[0]) <= (math.inf if ends[1] is None else ends[1]) * (1 + 1e-4) + 1e-4
+
+
+@given(uses, shapes)
+def test_a_life_by_use_is_a_distribution(used: float, shape: float):
+    is_distribution(usage(used, shape=shape))
+    is_distribution(usage(None, used, shape))
+
+
+@given(shares, drifts, st.floats(0, 0.2))
+def test_a_life_by_level_is_a_distribution(worn: float, rate: Drift, spread: float):
+    is_distribution(level(worn, rate, spread))
+
+
+@given(st.floats(0, 100), drifts)
+def test_a_life_by_deviation_is_a_distribution(now: float, rate: Drift):
+    is_distribution(deviation(now, rate))
+
+
+@given(uses, uses, shapes)
+def test_more_use_never_lengthens_a_life(used: float, more: float, shape: float):
+    shorter(usage(used + more, shape=shape), usage(used, shape=shape))
+
+
+@given(uses, uses)
+def test_more_use_never_lengthens_a_life_of_unknown_past(seen: float, more: float):
+    shorter(usage(None, seen + more), usage(None, seen))
+
+
+@given(shares, steps, drifts)
+def test_more_wear_never_lengthens_a_life(worn: float, more: float, rate: Drift):
+    shorter(level(worn + more, rate), level(worn, rate))
+
+
+@given(st.floats(0, 10), st.floats(0, 10), drifts)
+def test_a_farther_deviation_never_lengthens_a_life(now: float, more: float, rate: Drift):
+    shorter(deviation(now + more, rate), deviation(now, rate))
+
+
+@given(st.floats(0, 1), st.floats(0, 0.01), st.floats(0, 0.01))
+def test_a_steeper_wear_never_lengthens_a_life(worn: float, slope: float, more: float):
+    shorter(level(worn, Drift(slope + more, 0.0005)), level(worn, Drift(slope, 0.0005)))
+
+
+def test_half_of_new_parts_reach_the_rated_life():
+    assert usage(0.0).remaining_use(0.5) == pytest.approx(RATED, rel=0.01)
+
+
+def test_an_unknown_past_is_wider_than_any_known_one():
+    unknown, new = usage(None), usage(0.0)
+    assert unknown.failure_probability(BASIS.as_of - BASIS.as_of) == pytest.approx(0.0)
+    assert unknown.remaining_use(0.05) < new.remaining_use(0.05)  # type: ignore[operator]
+
+
+def test_what_is_due_is_due_at_its_time():
+    belief = prognosis.by_due(900.0, RATED, BASIS)
+    assert belief.remaining_use(0.01) == pytest.approx(100, rel=0.02)
+    assert prognosis.by_due(1000.0, RATED, BASIS).remaining_use(0.5) == pytest.approx(0, abs=10)
+
+
+def test_a_steady_level_reaches_its_limit_when_the_line_says():
+    belief = level(0.5, Drift(1 / RATED, 1e-6), 0.0)
+    assert belief.remaining_use(0.5) == pytest.approx(500, rel=0.05)
+
+
+def test_beyond_the_limit_nothing_is_left():
+    assert level(1.1, Drift(0.001, 0.0)).remaining_use(0.5) == pytest.approx(0, abs=1)
+
+
+def test_first_passage_is_the_inverse_gaussian():
+    away, slope, variance, use = 0.4, 0.002, 1e-5, np.array([50.0, 150.0, 250.0, 1000.0])
+
+    def phi(z: float) -> float:
+        return 0.5 * math.erfc(-z / math.sqrt(2))
+
+    spread = np.sqrt(variance * use)
+    expected = [
+        phi((slope * t - away) / s) + math.exp(2 * slope * away / variance) * phi(-(slope * t + away) / s)
+        for t, s in zip(use, spread, strict=True)
+    ]
+    found = prognosis.first_passage(vector([away]), vector([slope]), variance, use)
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_first_passage_agrees_with_random_walks():
+    rng = np.random.default_rng(7)
+    slope, variance, away, steps_ahead = 0.002, 2e-5, 0.3, 200
+    walks = np.cumsum(rng.normal(slope / 10, math.sqrt(variance / 10), (4000, steps_ahead * 10)), axis=1)
+    for horizon in (100, 150, 200):
+        seen = float((walks[:, : horizon * 10].max(axis=1) >= away).mean())
+        said = prognosis.first_passage(vector([away]), vector([slope]), variance, vector([float(horizon)]))[0]
+        assert seen == pytest.approx(float(said), abs=0.04)
+
+
+def test_the_normal_distribution_is_within_a_millionth():
+    z = np.linspace(-6, 6, 101)
+    assert prognosis.normal_cdf(z) == pytest.approx([NormalDist().cdf(x) for x in z.tolist()], abs=2e-7)
+
+
+def test_a_trend_takes_over_from_the_rating_as_it_becomes_certain():
+    rating = prognosis.drift(RATED, None)
+    vague = prognosis.drift(RATED, Trend(0.5, 0.003, 0.01, 0.1, 10.0, 5))
+    sure = prognosis.drift(RATED, Trend(0.5, 0.003, 1e-5, 0.01, 500.0, 40))
+    assert rating.mean == 1 / RATED
+    assert rating.mean < vague.mean < 1.1 / RATED
+    assert sure.mean > 2 / RATED
+    assert sure.deviation < rating.deviation
+
+
+def test_a_few_points_do_not_cry_wolf():
+    wild = Trend(0.3, 0.5, 0.3, 0.2, 3.0, 3)
+    assert prognosis.deviation_drift(wild, 100.0).mean < 0.01
+    assert prognosis.deviation_drift(None, 100.0).mean == 0.0
+
+
+def test_nine_in_ten_fail_between_sixteen_tenths_and_four_and_a_third_scatters():
+    standing = np.exp(-prognosis.failure_level_hazard(np.array([1.565, 3.0, 4.33])))
+    assert standing == pytest.approx([0.95, 0.5, 0.05], abs=0.003)

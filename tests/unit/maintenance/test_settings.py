@@ -1,0 +1,108 @@
+"""Settings carry units, refuse what cannot be, and name every mistake that the machine's tags show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from connectors.samples import Measure
+from maintenance.needs import JobKind
+from maintenance.settings import ComponentSettings, clock_unit, in_unit, problems
+
+TAGS = {"vibration": "mm/s", "cycles": "cycles", "hours": "h", "t24": "1", "t30": "1"}
+LEVEL = {"by": "level", "tag": "vibration", "as_new": "1.2 mm/s", "limit": "7.1 mm/s"}
+USAGE = {"by": "usage", "tag": "cycles"}
+
+
+def component(wear: dict[str, Any], life: str | None = "20000 h", **more: Any) -> ComponentSettings:
+    job = {"title": "Replace it", "lines": {"bearing": {"item": "bearing-7014", "quantity": 2, "kind": "part"}}}
+    rated = {} if life is None else {"rated_life": life}
+    return ComponentSettings.model_validate({"name": "Bearing", "wear": wear, "job": job} | rated | more)
+
+
+def paths(settings: ComponentSettings) -> list[str]:
+    return [path for path, _ in problems(settings, TAGS)]
+
+
+def test_a_whole_component_is_read_with_its_units():
+    settings = component(LEVEL)
+    assert settings.rated_life == Measure(20000, "h")
+    assert settings.job.lines["bearing"].kind is JobKind.PART
+    assert problems(settings, TAGS) == []
+
+
+@pytest.mark.parametrize(
+    ("wear", "life", "path"),
+    [
+        (LEVEL | {"tag": "nowhere"}, "20000 h", "wear.tag"),
+        (LEVEL | {"clock": "nowhere"}, "20000 h", "wear.clock"),
+        (LEVEL | {"limit": "0.28 inch/s"}, "20000 h", "wear.limit"),
+        (LEVEL | {"as_new": "1.2 m/s"}, "20000 h", "wear.as_new"),
+        (LEVEL | {"limit": "1.2 mm/s"}, "20000 h", "wear.limit"),
+        (LEVEL, "0 h", "rated_life"),
+        (LEVEL, "-5 h", "rated_life"),
+        (LEVEL, None, "rated_life"),
+        (LEVEL | {"smoothing": "3 mm"}, "20000 h", "wear.smoothing"),
+        (USAGE, "20000 h", "rated_life"),
+        ({"by": "usage", "hours_per_day": 16}, "20000 cycles", "rated_life"),
+        ({"by": "deviation", "tags": ["t24", "nowhere"]}, None, "wear.tags.1"),
+        ({"by": "deviation", "tags": ["t24", "t24"]}, None, "wear.tags"),
+    ],
+)
+def test_every_mistake_has_its_path(wear: dict[str, Any], life: str | None, path: str):
+    assert path in paths(component(wear, life))
+
+
+@pytest.mark.parametrize(
+    ("wear", "life"),
+    [
+        (USAGE, "5000 cycles"),
+        ({"by": "usage", "tag": "hours"}, "2 year"),
+        ({"by": "usage", "due": True}, "180 d"),
+        (LEVEL | {"clock": "hours"}, "8000 h"),
+        ({"by": "deviation", "tags": ["t24", "t30"], "clock": "cycles"}, None),
+    ],
+)
+def test_what_fits_the_machine_is_no_problem(wear: dict[str, Any], life: str | None):
+    assert paths(component(wear, life)) == []
+
+
+@pytest.mark.parametrize(
+    "wear",
+    [
+        {"by": "magic"},
+        USAGE | {"hours_per_day": 25},
+        USAGE | {"surprise": 1},
+        LEVEL | {"limit": "7.1"},
+        {"by": "deviation", "tags": []},
+        {"by": "deviation", "tags": ["t24"], "baseline": 2},
+    ],
+)
+def test_what_cannot_be_is_refused(wear: dict[str, Any]):
+    with pytest.raises(ValidationError):
+        component(wear)
+
+
+@pytest.mark.parametrize("quantity", [0, -1, "many"])
+def test_a_line_wants_something(quantity: Any):
+    with pytest.raises(ValidationError):
+        component(LEVEL, job={"title": "x", "lines": {"a": {"item": "b", "quantity": quantity}}})
+
+
+def test_units_of_time_convert_and_others_do_not():
+    assert in_unit(Measure(2, "d"), "h") == 48
+    assert in_unit(Measure(5, "cycles"), "cycles") == 5
+    with pytest.raises(ValueError, match="is not in h"):
+        in_unit(Measure(5, "cycles"), "h")
+
+
+def test_the_clock_is_the_counters_or_the_calendars():
+    assert clock_unit(component(USAGE).wear, TAGS) == "cycles"
+    assert clock_unit(component(LEVEL).wear, TAGS) == "h"
+
+
+def test_settings_say_themselves_as_they_were_written():
+    assert component(LEVEL).model_dump(mode="json")["rated_life"] == "20000 h"
+    assert "rated_life" in ComponentSettings.model_json_schema()["properties"]
