@@ -27,6 +27,11 @@ LIVES_AHEAD = 3.0
 
 RATING_SPREAD = 0.5
 """A unit's wear rate is within half of the rated one two times in three: load and dirt differ that much by site."""
+LEAST_DRIFT = 0.05
+"""A wear rate below a twentieth of the rated one is taken as that."""
+GROWTH, GROWTH_SPREAD, GROWTH_MAX = 1.0, 1.5, 8.0
+"""In one rated life the wear rate grows by one e-fold, give or take one and a half: some wear is steady, most ends
+faster than it began; eight e-folds are a break, not wear."""
 DIFFUSION_SHARE = 0.1
 """Over one rated life chance alone moves the wear by about a tenth of its span."""
 
@@ -44,7 +49,8 @@ _HALF = np.array([0.078412, 0.237202, 0.40225, 0.579132, 0.776422, 1.00999, 1.31
 _NORMAL_NODES = np.concatenate((-_HALF[::-1], _HALF))
 """Sixteen equally likely values of a standard normal."""
 _SHUFFLED = np.array([0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15])
-"""Van der Corput order: pairs the nodes of two quantities so that sixteen stand for the square."""
+_STRIDED = np.arange(16) * 7 % 16
+"""Two orders of the nodes, so that sixteen tuples stand for the square or the cube of three quantities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +78,15 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Wear per unit of use, as mean and standard deviation: in shares of the way to a limit, or in healthy scatters."""
+    """Wear per unit of use, as mean and standard deviation: in shares of the way to a limit, or in healthy scatters.
+
+    growth: by how much, relatively, the wear rate grows with each unit of use; its deviation likewise.
+    """
 
     mean: float
     deviation: float
+    growth: float = 0.0
+    growth_deviation: float = 0.0
 
 
 def grid(horizon: float) -> Vector:
@@ -108,16 +119,55 @@ def by_due(used: float, rated: float, basis: Basis) -> Belief:
     return basis.belief(use, survival)
 
 
-def drift(rated: float, trend: Trend | None) -> Drift:
-    """Return the wear rate by rating and by trend, each weighed by its precision.
+def drift(rated: float, worn: float, trend: Trend | None, long: Trend | None = None) -> Drift:
+    """Return the wear rate by rating and by trend, each weighed by its precision, as of the newest point.
 
-    The trend's own error is widened by the chance movement that its span cannot average out.
+    worn: how much of the way to the limit is gone; where wear grows, the rated rate does too. trend, long: the line
+    through the newest points, and through a longer past, whose difference tells the growth. The slopes' own errors
+    are widened by the chance movement that their span cannot average out.
     """
-    mean, deviation = 1.0 / rated, RATING_SPREAD / rated
+    growth, growth_deviation = GROWTH / rated, GROWTH_SPREAD / rated
     if trend is None or trend.span <= 0:
-        return Drift(mean, deviation)
-    prior, seen = deviation**-2, 1.0 / (trend.slope_deviation**2 + diffusion(rated) / trend.span)
-    return Drift((prior * mean + seen * trend.slope) / (prior + seen), (prior + seen) ** -0.5)
+        mean = _rated_rate(growth, worn, rated)
+        return Drift(mean, RATING_SPREAD * mean, growth, growth_deviation)
+    error = _slope_error(trend, rated)
+    if long is not None and long.span > trend.span:
+        now, before = (max(line.slope, LEAST_DRIFT / rated) for line in (trend, long))
+        seen = _growth(now / before, trend.span / 2, long.span / 2, GROWTH_MAX / rated)
+        seen_error = 2 * math.hypot(error / now, _slope_error(long, rated) / before) / (long.span - trend.span)
+        growth, growth_deviation = _weighed(growth, growth_deviation, seen, seen_error)
+    mean = _rated_rate(growth, worn, rated)
+    catch_up = (1.0 + max(growth, 0.0) * trend.span / 2) ** 2
+    mean, deviation = _weighed(mean, RATING_SPREAD * mean, trend.slope * catch_up, error * catch_up)
+    return Drift(mean, deviation, growth, growth_deviation)
+
+
+def _growth(ratio: float, age: float, long_age: float, most: float) -> float:
+    """Return the growth of an exponential from the ratio of two fading lines' slopes, whose mean ages are given.
+
+    Least squares with weights that fade over a mean age sees the newest slope divided by (1 + growth * age)^2.
+    """
+    root = math.sqrt(ratio)
+    if root * age >= long_age:
+        return most
+    return min((root - 1.0) / (long_age - root * age), most)
+
+
+def _rated_rate(growth: float, worn: float, rated: float) -> float:
+    """Return the rate at a worn share of wear that grows so and takes one rated life from new to the limit."""
+    folds = max(growth * rated, 1e-3)
+    return folds * (min(max(worn, 0.0), 1.0) + 1.0 / math.expm1(folds)) / rated
+
+
+def _slope_error(trend: Trend, rated: float) -> float:
+    return math.sqrt(trend.slope_deviation**2 + diffusion(rated) / trend.span)
+
+
+def _weighed(prior: float, prior_deviation: float, seen: float, seen_deviation: float) -> tuple[float, float]:
+    """Return mean and deviation of two normal opinions together."""
+    weight, seen_weight = prior_deviation**-2, seen_deviation**-2
+    total = weight + seen_weight
+    return (weight * prior + seen_weight * seen) / total, total**-0.5
 
 
 def diffusion(rated: float) -> float:
@@ -129,14 +179,17 @@ def by_level(worn: float, worn_deviation: float, rate: Drift, rated: float, basi
     """Believe the first passage of the limit by a Wiener process with uncertain level and drift.
 
     worn: share of the way to the limit that is gone. Cox and Miller, The Theory of Stochastic Processes, 5.7: the
-    passage time is inverse Gaussian. A drift below a twentieth of the rated one is taken as that: wear goes one way.
+    passage time is inverse Gaussian. Wear goes one way and does not slow down: see the bounds of drift
+    and growth.
     """
     use = grid(LIVES_AHEAD * rated)
     if worn >= 1.0:
         return basis.belief(use, np.where(use > 0, 0.0, 1.0))
-    slopes = np.maximum(rate.mean + rate.deviation * _NORMAL_NODES, 0.05 / rated)[:, None]
+    slopes = np.maximum(rate.mean + rate.deviation * _NORMAL_NODES, LEAST_DRIFT / rated)[:, None]
     away = np.maximum(1.0 - worn - worn_deviation * _NORMAL_NODES[_SHUFFLED], 1e-6)[:, None]
-    passed = first_passage(away, slopes, diffusion(rated), use[1:])
+    growth = np.clip(rate.growth + rate.growth_deviation * _NORMAL_NODES[_STRIDED], 1e-3 / rated, GROWTH_MAX / rated)
+    quickened = np.expm1(growth[:, None] * use[1:]) / growth[:, None]  # use, as a wear rate that stays would count it
+    passed = first_passage(away, slopes, diffusion(rated), quickened)
     return basis.belief(use, np.concatenate(([1.0], 1.0 - passed.mean(axis=0))))
 
 

@@ -21,6 +21,7 @@ from marketplace.audit import log
 from marketplace.audit.actor import Actor
 from marketplace.documents import GoodsReceipt
 from marketplace.ordering import inbox
+from marketplace.ordering.answers import AnswerBroken, add_received
 from marketplace.ordering.arrival import AFTER_GOODS, AWAITING_GOODS
 from marketplace.ordering.edges import OPEN, move_order, move_requisition, record
 from marketplace.ordering.orders import load, sums_of
@@ -53,6 +54,10 @@ async def receive_goods(
         quantities = {line.number: line.quantity - line.received for line in lines if line.received < line.quantity}
     if not quantities:
         return "NOTHING_OUTSTANDING"
+    try:
+        add_received(await sums_of(tx, number), quantities)
+    except AnswerBroken as error:  # a slip of the pen is told at once, and not kept as an answer
+        return str(error)
     digest = await log.note(tx, owner, note)
     receipt = GoodsReceipt(number, secrets.token_hex(8), quantities, at, person.id, digest)
     received = await inbox.receive(tx, owner, stored.order.supplier, receipt, person, at)

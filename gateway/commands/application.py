@@ -29,7 +29,7 @@ class _Panels(TyperGroup):
             command: Any = self.get_command(ctx, name)
             if command is not None and not command.hidden:
                 panel = getattr(command, "rich_help_panel", None) or _("Commands")
-                panels.setdefault(panel, []).append((name, command.get_short_help_str(formatter.width - 16)))
+                panels.setdefault(panel, []).append((name, command.get_short_help_str(limit=200)))
         for panel, rows in panels.items():
             with formatter.section(panel):
                 formatter.write_dl(rows)

@@ -197,8 +197,30 @@ _MACHINES = {
 }
 
 
-def config(around: Surroundings) -> dict[str, Any]:
-    """Return the demo's config; its values carry their units as in any other."""
+def market(addresses: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, Any]:
+    """Return the suppliers section for a running market; its suppliers are those that are also in `SUPPLIERS`."""
+    return {
+        name: {
+            "adapter": "http",
+            "name": SUPPLIERS[name],
+            "url": address,
+            "token": {"file": tokens[name]},
+            "account": f"{name[0].upper()}-20991",
+            "idempotency_key": "30 d",  # in compressed time a day is six seconds
+            "lookup_window": "8 h",
+        }
+        for name, address in addresses.items()
+        if name in SUPPLIERS
+    }
+
+
+def machines(factory: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the machines section for a running factory."""
+    return {key: _machine(key, factory) for key in factory["machines"]}
+
+
+def config(around: Surroundings, machines: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config for these machines; its values carry their units as in any other."""
     return {
         "schema": 1,
         "site": {
@@ -222,7 +244,7 @@ def config(around: Surroundings) -> dict[str, Any]:
         "web": {"bind": "127.0.0.1", "port": around.port},
         "network": {"allow_private_targets": True},
         "connections": _connections(around.factory),
-        "machines": {key: _machine(key, around.factory) for key in around.factory["machines"]},
+        "machines": dict(machines),
         "items": {
             item.key: {
                 "manufacturer": item.manufacturer,
@@ -314,6 +336,7 @@ def write(path: Path, document: Mapping[str, Any], header: str) -> None:
     text.write(f"# {header}\n")
     yaml = YAML()
     yaml.width = 120
+    yaml.representer.ignore_aliases = lambda _value: True  # a config has none
     yaml.dump(dict(document), text)
     fresh = path.with_suffix(".new")
     fresh.write_text(text.getvalue(), encoding="utf-8")

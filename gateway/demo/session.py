@@ -111,18 +111,7 @@ async def _surroundings(
     market = await start("market", *simulate, "market", *common, str(home / "market"))
     machines, ready = await asyncio.gather(processes.answer(factory), processes.answer(market))
     addresses, tokens = ready["addresses"], ready["tokens"]
-    suppliers = {
-        name: {
-            "adapter": "http",
-            "name": plant.SUPPLIERS[name],
-            "url": addresses[name],
-            "token": {"file": tokens[name]},
-            "account": f"{name[0].upper()}-20991",
-            "idempotency_key": "30 d",
-            "lookup_window": "8 h",
-        }
-        for name in plant.SUPPLIERS
-    }
+    suppliers = plant.market(addresses, tokens)
     around = plant.Surroundings(machines, suppliers, getpass.getuser(), options.port)
     return around, (addresses["carrier"], tokens["carrier"])
 
@@ -131,7 +120,11 @@ def _write(home: Path, around: plant.Surroundings) -> Config:
     plant.write(
         home / "policy.yaml", plant.policy(), "The demo's policy. It counts because the demo's person applied it."
     )
-    plant.write(home / "toolcrib.yaml", plant.config(around), "The demo's config, written anew at every start.")
+    plant.write(
+        home / "toolcrib.yaml",
+        plant.config(around, plant.machines(around.factory)),
+        "The demo's config, written anew at every start.",
+    )
     return load(home / "toolcrib.yaml")
 
 

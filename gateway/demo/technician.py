@@ -1,7 +1,7 @@
 """The demo's technician: checks goods in, fits them, and says so only where no telemetry can.
 
-A process of its own, as the technician of a plant is a person of its own. It learns of deliveries from the carrier, tells
-the gateway through the control socket under its own name, and touches machines through the factory's loopback control,
+A process of its own, as the technician of a plant is a person of its own. It learns of deliveries from the carrier,
+tells the gateway through the control socket under its own name, and touches machines through the factory's loopback control,
 which the gateway cannot reach. What is to be fitted is read from the gateway's books, so a restart forgets nothing.
 Usage: python -m gateway.demo.technician CONFIG FACTORY_STATE CARRIER_URL CARRIER_TOKEN_FILE
 """
@@ -107,9 +107,8 @@ def _complete(lives: dict[str, str], rows: list[tuple[str, str, str]]) -> Iterat
             yield component, life
 
 
-async def main(config: Path, factory: Path, carrier: str, token: Path) -> None:
+async def main(person: Technician) -> None:
     """Work until SIGTERM."""
-    person = Technician(load(config), factory, carrier, token.read_text().strip())
     work = asyncio.ensure_future(person.work())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
     with suppress(asyncio.CancelledError):
@@ -118,4 +117,5 @@ async def main(config: Path, factory: Path, carrier: str, token: Path) -> None:
 
 if __name__ == "__main__":
     configure()
-    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])))
+    _module, config, factory, carrier, token = sys.argv
+    asyncio.run(main(Technician(load(Path(config)), Path(factory), carrier, Path(token).read_text().strip())))

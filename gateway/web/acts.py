@@ -13,6 +13,7 @@ from aiohttp import web
 
 from gateway import views
 from gateway.actions import Outcome, Right
+from gateway.i18n import amount, number
 from gateway.views import OrderView
 from gateway.web import forms
 from gateway.web.accounts import Account
@@ -140,7 +141,8 @@ async def answer(request: web.Request) -> web.StreamResponse:
         said = forms.answer_of(typed, order.currency, context.time_zone)
         return await context.actions.answered(order.number, said, account.id, METHOD)
 
-    texts = tuple(f"{line.quantity:f} x {line.mpn or line.item} {line.description}" for line in order.lines)
+    lines = (f"{number(line.quantity)} × {line.mpn or line.item} {line.description}" for line in order.lines)
+    texts = (order.number, *lines, amount(order.total))
     form = forms.answer_form(order, supplier, texts)
     return await _form(request, form, act, done=f"/orders/{order.number}")
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
-from gateway.i18n import day, figure
+from gateway.i18n import day, figure, number
 
 WIDTH, HEIGHT = 640, 270
 LEFT, RIGHT, TOP, BOTTOM = 60, 12, 28, 34
@@ -197,14 +197,16 @@ def _upright(scale: _Scale, moment: datetime, kind: str, label: str, *, high: bo
 
 
 def _axes(scale: _Scale, chart: Chart, zone: ZoneInfo) -> Markup:
+    values = ticks(scale.low, scale.high)
+    places = _places(values)
     rows = [
         Markup('<line class="grid" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>').format(
             LEFT, WIDTH - RIGHT, y=scale.y(value)
         )
         + Markup('<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
-            LEFT - 8, scale.y(value) + 4, figure(value)
+            LEFT - 8, scale.y(value) + 4, number(value, places)
         )
-        for value in ticks(scale.low, scale.high)
+        for value in values
     ]
     days = [
         Markup('<text class="{}" x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
@@ -216,8 +218,14 @@ def _axes(scale: _Scale, chart: Chart, zone: ZoneInfo) -> Markup:
         )
         for index, (moment, anchor) in enumerate(_moments(scale))
     ]
-    unit = Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(LEFT - 8, 14, chart.unit)
+    unit = Markup('<text class="tick" x="2" y="14">{}</text>').format(chart.unit)
     return Markup().join([*rows, *days, unit])
+
+
+def _places(values: Sequence[float]) -> int:
+    """Return the decimals that tell every tick from the next."""
+    step = values[1] - values[0] if len(values) > 1 else 1.0
+    return max(0, -math.floor(math.log10(step) + 1e-9))
 
 
 def _moments(scale: _Scale) -> list[tuple[datetime, str]]:

@@ -184,7 +184,7 @@ def answer_form(order: OrderView, supplier: str, texts: tuple[str, ...]) -> Form
         Choice(HandReply.WITHDRAWN, _("They had it, and it is off")),
     )
     return Form(
-        title=_("What did {supplier} say about {number}?").format(supplier=supplier, number=order.number),
+        title=_("What did {supplier} say?").format(supplier=supplier),
         lead=_("Your name stands beside this answer. Another price than ordered goes back to whoever approves."),
         button=_("Enter answer"),
         fields=(

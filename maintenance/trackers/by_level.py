@@ -10,7 +10,7 @@ from typing import Any
 from maintenance import health, prognosis
 from maintenance.features import DiscountedTrend, Framer, RobustLevel, Trend
 from maintenance.needs import Evidence
-from maintenance.prognosis import Basis
+from maintenance.prognosis import Basis, Drift
 from maintenance.settings import ComponentSettings, LevelWear, in_unit
 from maintenance.trackers.tracker import CLOCK, KEEP, Assessment, Outlook, Proposal, Tracker, number
 from maintenance.usage import SUSTAINED
@@ -19,6 +19,8 @@ LEVEL_SAMPLES = 10
 """Samples before a level may speak for spending: a smoothed level is the work of about nine."""
 AS_NEW, WORN = 0.15, 0.35
 """A level within 15 % of new, after it was beyond 35 %, looks like a new part."""
+KEEP_LONG = 0.99
+"""The longer past, five times the trend's, tells whether wear accelerates."""
 FRAMES_PER_LIFE = 200
 """A level's frame is this part of the rated life, so that a trend's memory is a tenth of it."""
 
@@ -43,7 +45,7 @@ class LevelTracker(Tracker):
         """A new part has its own level and its own trend."""
         self.robust = RobustLevel(floor=0.005)
         self.framer = Framer(1, self._frame_hours)
-        self.trend = DiscountedTrend(KEEP)
+        self.trend, self.long = DiscountedTrend(KEEP), DiscountedTrend(KEEP_LONG)
         self.at: float | None = None
         self.worst = 0.0
         self.new_since: float | None = None
@@ -54,7 +56,8 @@ class LevelTracker(Tracker):
         """Fold a level, or a reading of the counter of use."""
         closed = self.framer.turn(hours)  # before the counter moves: a frame ends with its own use
         if closed is not None and not math.isnan(closed[0]):
-            self.trend.take(self.clock.used_at(hours), float(closed[0]))
+            for trend in (self.trend, self.long):
+                trend.take(self.clock.used_at(hours), float(closed[0]))
             self.history.take(hours, self._value(float(closed[0])))
         if signal == CLOCK:
             self.clock.take(value, hours)
@@ -102,11 +105,14 @@ class LevelTracker(Tracker):
     def _value(self, worn: float) -> float:
         return self._as_new + worn * (self._limit - self._as_new)
 
-    def _fit(self) -> Trend | None:
-        if self.at is None or not any(self.framer.counts):
-            return self.trend.fit()
-        newest = float(self.framer.open_frame()[0])
-        return self.trend.with_point(self.clock.used_at(self.at), newest).fit() if self.trend.points else None
+    def _rate(self) -> tuple[Trend | None, Drift]:
+        """Return the trend with the open frame in, and the wear rate that follows."""
+        trend, long = self.trend, self.long
+        if self.at is not None and trend.points and any(self.framer.counts):
+            use, newest = self.clock.used_at(self.at), float(self.framer.open_frame()[0])
+            trend, long = trend.with_point(use, newest), long.with_point(use, newest)
+        fit = trend.fit()
+        return fit, prognosis.drift(self.rated, self.robust.level, fit, long.fit())
 
     def assess(self, hours: float, basis: Basis) -> Assessment:
         """Let the level pass its limit at the rated drift, or the unit's own once it has one."""
@@ -115,8 +121,7 @@ class LevelTracker(Tracker):
             return Assessment(belief, 1.0, (Evidence("NO_LEVEL_YET", {"tag": self._tag}),))
         told = self.typed or self.robust.count >= LEVEL_SAMPLES
         known = basis.known and told and self.proposal() is None and not self.clock.doubted
-        worn, trend = self.robust.level, self._fit()
-        rate = prognosis.drift(self.rated, trend)
+        worn, (trend, rate) = self.robust.level, self._rate()
         deviation = self.robust.deviation
         belief = prognosis.by_level(worn, deviation, rate, self.rated, replace(basis, known=known))
         parameters = {"tag": self._tag, "value": number(self._value(worn)), "limit": number(self._limit)}
@@ -132,7 +137,7 @@ class LevelTracker(Tracker):
     def outlook(self, hours: float) -> Outlook:
         """Return the level and its course to the limit."""
         span = self._limit - self._as_new
-        rate = prognosis.drift(self.rated, self._fit())
+        _, rate = self._rate()
         variance = prognosis.diffusion(self.rated) * span**2
         value = self._value(self.robust.level)
         return Outlook(value, rate.mean * span, rate.deviation * abs(span), variance, self._limit, self._unit)
@@ -147,12 +152,14 @@ class LevelTracker(Tracker):
             "robust": self.robust.snapshot(),
             "framer": self.framer.snapshot(),
             "trend": self.trend.snapshot(),
+            "long": self.long.snapshot(),
             "seen": [self.at, self.worst, self.new_since, self.new_count, self.typed],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a snapshot."""
         super().restore(state)
-        self.robust, self.trend = RobustLevel(**state["robust"]), DiscountedTrend(**state["trend"])
+        self.robust = RobustLevel(**state["robust"])
+        self.trend, self.long = DiscountedTrend(**state["trend"]), DiscountedTrend(**state["long"])
         self.framer = Framer(**state["framer"])
         self.at, self.worst, self.new_since, self.new_count, self.typed = state["seen"]

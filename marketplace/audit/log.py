@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit.actor import Actor, ActorKind
@@ -32,6 +32,18 @@ LEAF_MAX = 64_000
 NOTE_MAX = 4_000
 """Characters of what a person may write beside an act."""
 SALT_BYTES = 16
+
+
+_MINE: Final = (audit_tree.c.plant == bindparam("of_plant"), audit_tree.c.gateway_id == bindparam("of_gateway"))
+_READ_TREE: Final = select(audit_tree.c.size, audit_tree.c.frontier, audit_tree.c.root).where(*_MINE)
+_ADD_LEAF: Final = insert(audit_leaf)
+_ADD_TREE: Final = insert(audit_tree)
+_GROW_TREE: Final = (
+    update(audit_tree)
+    .where(*_MINE, audit_tree.c.size == bindparam("of_size"))
+    .values({name: bindparam(name) for name in ("size", "frontier", "root")})
+)
+"""Built once: an act writes several leaves, and building a statement costs as much as running it."""
 
 
 class AuditBroken(Exception):
@@ -77,17 +89,14 @@ async def append(
     if len(leaf) > LEAF_MAX:
         raise AuditBroken(f"a leaf of {len(leaf)} bytes is more than the log takes ({LEAF_MAX})")
     digest = leaf_hash(leaf)
-    row = {"kind": kind, "subject": subject, "at": at, "leaf": leaf, "leaf_hash": digest}
-    await tx.execute(insert(audit_leaf).values(leaf_index=frontier.size, **owner.columns, **row))
+    row = {"leaf_index": frontier.size, "kind": kind, "subject": subject, "at": at, "leaf": leaf, "leaf_hash": digest}
+    await tx.execute(_ADD_LEAF, row | owner.columns)
     await _grow(tx, owner, frontier, frontier.append(digest))
     return frontier.size
 
 
 async def _frontier(tx: AsyncConnection, owner: Owner) -> Frontier:
-    query = select(audit_tree.c.size, audit_tree.c.frontier, audit_tree.c.root).where(
-        audit_tree.c.plant == owner.plant, audit_tree.c.gateway_id == owner.gateway_id
-    )
-    stored = (await tx.execute(query)).one_or_none()
+    stored = (await tx.execute(_READ_TREE, _place(owner))).one_or_none()
     if stored is None:
         return Frontier()
     try:
@@ -102,19 +111,15 @@ async def _frontier(tx: AsyncConnection, owner: Owner) -> Frontier:
 async def _grow(tx: AsyncConnection, owner: Owner, before: Frontier, after: Frontier) -> None:
     tree = {"size": after.size, "frontier": after.encode(), "root": after.root}
     if before.size == 0:
-        await tx.execute(insert(audit_tree).values(**owner.columns, **tree))
+        await tx.execute(_ADD_TREE, tree | owner.columns)
         return
-    moved = await tx.execute(
-        update(audit_tree)
-        .where(
-            audit_tree.c.plant == owner.plant,
-            audit_tree.c.gateway_id == owner.gateway_id,
-            audit_tree.c.size == before.size,
-        )
-        .values(**tree)
-    )
+    moved = await tx.execute(_GROW_TREE, tree | _place(owner) | {"of_size": before.size})
     if moved.rowcount != 1:  # another writer of the same gateway: there must never be two
         raise AuditBroken(f"somebody else writes the audit log of {owner.gateway_id}")
+
+
+def _place(owner: Owner) -> dict[str, str]:
+    return {"of_plant": owner.plant, "of_gateway": owner.gateway_id}
 
 
 async def note(tx: AsyncConnection, owner: Owner, text: str) -> str:

@@ -19,6 +19,7 @@ does not stop the others.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +44,8 @@ IN_HAND: Final = POLLED | {S.PROPOSED, S.AWAITING_APPROVAL, S.APPROVED, S.SUBMIT
 """States that a pass can move without a person."""
 KEY_YOUNG: Final = 0.9
 """A key is trusted for nine tenths of its declared life: clocks differ, and a send takes time."""
+TRACE_FRAMES: Final = 5
+"""Where it broke, without the values that were at hand there."""
 BROKE: Final = "RECONCILIATION_FAILED"
 
 
@@ -102,7 +105,8 @@ class Reconciliation:
             await act(row)
         except Exception as error:
             done.failed += 1
-            _log.error("reconciliation_failed", subject=subject, error=type(error).__name__, exc_info=True)
+            trace = "".join(traceback.format_exception(error, limit=-TRACE_FRAMES))
+            _log.error("reconciliation_failed", subject=subject, error=type(error).__name__, trace=trace)
             await self._note_failure(subject, error)
 
     async def _note_failure(self, subject: str, error: Exception) -> None:

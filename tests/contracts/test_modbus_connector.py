@@ -15,7 +15,7 @@ from connectors.contract import ABSENT, PRESENT, ConnectorContract, Listener, li
 from connectors.modbus import ModbusConnector
 from connectors.samples import Provenance
 from connectors.settings import ModbusSettings, ModbusTag
-from tests.servers import ModbusBench, Relay
+from tests.servers import ModbusBench, Relay, babbling
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -95,3 +95,21 @@ async def test_a_device_id_that_nobody_answers_is_a_lost_connection(server: Modb
     reader = connector(server.port, {"m/t": ModbusTag(address=0, unit="h")}, device_id=9, timeout="100 ms", retries=0)
     with pytest.raises(ConnectionLost):
         await reader.probe()
+
+
+GARBAGE = {
+    "another protocol": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "too few registers": b"\x00\x01\x00\x00\x00\x05\x01\x03\x02\x00\x07",
+    "another function": b"\x00\x01\x00\x00\x00\x07\x01\x04\x04\x00\x07\x00\x08",
+    "another device": b"\x00\x01\x00\x00\x00\x07\x02\x03\x04\x00\x07\x00\x08",
+    "another transaction": b"\x00\x09\x00\x00\x00\x07\x01\x03\x04\x00\x07\x00\x08",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("words", GARBAGE.values(), ids=GARBAGE)
+async def test_a_device_that_talks_garbage_is_a_lost_connection(words: bytes):
+    tags = {"m/a": ModbusTag(address=0, type="uint32", unit="h")}
+    async with babbling(words) as port:
+        with pytest.raises(ConnectionLost):
+            await connector(port, tags, timeout="200 ms").probe()

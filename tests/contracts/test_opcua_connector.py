@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import struct
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from connectors.contract import ABSENT, PRESENT, ConnectorContract, Listener, he
 from connectors.opcua import OpcUaConnector
 from connectors.samples import Provenance, Quality
 from connectors.settings import OpcUaSettings, OpcUaTag
-from tests.servers import NAMESPACE, OpcUaBench, Relay
+from tests.servers import NAMESPACE, OpcUaBench, Relay, babbling
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -236,3 +237,19 @@ class TestServersWithOtherSecurity:
             assert "Aes256_Sha256_RsaPss" in (tmp_path / "opcua" / "hall.json").read_text()
         finally:
             await rich.stop()
+
+
+GARBAGE = {
+    "another protocol": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "an error": b"ERRF" + struct.pack("<II", 16, 0x80000000) + b"\xff\xff\xff\xff",
+    "a greeting cut short": b"ACKF" + struct.pack("<I", 8),
+    "a message without end": b"ACKF" + struct.pack("<I", 0xFFFFFFFF),
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("words", GARBAGE.values(), ids=GARBAGE)
+async def test_a_server_that_talks_garbage_is_a_lost_connection(server: OpcUaBench, tmp_path: Path, words: bytes):
+    async with babbling(words) as port:
+        with pytest.raises(ConnectionLost):
+            await asyncio.wait_for(connector(server, tmp_path, url=f"opc.tcp://127.0.0.1:{port}").probe(), 8)

@@ -182,3 +182,11 @@ def test_a_rate_of_many_is_many_times_the_rate():
 def test_what_is_no_rate_is_refused(minor, per):
     with pytest.raises(ValueError, match="rate"):
         Rate(Money(minor, "EUR"), per)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pack", "bought"), [("8", "5", "10"), ("10", "5", "10"), ("0.1", "5", "5"), ("7.5", "2.5", "7.5")]
+)
+def test_whole_packs_hold_what_is_wanted_and_no_more(wanted, pack, bought):
+    quantity = Quantity(Decimal(wanted), "C62").in_packs(Decimal(pack))
+    assert quantity == Quantity(Decimal(bought), "C62")

@@ -1,18 +1,18 @@
 import json
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import update
 
 from maintenance.needs import Provenance
 from marketplace import store
-from marketplace.ordering.orders import OrderBroken, OrderUnknown, insert_proposed, load, read_order, sums_of
+from marketplace.ordering.orders import OrderBroken, OrderUnknown, insert_proposed, load, read_order
 
 
 @pytest.fixture
 async def stored(spend, owner, make_order, now):
     order = make_order()
     async with spend.write() as tx:
-        await tx.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
         await _requisition(tx, owner, now)
         await insert_proposed(tx, owner, order, machine="mill", provenance=Provenance.A, at=now)
     return order
@@ -20,21 +20,9 @@ async def stored(spend, owner, make_order, now):
 
 async def _requisition(tx, owner, now):
     texts = dict.fromkeys(("machine", "component", "life", "line", "item", "mode", "asked_by", "reason"), "")
-    await tx.execute(
-        store.requisition.insert().values(
-            id="r1", quantity=2, unit="C62", state="quoting", provenance="A", known=True, created_at=now, changed_at=now,
-            **texts, **owner.columns,
-        )
-    )  # fmt: skip
-
-
-async def test_an_order_is_read_back_whole(spend, owner, stored):
-    async with spend.read() as tx:
-        found = await load(tx, owner, stored.number)
-        assert found.order == stored
-        assert found.order.hash == stored.hash == found.row.order_hash
-        (line,) = await sums_of(tx, stored.number)
-        assert (line.quantity, line.received) == (2, 0)
+    row = {"id": "r1", "quantity": Decimal(2), "unit": "C62", "state": "quoting", "provenance": "A", "known": True}
+    times = {"created_at": now, "changed_at": now}
+    await tx.execute(store.requisition.insert().values(**row, **texts, **times, **owner.columns))
 
 
 @pytest.mark.parametrize(
@@ -47,11 +35,8 @@ async def test_an_edited_order_is_broken(spend, owner, stored, ours, theirs):
         assert ours in document
         await tx.execute(update(store.purchase_order).values(document=document.replace(ours, theirs)))
     async with spend.read() as tx:
-        if '"total"' in ours:  # the total follows from the lines: the hash of what is read is that of the truth
-            assert (await load(tx, owner, stored.number)).order.total == stored.total
-        else:
-            with pytest.raises(OrderBroken):
-                await load(tx, owner, stored.number)
+        with pytest.raises(OrderBroken):
+            await load(tx, owner, stored.number)
 
 
 async def test_an_unknown_number_is_unknown(spend, owner):

@@ -9,7 +9,9 @@ from marketplace import store
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority.policy import Mode
 from marketplace.ordering.edges import move_order
-from marketplace.ordering.states import OrderState
+from marketplace.ordering.orders import load
+from marketplace.ordering.states import ForbiddenTransition, OrderState
+from marketplace.suppliers.supplier import SupplierRejected, SupplierUnavailable
 from tests.unit.marketplace.fakes import (
     ANNA,
     BLIND,
@@ -138,8 +140,6 @@ async def test_a_second_send_that_is_refused_proves_nothing(make_plant):
     supplier = plant.suppliers["supplier-1"]
 
     async def refuse(permit):
-        from marketplace.suppliers.supplier import SupplierRejected
-
         raise SupplierRejected("order number already used")
 
     supplier.place = refuse
@@ -155,8 +155,6 @@ async def test_a_second_send_that_reached_nobody_leaves_the_first_unknown(make_p
     supplier, before = plant.suppliers["supplier-1"], await plant.order()
 
     async def unavailable(permit):
-        from marketplace.suppliers.supplier import SupplierUnavailable
-
         raise SupplierUnavailable("down")
 
     supplier.place = unavailable
@@ -239,8 +237,6 @@ async def test_documents_are_fetched_and_the_order_goes_its_way(make_plant, cloc
     row = await plant.order()
     supplier = plant.suppliers["supplier-1"]
     async with plant.database.read() as tx:
-        from marketplace.ordering.orders import load
-
         order = (await load(tx, plant.owner, row.number)).order
     supplier.confirm(order)
     await plant.passes(1, hours=1)
@@ -326,8 +322,6 @@ async def test_an_approved_order_that_a_crash_left_is_sent(make_plant, spend, ow
 
 
 async def test_the_table_is_the_only_way(make_plant, spend, owner, now):
-    from marketplace.ordering.states import ForbiddenTransition
-
     plant = await make_plant()
     await plant.want()
     number = (await plant.order()).number

@@ -1,10 +1,19 @@
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 from socket import AF_INET, AddressFamily
 
 import pytest
 from aiohttp import ClientConnectorError, web
 from aiohttp.abc import AbstractResolver, ResolveResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from marketplace.suppliers.outbound import (
     AnswerTooLong,
@@ -77,14 +86,14 @@ async def test_closing_closes_what_it_asks():
 
 
 @asynccontextmanager
-async def served(handler) -> AsyncIterator[str]:
+async def served(handler, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_get("/", handler)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        yield f"{'https' if context else 'http'}://127.0.0.1:{runner.addresses[0][1]}/"
     finally:
         await runner.cleanup()
 
@@ -138,3 +147,54 @@ async def test_a_packed_answer_is_not_unpacked():
     ):
         with pytest.raises(AnswerTooLong, match="packed"):
             await read_bounded(reply, 100)
+
+
+async def test_everything_goes_through_the_site_s_proxy():
+    asked: list[str] = []
+
+    async def relay(request: web.Request) -> web.Response:
+        asked.append(str(request.url))
+        return web.Response(text="from outside")
+
+    async with (
+        served(relay) as proxy,
+        client_session(allow_private_targets=True, proxy=proxy) as session,
+        session.get("http://kontor.invalid/") as reply,
+    ):
+        assert await read_bounded(reply, 100) == b"from outside"
+    assert asked == ["http://kontor.invalid/"]
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    """The site's own certificate authority, which here is the server's self-signed certificate; with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    begin = datetime.now(UTC) - timedelta(hours=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(private)
+    (tmp_path / "ca.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    return tmp_path / "ca.pem"
+
+
+async def test_the_site_s_own_authority_is_trusted_only_where_it_is_named(authority: Path):
+    async def hello(_request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(authority, authority.parent / "key.pem")
+    async with served(hello, context) as url:
+        async with client_session(allow_private_targets=True) as session:
+            with pytest.raises(ClientConnectorError):
+                await session.get(url)
+        trusting = client_session(allow_private_targets=True, certificate_authority=authority)
+        async with trusting as session, session.get(url) as reply:
+            assert reply.status == 200

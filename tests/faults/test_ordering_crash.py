@@ -1,0 +1,198 @@
+"""The power fails at every moment of a purchase; afterwards nothing was bought twice, and nothing was lost.
+
+A purchase is told as a story: a need, an approval, goods, an invoice. The story is cut before, within or after each
+of its durable transactions and around each word with the supplier, everything that is not durable is forgotten, and
+the ordinary pass takes over. Then the same story is told once more, as a gateway does that starts again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.storage import NORMAL, Storage
+from marketplace import store
+from marketplace.audit.verify import verify
+from marketplace.authority.policy import Mode
+from marketplace.documents import Invoice
+from marketplace.money import Money
+from marketplace.store import Database, Owner
+from tests.unit.marketplace.fakes import (
+    ANNA,
+    EVERYTHING,
+    AcceptingSupplier,
+    Clock,
+    Plant,
+    ReceivingSupplier,
+)
+
+
+class PowerCut(BaseException):
+    """Nothing of the program can catch it, as nothing can catch a power cut."""
+
+
+class DiskFull(Exception):
+    """The program goes on, and its transaction does not."""
+
+
+class Cuts:
+    """Counts the moments of a story and strikes at one of them."""
+
+    def __init__(self, at: int = -1, how: type[BaseException] = PowerCut) -> None:
+        self.at = at
+        self.how = how
+        self.passed = 0
+        self.told = 0
+        self.where: list[str] = []
+
+    def moment(self, where: str) -> None:
+        self.where.append(where)
+        self.passed += 1
+        if self.passed - 1 == self.at:
+            raise self.how(where)
+
+
+class CutDatabase:
+    """A real database whose power fails."""
+
+    def __init__(self, inner: Storage, cuts: Cuts) -> None:
+        self.inner = inner
+        self.cuts = cuts
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        async with self.inner.write() as tx:
+            yield tx
+            self.cuts.moment("before the commit")
+        self.cuts.moment("after the commit")
+
+    def read(self) -> Any:
+        return self.inner.read()
+
+
+def cut(kind: type[AcceptingSupplier]) -> type[AcceptingSupplier]:
+    """Return the supplier with a line that goes dead around the order."""
+
+    class Cut(kind):  # type: ignore[misc, valid-type]
+        cuts = Cuts()
+
+        async def place(self, permit: Any) -> Any:
+            self.cuts.moment("before the first byte")
+            response = await super().place(permit)
+            self.cuts.moment("before the answer")
+            return response
+
+    return Cut
+
+
+async def tell(plant: Plant) -> None:
+    """The story; every step may find that it happened already."""
+    await plant.want(mode=Mode.ASK)
+    waiting = [row for row in await plant.orders() if row.state == "awaiting_approval"]
+    if waiting:
+        await plant.approve()
+    row = await plant.order()
+    supplier = plant.suppliers["supplier-1"]
+    if row.state == "submitted":
+        said = AcceptingSupplier.response(supplier, json.loads(row.document))
+        if said not in supplier.answers[row.number]:
+            supplier.answers[row.number].append(replace(said, promised_at=None))
+        plant.clock.forward(hours=1)
+        await plant.reconciliation.run_once()
+        row = await plant.order()
+    if row.state in ("confirmed", "shipped"):
+        await plant.purchasing.received(row.number, None, ANNA)
+    if row.number in supplier.answers and not any(isinstance(each, Invoice) for each in supplier.answers[row.number]):
+        supplier.bill(row.number, Money(row.total_minor, row.currency))
+    plant.clock.forward(hours=1)
+    await plant.reconciliation.run_once()
+
+
+async def recover(plant: Plant) -> None:
+    """A new process: the ordinary pass, a few times, and the same needs as before."""
+    plant.restart()
+    for _ in range(6):
+        await plant.reconciliation.run_once()
+        plant.clock.forward(minutes=2)
+    for _ in range(2):
+        if await plant.states() != ["closed"]:
+            await tell(plant)
+
+
+async def expect_one_purchase(plant: Plant, where: str) -> None:
+    supplier = plant.suppliers["supplier-1"]
+    assert len(supplier.bought) == 1, where
+    assert len(await plant.rows(store.requisition)) == 1, where
+    assert (await plant.requisition()).state == "fulfilled", where
+    assert await plant.states() == ["closed"], where
+    assert [row.state for row in await plant.rows(store.booking)] == ["committed"], where
+    (shelf,) = await plant.rows(store.stock_item)
+    assert (shelf.on_hand, shelf.reserved, shelf.in_transit) == (2, 2, 0), where
+    assert len({(key, body) for _number, key, body in supplier.sent}) == 1, where
+    async with plant.database.read() as connection:
+        found = await verify(connection)
+    assert found.verified, (where, found.problems)
+
+
+async def story(path: Path, now: Any, owner: Any, cuts: Cuts, capabilities: Any, kind: Any) -> Plant:
+    """Tell the story on a fresh database with these cuts, recover, and return the plant."""
+    inner = Storage(path, NORMAL)  # what a cut leaves is simulated here, so that a thousand commits need no disk
+    clock = Clock(now)
+    supplier = cut(kind)("supplier-1", clock, capabilities=capabilities)
+    plant = Plant(inner, owner, clock, {"supplier-1": supplier})
+    database: Database = CutDatabase(inner, cuts)
+    plant.database = database
+    type(supplier).cuts = cuts
+    plant.restart()
+    with suppress(PowerCut, DiskFull, BaseExceptionGroup):
+        await tell(plant)
+    cuts.told, cuts.at = cuts.passed, -1
+    await recover(plant)
+    return plant
+
+
+LOOKUP_ONLY = replace(EVERYTHING, idempotency_key=None)
+KEY_ONLY = replace(EVERYTHING, idempotency_key=timedelta(days=2), lookup_window=None)
+
+
+@pytest.fixture
+async def fresh(spend: Storage, owner: Owner, now: datetime, tmp_path: Path) -> Callable[[str], Path]:
+    """Copies of a database with a policy and nothing else."""
+    await Plant(spend, owner, Clock(now), {"supplier-1": None}).apply_policy()
+    await spend.close()
+
+    def copy(name: str) -> Path:
+        return Path(shutil.copy(spend.path, tmp_path / f"{name}.db"))
+
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "capabilities"),
+    [
+        (PowerCut, AcceptingSupplier, EVERYTHING),
+        (PowerCut, ReceivingSupplier, LOOKUP_ONLY),
+        (PowerCut, ReceivingSupplier, KEY_ONLY),
+        (DiskFull, ReceivingSupplier, EVERYTHING),
+    ],
+    ids=["key and look-up", "look-up alone", "key alone", "a full disk"],
+)
+async def test_a_cut_at_any_moment_buys_once_and_loses_nothing(fresh, now, owner, how, kind, capabilities):
+    whole = Cuts()
+    plant = await story(fresh("whole"), now, owner, whole, capabilities, kind)
+    await expect_one_purchase(plant, "not cut at all")
+    await plant.database.inner.close()
+    assert {"before the first byte", "before the answer", "before the commit"} <= set(whole.where)
+    for at in range(whole.told):
+        plant = await story(fresh(f"cut-{at}"), now, owner, Cuts(at, how), capabilities, kind)
+        await expect_one_purchase(plant, f"cut {at}: {whole.where[at]}")
+        await plant.database.inner.close()
