@@ -26,8 +26,11 @@ lint: $(READY)                  ## style, types, arrows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock:                           ## resolve again; hashes, and no index address
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras pyproject.toml -o requirements.lock
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock:                           ## resolve again: for development, and for the image; hashes, and no index address
+	$(COMPILE) --all-extras pyproject.toml -o requirements.lock
+	$(COMPILE) --constraint requirements.lock pyproject.toml -o requirements.runtime.lock
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

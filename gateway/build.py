@@ -270,7 +270,7 @@ async def _forget(gateway: Gateway) -> None:
 def _supervisor(gateway: Gateway, name: str) -> Supervisor:
     config, settings = gateway.config, gateway.config.connections[name]
     kind = connector_types()[settings.connector]
-    state = config.connector_state / name
+    state = config.connector_state  # one certificate for all connections, and beside it what each server once offered
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def connect() -> Connector:

@@ -29,11 +29,11 @@ RATING_SPREAD = 0.5
 """A unit's wear rate is within half of the rated one two times in three: load and dirt differ that much by site."""
 LEAST_DRIFT = 0.05
 """A wear rate below a twentieth of the rated one is taken as that."""
-GROWTH, GROWTH_SPREAD, GROWTH_MAX = 1.0, 1.5, 8.0
+GROWTH, GROWTH_SPREAD, GROWTH_MAX = 2.0, 2.0, 8.0
 """In one rated life the wear rate grows by one e-fold, give or take one and a half: some wear is steady, most ends
 faster than it began; eight e-folds are a break, not wear."""
-DIFFUSION_SHARE = 0.1
-"""Over one rated life chance alone moves the wear by about a tenth of its span."""
+DIFFUSION_SHARE = 0.15
+"""From new to the limit chance alone moves the wear by about a tenth of its span."""
 
 FAILURE_DEVIATION = 3.0
 """Median deviation at failure, in healthy scatters: three is the action limit of control charts (ISO 7870-2), where a
@@ -160,7 +160,7 @@ def _rated_rate(growth: float, worn: float, rated: float) -> float:
 
 
 def _slope_error(trend: Trend, rated: float) -> float:
-    return math.sqrt(trend.slope_deviation**2 + diffusion(rated) / trend.span)
+    return math.sqrt(trend.slope_deviation**2 + chance(max(trend.slope, LEAST_DRIFT / rated)) / trend.span)
 
 
 def _weighed(prior: float, prior_deviation: float, seen: float, seen_deviation: float) -> tuple[float, float]:
@@ -170,9 +170,10 @@ def _weighed(prior: float, prior_deviation: float, seen: float, seen_deviation: 
     return (weight * prior + seen_weight * seen) / total, total**-0.5
 
 
-def diffusion(rated: float) -> float:
-    """Return the variance that chance adds to the wear per unit of use, in squared shares."""
-    return DIFFUSION_SHARE**2 / rated
+def chance(rate: float) -> float:
+    """Return the variance that chance adds per unit of use to wear of this rate: as in a gamma process, faster wear is
+    rougher by as much (van Noortwijk, A survey of the application of gamma processes in maintenance, 2009)."""
+    return DIFFUSION_SHARE**2 * rate
 
 
 def by_level(worn: float, worn_deviation: float, rate: Drift, rated: float, basis: Basis) -> Belief:
@@ -189,11 +190,11 @@ def by_level(worn: float, worn_deviation: float, rate: Drift, rated: float, basi
     away = np.maximum(1.0 - worn - worn_deviation * _NORMAL_NODES[_SHUFFLED], 1e-6)[:, None]
     growth = np.clip(rate.growth + rate.growth_deviation * _NORMAL_NODES[_STRIDED], 1e-3 / rated, GROWTH_MAX / rated)
     quickened = np.expm1(growth[:, None] * use[1:]) / growth[:, None]  # use, as a wear rate that stays would count it
-    passed = first_passage(away, slopes, diffusion(rated), quickened)
+    passed = first_passage(away, slopes, DIFFUSION_SHARE**2 * slopes, quickened)
     return basis.belief(use, np.concatenate(([1.0], 1.0 - passed.mean(axis=0))))
 
 
-def first_passage(away: Vector, slope: Vector, variance: float, use: Vector) -> Vector:
+def first_passage(away: Vector, slope: Vector, variance: Vector | float, use: Vector) -> Vector:
     """Return the probability that a Wiener process has passed a level `away` within `use`; all above 0."""
     spread = np.sqrt(variance * use)
     ahead, mirrored = (slope * use - away) / spread, (slope * use + away) / spread

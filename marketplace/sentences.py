@@ -68,6 +68,10 @@ ORDERING: Final[Mapping[str, str]] = {
     "SUPPLIER_GONE": _later("Its supplier is no longer in the configuration."),
     "ANSWER_BEFORE_SENDING": _later("The supplier answered before anything was sent."),
     "ANSWER_AFTER_END": _later("The supplier still answered after the order had ended."),
+    "OUTCOME_UNKNOWN": _later("Nobody could find out in time whether {supplier} has it: ask there."),
+    "LOOKUP_NOT_USABLE": _later("What {supplier} says about it cannot be used: ask there."),
+    "LOOKUP_UNAVAILABLE": _later("{supplier} could not be asked about it for too long: ask there by other means."),
+    "RECONCILIATION_FAILED": _later("It could not be settled by the program; see the log."),
     "INVOICE_DIFFERS": _later("The invoice of {answered} does not agree with the order of {ordered}."),
     "OVER_DELIVERY": _later("More came than was ordered, on line {lines}."),
     "NO_AWARD": _later("No supplier made an offer that could serve."),
@@ -75,6 +79,18 @@ ORDERING: Final[Mapping[str, str]] = {
     "NOT_CANCELLABLE": _later("The order {order} is {state} and cannot be cancelled from here."),
     "CANCELLATION_REFUSED": _later("The supplier did not cancel the order {order}: {reason}"),
     "CANCELLATION_UNKNOWN": _later("Whether the supplier cancelled the order {order} is not known yet."),
+    "APPLIED": _later("The answer on the order {order} was taken in."),
+    "WAITS": _later("The answer on the order {order} is kept until its time comes."),
+    "WAITS_FOR_PERSON": _later("The answer is kept; a person decides on the order first."),
+    "REPEATED": _later("That had been said before; nothing changed."),
+    "REJECTED_TOO_LATE": _later("The supplier said no too late; nothing changed."),
+    "UNKNOWN_REFERENCE": _later("The answer is for an order that nobody knows."),
+    "UNREADABLE": _later("The answer cannot be read."),
+    "OTHER_SUPPLIER": _later("The answer came from a supplier who has no part in the order."),
+    "UNKNOWN_LINE": _later("The answer speaks of a line that the order does not have."),
+    "TOO_MANY_LINES": _later("The answer has more lines than any order."),
+    "ODD_QUANTITY": _later("A quantity in the answer is none that can be delivered."),
+    "REFERENCE_TOO_LONG": _later("The reference in the answer is too long."),
     "NOT_RESOLVABLE": _later("The order {order} is {state}; there is nothing to resolve."),
     "REASON_MISSING": _later("A reason is needed."),
     "NOT_SENT_YET": _later("The order {order} is {state}; nothing was sent yet."),
@@ -112,8 +128,18 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "DEVIATION_TAG": _later("{tag} is {z} scatters away from where it was when healthy."),
     "COUNTER_JUMPED_BACK": _later("Its counter jumped back from {was}."),
     "COUNTER_JUMPED_AHEAD": _later("Its counter jumped ahead."),
+    "COUNTER_RESET": _later("Its counter went back from {was} to {reading} {unit}, as after a new part."),
+    "LEVEL_AS_NEW": _later("Its level went from {was} to {value} {unit}, as that of a new part."),
+    "DEVIATION_GONE": _later("Its deviation, {was} at worst, is gone, as after a new part."),
+    "NO_LIFE": _later("Which part is fitted is not known."),
+    "FAILURE_BEFORE_ARRIVAL": _later(
+        "It fails before a part could be there with a probability of {probability}; {threshold} is the limit."
+    ),
+    "NOT_YET": _later(
+        "It fails before a part could be there with a probability of {probability}; that is below {threshold}."
+    ),
 }
-"""What maintenance saw."""
+"""What maintenance saw, and what timing makes of it."""
 
 STATES: Final[Mapping[str, str]] = {
     "proposed": _later("proposed"),
@@ -145,6 +171,8 @@ def sentence(code: str, parameters: Mapping[str, str]) -> str:
     """Return the sentence of a stable code; a parameter that is missing shows as a question mark."""
     text = ANSWERED.get(code) if "answered" in parameters else None
     text = text or SENTENCES.get(code)
+    if text is None and code.removeprefix("ORDER_").lower() in STATES:  # an act says where it has brought the order
+        text, parameters = "{order}: {state}", {**parameters, "state": standing(code.removeprefix("ORDER_").lower())}
     if text is None:
         figures = ", ".join(f"{name} {value}" for name, value in parameters.items())
         return f"{code} ({figures})" if figures else code

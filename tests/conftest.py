@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import StaticPool, create_engine, text
 
 from gateway.storage import FULL, Storage
 from marketplace import store
@@ -27,12 +27,23 @@ def owner() -> Owner:
     return Owner("northworks", "G1")
 
 
+@pytest.fixture(scope="session")
+def empty_spend() -> bytes:
+    """The bytes of a spend database with every table and no row: built once, as that takes longer than most tests."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    store.metadata.create_all(engine)
+    with engine.connect() as connection:
+        made: bytes = connection.connection.driver_connection.serialize()
+    engine.dispose()
+    return made
+
+
 @pytest.fixture
-async def spend(tmp_path: Path) -> AsyncIterator[Storage]:
+async def spend(tmp_path: Path, empty_spend: bytes) -> AsyncIterator[Storage]:
     """A real spend database on disk, with every table."""
+    (tmp_path / "spend.db").write_bytes(empty_spend)
     storage = Storage(tmp_path / "spend.db", FULL)
     async with storage.write() as connection:
-        await connection.run_sync(store.metadata.create_all)
         assert (await connection.execute(text("PRAGMA foreign_keys"))).scalar_one() == 1
     yield storage
     await storage.close()

@@ -5,11 +5,14 @@ They print where everything is, run until Ctrl-C or SIGTERM, save, and leave.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -23,6 +26,10 @@ app = typer.Typer(help="A simulated factory or market, alone.", no_args_is_help=
 SeedOption = Annotated[int, typer.Option("--seed", help="Of everything that is left to chance.")]
 HostOption = Annotated[str, typer.Option("--host", help="The address to listen on.")]
 ClockOption = Annotated[str | None, typer.Option("--clock", hidden=True, help="ORIGIN,WALL_START,SPEED")]
+AdvertiseOption = Annotated[
+    str | None, typer.Option("--advertise", help="The host name that others use, where it is not --host.")
+]
+TellOption = Annotated[Path | None, typer.Option("--tell", help="Write where everything is to this file, too.")]
 SpeedOption = Annotated[
     float, typer.Option("--speed", min=0.001, help="How many times faster than the wall time runs.")
 ]
@@ -73,6 +80,8 @@ def factory(
     host: HostOption = "127.0.0.1",
     opcua_port: Annotated[int, typer.Option("--opcua-port", min=0, max=65535)] = 4840,
     modbus_port: Annotated[int, typer.Option("--modbus-port", min=0, max=65535)] = 5020,
+    advertise: AdvertiseOption = None,
+    tell: TellOption = None,
     speed: SpeedOption = 1.0,
     clock: ClockOption = None,
     as_json: JsonOption = False,
@@ -83,6 +92,11 @@ def factory(
     from connectors.simulator.machines import shopfloor
 
     def ready(addresses: Addresses) -> None:
+        if advertise is not None:
+            url = f"opc.tcp://{advertise}:{urlsplit(addresses.opcua_url).port}/"
+            addresses = replace(addresses, opcua_url=url, modbus_host=advertise)
+        if tell is not None:
+            _tell(tell, addresses.as_json())
         if as_json:
             say(addresses.as_json())
             return
@@ -119,6 +133,8 @@ def market(
     port: Annotated[
         list[str] | None, typer.Option("--port", help="SUPPLIER=PORT; may be given often. Any port if left out.")
     ] = None,
+    advertise: AdvertiseOption = None,
+    tell: TellOption = None,
     speed: SpeedOption = 1.0,
     clock: ClockOption = None,
     as_json: JsonOption = False,
@@ -127,11 +143,14 @@ def market(
     from marketplace.suppliers.simulator.market import MarketReady, serve_market
 
     def ready(found: MarketReady) -> None:
+        addresses = {name: _advertised(address, advertise) for name, address in found.addresses.items()}
+        facts = {"addresses": addresses, "tokens": {name: str(path) for name, path in found.tokens.items()}}
+        if tell is not None:
+            _tell(tell, json.dumps(facts))
         if as_json:
-            tokens = {name: str(path) for name, path in found.tokens.items()}
-            say_json({"addresses": dict(found.addresses), "tokens": tokens})
+            say_json(facts)
             return
-        for name, address in found.addresses.items():
+        for name, address in addresses.items():
             say(_("{name}: {address}").format(name=name, address=address))
             if name in found.tokens:
                 say(_("  token: in {path}").format(path=found.tokens[name]))
@@ -144,6 +163,37 @@ def market(
         )
     except OSError as error:
         raise Failure(_taken(error)) from error
+
+
+@app.command("site")
+def site(
+    file: Annotated[Path, typer.Argument(help="The config to write; an existing one stays as it is.")],
+    factory: Annotated[Path, typer.Option("--factory", help="What 'simulate factory --tell' wrote.")],
+    market: Annotated[Path, typer.Option("--market", help="What 'simulate market --tell' wrote.")],
+    public_url: Annotated[str | None, typer.Option("--public-url", help="How browsers reach the page.")] = None,
+    trusted_proxy: Annotated[
+        str | None, typer.Option("--trusted-proxy", help="Who hands the page on to browsers, such as 172.28.7.1.")
+    ] = None,
+) -> None:
+    """Write a config for a gateway beside a simulated factory and market."""
+    from gateway.simulated_site import SiteFailed, write_site
+
+    try:
+        write_site(file, factory, market, public_url=public_url, trusted_proxy=trusted_proxy)
+    except SiteFailed as error:
+        raise Failure(str(error)) from error
+    say(_("{path} is there").format(path=file))
+
+
+def _advertised(address: str, host: str | None) -> str:
+    return address if host is None else f"http://{host}:{urlsplit(address).port}"
+
+
+def _tell(path: Path, text: str) -> None:
+    """Write a file whole or not at all: whoever waits for it finds all of it."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
 
 
 def _taken(error: OSError) -> str:

@@ -138,7 +138,7 @@ class LevelTracker(Tracker):
         """Return the level and its course to the limit."""
         span = self._limit - self._as_new
         _, rate = self._rate()
-        variance = prognosis.diffusion(self.rated) * span**2
+        variance = prognosis.chance(rate.mean) * span**2
         value = self._value(self.robust.level)
         return Outlook(value, rate.mean * span, rate.deviation * abs(span), variance, self._limit, self._unit)
 

@@ -28,7 +28,7 @@ from marketplace.ordering.answers import (
     over_delivered,
     state_by_lines,
 )
-from marketplace.ordering.edges import move_order, move_requisition, problem, requisitions_of
+from marketplace.ordering.edges import move_order, move_requisition, problem, requisitions_of, speaks_against
 from marketplace.ordering.orders import StoredOrder, keep_sums, sums_of
 from marketplace.ordering.states import OrderState, RequisitionState
 from marketplace.store import Owner, requisition
@@ -110,7 +110,7 @@ async def _move(
     if state is not S.RECEIVED:
         return
     over = over_delivered(lines)
-    noted = "" if stored.row.problem and stored.state in SETTLED_BY_GOODS else stored.row.problem
+    noted = stored.state not in SETTLED_BY_GOODS and speaks_against(stored.row.problem)
     if over:
         await move(state, S.DISPUTED, problem=problem("OVER_DELIVERY", {"lines": ", ".join(map(str, over))}))
     elif noted:  # an invoice that did not agree has waited for the goods

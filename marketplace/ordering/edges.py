@@ -196,19 +196,36 @@ async def hold_slot(tx: AsyncConnection, owner: Owner, slot: str, until: datetim
         await tx.execute(insert(slot_hold).values(slot=slot, **values, **owner.columns))
 
 
+BROKE: Final = "RECONCILIATION_FAILED"
+"""Noted when the program failed at an order. It says nothing about the order itself and gives way to whatever does."""
+
+
 def problem(code: str, parameters: Mapping[str, str] | None = None) -> str:
     """Return a problem as the order's row keeps it: a stable code and its figures."""
     return json.dumps({"code": code, "parameters": dict(parameters or {})}, sort_keys=True)
 
 
+def problem_code(kept: str) -> str:
+    """Return the code of a kept problem, empty when there is none."""
+    return str(json.loads(kept)["code"]) if kept else ""
+
+
+def speaks_against(kept: str) -> bool:
+    """Return whether a kept problem is about the order itself, so that it cannot simply be closed."""
+    return problem_code(kept) not in ("", BROKE)
+
+
 async def note_problem(
-    tx: AsyncConnection,
-    owner: Owner,
-    number: str,
-    code: str,
-    parameters: Mapping[str, str] | None = None,
-    **columns: Any,
+    tx: AsyncConnection, owner: Owner, number: str, code: str, parameters: Mapping[str, str] | None = None
 ) -> None:
     """Note on an order that something is wrong with it, without moving it."""
     mine = (purchase_order.c.plant == owner.plant) & (purchase_order.c.number == number)
-    await tx.execute(update(purchase_order).where(mine).values(problem=problem(code, parameters), **columns))
+    await tx.execute(update(purchase_order).where(mine).values(problem=problem(code, parameters)))
+
+
+async def note_failure(tx: AsyncConnection, owner: Owner, number: str, error: str, again_at: datetime) -> None:
+    """Note that the program failed at an order, and when it tries again; what is wrong with the order itself stays."""
+    mine = (purchase_order.c.plant == owner.plant) & (purchase_order.c.number == number)
+    await tx.execute(update(purchase_order).where(mine).values(next_ask_at=again_at))
+    quiet = mine & (purchase_order.c.problem == "")
+    await tx.execute(update(purchase_order).where(quiet).values(problem=problem(BROKE, {"error": error})))

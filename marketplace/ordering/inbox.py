@@ -36,7 +36,15 @@ from marketplace.ordering.answers import (
     state_by_lines,
     write,
 )
-from marketplace.ordering.edges import move_order, need_again, note_problem, problem, record, withdraw_wants
+from marketplace.ordering.edges import (
+    move_order,
+    need_again,
+    note_problem,
+    problem,
+    record,
+    speaks_against,
+    withdraw_wants,
+)
 from marketplace.ordering.orders import OrderUnknown, StoredOrder, keep_sums, load, sums_of
 from marketplace.ordering.states import FAILED, UNSENT, OrderState
 from marketplace.ordering.suspension import suspend
@@ -347,7 +355,7 @@ async def close_if_done(
 ) -> None:
     """Close an order of which everything has come and everything is on an invoice that agrees."""
     stored = await load(tx, owner, number)
-    if stored.state is S.RECEIVED and all_invoiced(lines) and not stored.row.problem:
+    if stored.state is S.RECEIVED and all_invoiced(lines) and not speaks_against(stored.row.problem):
         await move_order(tx, owner, number, S.RECEIVED, S.CLOSED, actor=actor, at=at)
 
 

@@ -30,7 +30,7 @@ from sqlalchemy import Row, or_, select
 
 from marketplace.documents import OrderResponse
 from marketplace.ordering import inbox
-from marketplace.ordering.edges import gateway_actor, move_order, need_again, note_problem
+from marketplace.ordering.edges import BROKE, gateway_actor, move_order, need_again, note_failure, problem_code
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.states import OrderState, RequisitionState
 from marketplace.store import purchase_order, requisition
@@ -46,7 +46,6 @@ KEY_YOUNG: Final = 0.9
 """A key is trusted for nine tenths of its declared life: clocks differ, and a send takes time."""
 TRACE_FRAMES: Final = 5
 """Where it broke, without the values that were at hand there."""
-BROKE: Final = "RECONCILIATION_FAILED"
 
 
 @dataclass(slots=True)
@@ -113,7 +112,7 @@ class Reconciliation:
         later = self._clock() + self._terms.ask_again
         try:
             async with self._database.write() as tx:
-                await note_problem(tx, self._owner, subject, BROKE, {"error": type(error).__name__}, next_ask_at=later)
+                await note_failure(tx, self._owner, subject, type(error).__name__, later)
         except Exception as worse:  # the database itself; buying stands still, and the next pass will say so again
             _log.error("reconciliation_not_noted", subject=subject, error=type(worse).__name__)
 
@@ -167,11 +166,11 @@ class Reconciliation:
         async with lock:
             row = await self._sending.row(number)
             await self._advance(row)
-        if BROKE in row.problem:
+        if problem_code(row.problem) == BROKE:
             await self._forget_failure(number)
 
     async def _forget_failure(self, number: str) -> None:
-        if BROKE in (await self._sending.row(number)).problem:
+        if problem_code((await self._sending.row(number)).problem) == BROKE:
             await self._sending.set(number, problem="")
 
     async def _advance(self, row: Row[Any]) -> None:

@@ -72,10 +72,12 @@ class Sending:
 
         The rules for sending again are `reconciliation`'s; here it only makes sure that nothing else is ever sent.
         """
-        supplier = self.suppliers.get((await self.row(number)).supplier)
+        name = (await self.row(number)).supplier
+        supplier = self.suppliers.get(name)
         if supplier is None:
             async with self.database.write() as tx:
-                await note_problem(tx, self.owner, number, "SUPPLIER_GONE", next_ask_at=self._later(1))
+                await note_problem(tx, self.owner, number, "SUPPLIER_GONE", {"supplier": name})
+            await self.set(number, next_ask_at=self._later(1))
             return
         async with self.database.write() as tx:
             stored = await load(tx, self.owner, number)

@@ -21,6 +21,11 @@ def test_a_suppliers_difference_is_told_from_a_rule_of_the_same_code():
     assert "does not agree" in sentence("INVOICE_DIFFERS", {"ordered": "1 EUR", "answered": "2 EUR"})
 
 
+def test_an_act_says_where_it_has_brought_the_order():
+    assert sentence("ORDER_NOT_PLACED", {"order": "G1-1"}) == "G1-1: never placed"
+    assert sentence("ORDER_CHANGED", {"order": "G1-1"}).startswith("The order G1-1 is not the one")
+
+
 def test_a_code_of_another_version_speaks_for_itself():
     assert sentence("MOON_PHASE", {"moon": "full"}) == "MOON_PHASE (moon full)"
     assert sentence("MOON_PHASE", {}) == "MOON_PHASE"

@@ -1,0 +1,241 @@
+"""The gateway is killed with SIGKILL at every state of a purchase; each is bought once, none is lost, the log verifies.
+
+Everything is real: the gateway is a process, the supplier an HTTP server, the databases are files. Only plant time is
+compressed. The machine has no telemetry, as many in small plants; a person says what its parts have run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import control_client, views
+from gateway.clock import PlantClock
+from gateway.config import Config, load
+from gateway.databases import read_databases
+from gateway.demo import plant
+from marketplace.audit.verify import verify
+from marketplace.store import requisition
+from marketplace.suppliers.simulator.habits import Fault
+from marketplace.suppliers.simulator.market import Market
+
+pytestmark = [pytest.mark.serial, pytest.mark.timeout(200)]
+
+SPEED = 43_200.0
+MOMENTS = (
+    "quoting",
+    "awaiting_approval",
+    "approved",
+    "submitting",
+    "unknown",
+    "submitted",
+    "confirmed",
+    "shipped",
+    "received",
+)
+ASKED = ("awaiting_approval", "approved", "submitting", "unknown")
+"""Moments that are reached through a person, so that the supplier can be made to misbehave between quote and order."""
+
+
+@dataclass
+class Bench:
+    """A gateway that can be killed, beside a market that cannot."""
+
+    home: Path
+    market: Market
+    clock: PlantClock
+    process: asyncio.subprocess.Process | None = None
+    acts: list[asyncio.Task[Any]] = field(default_factory=list)
+
+    @property
+    def config(self) -> Config:
+        return load(self.home / "toolcrib.yaml")
+
+    async def start(self) -> None:
+        command = (sys.executable, "-m", "gateway.demo.gateway", str(self.home / "toolcrib.yaml"), self.clock.to_text())
+        log = (self.home / "gateway.log").open("ab")
+        with log:
+            self.process = await asyncio.create_subprocess_exec(*command, stderr=log)
+        await asyncio.to_thread(control_client.wait_ready, self.home, 30)
+
+    async def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        await self.process.wait()
+        await asyncio.gather(*self.acts, return_exceptions=True)
+        self.acts.clear()
+
+    async def stop(self) -> None:
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(self.process.wait(), 10) == 0
+
+    async def act(self, name: str, body: dict[str, Any], person: str = plant.PERSON) -> None:
+        await asyncio.to_thread(control_client.act, self.home, name, body, person)
+
+    def begin(self, name: str, body: dict[str, Any]) -> None:
+        """Do an act of which the gateway may die."""
+        self.acts.append(asyncio.create_task(self.act(name, body)))
+
+    async def order_for(self, component: str) -> views.OrderView | None:
+        async with read_databases(self.home) as databases, databases.spend.read() as tx:
+            found = await views.orders(tx, self.config.owner)
+        return next((order for order in found if order.component == component), None)
+
+    async def until(self, there: Callable[[], Awaitable[bool]], what: str) -> None:
+        deadline = time.monotonic() + 40
+        while not await there():
+            assert time.monotonic() < deadline, f"never came: {what}"
+            await asyncio.sleep(0.01)
+
+    async def until_order(self, component: str, *states: str) -> views.OrderView:
+        found: list[views.OrderView] = []
+
+        async def there() -> bool:
+            order = await self.order_for(component)
+            if order is not None and order.state in states:
+                found.append(order)
+            return bool(found)
+
+        await self.until(there, f"{component} in {states}")
+        return found[0]
+
+    async def until_quoting(self, component: str) -> None:
+        async def there() -> bool:
+            async with read_databases(self.home) as databases, databases.spend.read() as tx:
+                query = requisition.select().where(requisition.c.component == component)
+                return any(row.state == "quoting" for row in await tx.execute(query))
+
+        await self.until(there, f"{component} quoting")
+
+    async def until_delivered(self, number: str) -> None:
+        async def there() -> bool:
+            return number in self.delivered()
+
+        await self.until(there, f"{number} delivered")
+
+    def delivered(self) -> list[str]:
+        return [each["reference"] for each in self.market.shops["kontor"].deliveries()]
+
+
+def config(market: Market) -> dict[str, Any]:
+    ready = market.ready
+    suppliers = plant.market({"kontor": ready.addresses["kontor"]}, {"kontor": str(ready.tokens["kontor"])})
+    component = {
+        "name": "Wheel",
+        "rated_life": "1000 h",
+        "wear": {"by": "usage", "shape": 6},
+        "job": {"title": "Change it", "lines": {"it": {"item": "filter-10um", "quantity": 1, "kind": "part"}}},
+        "buying": {"lead_time": "5 d", "price": "63 EUR", "standstill": "100 EUR/h"},
+    }
+    factory = {"machines": {}, "opcua_url": "", "fingerprint": "", "device_ids": {}}
+    around = plant.Surroundings(factory, suppliers, getpass.getuser(), 0)
+    machines = {"bench": {"name": "Bench", "components": dict.fromkeys(MOMENTS, component)}}
+    return plant.config(around, machines) | {"connections": {}}
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    clock = PlantClock(datetime(2026, 3, 2, tzinfo=UTC), time.time(), SPEED)
+    async with Market(tmp_path / "market", clock=clock, seed=3) as market:
+        plant.write(tmp_path / "toolcrib.yaml", config(market), "test")
+        bench = Bench(tmp_path, market, clock)
+        await bench.start()
+        modes = {"default": "buy", **{f"bench/{moment}": "ask" for moment in ASKED}}
+        window = {"days": 30, "per_machine": "20000 EUR"}
+        policy = plant.policy() | {"modes": modes, "window": window, "known": {"kontor": ["filter-10um"]}}
+        await bench.act("policy", {"text": json.dumps(policy)})
+        yield bench
+        await bench.stop()
+
+
+@asynccontextmanager
+async def misbehaving(market: Market, fault: Fault, times: int | None = None) -> AsyncIterator[None]:
+    habits = market.shops["kontor"].habits
+    habits.slow_seconds = 1.5
+    habits.switch_on(fault, times)
+    yield
+    habits.clear()
+
+
+async def bring_to(bench: Bench, moment: str) -> None:
+    """Want a part, bring its purchase to a moment, and kill the gateway there."""
+    component = f"bench/{moment}"
+    wanted = {"component": component, "used": "995 h"}
+    if moment == "quoting":
+        async with misbehaving(bench.market, Fault.SLOW):
+            await bench.act("fitted", wanted)
+            await bench.until_quoting(component)
+            await bench.kill()
+        return
+    await bench.act("fitted", wanted)
+    if moment in ASKED:
+        order = await bench.until_order(component, "awaiting_approval")
+        sign = {"number": order.number, "order_hash": order.order_hash}
+        if moment == "approved":
+            async with misbehaving(bench.market, Fault.LOCKS_OUT):
+                bench.begin("approve", sign)
+                await bench.until_order(component, moment)
+                await bench.kill()
+        elif moment == "submitting":
+            async with misbehaving(bench.market, Fault.SLOW):
+                bench.begin("approve", sign)
+                await bench.until_order(component, moment)
+                await bench.kill()
+        elif moment == "unknown":
+            async with misbehaving(bench.market, Fault.DROP_AFTER_ACCEPT, 1):
+                bench.begin("approve", sign)
+                await bench.until_order(component, moment)
+                await bench.kill()
+        else:
+            await bench.kill()
+        return
+    if moment == "received":
+        order = await bench.until_order(component, "confirmed", "shipped")
+        await bench.until_delivered(order.number)
+        await bench.act("received", {"number": order.number}, plant.TECHNICIAN)
+        await bench.until_order(component, "received", "closed")
+    else:
+        await bench.until_order(component, moment)
+    await bench.kill()
+
+
+async def finish(bench: Bench, moment: str) -> str:
+    """Let the purchase come to its end and return its order's number."""
+    component = f"bench/{moment}"
+    if moment == "awaiting_approval":
+        order = await bench.until_order(component, "awaiting_approval")
+        await bench.act("approve", {"number": order.number, "order_hash": order.order_hash})
+    order = await bench.until_order(component, "confirmed", "shipped", "received", "closed")
+    if order.state in ("confirmed", "shipped"):
+        await bench.until_delivered(order.number)
+        await bench.act("received", {"number": order.number}, plant.TECHNICIAN)
+    return (await bench.until_order(component, "received", "closed")).number
+
+
+async def test_killed_at_every_state_it_buys_each_part_once_and_loses_none(bench: Bench):
+    for moment in MOMENTS:
+        await bring_to(bench, moment)
+        await bench.start()
+    numbers = [await finish(bench, moment) for moment in MOMENTS]
+    async with read_databases(bench.home) as databases, databases.spend.read() as tx:
+        orders = await views.orders(tx, bench.config.owner)
+        audit = await verify(tx, bench.config.owner)
+    assert len(set(numbers)) == len(MOMENTS)
+    assert sorted(bench.delivered()) == sorted(numbers)
+    bought = [order.component for order in orders if order.number in numbers]
+    assert sorted(bought) == sorted(f"bench/{moment}" for moment in MOMENTS)
+    assert audit.verified, audit.problems

@@ -1,0 +1,185 @@
+"""Pages at a plant with history, on its first day, and with a supplier who writes markup."""
+
+import re
+
+import pytest
+import structlog
+from sqlalchemy import update
+
+from gateway.live import Link
+from marketplace import store
+
+BARE = ["/", "/machines", "/machines/mill", "/machines/mill/coolant", "/machines/bench-drill", "/orders", "/audit",
+        "/enter", "/enter/reading", "/enter/fitted", "/enter/stock", "/enter/received"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", BARE)
+async def test_a_page_of_the_first_day_says_what_to_do(bare, stranger, path):
+    await stranger.sign_in(bare)
+    page = await stranger.get(path)
+    assert page.status == 200
+    assert "Traceback" not in page.text
+    assert '<html lang="en">' in page.text
+
+
+async def test_every_page_of_a_plant_with_history_is_shown_whole(made, anna):
+    numbers = made.numbers.values()
+    paths = [
+        *BARE,
+        *(f"/orders/{number}{part}" for number in numbers for part in ("", "/decide", "/answer", "/received")),
+    ]
+    for path in paths:
+        page = await anna.get(path)
+        assert page.status == 200, path
+        assert page.text.count("<main") == 1
+        assert page.text.count("<h1") == 1, path
+        assert not re.search(r"\{\{|\{%|%\(\w+\)s|Undefined", page.text), path
+
+
+async def test_the_inbox_shows_supplier_items_total_and_why(made, anna):
+    text = (await anna.get("/")).text
+    assert "Gear motor 1.5 kW" in text
+    assert "Machine maker&#39;s service" in text
+    assert "996.80\N{NO-BREAK SPACE}EUR" in text
+    assert "above the limit of 500.00 EUR" in text
+    assert "unprotected connection" in text
+    assert f"/orders/{made.numbers['dear']}/decide" in text
+
+
+async def test_the_decision_page_carries_the_hash_of_what_it_shows(made, anna):
+    number = made.numbers["dear"]
+    text = (await anna.get(f"/orders/{number}/decide")).text
+    row = await made.purchasing.sending.row(number)
+    assert text.count(f'name="order_hash" value="{row.order_hash}"') == 2
+    assert "Approve 996.80" in text
+
+
+async def test_who_may_not_approve_sees_no_button_for_it(made, anna):
+    await anna.sign_in(made, "jonas")
+    text = (await anna.get(f"/orders/{made.numbers['dear']}/decide")).text
+    assert "/approve" not in text
+    assert "does not let you approve" in text
+    assert "Review and decide" not in (await anna.get("/")).text
+
+
+async def test_what_is_above_a_persons_own_limit_offers_no_approval(made, anna):
+    number = made.numbers["dear"]
+    async with made.spend.write() as tx:
+        await tx.execute(
+            update(store.purchase_order).where(store.purchase_order.c.number == number).values(total_minor=500_001)
+        )
+    text = (await anna.get(f"/orders/{number}/decide")).text
+    assert "/approve" not in text
+    assert "above what you may approve" in text
+    assert "/deny" in text
+
+
+async def test_machines_show_value_age_quality_health_and_forecast(anna):
+    text = (await anna.get("/machines")).text
+    assert "6.31" in text
+    assert "0 s</span> old" in text
+    assert "good</span>" in text
+    assert "health 14 %, nearly worn out" in text
+    assert "likely 5 days to 8 days" in text or "likely 5 days to 9 days" in text
+    for part in (
+        'class="history"',
+        'class="limit"',
+        'class="band"',
+        'class="decide"',
+        "<title>Spindle bearing</title>",
+    ):
+        assert part in text
+
+
+async def test_a_stale_value_says_so_in_words(anna):
+    text = (await anna.get("/machines/compressor")).text
+    assert text.count("data-state>stale, ") == 2
+    assert "No connection since" in text
+    assert "does not answer at 10.0.0.9:502" in text
+
+
+async def test_a_tag_that_cannot_be_read_is_named_with_why(made, anna):
+    made.board.notify(Link("hall-2", True, made.clock(), "", (("mill/tool-cycles", "the node does not exist"),)))
+    for path in ("/", "/machines/mill"):
+        text = (await anna.get(path)).text
+        assert "the node does not exist" in text
+        assert "cannot be read" in text
+
+
+async def test_an_order_shows_states_offers_side_by_side_why_and_authority(made, anna):
+    text = (await anna.get(f"/orders/{made.numbers['shipped']}")).text
+    assert re.search(r'<li class="here" aria-current="step"><span>On its way', text)
+    for said in (
+        "Order: confirmed",
+        "rank 2",
+        "could not be reached",
+        "All in all",
+        "WITHIN_LIMITS",
+        "version 1",
+        "class A",
+    ):
+        assert said in text, said
+
+
+async def test_what_does_not_exist_is_not_found(anna):
+    for path in ("/orders/NONE", "/orders/NONE/decide", "/machines/none", "/machines/mill/none", "/none"):
+        page = await anna.get(path)
+        assert page.status == 404
+        assert "There is nothing here" in page.text
+
+
+async def test_what_a_supplier_writes_is_text_and_never_markup(made, anna):
+    evil = '<script>alert(1)</script><img src=x onerror="alert(2)">{{ 7*7 }}'
+    number = made.numbers["dear"]
+    order, line, quotation = store.purchase_order, store.order_line, store.quotation
+    async with made.spend.write() as tx:
+        row = await made.purchasing.sending.row(number)
+        document = row.document.replace("Gear motor 1.5 kW", evil.replace('"', '\\"'))
+        await tx.execute(
+            update(order)
+            .where(order.c.number == number)
+            .values(document=document, supplier_reference=evil[:100], supplier=evil[:64])
+        )
+        await tx.execute(update(line).where(line.c.order_number == number).values(sku=evil[:100]))
+        await tx.execute(
+            update(quotation).values(detail=evil, supplier=evil[:50] + quotation.c.supplier, reference=evil)
+        )
+    made.board.notify(Link("hall-2", False, made.clock(), evil, (("mill/tool-cycles", evil),)))
+    for path in ("/", "/orders", f"/orders/{number}", f"/orders/{number}/decide", f"/orders/{number}/answer",
+                 f"/orders/{number}/received", "/machines", "/machines/mill", "/audit"):  # fmt: skip
+        page = await anna.get(path)
+        assert page.status == 200, path
+        assert "<script>alert" not in page.text, path
+        assert "<img" not in page.text, path
+    assert "&lt;script&gt;" in (await anna.get(f"/orders/{number}")).text
+
+
+async def test_the_audit_page_verifies_the_whole_log_on_request(anna):
+    assert "computed again" not in (await anna.get("/audit")).text
+    page = await anna.post("/audit/verify")
+    assert re.search(r"All \d+ entries were computed again, and they hold", page.text)
+
+
+async def test_a_log_that_was_changed_is_shown_as_broken(made, anna):
+    leaf = store.audit_leaf
+    async with made.spend.write() as tx:
+        await tx.execute(update(leaf).where(leaf.c.leaf_index == 3).values(leaf_hash=b"\0" * 32))
+    page = await anna.post("/audit/verify")
+    assert "The log does not hold." in page.text
+
+
+async def test_older_entries_follow(made, anna):
+    text = (await anna.get("/audit?before=5")).text
+    assert re.findall(r'log-index mono soft">(\d+)<', text) == ["4", "3", "2", "1", "0"]
+    assert (await anna.get("/audit?before=nonsense")).status == 200
+
+
+async def test_a_broken_database_is_one_clear_page(made, anna):
+    async with made.telemetry.write() as tx:
+        await tx.exec_driver_sql("DROP TABLE need")
+    with structlog.testing.capture_logs() as entries:
+        page = await anna.get("/machines")
+    assert page.status == 503
+    assert [(entry["log_level"], entry["route"]) for entry in entries] == [("error", "/machines")]
+    assert "The database did not answer" in page.text
+    assert (await anna.get("/")).status == 200
