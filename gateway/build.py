@@ -162,6 +162,8 @@ async def _monitor(config: Config, databases: Databases, clock: Clock) -> Monito
 
 
 async def _suppliers(config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock) -> dict[str, Supplier]:
+    if not config.suppliers:
+        return {}
     network = config.file.network
     session = client_session(
         allow_private_targets=network.allow_private_targets,

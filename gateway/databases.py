@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from gateway.migrations import NewerSchema, upgrade
+from gateway.migrations import NewerSchema, prepare
 from gateway.storage import FULL, NORMAL, Storage, StorageBroken
 
 
@@ -89,7 +89,7 @@ async def _prepare(name: str, storage: Storage) -> None:
     await storage.check()
     try:
         async with storage.write() as connection:
-            await connection.run_sync(upgrade, name)
+            await connection.run_sync(prepare, name)
     except NewerSchema as error:
         raise StorageBroken(str(error)) from error
     except DBAPIError as error:

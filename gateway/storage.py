@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 READERS_MAX = 4
 """Enough for a page, a command and the event stream at once; each costs a thread."""
 BUSY_TIMEOUT_MS = 5_000
+CACHE_KIB = 512
+"""Each of up to ten connections keeps this much; the operating system caches the files anyway."""
 
 
 class StorageBroken(Exception):
@@ -65,6 +67,7 @@ class Storage:
             cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute(f"PRAGMA synchronous={self._durability.synchronous}")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         for pragma, wanted in (
             ("journal_mode", "wal"),
             ("synchronous", self._durability.synchronous),

@@ -5,12 +5,14 @@ Plain values for a chart, in the unit of the measured quantity, with calendar ti
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from maintenance.features import History
+from maintenance.prognosis import quickened
 from maintenance.trackers.tracker import Outlook
 
 BAND_POINTS = 24
@@ -69,13 +71,13 @@ def draw(
     component: str, history: History, outlook: Outlook, use_per_hour: float, ahead: timedelta, now: datetime
 ) -> Picture:
     """Draw a component's history and its course over the time `ahead` (bounded to ten years)."""
-    hours = min(ahead, AHEAD_MAX).total_seconds() / 3600.0
     past = tuple((EPOCH + timedelta(hours=at), value) for at, value in zip(history.hours, history.values, strict=True))
-    band = []
-    for step in range(BAND_POINTS + 1):
-        later = hours * step / BAND_POINTS
-        use = later * use_per_hour
-        middle = outlook.value + outlook.slope * use
-        spread = QUANTILE * math.sqrt((outlook.slope_deviation * use) ** 2 + outlook.variance_per_use * use)
-        band.append(BandPoint(now + timedelta(hours=later), middle - spread, middle, middle + spread))
+    hours = np.linspace(0.0, min(ahead, AHEAD_MAX) / timedelta(hours=1), BAND_POINTS + 1)
+    use = quickened(hours * use_per_hour, outlook.growth)
+    middle = outlook.value + outlook.slope * use
+    spread = QUANTILE * np.sqrt((outlook.slope_deviation * use) ** 2 + outlook.flow * use)
+    band = [
+        BandPoint(now + timedelta(hours=later), place - half, place, place + half)
+        for later, place, half in zip(hours.tolist(), middle.tolist(), spread.tolist(), strict=True)
+    ]
     return Picture(component, outlook.unit, outlook.threshold, past, tuple(band))

@@ -89,6 +89,13 @@ class Drift:
     growth_deviation: float = 0.0
 
 
+def quickened(use: Vector, growth: Vector | float) -> Vector:
+    """Return the use as a steady wear rate would count it, while the real one grows: (exp(growth use) - 1) / growth."""
+    rate = np.maximum(growth, 1e-12)
+    counted: Vector = np.expm1(rate * use) / rate
+    return counted
+
+
 def grid(horizon: float) -> Vector:
     """Return remaining uses from 0 to `horizon`, finer near 0."""
     return np.concatenate(([0.0], np.geomspace(horizon * 1e-4, horizon, GRID_POINTS - 1)))
@@ -188,9 +195,9 @@ def by_level(worn: float, worn_deviation: float, rate: Drift, rated: float, basi
         return basis.belief(use, np.where(use > 0, 0.0, 1.0))
     slopes = np.maximum(rate.mean + rate.deviation * _NORMAL_NODES, LEAST_DRIFT / rated)[:, None]
     away = np.maximum(1.0 - worn - worn_deviation * _NORMAL_NODES[_SHUFFLED], 1e-6)[:, None]
-    growth = np.clip(rate.growth + rate.growth_deviation * _NORMAL_NODES[_STRIDED], 1e-3 / rated, GROWTH_MAX / rated)
-    quickened = np.expm1(growth[:, None] * use[1:]) / growth[:, None]  # use, as a wear rate that stays would count it
-    passed = first_passage(away, slopes, DIFFUSION_SHARE**2 * slopes, quickened)
+    growth = np.clip(rate.growth + rate.growth_deviation * _NORMAL_NODES[_STRIDED], 0.0, GROWTH_MAX / rated)
+    counted = quickened(use[1:], growth[:, None])
+    passed = first_passage(away, slopes, DIFFUSION_SHARE**2 * slopes, counted)
     return basis.belief(use, np.concatenate(([1.0], 1.0 - passed.mean(axis=0))))
 
 

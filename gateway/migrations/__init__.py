@@ -1,14 +1,15 @@
 """The schema of both databases, one Alembic line of revisions each.
 
-A new file gets every revision; an older file is upgraded in one transaction, all or nothing; a newer file is refused,
-because an older program would misread it. Alembic is imported only when there is something to do.
+A new file gets today's tables at once and is marked as being at the head: a test shows that all revisions together
+build the very same. An older file is upgraded in one transaction, all or nothing; a newer file is refused, because an
+older program would misread it. Alembic is imported only when there is something to upgrade.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, MetaData, inspect, text
 
 HEADS: Final = {"spend": "0001", "telemetry": "0001"}
 """The newest revision of each database; a test compares it with the scripts."""
@@ -16,6 +17,15 @@ HEADS: Final = {"spend": "0001", "telemetry": "0001"}
 
 class NewerSchema(Exception):
     """The file was written by a newer version; `str()` is a sentence for people."""
+
+
+def tables(database: str) -> list[MetaData]:
+    """Return what the code speaks of in a database."""
+    from gateway.web.accounts import metadata as accounts
+    from maintenance.store import durable, telemetry
+    from marketplace.store import metadata as marketplace
+
+    return {"spend": [marketplace, durable, accounts], "telemetry": [telemetry]}[database]
 
 
 def current(connection: Connection) -> str | None:
@@ -26,16 +36,29 @@ def current(connection: Connection) -> str | None:
     return revision
 
 
-def upgrade(connection: Connection, database: str) -> None:
+def prepare(connection: Connection, database: str) -> None:
     """Bring a database to its head within the caller's transaction. Raises `NewerSchema`."""
     found, head = current(connection), HEADS[database]
-    if found == head:
-        return
-    if found is not None and found > head:
+    if found is None:
+        _make(connection, database)
+    elif found > head:
         raise NewerSchema(
             f"the {database} database has schema {found} and this version knows {head}: it was written by a newer "
             "Toolcrib. Install that version again; nothing was changed"
         )
+    elif found != head:
+        upgrade(connection, database)
+
+
+def _make(connection: Connection, database: str) -> None:
+    for metadata in tables(database):
+        metadata.create_all(connection)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEADS[database]})
+
+
+def upgrade(connection: Connection, database: str) -> None:
+    """Walk every revision that a database does not have yet."""
     from alembic import command
     from alembic.config import Config
 

@@ -100,6 +100,16 @@ class WebContext:
             for component in machine.components
         }
 
+    def called(self, key: str) -> str:
+        """Return what people call a supplier, machine, component, tag or item; the key itself when it has no name."""
+        found = self.component(key)
+        if found is not None:
+            return f"{found[0].name}, {found[1].name}"
+        machine, _slash, tag = key.partition("/")
+        if machine in self.machines:
+            return tag.replace("-", " ").capitalize() or self.machines[machine].name
+        return self.names.suppliers.get(key) or self.names.items.get(key) or key
+
     def component(self, key: str) -> tuple[MachineInfo, ComponentInfo] | None:
         """Return a component with its machine, None when the config has none of this key."""
         machine = self.machines.get(key.partition("/")[0])

@@ -70,6 +70,6 @@ def _spent(request: web.Request) -> web.Response:
         title=_("This link no longer works"),
         message=_(
             "A sign-in link works once and ends after ten minutes. Nobody was signed in. "
-            "Ask for a new one on the gateway: toolcrib sign-in NAME"
+            "A new one is printed on the gateway by: toolcrib sign-in"
         ),
     )

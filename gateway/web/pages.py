@@ -93,14 +93,14 @@ async def inbox(request: web.Request) -> web.Response:
 
 async def _waiting(context: WebContext, spend: AsyncConnection, order: OrderView) -> Waiting:
     """Return an order with the sentences that matter first; the others are on its own page."""
-    story = await tell(spend, order.number, zone=context.time_zone)
+    story = await tell(spend, order.number, zone=context.time_zone, called=context.called)
     asked = story.authority[-1] if story.authority and order.problem is None else ""
     return Waiting(order, asked, [*story.wear[:2], *story.choice[:1]])
 
 
 async def _reasons(context: WebContext, spend: AsyncConnection, number: str) -> list[str]:
     """Return why there is an order, without what the page shows beside it: the goods, the offers, what followed."""
-    story = await tell(spend, number, zone=context.time_zone)
+    story = await tell(spend, number, zone=context.time_zone, called=context.called)
     return [*story.wear, *story.choice, *story.authority]
 
 

@@ -142,25 +142,13 @@ def _times(context: WebContext) -> dict[str, Any]:
     def distance(moment: datetime) -> str:
         return i18n.distance(moment, context.clock())
 
-    def supplier(key: str) -> str:
-        return context.names.suppliers.get(key, key)
-
-    def component(key: str) -> str:
-        found = context.component(key)
-        return key if found is None else f"{found[0].name}, {found[1].name}"
-
     def person(key: str) -> str:
         return context.people[key].name if key in context.people else key
-
-    def item(key: str) -> str:
-        return context.names.items.get(key, key)
 
     return {
         "when": when,
         "day": day,
         "distance": distance,
-        "supplier": supplier,
-        "component_name": component,
+        "called": context.called,
         "person_name": person,
-        "item_name": item,
     }

@@ -151,8 +151,7 @@ class DeviationTracker(Tracker):
         if not self.baseline.complete:
             have = {"have": str(self.baseline.count), "want": str(self.baseline.wanted)}
             unknown, used = replace(basis, known=False), self.clock.used_at(hours)
-            told = used if self.clock.past_known else None
-            belief = prognosis.by_usage(told, used, self.rated or horizon, 3.0, unknown)
+            belief = prognosis.by_usage(used, used, self.rated or horizon, 3.0, unknown)
             return Assessment(belief, 1.0, (Evidence("BASELINE", have), *self.clock_evidence()))
         z, deviation, rate = self._now(basis.use_per_hour)
         told_enough = self.clock.past_known and not self.clock.doubted and bool(np.any(np.isfinite(z)))
@@ -173,10 +172,10 @@ class DeviationTracker(Tracker):
     def outlook(self, hours: float) -> Outlook:
         """Return the deviation and its course to the usual failure level."""
         if not self.baseline.complete:
-            return Outlook(0.0, 0.0, 0.0, 0.0, prognosis.FAILURE_DEVIATION, "σ")
+            return Outlook(0.0, 0.0, 0.0, prognosis.FAILURE_DEVIATION, "σ")
         _, deviation, rate = self._now(self.clock.rate.per_hour)
         slope = max(rate.mean, 0.0)
-        return Outlook(deviation, slope, rate.deviation, 0.0, prognosis.FAILURE_DEVIATION, "σ")
+        return Outlook(deviation, slope, rate.deviation, prognosis.FAILURE_DEVIATION, "σ")
 
     def identity(self) -> list[Any]:
         """Return also the signals, the baseline and the frame."""

@@ -15,8 +15,8 @@ from maintenance.settings import ComponentSettings, LevelWear, in_unit
 from maintenance.trackers.tracker import CLOCK, KEEP, Assessment, Outlook, Proposal, Tracker, number
 from maintenance.usage import SUSTAINED
 
-LEVEL_SAMPLES = 10
-"""Samples before a level may speak for spending: a smoothed level is the work of about nine."""
+LEVEL_SAMPLES = 5
+"""Samples before a level says anything: the first few of a connection may be a machine that starts up."""
 AS_NEW, WORN = 0.15, 0.35
 """A level within 15 % of new, after it was beyond 35 %, looks like a new part."""
 KEEP_LONG = 0.99
@@ -116,11 +116,9 @@ class LevelTracker(Tracker):
 
     def assess(self, hours: float, basis: Basis) -> Assessment:
         """Let the level pass its limit at the rated drift, or the unit's own once it has one."""
-        if not self.robust.count:
-            belief = prognosis.by_usage(None, self.clock.used_at(hours), self.rated, 3.0, replace(basis, known=False))
-            return Assessment(belief, 1.0, (Evidence("NO_LEVEL_YET", {"tag": self._tag}),))
-        told = self.typed or self.robust.count >= LEVEL_SAMPLES
-        known = basis.known and told and self.proposal() is None and not self.clock.doubted
+        if self.robust.count < LEVEL_SAMPLES and not self.typed:
+            return self._untold(hours, basis)
+        known = basis.known and self.proposal() is None and not self.clock.doubted
         worn, (trend, rate) = self.robust.level, self._rate()
         deviation = self.robust.deviation
         belief = prognosis.by_level(worn, deviation, rate, self.rated, replace(basis, known=known))
@@ -134,13 +132,27 @@ class LevelTracker(Tracker):
         evidence = (Evidence(code, parameters), *self.clock_evidence())
         return Assessment(belief, health.of_level(self._value(worn), self._as_new, self._limit), evidence)
 
+    def _untold(self, hours: float, basis: Basis) -> Assessment:
+        """Too few samples say nothing: no alarm is raised on silence, and nothing is bought without a person."""
+        used = self.clock.used_at(hours)
+        belief = prognosis.by_usage(used, used, self.rated, 3.0, replace(basis, known=False))
+        value = self._value(self.robust.level)
+        score = health.of_level(value, self._as_new, self._limit)
+        return Assessment(belief, score, (Evidence("NO_LEVEL_YET", {"tag": self._tag}), *self.clock_evidence()))
+
     def outlook(self, hours: float) -> Outlook:
         """Return the level and its course to the limit."""
         span = self._limit - self._as_new
         _, rate = self._rate()
-        variance = prognosis.chance(rate.mean) * span**2
-        value = self._value(self.robust.level)
-        return Outlook(value, rate.mean * span, rate.deviation * abs(span), variance, self._limit, self._unit)
+        return Outlook(
+            self._value(self.robust.level),
+            rate.mean * span,
+            rate.deviation * abs(span),
+            self._limit,
+            self._unit,
+            growth=max(rate.growth, 0.0),
+            flow=prognosis.chance(max(rate.mean, 0.0)) * span**2,
+        )
 
     def identity(self) -> list[Any]:
         """Return also the two ends of the level and the frame."""

@@ -36,16 +36,16 @@ class UsageTracker(Tracker):
         if self._wear.due:
             belief = prognosis.by_due(used, self.rated, basis)
         else:
-            told = used if clock.past_known else None
+            told = used if clock.past_known or not heard else None  # on silence no alarm is raised, nor money spent
             belief = prognosis.by_usage(told, used, self.rated, self._wear.shape, basis)
         evidence = [Evidence("USAGE", {"used": number(used), "rated": number(self.rated), "unit": self.unit})]
-        if not clock.past_known:
+        if heard and not clock.past_known:
             evidence.append(Evidence("PAST_UNKNOWN", {}))
         return Assessment(belief, health.of_usage(used, self.rated), (*evidence, *self.clock_evidence()))
 
     def outlook(self, hours: float) -> Outlook:
         """Return the use, which grows by one for each unit of use."""
-        return Outlook(self.clock.used_at(hours), 1.0, 0.0, 0.0, self.rated, self.unit)
+        return Outlook(self.clock.used_at(hours), 1.0, 0.0, self.rated, self.unit)
 
     def proposal(self) -> Proposal | None:
         """Return a lasting jump back of the counter."""

@@ -21,6 +21,8 @@ from maintenance.usage import UsageClock, Utilisation
 
 CLOCK = -1
 """The signal number of a component's counter of use."""
+FORMAT = 2
+"""The shape of snapshots; one of another shape is not taken, and what it knew is learned anew."""
 KEEP = 0.95
 """Trends remember about twenty frames."""
 GUESSED_HOURS_WEIGHT = 1.0
@@ -50,14 +52,18 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Where the measured quantity stands and how it goes on with use: level + (slope +- deviation) * use +- noise."""
+    """Where the measured quantity stands and how it goes on with use, in `unit`; slope and growth as in `Drift`.
+
+    flow: variance that chance adds per unit of use.
+    """
 
     value: float
     slope: float
     slope_deviation: float
-    variance_per_use: float
     threshold: float
     unit: str
+    growth: float = 0.0
+    flow: float = 0.0
 
 
 class Tracker(ABC):
@@ -107,7 +113,7 @@ class Tracker(ABC):
 
     def identity(self) -> list[Any]:
         """What must be the same for a snapshot to fit, as JSON values."""
-        return [self.kind, self.unit, self.clock.counted]
+        return [FORMAT, self.kind, self.unit, self.clock.counted]
 
     def fits(self, state: Mapping[str, Any]) -> bool:
         """Tell whether a snapshot was made by a tracker like this one."""

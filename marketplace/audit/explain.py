@@ -8,7 +8,7 @@ reads. People appear by name while their row exists and by their opaque id after
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -29,6 +29,8 @@ from marketplace.store import Owner, award_term, line_requisition, person, purch
 LEAVES_MAX: Final = 500
 """No order's story is longer; the newest are told."""
 PIECE: Final = "C62"
+KEYS: Final = frozenset({"supplier", "machine", "component", "item", "tag"})
+"""Figures of a sentence that are keys of the config."""
 
 
 class NothingKnown(LookupError):
@@ -57,8 +59,13 @@ async def why(connection: AsyncConnection, number: str, *, zone: tzinfo = UTC) -
     return (await tell(connection, number, zone=zone)).sentences
 
 
-async def tell(connection: AsyncConnection, number: str, *, zone: tzinfo = UTC) -> Story:
-    """Return the same, by question. Raises `NothingKnown`."""
+async def tell(
+    connection: AsyncConnection, number: str, *, zone: tzinfo = UTC, called: Callable[[str], str] = str
+) -> Story:
+    """Return the same, by question; `called` gives what people call a supplier, machine, component or item by key.
+
+    Raises `NothingKnown`.
+    """
     query = select(purchase_order).where(purchase_order.c.number == number)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
@@ -68,11 +75,11 @@ async def tell(connection: AsyncConnection, number: str, *, zone: tzinfo = UTC) 
     leaves = await log.entries(connection, number, LEAVES_MAX, owner=owner)
     names = await _names(connection, owner)
     return Story(
-        what=tuple(_what(row)),
-        wear=tuple(line for want in wants for line in _wear(want, zone)),
-        offers=tuple([line for want in wants for line in await _offers(connection, want)]),
-        choice=tuple([line for want in wants for line in await _choice(connection, want, row.supplier)]),
-        authority=tuple([line for leaf in leaves for line in await _authority(connection, leaf, names, zone)]),
+        what=tuple(_what(row, called)),
+        wear=tuple(line for want in wants for line in _wear(want, zone, called)),
+        offers=tuple([line for want in wants for line in await _offers(connection, want, called)]),
+        choice=tuple([line for want in wants for line in await _choice(connection, want, row.supplier, called)]),
+        authority=tuple([line for leaf in leaves for line in await _authority(connection, leaf, names, zone, called)]),
         since=tuple(line for leaf in leaves for line in _since(leaf, zone)),
     )
 
@@ -92,7 +99,12 @@ async def _names(connection: AsyncConnection, owner: Owner) -> dict[str, str]:
     return {row.id: row.name for row in rows}
 
 
-def _what(row: StoredRow) -> list[str]:
+def _named(parameters: Mapping[str, str], called: Callable[[str], str]) -> dict[str, str]:
+    """Return the figures of a sentence with keys as people call them."""
+    return {name: called(value) if name in KEYS else value for name, value in parameters.items()}
+
+
+def _what(row: StoredRow, called: Callable[[str], str]) -> list[str]:
     document = json.loads(row.document)
     goods = ", ".join(
         f"{_amount(line['quantity'], line['unit'])} {line['description']} ({line['manufacturer']} {line['mpn']})"
@@ -100,18 +112,20 @@ def _what(row: StoredRow) -> list[str]:
     )
     total = Money(row.total_minor, row.currency)
     said = _("Order {number} is {state}: {goods} from {supplier} for {total}.")
-    return [said.format(number=row.number, state=standing(row.state), goods=goods, supplier=row.supplier, total=total)]
+    supplier, state = called(row.supplier), standing(row.state)
+    return [said.format(number=row.number, state=state, goods=goods, supplier=supplier, total=total)]
 
 
 def _amount(quantity: str, unit: str) -> str:
     return f"{quantity} ×" if unit == PIECE else f"{quantity} {unit}"
 
 
-def _wear(want: StoredRow, zone: tzinfo) -> list[str]:
+def _wear(want: StoredRow, zone: tzinfo, called: Callable[[str], str]) -> list[str]:
     """Tell what wore and how likely it fails, by the figures that the requisition was raised on."""
     reason = json.loads(want.reason)
     lines = [
-        f"{want.component}: {sentence(each['code'], each['parameters'])}" for each in reason.get("evidence", [])
+        f"{called(want.component)}: {sentence(each['code'], _named(each['parameters'], called))}"
+        for each in reason.get("evidence", [])
     ] or [_("It was asked for by {who}.").format(who=want.asked_by)]
     figures = reason.get("parameters", {})
     if "probability" in figures and "arrival_hours" in figures:
@@ -145,7 +159,7 @@ def _time(moment: datetime, zone: tzinfo) -> str:
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
-async def _offers(connection: AsyncConnection, want: StoredRow) -> list[str]:
+async def _offers(connection: AsyncConnection, want: StoredRow, called: Callable[[str], str]) -> list[str]:
     """Tell what each supplier answered in the last round."""
     query = (
         select(quotation)
@@ -153,16 +167,16 @@ async def _offers(connection: AsyncConnection, want: StoredRow) -> list[str]:
         .order_by(quotation.c.round.desc(), quotation.c.supplier)
     )
     rows = (await connection.execute(query)).all()
-    return [_offer(row) for row in rows if row.round == rows[0].round]
+    return [_offer(row, called(row.supplier)) for row in rows if row.round == rows[0].round]
 
 
-def _offer(row: StoredRow) -> str:
+def _offer(row: StoredRow, supplier: str) -> str:
     if row.outcome != "offered":
-        return _("{supplier} made no offer: {detail}").format(supplier=row.supplier, detail=row.detail or row.outcome)
+        return _("{supplier} made no offer: {detail}").format(supplier=supplier, detail=row.detail or row.outcome)
     per = Decimal(row.per)
     price = f"{row.unit_price:f} {row.currency}" + (f" / {plain(per)}" if per != 1 else "")
     said = _("{supplier} offered {quantity} at {price} each, freight {freight}, fees {fees}, in {days} days.").format(
-        supplier=row.supplier,
+        supplier=supplier,
         quantity=_amount(plain(row.quantity), row.unit).removesuffix(" ×"),
         price=price,
         freight=Money(row.freight_minor, row.currency),
@@ -172,7 +186,9 @@ def _offer(row: StoredRow) -> str:
     return said if not row.detail else f"{said} " + _("It cannot serve: {detail}").format(detail=row.detail)
 
 
-async def _choice(connection: AsyncConnection, want: StoredRow, supplier: str) -> list[str]:
+async def _choice(
+    connection: AsyncConnection, want: StoredRow, supplier: str, called: Callable[[str], str]
+) -> list[str]:
     """Tell why the order's supplier was chosen, by the terms of the last award."""
     query = select(award_term).where(award_term.c.requisition == want.id).order_by(award_term.c.round.desc())
     rows = (await connection.execute(query)).all()
@@ -182,22 +198,22 @@ async def _choice(connection: AsyncConnection, want: StoredRow, supplier: str) -
     if not chosen:
         return []
     landed = _("{supplier} served best: {landed} with everything that it costs ({terms}).").format(
-        supplier=supplier,
+        supplier=called(supplier),
         landed=_sum(chosen),
         terms=", ".join(_term(row) for row in sorted(chosen.values(), key=_place)),
     )
     if not second:
         return [landed, _("No other offer could serve.")]
-    return [landed, _against(chosen, second)]
+    return [landed, _against(chosen, second, called)]
 
 
-def _against(chosen: Mapping[str, StoredRow], second: Mapping[str, StoredRow]) -> str:
+def _against(chosen: Mapping[str, StoredRow], second: Mapping[str, StoredRow], called: Callable[[str], str]) -> str:
     """Tell what the runner-up would have cost more, and which term says so the loudest."""
     gaps = {term: row.minor - chosen[term].minor for term, row in second.items() if term in chosen}
     loudest = max(gaps, key=lambda term: gaps[term])
     runner_up = next(iter(second.values()))
     return _("{supplier} would have cost {more} more, above all by its {term} ({gap} more).").format(
-        supplier=runner_up.supplier,
+        supplier=called(runner_up.supplier),
         more=_sum(second) - _sum(chosen),
         term=_name(loudest),
         gap=Money(gaps[loudest], runner_up.currency),
@@ -234,14 +250,18 @@ def _name(term: str) -> str:
 
 
 async def _authority(
-    connection: AsyncConnection, leaf: AuditEntry, names: Mapping[str, str], zone: tzinfo
+    connection: AsyncConnection,
+    leaf: AuditEntry,
+    names: Mapping[str, str],
+    zone: tzinfo,
+    called: Callable[[str], str],
 ) -> list[str]:
     """Tell by which rule or person it was allowed, from the leaf that says so."""
     facts: Mapping[str, Any] = leaf.facts
     who, at = names.get(leaf.actor.id, leaf.actor.id), _time(leaf.at, zone)
     # other leaves call something else a verdict
     verdict = facts.get("verdict", {}) if leaf.kind.startswith(("decision.", "approval.")) else {}
-    rule = sentence(verdict["rule"], verdict["parameters"]) if verdict else ""
+    rule = sentence(verdict["rule"], _named(verdict["parameters"], called)) if verdict else ""
     match leaf.kind:
         case "decision.made":
             return [_DECIDED[verdict["outcome"]]().format(version=facts["policy"]["version"], rule=rule)]

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.store import Owner, order_counter
@@ -72,8 +72,9 @@ def format_number(gateway: str, counter: int) -> str:
 async def draw(tx: AsyncConnection, owner: Owner) -> str:
     """Draw the gateway's next number in the caller's transaction: if that fails, the number was never drawn."""
     mine = (order_counter.c.plant == owner.plant) & (order_counter.c.gateway_id == owner.gateway_id)
-    raised = await tx.execute(update(order_counter).where(mine).values(last=order_counter.c.last + 1))
-    if raised.rowcount == 0:
-        await tx.execute(insert(order_counter).values(last=1, **owner.columns))
-    counter = (await tx.execute(select(order_counter.c.last).where(mine))).scalar_one()
+    raised = update(order_counter).where(mine).values(last=order_counter.c.last + 1).returning(order_counter.c.last)
+    counter = (await tx.execute(raised)).scalar_one_or_none()
+    if counter is None:
+        counter = 1
+        await tx.execute(insert(order_counter).values(last=counter, **owner.columns))
     return format_number(owner.gateway_id, counter)

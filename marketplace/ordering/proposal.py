@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, Select, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
@@ -190,8 +191,9 @@ def _order_line(wanted: RequestedLine, offered: QuotationLine) -> OrderLine:
 
 async def circumstances_of(tx: AsyncConnection, owner: Owner, order: PurchaseOrder, row: Row[Any]) -> Circumstances:
     """Return what the gate must know of an order besides its own text; `row` is the requisition behind it."""
-    items = [line.item.key for line in order.lines]
-    bought_here = await _bought(tx, owner, items, order.supplier)
+    items = sorted({line.item.key for line in order.lines})
+    here = [await _bought_here(tx, owner, item, order.supplier) for item in items]
+    last = {item: await _last_price(tx, owner, item) for item in items}
     return Circumstances(
         mode=Mode(row.mode),
         provenance=Provenance(row.provenance),
@@ -199,50 +201,41 @@ async def circumstances_of(tx: AsyncConnection, owner: Owner, order: PurchaseOrd
         machine=row.machine,
         component=row.component,
         asked_by=row.asked_by,
-        first_order_at_supplier=not await _orders_at(tx, owner, order.supplier),
-        first_purchase_of_item=bool(set(items) - bought_here),
+        first_order_at_supplier=await _is_stranger(tx, owner, order.supplier),
+        first_purchase_of_item=not all(here),
         supplier_suspended=order.supplier in await suspended(tx, owner),
         wanted={line.number: quantity_of(row) for line in order.lines if row.id in line.requisitions},
-        last_prices=await _last_prices(tx, owner, items),
+        last_prices={item: price for item, price in last.items() if price is not None},
     )
 
 
-async def _orders_at(tx: AsyncConnection, owner: Owner, supplier: str) -> int:
-    query = select(func.count()).where(
+async def _is_stranger(tx: AsyncConnection, owner: Owner, supplier: str) -> bool:
+    query = select(purchase_order.c.number).where(
         purchase_order.c.plant == owner.plant,
         purchase_order.c.supplier == supplier,
         purchase_order.c.state.in_(PROVEN),
     )
-    return (await tx.execute(query)).scalar_one()
+    return (await tx.execute(query.limit(1))).first() is None
 
 
-async def _bought(tx: AsyncConnection, owner: Owner, items: Collection[str], supplier: str) -> set[str]:
-    query = (
-        select(order_line.c.item)
+async def _bought_here(tx: AsyncConnection, owner: Owner, item: str, supplier: str) -> bool:
+    query = _purchases(owner, item).where(purchase_order.c.supplier == supplier).limit(1)
+    return (await tx.execute(query)).first() is not None
+
+
+async def _last_price(tx: AsyncConnection, owner: Owner, item: str) -> UnitPrice | None:
+    """Return an item's unit price in the last order that any supplier took, None before the first."""
+    query = _purchases(owner, item).order_by(purchase_order.c.created_at.desc()).limit(1)
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else UnitPrice(row.unit_price, row.currency, row.per)
+
+
+def _purchases(owner: Owner, item: str) -> Select[tuple[Decimal, Decimal, str]]:
+    return (
+        select(order_line.c.unit_price, order_line.c.per, purchase_order.c.currency)
         .join(purchase_order, purchase_order.c.number == order_line.c.order_number)
-        .where(
-            order_line.c.plant == owner.plant,
-            order_line.c.item.in_(items),
-            purchase_order.c.supplier == supplier,
-            purchase_order.c.state.in_(PROVEN),
-        )
+        .where(order_line.c.plant == owner.plant, order_line.c.item == item, purchase_order.c.state.in_(PROVEN))
     )
-    return set((await tx.execute(query)).scalars())
-
-
-async def _last_prices(tx: AsyncConnection, owner: Owner, items: Collection[str]) -> Mapping[str, UnitPrice]:
-    """Return each item's unit price in the last order that a supplier took, whichever supplier it was."""
-    query = (
-        select(order_line.c.item, order_line.c.unit_price, order_line.c.per, purchase_order.c.currency)
-        .join(purchase_order, purchase_order.c.number == order_line.c.order_number)
-        .where(
-            order_line.c.plant == owner.plant,
-            order_line.c.item.in_(items),
-            purchase_order.c.state.in_(PROVEN),
-        )
-        .order_by(purchase_order.c.created_at)
-    )
-    return {row.item: UnitPrice(row.unit_price, row.currency, row.per) for row in await tx.execute(query)}
 
 
 async def requisition_behind(tx: AsyncConnection, order: PurchaseOrder) -> Row[Any]:

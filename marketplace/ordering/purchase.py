@@ -108,10 +108,18 @@ class Purchasing:
 
     async def want_now(self, want: Want, actor: Actor, *, override: bool = False) -> Raised:
         """Raise a want and follow it as far as it goes by itself; `override` is a named person's."""
-        async with self.database.write() as tx:
-            raised = await requisition.raise_requisition(tx, self.owner, want, actor, self.clock(), override=override)
-        if raised.outcome is Raising.RAISED:
-            await self.quote(raised.id)
+        id = requisition.new_id()
+        async with self.locks.of(id):
+            async with self.database.write() as tx:
+                raised = await requisition.raise_requisition(
+                    tx, self.owner, want, actor, self.clock(), id=id, override=override
+                )
+                begun = await self.rounds.begin(tx, id) if raised.outcome is Raising.RAISED else None
+            if begun is None:
+                return raised
+            number, outcome = await self.rounds.finish(begun)
+        if number is not None and outcome is Outcome.APPROVE:
+            await self.submit(number)
         return raised
 
     async def quote(self, id: str) -> str | None:

@@ -154,10 +154,22 @@ def read_belief(written: Mapping[str, Any]) -> Belief:
     )
 
 
+def new_id() -> str:
+    """Return an id that no requisition has."""
+    return secrets.token_hex(16)
+
+
 async def raise_requisition(
-    tx: AsyncConnection, owner: Owner, want: Want, actor: Actor, at: datetime, *, override: bool = False
+    tx: AsyncConnection,
+    owner: Owner,
+    want: Want,
+    actor: Actor,
+    at: datetime,
+    *,
+    id: str | None = None,
+    override: bool = False,
 ) -> Raised:
-    """Raise a want, or return the requisition that serves it already.
+    """Raise a want, under `id` if the caller has drawn one, or return the requisition that serves it already.
 
     `override` is for a named person who wants another one all the same; the caller has made sure who it is.
     """
@@ -167,7 +179,7 @@ async def raise_requisition(
             return standing
         if await held_until(tx, owner, want.slot, at) is not None:
             return Raised("", Raising.HELD)
-    id = secrets.token_hex(16)
+    id = id or new_id()
     try:
         async with tx.begin_nested():  # a lost race must not take the caller's transaction with it
             await _insert(tx, owner, want, id, f"{want.slot}|{id}" if override else want.slot, at)

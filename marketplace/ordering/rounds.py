@@ -9,6 +9,7 @@ that it was chosen from, nor one that nobody has decided on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +33,16 @@ from marketplace.store import Database, Owner
 from marketplace.suppliers.supplier import Supplier
 
 S, R = OrderState, RequisitionState
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The `number`-th time that suppliers are asked for a requisition: what, and whom."""
+
+    requisition: str
+    number: int
+    request: RequestForQuotation
+    suppliers: Mapping[str, Supplier]
 
 
 class Rounds:
@@ -58,33 +69,35 @@ class Rounds:
 
         Without an award the requisition is needed again and waits longer each time.
         """
-        asked = await self._begin(id)
-        if asked is None:
-            return None, None
-        request, suppliers, round = asked
-        answers = await ask(suppliers, request, self.terms.quote_deadline, now=self.clock())
+        async with self.database.write() as tx:
+            begun = await self.begin(tx, id)
+        return await self.finish(begun) if begun is not None else (None, None)
+
+    async def begin(self, tx: AsyncConnection, id: str) -> Round | None:
+        """Ask the shelf, or make it durable that suppliers are being asked; None when nobody needs to be."""
+        now = self.clock()
+        row = await requisition.load(tx, self.owner, id)
+        if row is None or row.state not in (R.NEEDED, R.QUOTING):
+            return None
+        if row.state == R.NEEDED and await self._from_the_shelf(tx, row, now):
+            return None
+        number = await requisition.rounds(tx, id) + 1
+        request = proposal.request_for(row, number, self.catalogue, self.terms)
+        names = await proposal.may_be_asked(tx, self.owner, id, self.suppliers.keys())
+        if row.state == R.NEEDED:
+            actor, facts = gateway_actor(self.owner, "timing"), {"round": number, "suppliers": sorted(names)}
+            await move_requisition(
+                tx, self.owner, id, R.NEEDED, R.QUOTING, actor=actor, at=now, facts=facts, quoting_after=None
+            )
+        return Round(id, number, request, {name: self.suppliers[name] for name in sorted(names)})
+
+    async def finish(self, begun: Round) -> tuple[str | None, Outcome | None]:
+        """Ask the suppliers of a round that is durably begun, and conclude it; returns what `run` does."""
+        answers = await ask(begun.suppliers, begun.request, self.terms.quote_deadline, now=self.clock())
         try:
-            return await self._conclude(id, round, request, answers)
+            return await self._conclude(begun.requisition, begun.number, begun.request, answers)
         except ForbiddenTransition:  # withdrawn while suppliers were thinking: nothing was proposed
             return None, None
-
-    async def _begin(self, id: str) -> tuple[RequestForQuotation, dict[str, Supplier], int] | None:
-        now = self.clock()
-        async with self.database.write() as tx:
-            row = await requisition.load(tx, self.owner, id)
-            if row is None or row.state not in (R.NEEDED, R.QUOTING):
-                return None
-            if row.state == R.NEEDED and await self._from_the_shelf(tx, row, now):
-                return None
-            round = await requisition.rounds(tx, id) + 1
-            request = proposal.request_for(row, round, self.catalogue, self.terms)
-            names = await proposal.may_be_asked(tx, self.owner, id, self.suppliers.keys())
-            if row.state == R.NEEDED:
-                actor, facts = gateway_actor(self.owner, "timing"), {"round": round, "suppliers": sorted(names)}
-                await move_requisition(
-                    tx, self.owner, id, R.NEEDED, R.QUOTING, actor=actor, at=now, facts=facts, quoting_after=None
-                )
-        return request, {name: self.suppliers[name] for name in sorted(names)}, round
 
     async def _from_the_shelf(self, tx: AsyncConnection, row: Row[Any], now: datetime) -> bool:
         """Serve a life's want from what lies free; a want for the shelf itself is never served from it."""

@@ -15,16 +15,16 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import structlog
-from sqlalchemy import Row, update
+from sqlalchemy import ColumnElement, Row, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import gate
 from marketplace.authority.permit import PermitRefused, SpendPermit
-from marketplace.documents import OrderResponse
+from marketplace.documents import OrderResponse, PurchaseOrder
 from marketplace.ordering import inbox
 from marketplace.ordering.answers import Answer, AnswerBroken
-from marketplace.ordering.edges import gateway_actor, mark_ordered, move_order, need_again, note_problem, problem
+from marketplace.ordering.edges import gateway_actor, mark_ordered, move_order, need_again, problem
 from marketplace.ordering.orders import StoredOrder, load, load_row
 from marketplace.ordering.states import OrderState
 from marketplace.ordering.suspension import suspended
@@ -72,21 +72,15 @@ class Sending:
 
         The rules for sending again are `reconciliation`'s; here it only makes sure that nothing else is ever sent.
         """
-        name = (await self.row(number)).supplier
-        supplier = self.suppliers.get(name)
-        if supplier is None:
-            async with self.database.write() as tx:
-                await note_problem(tx, self.owner, number, "SUPPLIER_GONE", {"supplier": name})
-            await self.set(number, next_ask_at=self._later(1))
-            return
         async with self.database.write() as tx:
             stored = await load(tx, self.owner, number)
+            supplier = self.suppliers.get(stored.order.supplier)
             permit = await self._intend(tx, stored, supplier, before)
-        if permit is not None:
+        if permit is not None and supplier is not None:
             await self._place(stored.row, supplier, permit)
 
     async def _intend(
-        self, tx: AsyncConnection, stored: StoredOrder, supplier: Supplier, before: OrderState
+        self, tx: AsyncConnection, stored: StoredOrder, supplier: Supplier | None, before: OrderState
     ) -> SpendPermit | None:
         """Make everything durable that a send needs; None when it must not be sent (any more)."""
         now, row, number = self.clock(), stored.row, stored.order.number
@@ -94,12 +88,12 @@ class Sending:
             return None
         if before is S.APPROVED and await self._stays(tx, stored, now):
             return None
+        if supplier is None:  # the config lost it; perhaps somebody puts it back before the quotation expires
+            gone = {"problem": problem("SUPPLIER_GONE", {"supplier": row.supplier}), "next_ask_at": self._later(1)}
+            await tx.execute(update(purchase_order).where(self._is(number)).values(**gone))
+            return None
         if row.request_bytes is None:
-            window_ends = min(row.quoted_until, now + self.terms.send_within)
-            mine = (purchase_order.c.plant == self.owner.plant) & (purchase_order.c.number == number)
-            values = {"request_bytes": supplier.encode(stored.order), "send_by": window_ends}
-            await tx.execute(update(purchase_order).where(mine).values(**values))
-            row = await load_row(tx, self.owner, number)
+            row = await self._write_bytes(tx, stored.order, supplier, now)
         try:
             permit = await gate.permit(tx, self.owner, row, now, lasts=self.terms.permit_lasts)
         except PermitRefused as error:
@@ -122,6 +116,18 @@ class Sending:
         )
         await mark_ordered(tx, self.owner, number, gateway_actor(self.owner, "port"), now)
         return permit
+
+    async def _write_bytes(
+        self, tx: AsyncConnection, order: PurchaseOrder, supplier: Supplier, now: datetime
+    ) -> Row[Any]:
+        """Store the exact bytes, once, and until when they may leave; returns the order's row with them."""
+        values = {
+            "request_bytes": supplier.encode(order),
+            "send_by": min(order.quoted_until, now + self.terms.send_within),
+        }
+        written = update(purchase_order).where(self._is(order.number)).values(**values).returning(purchase_order)
+        row: Row[Any] = (await tx.execute(written)).one()
+        return row
 
     async def _stays(self, tx: AsyncConnection, stored: StoredOrder, now: datetime) -> bool:
         """Move an approved order that must not be sent now to where it belongs instead."""
@@ -273,9 +279,11 @@ class Sending:
 
     async def set(self, number: str, **columns: Any) -> None:
         """Set bookkeeping columns of an order (never its state)."""
-        mine = (purchase_order.c.plant == self.owner.plant) & (purchase_order.c.number == number)
         async with self.database.write() as tx:
-            await tx.execute(update(purchase_order).where(mine).values(**columns))
+            await tx.execute(update(purchase_order).where(self._is(number)).values(**columns))
+
+    def _is(self, number: str) -> ColumnElement[bool]:
+        return (purchase_order.c.plant == self.owner.plant) & (purchase_order.c.number == number)
 
     def _later(self, attempts: int) -> datetime:
         return self.clock() + backed_off(self.terms.ask_again, self.terms.ask_again_max, attempts)

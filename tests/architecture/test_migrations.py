@@ -7,31 +7,37 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from gateway import migrations
 from gateway.databases import open_databases, spend_file
-from gateway.storage import StorageBroken
-from gateway.web.accounts import metadata as accounts
-from maintenance.store import durable, telemetry
-from marketplace.store import metadata as marketplace
+from gateway.storage import FULL, Storage, StorageBroken
 
-TABLES = {"spend": [marketplace, durable, accounts], "telemetry": [telemetry]}
+DATABASES = sorted(migrations.HEADS)
 
 
-@pytest.mark.parametrize("database", sorted(TABLES))
-async def test_the_newest_revision_is_what_the_code_speaks_of(tmp_path: Path, database: str):
-    async with open_databases(tmp_path) as databases:
-        async with getattr(databases, database).read() as connection:
-            difference = await connection.run_sync(
-                lambda sync: compare_metadata(
-                    MigrationContext.configure(sync, opts={"compare_type": True}), TABLES[database]
-                )
-            )
-    assert difference == []
+def difference(connection: Connection, database: str) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, migrations.tables(database)))
 
 
-@pytest.mark.parametrize("database", sorted(TABLES))
+@pytest.mark.parametrize("database", DATABASES)
+async def test_a_new_file_is_what_the_code_speaks_of(tmp_path: Path, database: str):
+    async with open_databases(tmp_path) as databases, getattr(databases, database).read() as connection:
+        assert await connection.run_sync(difference, database) == []
+
+
+@pytest.mark.parametrize("database", DATABASES)
+async def test_all_revisions_together_build_what_the_code_speaks_of(tmp_path: Path, database: str):
+    storage = Storage(tmp_path / "old.db", FULL)
+    async with storage.write() as connection:
+        await connection.run_sync(migrations.upgrade, database)
+        assert await connection.run_sync(difference, database) == []
+        assert await connection.run_sync(migrations.current) == migrations.HEADS[database]
+    await storage.close()
+
+
+@pytest.mark.parametrize("database", DATABASES)
 def test_the_head_is_the_scripts_head(database: str):
     config = Config()
     config.set_main_option("script_location", f"gateway.migrations:{database}")

@@ -2,13 +2,9 @@
 
 from alembic import context
 
-from gateway.web.accounts import metadata as accounts
-from maintenance.store import durable
-from marketplace.store import metadata as marketplace
+from gateway.migrations import tables
 
 context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=[marketplace, durable, accounts],
-    render_as_batch=True,
+    connection=context.config.attributes["connection"], target_metadata=tables("spend"), render_as_batch=True
 )
 context.run_migrations()

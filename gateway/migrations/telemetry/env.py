@@ -2,11 +2,9 @@
 
 from alembic import context
 
-from maintenance.store import telemetry
+from gateway.migrations import tables
 
 context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=[telemetry],
-    render_as_batch=True,
+    connection=context.config.attributes["connection"], target_metadata=tables("telemetry"), render_as_batch=True
 )
 context.run_migrations()

@@ -6,7 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from connectors.samples import Provenance, Quality
 from maintenance.assets import Fitting, FittingState, Life
+from maintenance.monitor import Monitor
 from maintenance.needs import Belief, Need
-from tests.unit.maintenance.conftest import Mill
+from tests.unit.maintenance.conftest import Mill, watched
 
 DAY = timedelta(days=1)
 
@@ -56,6 +57,13 @@ def test_nothing_heard_is_nothing_known(mill: Mill):
     assert not any(one.belief.known for one in mill.monitor.needs(mill.now) if one.component != "mill/calibration")
 
 
+def test_silence_raises_no_alarm(now: datetime):
+    lives = {key: Life(key, key, now, None) for key in watched()}
+    mill = Mill(Monitor(watched(), lives), now)
+    soon = [one.belief.failure_probability(DAY) for one in mill.monitor.needs(now)]
+    assert max(soon) < 0.01
+
+
 def test_a_rising_level_shortens_the_life(mill: Mill):
     mill.say("vibration", *[2.0] * 30)
     before = worn(mill, "bearing")
@@ -72,7 +80,7 @@ def test_a_falling_level_is_wear_too(mill: Mill):
 
 
 def test_a_few_samples_do_not_make_a_level_known(mill: Mill):
-    mill.say("vibration", 5, 5, 5)
+    mill.say("vibration", 6.9, 6.9, 6.9)
     assert not need(mill, "bearing").belief.known
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from connectors.samples import Provenance
 from maintenance import prognosis
 from maintenance.belief import Belief
-from maintenance.features import Trend, vector
+from maintenance.features import DiscountedTrend, Trend, vector
 from maintenance.prognosis import Basis, Drift
 
 BASIS = Basis("h", 0.5, datetime(2026, 3, 2, tzinfo=UTC), Provenance.A, True)
@@ -23,7 +23,7 @@ RATED = 1000.0
 uses = st.floats(0, 10_000)
 shares = st.floats(0, 2)
 shapes = st.floats(1, 10)
-drifts = st.builds(Drift, st.floats(0, 0.02), st.floats(0, 0.01))
+drifts = st.builds(Drift, *(st.floats(0, most) for most in (0.02, 0.01, 0.01, 0.005)))
 steps = st.floats(0, 2)
 
 
@@ -149,13 +149,35 @@ def test_the_normal_distribution_is_within_a_millionth():
 
 
 def test_a_trend_takes_over_from_the_rating_as_it_becomes_certain():
-    rating = prognosis.drift(RATED, None)
-    vague = prognosis.drift(RATED, Trend(0.5, 0.003, 0.01, 0.1, 10.0, 5))
-    sure = prognosis.drift(RATED, Trend(0.5, 0.003, 1e-5, 0.01, 500.0, 40))
-    assert rating.mean == 1 / RATED
-    assert rating.mean < vague.mean < 1.1 / RATED
-    assert sure.mean > 2 / RATED
-    assert sure.deviation < rating.deviation
+    rating = prognosis.drift(RATED, 0.5, None)
+    vague = prognosis.drift(RATED, 0.5, Trend(0.5, 0.004, 0.1, 0.1, 10.0, 5))
+    sure = prognosis.drift(RATED, 0.5, Trend(0.5, 0.004, 1e-5, 0.01, 500.0, 40))
+    assert rating.mean == pytest.approx(1.3 / RATED, rel=0.02)
+    assert vague.mean == pytest.approx(rating.mean, rel=0.1)
+    assert sure.mean > 3.5 / RATED
+
+
+def test_wear_that_grows_is_told_by_two_memories():
+    growth = 4.0 / RATED
+    short, long = DiscountedTrend(0.95), DiscountedTrend(0.99)
+    for use in range(0, 1000, 5):
+        for trend in (short, long):
+            trend.take(float(use), math.expm1(growth * use) / math.expm1(4.0))
+    steady = DiscountedTrend(0.95), DiscountedTrend(0.99)
+    for use in range(0, 1000, 5):
+        for trend in steady:
+            trend.take(float(use), use / 1000)
+    growing = prognosis.drift(RATED, 0.98, short.fit(), long.fit())
+    level = prognosis.drift(RATED, 0.98, steady[0].fit(), steady[1].fit())
+    assert growing.growth > 2.0 / RATED > level.growth
+    assert growing.mean == pytest.approx(growth, rel=0.3)
+    assert level.mean < 1.5 / RATED
+
+
+def test_growing_wear_counts_use_faster():
+    use = np.array([0.0, 100.0, 1000.0])
+    assert prognosis.quickened(use, 0.0) == pytest.approx(use)
+    assert prognosis.quickened(use, 0.002) == pytest.approx(np.expm1(0.002 * use) / 0.002)
 
 
 def test_a_few_points_do_not_cry_wolf():

@@ -1,0 +1,198 @@
+"""A small plant: no telemetry, one supplier on the telephone, three people. Whatever is known, somebody entered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gateway import views
+from gateway.actions import HandAnswer, HandReply
+from gateway.build import Gateway, open_gateway
+from gateway.config import load
+from marketplace.audit.explain import why
+from marketplace.audit.verify import verify
+from marketplace.money import Money
+
+PRICES = """item,sku,price,currency,unit,pack,freight,lead_time_days,valid_until
+wheel,H-77,61.50,EUR,C62,1,4.90,2,2026-12-31
+"""
+POLICY = {
+    "schema": 1,
+    "mandate": {"granted_by": "anna", "machines": ["*"], "per_order": "500 EUR", "until": "2027-12-31T00:00:00Z"},
+    "window": {"days": 30, "per_machine": "2000 EUR"},
+    "amounts": "net",
+    "modes": {"default": "ask"},
+}
+CONFIG = {
+    "schema": 1,
+    "site": {
+        "plant": "huberwerk",
+        "gateway": "H1",
+        "name": "Huberwerk",
+        "time_zone": "Europe/Berlin",
+        "currency": "EUR",
+        "country": "DE",
+    },
+    "organisation": {"name": "Huberwerk", "ship_to": "Gate 1", "contact": "Anna, +49 711 555"},
+    "people": {
+        "anna": {"name": "Anna", "may": ["approve", "apply_policy", "operate"], "approval_limit": "1000 EUR"},
+        "ben": {"name": "Ben", "may": ["operate"]},
+        "carl": {"name": "Carl", "may": ["approve"], "approval_limit": "100 EUR"},
+    },
+    "web": {"port": 0},
+    "machines": {
+        "saw": {
+            "name": "Saw",
+            "components": {
+                "wheel": {
+                    "name": "Guide wheel",
+                    "rated_life": "1000 h",
+                    "wear": {"by": "usage", "hours_per_day": 8},
+                    "job": {"title": "Change the wheel", "lines": {"wheel": {"item": "wheel", "quantity": 2}}},
+                    "buying": {"lead_time": "2 d", "price": "62 EUR", "standstill": "50 EUR/h"},
+                }
+            },
+        }
+    },
+    "items": {"wheel": {"manufacturer": "Rolf", "mpn": "R-77", "description": "Guide wheel", "unit": "C62"}},
+    "suppliers": {"huber": {"adapter": "by_hand", "name": "Huber", "account": "331", "phone": "+49 711 1"}},
+}
+
+
+@dataclass
+class Plant:
+    gateway: Gateway
+    now: datetime
+
+    async def order(self) -> views.OrderView:
+        async with self.gateway.databases.spend.read() as tx:
+            (newest, *_others) = await views.orders(tx, self.gateway.config.owner)
+        return newest
+
+    async def step(self, **later: float) -> None:
+        """Let plant time pass, decide, and take up what is open."""
+        self.now += timedelta(**later)
+        await self.gateway.pipeline.decide()
+        await self.gateway.reconciliation.run_once()
+
+
+@pytest.fixture
+async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
+    path = tmp_path / "toolcrib.yaml"
+    path.write_text(json.dumps(CONFIG))
+    plant = Plant(None, datetime(2026, 3, 2, 8, tzinfo=UTC))  # type: ignore[arg-type]
+    async with open_gateway(load(path), clock=lambda: plant.now) as gateway:
+        plant.gateway = gateway
+        yield plant
+
+
+async def test_a_wheel_is_bought_over_the_telephone(plant: Plant):
+    act = plant.gateway.operations
+    assert not (await act.policy_apply(json.dumps(POLICY), "ben", "socket")).ok  # who may not, may not
+    assert (await act.policy_apply(json.dumps(POLICY), "anna", "socket")).ok
+    assert (await act.prices("huber", PRICES, "ben", "socket")).ok
+    assert (await act.fitted("saw/wheel", "", "1300 h", "as the book says", "ben", "socket")).ok
+    await plant.step(hours=1)
+
+    order = await plant.order()
+    assert (order.state, order.rule) == ("awaiting_approval", "MODE_ASK")
+    assert order.total == Money.parse("127.90 EUR")
+
+    refused = await act.approve(order.number, order.order_hash, "ben", "", "web")
+    assert refused.code == "NOT_AUTHORISED"
+    refused = await act.approve(order.number, order.order_hash, "carl", "", "web")
+    assert refused.code == "OWN_LIMIT_EXCEEDED"
+    refused = await act.approve(order.number, "0" * 64, "anna", "", "web")
+    assert refused.code == "ORDER_CHANGED"
+    assert (await act.approve(order.number, order.order_hash, "anna", "go", "web")).ok
+    assert (await plant.order()).state == "submitted"
+
+    await plant.step(hours=2)
+    assert (await plant.order()).state == "submitted"  # nobody has telephoned yet
+    promised = HandAnswer(HandReply.CONFIRMED, "A-991", None, plant.now + timedelta(days=2))
+    assert (await act.answered(order.number, promised, "ben", "socket")).ok
+    assert (await plant.order()).state == "confirmed"
+    assert (await act.received(order.number, {1: Decimal(2)}, "ben", "socket")).ok
+    assert (await plant.order()).state == "received"
+    assert (await act.fitted("saw/wheel", "S-1", "0 h", "", "ben", "socket")).ok
+
+    await plant.step(days=1)
+    async with plant.gateway.databases.spend.read() as tx:
+        assert len(await views.orders(tx, plant.gateway.config.owner)) == 1  # the new life needs nothing yet
+        told = " ".join(await why(tx, order.number))
+        audit = await verify(tx)
+    assert "Huber" in told or "huber" in told
+    assert "anna" in told.lower()
+    assert audit.verified, audit.problems
+
+
+async def test_another_price_on_the_telephone_stops_the_order_for_a_person(plant: Plant):
+    act = plant.gateway.operations
+    await act.policy_apply(json.dumps(POLICY), "anna", "socket")
+    await act.prices("huber", PRICES, "ben", "socket")
+    await act.fitted("saw/wheel", "", "1300 h", "", "ben", "socket")
+    await plant.step(hours=1)
+    order = await plant.order()
+    await act.approve(order.number, order.order_hash, "anna", "", "web")
+    dearer = HandAnswer(HandReply.CONFIRMED, "A-992", Money.parse("150 EUR"))
+    assert not (await act.answered(order.number, dearer, "ben", "socket")).ok
+    assert (await plant.order()).state == "needs_person"
+
+
+async def test_what_is_on_the_shelf_is_not_bought(plant: Plant):
+    act = plant.gateway.operations
+    await act.policy_apply(json.dumps(POLICY), "anna", "socket")
+    await act.prices("huber", PRICES, "ben", "socket")
+    assert (await act.stock("wheel", "2", "ben", "socket")).ok
+    await act.fitted("saw/wheel", "", "1300 h", "", "ben", "socket")
+    await plant.step(hours=1)
+    async with plant.gateway.databases.spend.read() as tx:
+        assert await views.orders(tx, plant.gateway.config.owner) == []
+
+
+async def test_a_refusal_is_not_asked_again_the_next_day(plant: Plant):
+    act = plant.gateway.operations
+    await act.policy_apply(json.dumps(POLICY), "anna", "socket")
+    await act.prices("huber", PRICES, "ben", "socket")
+    await act.fitted("saw/wheel", "", "1300 h", "", "ben", "socket")
+    await plant.step(hours=1)
+    order = await plant.order()
+    assert (await act.deny(order.number, order.order_hash, "anna", "not now", "web")).ok
+    await plant.step(days=1)
+    assert (await plant.order()).number == order.number
+    await plant.step(days=8)
+    assert (await plant.order()).number != order.number
+
+
+async def test_without_a_policy_nothing_is_asked_of_anybody(plant: Plant):
+    act = plant.gateway.operations
+    await act.prices("huber", PRICES, "ben", "socket")
+    await act.fitted("saw/wheel", "", "900 h", "", "ben", "socket")
+    await plant.step(hours=1)
+    async with plant.gateway.databases.spend.read() as tx:
+        assert await views.orders(tx, plant.gateway.config.owner) == []
+
+
+@pytest.mark.parametrize(
+    ("act", "arguments", "code"),
+    [
+        ("reading", ("saw/wheel", "12 bananas"), "READING_REFUSED"),
+        ("reading", ("saw/belt", "12 h"), "COMPONENT_UNKNOWN"),
+        ("stock", ("anvil", "2"), "ITEM_UNKNOWN"),
+        ("stock", ("wheel", "-2"), "STOCK_REFUSED"),
+        ("stock", ("wheel", "two"), "STOCK_REFUSED"),
+        ("prices", ("nobody", PRICES), "SUPPLIER_UNKNOWN"),
+        ("prices", ("huber", "item,sku\n"), "PRICES_REFUSED"),
+        ("policy_apply", ("modes: [",), "POLICY_REFUSED"),
+    ],
+)
+async def test_what_cannot_be_understood_is_refused_with_a_sentence(plant: Plant, act: str, arguments, code: str):
+    outcome = await getattr(plant.gateway.operations, act)(*arguments, "anna", "socket")
+    assert (outcome.ok, outcome.code) == (False, code)
+    assert len(outcome.message) > 10

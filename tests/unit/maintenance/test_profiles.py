@@ -1,0 +1,18 @@
+"""The shipped profile fits the recording it is for."""
+
+from __future__ import annotations
+
+from maintenance.profiles import TURBOFAN_SENSORS, turbofan, turbofan_tags
+from maintenance.settings import DeviationWear, problems
+
+
+def test_the_turbofan_profile_fits_its_tags():
+    settings = turbofan()
+    assert isinstance(settings.wear, DeviationWear)
+    assert problems(settings, turbofan_tags()) == []
+    assert len(turbofan_tags()) == 25
+    assert set(settings.wear.tags) < set(TURBOFAN_SENSORS)
+
+
+def test_a_profile_knows_no_life():
+    assert turbofan().rated_life is None
