@@ -177,13 +177,13 @@ def _idle(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
             yield file.mistake(("items", item), _("no job wants it"), at_key=True)
 
 
-async def probe(config: Config, clock: Callable[[], datetime]) -> list[Mistake]:
-    """Ask every machine once; return what it lacks, and which cannot be reached, where the config says it."""
-    found = await asyncio.gather(*(_probe(config, name, clock) for name in config.connections))
+async def probe(config: Config, file: YamlFile, clock: Callable[[], datetime]) -> list[Mistake]:
+    """Ask every machine once; return what it lacks, and which cannot be reached, where the file says it."""
+    found = await asyncio.gather(*(_probe(config, file, name, clock) for name in config.connections))
     return sorted(mistake for each in found for mistake in each)
 
 
-async def _probe(config: Config, name: str, clock: Callable[[], datetime]) -> list[Mistake]:
+async def _probe(config: Config, file: YamlFile, name: str, clock: Callable[[], datetime]) -> list[Mistake]:
     settings, tags = config.connections[name], config.tags_of(name)
     kind: Any = connector_types()[settings.connector]
     connector = kind(name, settings, tags, clock=clock, state=config.connector_state)
@@ -192,11 +192,11 @@ async def _probe(config: Config, name: str, clock: Callable[[], datetime]) -> li
         async with asyncio.timeout(PROBE_S):
             faults = await connector.probe()
     except ConnectionLost as error:
-        return [config.source.mistake(place, str(error), at_key=True)]
+        return [file.mistake(place, str(error), at_key=True)]
     except TimeoutError:
         sentence = _("did not answer within {seconds:.0f} s").format(seconds=PROBE_S)
-        return [config.source.mistake(place, sentence, at_key=True)]
-    return [config.source.mistake(("machines", *_tag_place(fault.tag)), fault.reason) for fault in faults]
+        return [file.mistake(place, sentence, at_key=True)]
+    return [file.mistake(("machines", *_tag_place(fault.tag)), fault.reason) for fault in faults]
 
 
 def _tag_place(key: str) -> Place:

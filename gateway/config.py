@@ -38,7 +38,6 @@ class Config:
     """A site's config without a mistake. `tags` and `components` are keyed `machine/tag` and `machine/component`."""
 
     path: Path
-    source: YamlFile
     file: ConfigFile
     connections: Mapping[str, ConnectionSettings]
     tags: Mapping[str, TagSettings]
@@ -108,6 +107,14 @@ class Config:
 
 def load(path: Path) -> Config:
     """Return the config that a file says. Raises `Mistakes` with every one of them; OSError if it cannot be read."""
+    return load_with_places(path)[0]
+
+
+def load_with_places(path: Path) -> tuple[Config, YamlFile]:
+    """Return the same with the file as it was written, for those who have more to say about its lines.
+
+    Apart from them nobody keeps it: the places of 1,000 tags are a megabyte.
+    """
     path = path.absolute()
     source = read(path)
     _require_schema(source)
@@ -123,16 +130,8 @@ def load(path: Path) -> Config:
     mistakes += found
     if mistakes or file is None:
         raise Mistakes(mistakes)
-    return Config(
-        path,
-        source,
-        file,
-        parts.connections,
-        parts.tags,
-        parts.components,
-        parts.suppliers,
-        tuple(sorted(warnings)),
-    )
+    said = tuple(sorted(warnings))
+    return Config(path, file, parts.connections, parts.tags, parts.components, parts.suppliers, said), source
 
 
 def _require_schema(file: YamlFile) -> None:

@@ -2,7 +2,8 @@
 
 A purchase is some hundred statements, and every hop between threads costs a wake-up on either side: cursor, execute,
 fetch and close are one job here. All rows of a statement are fetched at once, which is what SQLAlchemy does anyway.
-Nothing else of aiosqlite is changed.
+Server-side cursors (`stream`) are not offered: nothing here reads
+more rows than it holds. Everything else is aiosqlite's.
 """
 
 from __future__ import annotations

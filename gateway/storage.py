@@ -18,6 +18,8 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from gateway.one_hop import connect
+
 READERS_MAX = 4
 """Enough for a page, a command and the event stream at once; each costs a thread."""
 BUSY_TIMEOUT_MS = 5_000
@@ -52,8 +54,12 @@ class Storage:
 
     def _engine(self, *, readers: int) -> AsyncEngine:
         mode = "ro" if self._read_only else "rwc"
+        address = f"file:{self.path}?mode={mode}"
         engine = create_async_engine(
-            f"sqlite+aiosqlite:///file:{self.path}?mode={mode}&uri=true", pool_size=readers, max_overflow=0
+            f"sqlite+aiosqlite:///{address}&uri=true",
+            async_creator=lambda: connect(address),
+            pool_size=readers,
+            max_overflow=0,
         )
         event.listen(engine.sync_engine, "connect", self._configure)
         event.listen(engine.sync_engine, "begin", _begin_by_hand)

@@ -13,7 +13,7 @@ from gateway.commands.output import (
     Failure,
     JsonOption,
     complain,
-    load_config,
+    load_config_with_places,
     say,
     say_json,
     wait_for,
@@ -21,7 +21,7 @@ from gateway.commands.output import (
 
 if TYPE_CHECKING:
     from gateway.config import Config
-    from gateway.yaml_file import Mistake
+    from gateway.yaml_file import Mistake, YamlFile
 
 PANEL = "Setting up"
 
@@ -59,11 +59,11 @@ def check(
     mistakes: list[Mistake] = []
     warnings: list[Mistake] = []
     try:
-        config = load_config(file)
+        config, written = load_config_with_places(file)
         warnings += config.warnings
-        mistakes += _policy_mistakes(config, warnings)
+        mistakes += _policy_mistakes(config, written, warnings)
         if live:
-            mistakes += _live_mistakes(config)
+            mistakes += _live_mistakes(config, written)
     except Mistakes as error:
         mistakes += error.mistakes
     if as_json:
@@ -74,7 +74,7 @@ def check(
         raise typer.Exit(MISTAKE)
 
 
-def _policy_mistakes(config: Config, warnings: list[Mistake]) -> list[Mistake]:
+def _policy_mistakes(config: Config, file: YamlFile, warnings: list[Mistake]) -> list[Mistake]:
     from gateway.policy_file import read_policy
     from gateway.yaml_file import Mistakes
 
@@ -82,22 +82,22 @@ def _policy_mistakes(config: Config, warnings: list[Mistake]) -> list[Mistake]:
         read_policy(config.policy_file, config)
     except FileNotFoundError:
         sentence = _("there is no such file; nothing is bought before a policy was applied")
-        warnings.append(config.source.mistake(("policy",), sentence))
+        warnings.append(file.mistake(("policy",), sentence))
     except OSError as error:
         sentence = _("cannot be read: {reason}").format(reason=error.strerror)
-        return [config.source.mistake(("policy",), sentence)]
+        return [file.mistake(("policy",), sentence)]
     except Mistakes as error:
         return list(error.mistakes)
     return []
 
 
-def _live_mistakes(config: Config) -> list[Mistake]:
+def _live_mistakes(config: Config, file: YamlFile) -> list[Mistake]:
     from gateway.checks import probe
     from gateway.clock import real
     from gateway.logs import quiet
 
     quiet()
-    return wait_for(probe(config, real))
+    return wait_for(probe(config, file, real))
 
 
 def _tell(file: Path, mistakes: list[Mistake], warnings: list[Mistake]) -> None:

@@ -19,6 +19,7 @@ import typer
 if TYPE_CHECKING:
     from gateway.config import Config, DataPlace
     from gateway.databases import Databases
+    from gateway.yaml_file import YamlFile
 
 T = TypeVar("T")
 
@@ -109,6 +110,13 @@ def load_config(named: Path | None) -> Config:
     from gateway.config import load
 
     return _readable(load, find_config(named))
+
+
+def load_config_with_places(named: Path) -> tuple[Config, YamlFile]:
+    """Return the whole config with the places of everything in it. Raises `Mistakes`, `Failure`."""
+    from gateway.config import load_with_places
+
+    return _readable(load_with_places, named)
 
 
 def find_data(named: Path | None) -> DataPlace:

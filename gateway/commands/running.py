@@ -22,6 +22,9 @@ def add_to(app: typer.Typer) -> None:
 
 def run(file: Annotated[Path, typer.Argument(help="The site's config.")]) -> None:
     """Run the gateway of a site until Ctrl-C."""
+    from gateway.lean import without_rich
+
+    without_rich()
     from gateway.build import run as run_gateway
 
     raise typer.Exit(run_gateway(file))

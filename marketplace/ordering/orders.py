@@ -15,7 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
@@ -27,6 +27,16 @@ from marketplace.ordering.states import OrderState
 from marketplace.store import Owner, line_requisition, order_line, purchase_order
 
 NOTHING: Final = Decimal(0)
+
+
+_ROW: Final = select(purchase_order).where(
+    purchase_order.c.plant == bindparam("of_plant"), purchase_order.c.number == bindparam("of_number")
+)
+_LINKS: Final = (
+    select(line_requisition.c.line, line_requisition.c.requisition)
+    .where(line_requisition.c.order_number == bindparam("of_number"))
+    .order_by(line_requisition.c.line, line_requisition.c.requisition)
+)
 
 
 class OrderUnknown(LookupError):
@@ -53,9 +63,8 @@ class StoredOrder:
 async def load(tx: AsyncConnection, owner: Owner, number: str) -> StoredOrder:
     """Return an order. Raises `OrderUnknown`, `OrderBroken`."""
     row = await load_row(tx, owner, number)
-    links = select(line_requisition).where(line_requisition.c.order_number == number)
     served: dict[int, tuple[str, ...]] = {}
-    for link in await tx.execute(links.order_by(line_requisition.c.line, line_requisition.c.requisition)):
+    for link in await tx.execute(_LINKS, {"of_number": number}):
         served[link.line] = (*served.get(link.line, ()), link.requisition)
     try:
         order = read_order(json.loads(row.document), served)
@@ -69,8 +78,7 @@ async def load(tx: AsyncConnection, owner: Owner, number: str) -> StoredOrder:
 
 async def load_row(tx: AsyncConnection, owner: Owner, number: str) -> Row[Any]:
     """Return an order's row alone. Raises `OrderUnknown`."""
-    query = select(purchase_order).where(purchase_order.c.plant == owner.plant, purchase_order.c.number == number)
-    row = (await tx.execute(query)).one_or_none()
+    row = (await tx.execute(_ROW, {"of_plant": owner.plant, "of_number": number})).one_or_none()
     if row is None:
         raise OrderUnknown(number)
     return row
@@ -110,36 +118,39 @@ async def insert_proposed(
 ) -> None:
     """Store a new order as proposed, with its lines and an idempotency key that is its own for ever."""
     await tx.execute(
-        insert(purchase_order).values(
-            number=order.number,
-            supplier=order.supplier,
-            machine=machine,
-            state=OrderState.PROPOSED,
-            currency=order.currency,
-            total_minor=order.total.minor,
-            document=canonical(order.document()).decode(),
-            order_hash=order.hash,
-            key=str(uuid.uuid4()),
-            sends=0,
-            clean_misses=0,
-            provenance=provenance,
-            authority="",
-            decided_by="",
-            rule="",
-            policy_version=0,
-            quoted_until=order.quoted_until,
-            supplier_reference="",
-            problem="",
-            created_at=at,
-            changed_at=at,
+        insert(purchase_order),
+        {
+            "number": order.number,
+            "supplier": order.supplier,
+            "machine": machine,
+            "state": OrderState.PROPOSED,
+            "currency": order.currency,
+            "total_minor": order.total.minor,
+            "document": canonical(order.document()).decode(),
+            "order_hash": order.hash,
+            "key": str(uuid.uuid4()),
+            "sends": 0,
+            "clean_misses": 0,
+            "provenance": provenance,
+            "authority": "",
+            "decided_by": "",
+            "rule": "",
+            "policy_version": 0,
+            "quoted_until": order.quoted_until,
+            "supplier_reference": "",
+            "problem": "",
+            "created_at": at,
+            "changed_at": at,
             **owner.columns,
-        )
+        },
     )
-    for line in order.lines:
-        await tx.execute(insert(order_line).values(**_line_row(order.number, line), **owner.columns))
-        for requisition in line.requisitions:
-            link = {"order_number": order.number, "line": line.number, "requisition": requisition}
-            await tx.execute(insert(line_requisition).values(**link, **owner.columns))
+    links = [
+        {"order_number": order.number, "line": line.number, "requisition": requisition, **owner.columns}
+        for line in order.lines
+        for requisition in line.requisitions
+    ]
+    await tx.execute(insert(order_line), [_line_row(order.number, line) | owner.columns for line in order.lines])
+    await tx.execute(insert(line_requisition), links)
 
 
 def _line_row(number: str, line: OrderLine) -> dict[str, Any]:

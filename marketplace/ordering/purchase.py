@@ -139,7 +139,8 @@ class Purchasing:
             stored = await load(tx, self.owner, number)
             if stored.state is not S.PROPOSED:
                 return
-            outcome = await self.rounds.judge(tx, stored.order, self.clock())
+            behind = await proposal.requisition_behind(tx, stored.order)
+            outcome = await self.rounds.judge(tx, stored.order, behind, self.clock())
         if outcome is Outcome.APPROVE:
             await self.submit(number)
 

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -159,6 +159,21 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
+_OPEN: Final = select(requisition.c.id).where(
+    requisition.c.plant == bindparam("of_plant"), requisition.c.open_slot == bindparam("of_slot")
+)
+_SERVED: Final = select(requisition.c.id).where(
+    requisition.c.plant == bindparam("of_plant"),
+    requisition.c.component == bindparam("of_component"),
+    requisition.c.life == bindparam("of_life"),
+    requisition.c.line == bindparam("of_line"),
+    requisition.c.state == RequisitionState.FULFILLED,
+)
+_ROW: Final = select(requisition).where(
+    requisition.c.plant == bindparam("of_plant"), requisition.c.id == bindparam("of_id")
+)
+
+
 async def raise_requisition(
     tx: AsyncConnection,
     owner: Owner,
@@ -205,48 +220,42 @@ async def raise_requisition(
 
 
 async def _standing(tx: AsyncConnection, owner: Owner, want: Want) -> Raised | None:
-    mine = requisition.c.plant == owner.plant
-    found = select(requisition.c.id).where(mine, requisition.c.open_slot == want.slot)
-    id = (await tx.execute(found)).scalar_one_or_none()
+    open_one = {"of_plant": owner.plant, "of_slot": want.slot}
+    id = (await tx.execute(_OPEN, open_one)).scalar_one_or_none()
     if id is not None:
         return Raised(id, Raising.OPEN)
     if not want.life:  # the shelf is replenished again and again
         return None
-    served = select(requisition.c.id).where(
-        mine,
-        requisition.c.component == want.component,
-        requisition.c.life == want.life,
-        requisition.c.line == want.line,
-        requisition.c.state == RequisitionState.FULFILLED,
-    )
-    id = (await tx.execute(served.limit(1))).scalar_one_or_none()
+    served = {"of_plant": owner.plant, "of_component": want.component, "of_life": want.life, "of_line": want.line}
+    id = (await tx.execute(_SERVED, served)).scalars().first()
     return None if id is None else Raised(id, Raising.SERVED)
 
 
 async def _insert(tx: AsyncConnection, owner: Owner, want: Want, id: str, slot: str, at: datetime) -> None:
     await tx.execute(
-        insert(requisition).values(
-            id=id,
-            machine=want.machine,
-            component=want.component,
-            life=want.life,
-            line=want.line,
-            item=want.item,
-            quantity=want.quantity.amount,
-            unit=want.quantity.unit,
-            state=RequisitionState.NEEDED,
-            open_slot=slot,
-            provenance=want.provenance,
-            known=want.known,
-            mode=want.mode,
-            asked_by=want.asked_by,
-            needed_by=want.needed_by,
-            reason=json.dumps(want.reason, sort_keys=True, ensure_ascii=False),
-            quoting_after=None,
-            created_at=at,
-            changed_at=at,
+        insert(requisition),
+        {
+            "id": id,
+            "machine": want.machine,
+            "component": want.component,
+            "life": want.life,
+            "line": want.line,
+            "item": want.item,
+            "quantity": want.quantity.amount,
+            "unit": want.quantity.unit,
+            "state": RequisitionState.NEEDED,
+            "open_slot": slot,
+            "provenance": want.provenance,
+            "known": want.known,
+            "mode": want.mode,
+            "asked_by": want.asked_by,
+            "needed_by": want.needed_by,
+            "reason": json.dumps(want.reason, sort_keys=True, ensure_ascii=False),
+            "quoting_after": None,
+            "created_at": at,
+            "changed_at": at,
             **owner.columns,
-        )
+        },
     )
 
 
@@ -259,8 +268,7 @@ async def held_until(tx: AsyncConnection, owner: Owner, slot: str, now: datetime
 
 async def load(tx: AsyncConnection, owner: Owner, id: str) -> Row[Any] | None:
     """Return a requisition's row, None when the plant has none of this id."""
-    query = select(requisition).where(requisition.c.plant == owner.plant, requisition.c.id == id)
-    return (await tx.execute(query)).one_or_none()
+    return (await tx.execute(_ROW, {"of_plant": owner.plant, "of_id": id})).one_or_none()
 
 
 async def rounds(tx: AsyncConnection, id: str) -> int:

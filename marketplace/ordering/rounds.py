@@ -161,11 +161,10 @@ class Rounds:
         await move_requisition(
             tx, self.owner, row.id, R.QUOTING, R.PROPOSED, actor=actor, at=now, facts={"order": number}
         )
-        return number, await self.judge(tx, order, now)
+        return number, await self.judge(tx, order, row, now)
 
-    async def judge(self, tx: AsyncConnection, order: PurchaseOrder, now: datetime) -> Outcome:
-        """Let the gate decide on a proposed order, and move it to where the verdict says."""
-        behind = await proposal.requisition_behind(tx, order)
+    async def judge(self, tx: AsyncConnection, order: PurchaseOrder, behind: Row[Any], now: datetime) -> Outcome:
+        """Let the gate decide on a proposed order, and move it to where the verdict says; `behind` is its requisition."""
         told = await proposal.circumstances_of(tx, self.owner, order, behind)
         decision = await gate.judge(tx, self.owner, order, told, now, software=self.terms.software)
         applied = await gate.current_policy(tx, self.owner)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.ordering.edges import record
 from marketplace.store import Owner, supplier_status
 
+_SUSPENDED: Final = select(supplier_status.c.supplier).where(
+    supplier_status.c.plant == bindparam("of_plant"), supplier_status.c.suspended.is_(True)
+)
+
 
 async def suspended(tx: AsyncConnection, owner: Owner) -> frozenset[str]:
     """Return the names of the suspended suppliers of the plant."""
-    query = select(supplier_status.c.supplier).where(
-        supplier_status.c.plant == owner.plant, supplier_status.c.suspended.is_(True)
-    )
-    return frozenset((await tx.execute(query)).scalars())
+    return frozenset((await tx.execute(_SUSPENDED, {"of_plant": owner.plant})).scalars())
 
 
 async def suspend(tx: AsyncConnection, owner: Owner, supplier: str, code: str, number: str, at: datetime) -> None:

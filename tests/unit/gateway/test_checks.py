@@ -61,8 +61,8 @@ async def test_tags_that_do_not_exist_and_machines_that_do_not_answer_are_named_
             dead=nobody.getsockname()[1],
             space=NAMESPACE,
         )
-        loaded = config.load(site(tmp_path, text))
-        found = await checks.probe(loaded, lambda: datetime.now(UTC))
+        loaded, file = config.load_with_places(site(tmp_path, text))
+        found = await checks.probe(loaded, file, lambda: datetime.now(UTC))
     await modbus.stop()
     assert [mistake.path for mistake in found] == [
         "connections.gone",
@@ -74,7 +74,7 @@ async def test_tags_that_do_not_exist_and_machines_that_do_not_answer_are_named_
 async def test_a_server_that_is_not_pinned_is_named_with_its_fingerprint(tmp_path: Path, bench: OpcUaBench):
     text = SITE.split("  plc:")[0] + "machines:\n  press: {{name: Press, connection: hall}}\n"
     text = text.replace(', server_certificate: "{fingerprint}"', "")
-    loaded = config.load(site(tmp_path, text.format(url=bench.url)))
-    (found,) = await checks.probe(loaded, lambda: datetime.now(UTC))
+    loaded, file = config.load_with_places(site(tmp_path, text.format(url=bench.url)))
+    (found,) = await checks.probe(loaded, file, lambda: datetime.now(UTC))
     assert found.path == "connections.hall"
     assert bench.fingerprint in found.message

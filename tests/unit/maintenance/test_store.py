@@ -16,6 +16,7 @@ from connectors.samples import Provenance, Quality, Sample
 from gateway.storage import NORMAL, Storage
 from maintenance import store
 from maintenance.assets import Fitting, FittingState, Life
+from maintenance.documents import need_document
 from marketplace.store import Owner
 from tests.unit.maintenance.conftest import Mill
 
@@ -133,7 +134,7 @@ async def test_needs_and_pictures_come_back_exactly(database: Storage, mill: Mil
         found = await store.load_needs(tx)
     for need, picture in kept:
         back, back_picture = found[need.component]
-        assert store.need_document(back) == store.need_document(need)
+        assert need_document(back) == need_document(need)
         assert back.belief.survival.tobytes() == need.belief.survival.tobytes()
         assert np.array_equal(back.belief.use, need.belief.use)
         assert back_picture == picture
@@ -146,7 +147,7 @@ async def test_a_monitor_goes_on_from_the_database(database: Storage, make_mill:
         await store.save_snapshots(tx, before.monitor.snapshot(), before.now)
         await store.save_snapshots(tx, before.monitor.snapshot(), before.now)
         assert after.monitor.restore(await store.load_snapshots(tx)) == []
-    needs = [[store.need_document(need) for need in mill.monitor.needs(before.now)] for mill in (before, after)]
+    needs = [[need_document(need) for need in mill.monitor.needs(before.now)] for mill in (before, after)]
     assert needs[0] == needs[1]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.samples import Provenance, Quality, Sample
-from maintenance.assets import Life
+from maintenance.assets import Fitting, FittingState, Life
 from maintenance.monitor import Monitor
 from maintenance.needs import Need
 from maintenance.settings import ComponentSettings
@@ -134,8 +134,6 @@ def test_a_deviation_that_is_gone_proposes_a_fitting(now: datetime):
 def test_a_new_part_has_its_own_healthy_self(now: datetime):
     fleet = Fleet(now).run(100)
     tracker_before = fleet.monitor.snapshot()[fleet.keys[0]]["tracker"]["baseline"]["count"]
-    from maintenance.assets import Fitting, FittingState
-
     at = fleet.now + timedelta(hours=fleet.hour)
     fitting = Fitting("f", fleet.keys[0], at, FittingState.DONE, "anna", "")
     fleet.monitor.fitted(fitting, Life("second", fleet.keys[0], at))
