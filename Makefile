@@ -11,6 +11,7 @@ $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	$(BIN)/python -m compileall -q gateway connectors marketplace maintenance
 	@touch $@
 
 demo: $(READY)                  ## a simulated factory, a simulated market and the gateway between them

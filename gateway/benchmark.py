@@ -160,9 +160,15 @@ def _machine() -> MachinePlan:
 
 
 def _config(addresses: Addresses) -> dict[str, Any]:
-    """Return the smallest site with the machine; JSON is YAML."""
+    """Return a small site with the machine; JSON is YAML."""
     wear = {"by": "level", "tag": "level-0", "as_new": "1 mm/s", "limit": "9 mm/s"}
-    component = {"name": "Part", "rated_life": "20000 h", "wear": wear, "job": {"title": "Replace the part"}}
+    component = {
+        "name": "Part",
+        "rated_life": "20000 h",
+        "wear": wear,
+        "job": {"title": "Replace the part", "lines": {"part": {"item": "part", "quantity": 1}}},
+        "buying": {"lead_time": "14 d", "price": "380 EUR", "standstill": "900 EUR/h"},
+    }
     machine = {
         "name": "Machine",
         "connection": "hall",
@@ -180,6 +186,9 @@ def _config(addresses: Addresses) -> dict[str, Any]:
             "country": "DE",
         },
         "organisation": {"name": "Benchmark", "ship_to": "Benchmark", "contact": "Benchmark"},
+        "people": {"anna": {"name": "Anna", "os_user": "anna", "may": ["approve"], "approval_limit": "500 EUR"}},
+        "items": {"part": {"manufacturer": "Maker", "mpn": "P-1"}},
+        "suppliers": {"shop": {"adapter": "by_hand", "name": "Shop"}},
         "web": {"port": 0},
         "connections": {
             "hall": {

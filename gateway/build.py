@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from connectors.backlog import Backlog
 from connectors.connector import Connector
@@ -34,7 +33,7 @@ from gateway.control import Door
 from gateway.databases import Databases, open_databases
 from gateway.live import Board
 from gateway.lives import Lives, first_lives
-from gateway.metrics import GatewayCollector, registry_of
+from gateway.metrics import Counted, exposition
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
 from gateway.schedule import Schedule
@@ -78,7 +77,6 @@ class Gateway:
     reconciliation: Reconciliation
     operations: Operations
     schedule: Schedule
-    registry: CollectorRegistry
     clock: Clock
     speed: float
     ready: bool = False
@@ -135,7 +133,6 @@ async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, 
         Reconciliation(purchasing),
         Operations(config, purchasing, lives, board, clock),
         schedule,
-        registry_of(lambda: GatewayCollector(pipeline, backlog, board, schedule)),
         clock,
         speed,
     )
@@ -217,7 +214,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         currency=config.site.currency,
         clock=gateway.clock,
         wall_clock=real,
-        registry=gateway.registry,
+        metrics=lambda: exposition(Counted(gateway.pipeline, gateway.backlog, gateway.board, gateway.schedule)),
         ready=lambda: (gateway.ready, "" if gateway.ready else _("the gateway is starting or stopping")),
         hosts=doors.hosts_of(config),
         public_origin=config.file.web.public_url or "",

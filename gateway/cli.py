@@ -19,6 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words in (["--version"], ["-V"]):
         sys.stdout.write(f"toolcrib {VERSION}\n")
         return 0
+    if len(words) == 2 and words[0] == "run" and not words[1].startswith("-"):
+        from gateway.lean import run_gateway  # it stays for years, so it does not carry the command line's library
+
+        return run_gateway(words[1])
     from gateway.commands.application import run
 
     return run(words)

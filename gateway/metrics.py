@@ -1,57 +1,60 @@
 """Counts for plant IT, read from what already counts when somebody asks; nothing is counted twice.
 
-Names follow the Prometheus conventions: base units, `_total` for what only grows.
+Names follow the Prometheus conventions: base units, `_total` for what only grows. The library is imported at the first
+question: a gateway that nobody scrapes does without its memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from connectors.backlog import Backlog
 from gateway.live import Board
 from gateway.pipeline import Pipeline
 from gateway.schedule import Schedule
 
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
-class GatewayCollector(Collector):
-    """Looks at the running gateway."""
 
-    def __init__(self, pipeline: Pipeline, backlog: Backlog, board: Board, schedule: Schedule) -> None:
-        self._pipeline = pipeline
-        self._backlog = backlog
-        self._board = board
-        self._schedule = schedule
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What counts in a running gateway; `collect` keeps the promise of a Prometheus collector."""
+
+    pipeline: Pipeline
+    backlog: Backlog
+    board: Board
+    schedule: Schedule
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric as it is now."""
-        yield _counter("toolcrib_samples", "Samples taken from machines.", self._pipeline.samples)
-        yield _counter("toolcrib_samples_lost", "Samples that no store took.", self._backlog.lost)
-        yield GaugeMetricFamily(
-            "toolcrib_backlog_samples", "Samples that wait to be stored.", value=self._backlog.depth
-        )
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        yield CounterMetricFamily("toolcrib_samples", "Samples taken from machines.", value=self.pipeline.samples)
+        yield CounterMetricFamily("toolcrib_samples_lost", "Samples that no store took.", value=self.backlog.lost)
+        yield GaugeMetricFamily("toolcrib_backlog_samples", "Samples to be stored yet.", value=self.backlog.depth)
         connected = GaugeMetricFamily("toolcrib_connection_up", "1 while connected.", labels=["connection"])
         faults = GaugeMetricFamily("toolcrib_tag_faults", "Tags that cannot be read.", labels=["connection"])
-        for link in self._board.links():
+        for link in self.board.links():
             connected.add_metric([link.name], float(link.connected))
             faults.add_metric([link.name], len(link.faults))
-        yield connected
-        yield faults
         failures = CounterMetricFamily("toolcrib_act_failures", "Failed acts of the schedule.", labels=["act"])
-        for act, count in self._schedule.failures.items():
+        for act, count in self.schedule.failures.items():
             failures.add_metric([act], count)
-        yield failures
+        yield from (connected, faults, failures)
 
 
-def _counter(name: str, help_text: str, value: int) -> CounterMetricFamily:
-    return CounterMetricFamily(name, help_text, value=value)
+def exposition(counted: Counted) -> tuple[bytes, str]:
+    """Return the metrics as text and its content type."""
+    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+    from prometheus_client.registry import Collector
 
+    class Bridge(Collector):
+        def collect(self) -> Iterator[Metric]:
+            return counted.collect()
 
-def registry_of(make: Callable[[], Collector]) -> CollectorRegistry:
-    """Return a registry of its own for one gateway, so that two in one process do not collide."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(make())
-    return registry
+    registry.register(Bridge())
+    return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -77,14 +77,34 @@ class Mistakes(Exception):
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
-@dataclass(frozen=True, slots=True)
 class YamlFile:
-    """What a file says (`data`), and where it says it: `keys` and `values` by place."""
+    """What a file says (`data`), and where it says it: `keys` and `values` by place.
 
-    name: str
-    data: dict[str, Any]
-    keys: Mapping[Place, Position]
-    values: Mapping[Place, Position]
+    Places are looked for when somebody first asks, by reading the text again: most files have no mistake, and the
+    places of 1,000 tags are a megabyte.
+    """
+
+    def __init__(self, name: str, text: str, data: dict[str, Any]) -> None:
+        self.name = name
+        self.data = data
+        self._text = text
+        self._index: _Index | None = None
+
+    @property
+    def keys(self) -> Mapping[Place, Position]:
+        """Where each key stands."""
+        return self._places().keys
+
+    @property
+    def values(self) -> Mapping[Place, Position]:
+        """Where each value begins."""
+        return self._places().values
+
+    def _places(self) -> _Index:
+        if self._index is None:
+            self._index = _Index()
+            _Builder(self.name, index=self._index).document(_events(self._text))
+        return self._index
 
     def locate(self, place: Place) -> Position:
         """Return where a value stands, or else what is nearest above it."""
@@ -120,7 +140,8 @@ def parse(raw: bytes, name: str) -> YamlFile:
         raise Mistakes([Mistake(name, Position(1, 1), "", message)])
     builder = _Builder(name)
     try:
-        builder.document(_events(raw.decode("utf-8-sig")))
+        text = raw.decode("utf-8-sig")
+        builder.document(_events(text))
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         position = Position(before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
@@ -132,7 +153,7 @@ def parse(raw: bytes, name: str) -> YamlFile:
         raise Mistakes([*builder.mistakes, Mistake(name, Position(1, 1), "", message)]) from error
     if builder.mistakes:
         raise Mistakes(builder.mistakes)
-    return YamlFile(name, builder.root, builder.keys, builder.values)
+    return YamlFile(name, text, builder.root)
 
 
 def _events(text: str) -> Iterator[Event]:
@@ -178,13 +199,23 @@ _NODES: Final = (ScalarEvent, MappingStartEvent, SequenceStartEvent, AliasEvent)
 
 
 @dataclass(slots=True)
-class _Builder:
-    """Turns events into the tree; keeps going after a mistake that leaves the structure clear."""
+class _Index:
+    """Where everything in a file stands."""
 
-    name: str
-    root: dict[str, Any] = field(default_factory=dict)
     keys: dict[Place, Position] = field(default_factory=dict)
     values: dict[Place, Position] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Turns events into the tree; keeps going after a mistake that leaves the structure clear.
+
+    `index` takes down where everything stands; without it only mistakes are placed.
+    """
+
+    name: str
+    index: _Index | None = None
+    root: dict[str, Any] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
 
     def document(self, events: Iterator[Event]) -> None:
@@ -207,7 +238,8 @@ class _Builder:
             self._say(event, (), _("a mapping such as 'schema: 1' is expected here"))
 
     def _value(self, event: Event, events: Iterator[Event], place: Place) -> Any:
-        self.values[place] = _position(event)
+        if self.index is not None:
+            self.index.values[place] = _position(event)
         if isinstance(event, AliasEvent):
             self._say(event, place, _("aliases are not allowed; write the value out"))
             return None
@@ -228,6 +260,7 @@ class _Builder:
 
     def _mapping(self, events: Iterator[Event], place: Place) -> dict[str, Any]:
         result: dict[str, Any] = {}
+        lines: dict[str, int] = {}
         for event in events:
             if isinstance(event, MappingEndEvent):
                 break
@@ -236,14 +269,16 @@ class _Builder:
             if key is None:
                 self._say(event, place, _("a key is a plain word"))
                 self._value(event, events, inner)
-            elif key in result:
-                first = self.keys[inner].line
-                self._say(event, inner, _("is given twice; first in line {line}").format(line=first))
-                inner = (*place, f"{key} (again)")
-            self.keys[inner] = _position(event)
-            value = self._value(next(events), events, inner)
-            if key is not None:
-                result.setdefault(key, value)
+                self._value(next(events), events, inner)
+                continue
+            if key in result:
+                self._say(event, inner, _("is given twice; first in line {line}").format(line=lines[key]))
+                self._value(next(events), events, (*place, f"{key} (again)"))
+                continue
+            lines[key] = event.start_mark.line + 1
+            if self.index is not None:
+                self.index.keys[inner] = _position(event)
+            result[key] = self._value(next(events), events, inner)
         return result
 
     def _sequence(self, events: Iterator[Event], place: Place) -> list[Any]:

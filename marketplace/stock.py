@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit.actor import Actor
@@ -53,10 +53,14 @@ class Shelf:
         return max(self.on_hand - self.reserved, NOTHING)
 
 
+_SHELF: Final = select(stock_item).where(
+    stock_item.c.plant == bindparam("of_plant"), stock_item.c.item == bindparam("of_item")
+)
+
+
 async def shelf(tx: AsyncConnection, owner: Owner, item: str) -> Shelf | None:
     """Return an item's figures, None when it was never counted nor received."""
-    query = select(stock_item).where(stock_item.c.plant == owner.plant, stock_item.c.item == item)
-    row = (await tx.execute(query)).one_or_none()
+    row = (await tx.execute(_SHELF, {"of_plant": owner.plant, "of_item": item})).one_or_none()
     return None if row is None else Shelf(row.item, row.unit, row.on_hand, row.reserved, row.in_transit)
 
 

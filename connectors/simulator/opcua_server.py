@@ -111,6 +111,8 @@ class OpcUaServer:
         """Stop listening and end every conversation, as a server does that is switched off."""
         server, self._server = self._server, None
         if server is not None:
+            for conversation in list(server.iserver._external_sessions.values()):
+                await conversation.close_session()  # asyncua's own stop leaves their tasks to run out by themselves
             await server.stop()
 
     async def write(self, at: datetime, values: Mapping[str, float], *, held: AbstractSet[str] = frozenset()) -> None:

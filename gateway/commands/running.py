@@ -22,12 +22,9 @@ def add_to(app: typer.Typer) -> None:
 
 def run(file: Annotated[Path, typer.Argument(help="The site's config.")]) -> None:
     """Run the gateway of a site until Ctrl-C."""
-    from gateway.lean import without_rich
+    from gateway.lean import run_gateway
 
-    without_rich()
-    from gateway.build import run as run_gateway
-
-    raise typer.Exit(run_gateway(file))
+    raise typer.Exit(run_gateway(str(file)))
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:

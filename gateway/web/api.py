@@ -14,7 +14,6 @@ from gettext import gettext as _
 from typing import Any, Final
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.i18n import figure
 from gateway.live import Reading, TooManyWatchers, Watcher
@@ -119,7 +118,8 @@ async def metrics(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     if not (is_local(request) or bears(request, context.metrics_token)):
         raise web.HTTPForbidden(text=_("Metrics are for this machine, or for who bears the site's token."))
-    return web.Response(body=generate_latest(context.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    body, content_type = context.metrics()
+    return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 async def static(request: web.Request) -> web.Response:

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 
 from gateway.actions import Actions
 from gateway.live import Live
@@ -65,7 +64,7 @@ class WebContext:
     hosts: names by which the page may be asked for, without port. public_origin: `https://...` where a proxy stands in
     front, else "". secure: the browser speaks TLS, to us or to that proxy. metrics_token: who bears it may read
     /metrics from elsewhere; "" leaves it to this machine. ready: (is the gateway at work, why not). speed: how many
-    times faster than the wall plant time runs; 1 on a real site.
+    times faster than the wall plant time runs; 1 on a real site. metrics: Prometheus text and its content type.
     """
 
     title: str
@@ -81,7 +80,7 @@ class WebContext:
     currency: str
     clock: Callable[[], datetime]
     wall_clock: Callable[[], datetime]
-    registry: CollectorRegistry
+    metrics: Callable[[], tuple[bytes, str]]
     ready: Callable[[], tuple[bool, str]]
     hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})
     public_origin: str = ""

@@ -10,10 +10,9 @@ import json
 import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, insert, select
+from sqlalchemy import Row, bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
@@ -39,6 +38,7 @@ from marketplace.store import (
     award_term,
     line_requisition,
     order_line,
+    policy_version,
     purchase_order,
     quotation,
     requisition,
@@ -65,12 +65,18 @@ def request_for(row: Row[Any], round: int, catalogue: Catalogue, terms: Purchasi
 
 async def may_be_asked(tx: AsyncConnection, owner: Owner, id: str, names: Collection[str]) -> frozenset[str]:
     """Return the suppliers to ask for a requisition: none that is suspended, none that refused an order for it."""
-    refused = (
-        select(purchase_order.c.supplier)
-        .join(line_requisition, line_requisition.c.order_number == purchase_order.c.number)
-        .where(line_requisition.c.requisition == id, purchase_order.c.state == OrderState.REJECTED)
+    refused = (await tx.execute(_REFUSED, {"of_requisition": id})).scalars()
+    return frozenset(names) - await suspended(tx, owner) - frozenset(refused)
+
+
+_REFUSED: Final = (
+    select(purchase_order.c.supplier)
+    .join(line_requisition, line_requisition.c.order_number == purchase_order.c.number)
+    .where(
+        line_requisition.c.requisition == bindparam("of_requisition"),
+        purchase_order.c.state == OrderState.REJECTED,
     )
-    return frozenset(names) - await suspended(tx, owner) - frozenset((await tx.execute(refused)).scalars())
+)
 
 
 async def keep_answers(
@@ -192,8 +198,8 @@ def _order_line(wanted: RequestedLine, offered: QuotationLine) -> OrderLine:
 async def circumstances_of(tx: AsyncConnection, owner: Owner, order: PurchaseOrder, row: Row[Any]) -> Circumstances:
     """Return what the gate must know of an order besides its own text; `row` is the requisition behind it."""
     items = sorted({line.item.key for line in order.lines})
-    here = [await _bought_here(tx, owner, item, order.supplier) for item in items]
-    last = {item: await _last_price(tx, owner, item) for item in items}
+    last = await _last_purchases(tx, owner, items)
+    here = [await _bought_here(tx, owner, item, order.supplier, last) for item in items]
     return Circumstances(
         mode=Mode(row.mode),
         provenance=Provenance(row.provenance),
@@ -201,41 +207,68 @@ async def circumstances_of(tx: AsyncConnection, owner: Owner, order: PurchaseOrd
         machine=row.machine,
         component=row.component,
         asked_by=row.asked_by,
-        first_order_at_supplier=await _is_stranger(tx, owner, order.supplier),
+        first_order_at_supplier=not any(here) and await _is_stranger(tx, owner, order.supplier),
         first_purchase_of_item=not all(here),
         supplier_suspended=order.supplier in await suspended(tx, owner),
         wanted={line.number: quantity_of(row) for line in order.lines if row.id in line.requisitions},
-        last_prices={item: price for item, price in last.items() if price is not None},
+        last_prices={item: UnitPrice(row.unit_price, row.currency, row.per) for item, row in last.items()},
     )
+
+
+_PURCHASES: Final = (
+    select(order_line.c.unit_price, order_line.c.per, purchase_order.c.currency, purchase_order.c.supplier)
+    .join(purchase_order, purchase_order.c.number == order_line.c.order_number)
+    .where(
+        order_line.c.plant == bindparam("of_plant"),
+        order_line.c.item == bindparam("of_item"),
+        purchase_order.c.state.in_(PROVEN),
+    )
+    .limit(1)
+)
+_LAST_PURCHASE: Final = _PURCHASES.order_by(purchase_order.c.created_at.desc())
+_PURCHASE_HERE: Final = _PURCHASES.where(purchase_order.c.supplier == bindparam("of_supplier"))
+_ORDER_HERE: Final = (
+    select(purchase_order.c.number)
+    .where(
+        purchase_order.c.plant == bindparam("of_plant"),
+        purchase_order.c.supplier == bindparam("of_supplier"),
+        purchase_order.c.state.in_(PROVEN),
+    )
+    .limit(1)
+)
+
+
+async def _last_purchases(tx: AsyncConnection, owner: Owner, items: Collection[str]) -> dict[str, Row[Any]]:
+    """Return each item's line in the last order that any supplier took; items never bought are left out."""
+    rows = {
+        item: (await tx.execute(_LAST_PURCHASE, {"of_plant": owner.plant, "of_item": item})).first() for item in items
+    }
+    return {item: row for item, row in rows.items() if row is not None}
+
+
+async def _bought_here(
+    tx: AsyncConnection, owner: Owner, item: str, supplier: str, last: Mapping[str, Row[Any]]
+) -> bool:
+    if item not in last or last[item].supplier == supplier:
+        return item in last
+    here = {"of_plant": owner.plant, "of_item": item, "of_supplier": supplier}
+    return (await tx.execute(_PURCHASE_HERE, here)).first() is not None
 
 
 async def _is_stranger(tx: AsyncConnection, owner: Owner, supplier: str) -> bool:
-    query = select(purchase_order.c.number).where(
-        purchase_order.c.plant == owner.plant,
-        purchase_order.c.supplier == supplier,
-        purchase_order.c.state.in_(PROVEN),
-    )
-    return (await tx.execute(query.limit(1))).first() is None
+    here = {"of_plant": owner.plant, "of_supplier": supplier}
+    return (await tx.execute(_ORDER_HERE, here)).first() is None
 
 
-async def _bought_here(tx: AsyncConnection, owner: Owner, item: str, supplier: str) -> bool:
-    query = _purchases(owner, item).where(purchase_order.c.supplier == supplier).limit(1)
-    return (await tx.execute(query)).first() is not None
+async def policy_in_force(tx: AsyncConnection, owner: Owner) -> int:
+    """Return the version of the policy applied last, 0 before the first."""
+    mine = {"of_plant": owner.plant, "of_gateway": owner.gateway_id}
+    return (await tx.execute(_VERSION, mine)).scalar_one() or 0
 
 
-async def _last_price(tx: AsyncConnection, owner: Owner, item: str) -> UnitPrice | None:
-    """Return an item's unit price in the last order that any supplier took, None before the first."""
-    query = _purchases(owner, item).order_by(purchase_order.c.created_at.desc()).limit(1)
-    row = (await tx.execute(query)).one_or_none()
-    return None if row is None else UnitPrice(row.unit_price, row.currency, row.per)
-
-
-def _purchases(owner: Owner, item: str) -> Select[tuple[Decimal, Decimal, str]]:
-    return (
-        select(order_line.c.unit_price, order_line.c.per, purchase_order.c.currency)
-        .join(purchase_order, purchase_order.c.number == order_line.c.order_number)
-        .where(order_line.c.plant == owner.plant, order_line.c.item == item, purchase_order.c.state.in_(PROVEN))
-    )
+_VERSION: Final = select(func.max(policy_version.c.version)).where(
+    policy_version.c.plant == bindparam("of_plant"), policy_version.c.gateway_id == bindparam("of_gateway")
+)
 
 
 async def requisition_behind(tx: AsyncConnection, order: PurchaseOrder) -> Row[Any]:

@@ -159,6 +159,11 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
+# Every want runs these: built once, because building a statement costs more than running it.
+_HELD: Final = select(slot_hold.c.until).where(
+    slot_hold.c.plant == bindparam("of_plant"), slot_hold.c.slot == bindparam("of_slot")
+)
+_ROUNDS: Final = select(func.max(quotation.c.round)).where(quotation.c.requisition == bindparam("of_id"))
 _OPEN: Final = select(requisition.c.id).where(
     requisition.c.plant == bindparam("of_plant"), requisition.c.open_slot == bindparam("of_slot")
 )
@@ -261,8 +266,8 @@ async def _insert(tx: AsyncConnection, owner: Owner, want: Want, id: str, slot: 
 
 async def held_until(tx: AsyncConnection, owner: Owner, slot: str, now: datetime) -> datetime | None:
     """Return until when a slot stays quiet, None when it does not."""
-    query = select(slot_hold.c.until).where(slot_hold.c.plant == owner.plant, slot_hold.c.slot == slot)
-    until: datetime | None = (await tx.execute(query)).scalar_one_or_none()
+    of = {"of_plant": owner.plant, "of_slot": slot}
+    until: datetime | None = (await tx.execute(_HELD, of)).scalar_one_or_none()
     return until if until is not None and until > now else None
 
 
@@ -273,8 +278,7 @@ async def load(tx: AsyncConnection, owner: Owner, id: str) -> Row[Any] | None:
 
 async def rounds(tx: AsyncConnection, id: str) -> int:
     """Return how many rounds of quotations a requisition has had."""
-    query = select(func.max(quotation.c.round)).where(quotation.c.requisition == id)
-    return (await tx.execute(query)).scalar_one_or_none() or 0
+    return (await tx.execute(_ROUNDS, {"of_id": id})).scalar_one_or_none() or 0
 
 
 def quantity_of(row: Row[Any]) -> Quantity:

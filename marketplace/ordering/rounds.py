@@ -164,11 +164,11 @@ class Rounds:
         return number, await self.judge(tx, order, row, now)
 
     async def judge(self, tx: AsyncConnection, order: PurchaseOrder, behind: Row[Any], now: datetime) -> Outcome:
-        """Let the gate decide on a proposed order, and move it to where the verdict says; `behind` is its requisition."""
+        """Let the gate decide on a proposed order, and move it where the verdict says. `behind`: its requisition."""
         told = await proposal.circumstances_of(tx, self.owner, order, behind)
         decision = await gate.judge(tx, self.owner, order, told, now, software=self.terms.software)
-        applied = await gate.current_policy(tx, self.owner)
-        columns = {"rule": decision.rule, "policy_version": applied.version if applied else 0}
+        version = await proposal.policy_in_force(tx, self.owner)
+        columns: dict[str, Any] = {"rule": decision.rule, "policy_version": version}
         actor, facts = gateway_actor(self.owner, "policy"), decision_facts(decision)
         if decision.outcome is not Outcome.ASK:
             columns |= {"authority": "policy", "decided_by": self.owner.gateway_id}

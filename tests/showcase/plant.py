@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
 from sqlalchemy import insert, select
 
 from connectors.samples import Provenance, Quality, Sample
@@ -171,7 +170,7 @@ def context_of(
         currency="EUR",
         clock=clock,
         wall_clock=wall,
-        registry=CollectorRegistry(),
+        metrics=lambda: (b"", "text/plain"),
         ready=lambda: (True, ""),
     )
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import aiohttp
 import pytest
-from prometheus_client import Counter
 
 from connectors.samples import Provenance, Quality, Sample
 from gateway.live import WATCHERS_MAX, Link
@@ -148,8 +147,8 @@ async def test_a_gateway_that_does_not_buy_says_why(bare):
 
 
 async def test_metrics_are_for_this_machine_or_for_who_bears_the_token(bare):
-    Counter("crib_tests", "Counted.", registry=bare.context.registry).inc()
-    bare.context = replace(bare.context, metrics_token="s3cret")
+    counted = b"crib_tests_total 1.0\n", "text/plain"
+    bare.context = replace(bare.context, metrics=lambda: counted, metrics_token="s3cret")
     async with bare.served() as address, aiohttp.ClientSession() as session:
         for headers, status in (
             ({}, 200),
