@@ -238,17 +238,17 @@ _ORDER_HERE: Final = (
 )
 
 
-async def _last_purchases(tx: AsyncConnection, owner: Owner, items: Collection[str]) -> dict[str, Row[Any]]:
+async def _last_purchases(tx: AsyncConnection, owner: Owner, items: Collection[str]) -> dict[str, Any]:
     """Return each item's line in the last order that any supplier took; items never bought are left out."""
-    rows = {
-        item: (await tx.execute(_LAST_PURCHASE, {"of_plant": owner.plant, "of_item": item})).first() for item in items
-    }
-    return {item: row for item, row in rows.items() if row is not None}
+    found: dict[str, Any] = {}
+    for item in items:
+        row = (await tx.execute(_LAST_PURCHASE, {"of_plant": owner.plant, "of_item": item})).first()
+        if row is not None:
+            found[item] = row
+    return found
 
 
-async def _bought_here(
-    tx: AsyncConnection, owner: Owner, item: str, supplier: str, last: Mapping[str, Row[Any]]
-) -> bool:
+async def _bought_here(tx: AsyncConnection, owner: Owner, item: str, supplier: str, last: dict[str, Any]) -> bool:
     if item not in last or last[item].supplier == supplier:
         return item in last
     here = {"of_plant": owner.plant, "of_item": item, "of_supplier": supplier}

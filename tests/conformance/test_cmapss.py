@@ -72,7 +72,7 @@ def in_time(last_cycles: Mapping[int, int], plans: Mapping[int, Plan]) -> int:
 def recording(subset: str) -> dict[int, Rows]:
     """Read a training file: unit to rows of 21 sensors."""
     units: dict[int, list[list[float]]] = {}
-    with gzip.open(Path(SHARED or "") / "cmapss" / f"train_{subset}.txt.gz", "rt") as file:
+    with gzip.open(Path(SHARED or "") / "data" / "cmapss" / f"train_{subset}.txt.gz", "rt") as file:
         for line in file:
             unit, _cycle, *values = line.split()
             units.setdefault(int(unit), []).append([float(value) for value in values[3:]])
