@@ -97,7 +97,7 @@ async def show_errors(request: web.Request, handler: Handler) -> web.StreamRespo
     """Show a refusal or a failure as a page: what happened, what follows, what to do next."""
     try:
         return await handler(request)
-    except web.HTTPRedirection:
+    except (web.HTTPRedirection, ConnectionResetError):  # sent on, or gone: there is nobody to show a page to
         raise
     except web.HTTPException as error:
         title, message = _refusal(error)

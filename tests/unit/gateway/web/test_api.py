@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import aiohttp
 import pytest
+import structlog
 
 from connectors.samples import Provenance, Quality, Sample
 from gateway.live import WATCHERS_MAX, Link
@@ -104,6 +105,18 @@ async def test_watchers_are_bounded_and_a_place_is_free_again(made, anna, monkey
                 if reply.status == 200:
                     break
     replies[1].close()
+
+
+async def test_a_browser_that_leaves_is_no_fault(made, anna):
+    with structlog.testing.capture_logs() as entries:
+        reply = await anna.session.get(anna.address + "/events")
+        await Stream(reply).next()
+        reply.close()
+        async with asyncio.timeout(10):
+            while made.board._watchers:
+                made.board.tell({"orders"})
+                await asyncio.sleep(0.01)
+    assert entries == []
 
 
 async def test_the_board_bounds_its_watchers_too(made, anna):
