@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -95,12 +96,14 @@ def plans(site: Config) -> dict[str, ComponentPlan]:
 
 
 def plant_now(directory: Path) -> datetime:
-    """Return what time it is at the machines: the running gateway says, else it is the wall's time."""
+    """Return what time it is at the machines: the running gateway says, or where a demo stopped, or the wall."""
     from gateway.clock import real
     from gateway.control_client import Interrupted, NotRunning, Refused, status
 
     with suppress(NotRunning, Interrupted, Refused, KeyError, ValueError, TypeError):
         return datetime.fromisoformat(status(directory)["plant_time"])
+    with suppress(OSError, KeyError, ValueError, TypeError):
+        return datetime.fromisoformat(json.loads((directory / "clock.json").read_text())["plant"])
     return real()
 
 

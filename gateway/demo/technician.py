@@ -1,8 +1,9 @@
 """The demo's technician: checks goods in, fits them, and says so only where no telemetry can.
 
 A process of its own, as the technician of a plant is a person of its own. It learns of deliveries from the carrier,
-tells the gateway through the control socket under its own name, and touches machines through the factory's loopback control,
-which the gateway cannot reach. What is to be fitted is read from the gateway's books, so a restart forgets nothing.
+tells the gateway through the control socket under its own name, and touches machines through the factory's loopback
+control, which the gateway cannot reach. What is to be fitted is read from the gateway's books, so a restart forgets
+nothing.
 Usage: python -m gateway.demo.technician CONFIG FACTORY_STATE CARRIER_URL CARRIER_TOKEN_FILE
 """
 
