@@ -32,6 +32,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock:                           ## resolve again: for development, and for the image; hashes, and no index address
 	$(COMPILE) --all-extras pyproject.toml -o requirements.lock
 	$(COMPILE) --constraint requirements.lock pyproject.toml -o requirements.runtime.lock
+	$(COMPILE) --constraint requirements.lock docker/build.in -o docker/build.lock
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +50,14 @@ async def spend(tmp_path: Path, empty_spend: bytes) -> AsyncIterator[Storage]:
     await storage.close()
 
 
-@pytest.fixture(autouse=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let every asynchronous test answer for the tasks that it leaves; the others need no event loop."""
+    for item in items:
+        if inspect.iscoroutinefunction(getattr(item, "obj", None)):
+            item.fixturenames.insert(0, "no_task_is_left_behind")  # type: ignore[attr-defined]
+
+
+@pytest.fixture
 async def no_task_is_left_behind() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield

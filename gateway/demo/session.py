@@ -67,6 +67,11 @@ class Plant:
                 with suppress(control_client.Refused):  # expired, or changed meanwhile: it will be asked again
                     await asyncio.to_thread(control_client.act, self.config.directory, "approve", body, plant.PERSON)
 
+    async def heard(self) -> bool:
+        """Return whether every connection of this run delivers."""
+        status = await asyncio.to_thread(control_client.status, self.config.directory)
+        return bool(status["samples"]) and all(status["connections"].values()) and bool(status["connections"])
+
     def check(self) -> None:
         """Raise `ChildFailed` when a process has ended by itself."""
         for child in self.children:
@@ -169,7 +174,7 @@ async def headless(options: DemoOptions) -> Report:
             running.check()
             await running.answer()
             _remember(options.directory.absolute(), running.clock)
-            if options.until and is_whole(await running.orders(), options.until):
+            if options.until and await running.heard() and is_whole(await running.orders(), options.until):
                 break
             if options.until and time.monotonic() - began > UNTIL_S:
                 raise DemoFailed(f"no order came as far as {options.until} in {UNTIL_S:.0f} s; see {options.directory}")

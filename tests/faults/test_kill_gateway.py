@@ -31,7 +31,7 @@ from marketplace.store import requisition
 from marketplace.suppliers.simulator.habits import Fault
 from marketplace.suppliers.simulator.market import Market
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.timeout(280)
 
 SPEED = 43_200.0
 MOMENTS = (
@@ -96,7 +96,7 @@ class Bench:
         return next((order for order in found if order.component == component), None)
 
     async def until(self, there: Callable[[], Awaitable[bool]], what: str) -> None:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 60
         while not await there():
             assert time.monotonic() < deadline, f"never came: {what}"
             await asyncio.sleep(0.01)

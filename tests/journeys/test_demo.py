@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(280)
 
 TOOLCRIB = Path(sys.executable).with_name("toolcrib")
 
 
 def demo(directory: Path, *arguments: str) -> dict:
     command = [TOOLCRIB, "demo", "--headless", "--json", "--port", "0", "--directory", str(directory), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -44,4 +44,5 @@ def test_a_machine_buys_its_own_part_and_goes_on_from_the_same_data(tmp_path: Pa
     assert {order["number"] for order in first["orders"]} <= set(numbers)
     assert len(numbers) == len(set(numbers))
     assert second["audit"]["verified"] is True
-    assert second["audit"]["entries"] > first["audit"]["entries"]
+    assert second["samples"] > first["samples"]
+    assert second["audit"]["entries"] >= first["audit"]["entries"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TOOLCRIB = Path(sys.executable).with_name("toolcrib")
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(150)
 
 
 def recording(path: Path, lengths: dict[int, int]) -> None:
@@ -27,7 +27,7 @@ def recording(path: Path, lengths: dict[int, int]) -> None:
 
 def replay(directory: Path, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [TOOLCRIB, "demo", "--headless", "--replay", directory, "--json", "--directory", home, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=110)
+    return subprocess.run(command, capture_output=True, text=True, timeout=140)
 
 
 def test_each_engine_is_bought_for_once_and_every_value_is_received(tmp_path: Path):
