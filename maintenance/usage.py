@@ -134,12 +134,12 @@ class UsageClock:
             self._anchor(reading, hours)
             return
         step = self._step(reading)
-        if self.pending is not None and reading >= self.pending.before and self._plausible_since_jump(reading, hours):
-            self._return(reading, hours)
-        elif step < 0 or not self._plausible(step, hours - self.at):
-            self._suspect(reading, hours)
-        else:
+        if 0 <= step and self._plausible(step, hours - self.at):
             self._advance(step, reading, hours)
+        elif self._returned(reading, hours):
+            self._return(reading, hours)
+        else:
+            self._suspect(reading, hours)
 
     def _anchor(self, reading: float, hours: float) -> None:
         if not self.counted:
@@ -166,8 +166,13 @@ class UsageClock:
             return True
         return step <= max(SLACK_SHARE * self.rated, 1.0) + fastest * max(hours, 0.0)
 
-    def _plausible_since_jump(self, reading: float, hours: float) -> bool:
-        assert self.pending is not None
+    def _returned(self, reading: float, hours: float) -> bool:
+        """Whether a leap brings the counter back to where it would be had it never fallen.
+
+        Only a leap does: a counter that was reset and has counted up to the old reading again was reset.
+        """
+        if self.pending is None or reading < self.pending.before:
+            return False
         return self._plausible(reading - self.pending.before, hours - self.pending.hours)
 
     def _advance(self, step: float, reading: float, hours: float) -> None:
@@ -182,7 +187,7 @@ class UsageClock:
     def _return(self, reading: float, hours: float) -> None:
         """The counter is back where it was: the jump was a long glitch, and nothing was fitted."""
         assert self.pending is not None
-        self.used += reading - self.pending.before - self.aside
+        self.used += max(reading - self.pending.before - self.aside, 0.0)  # what was counted meanwhile is never lost
         self.pending, self.aside, self.suspect = None, 0.0, None
         self.reading, self.at = reading, hours
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import StaticPool, create_engine, text
 
 from gateway.storage import FULL, Storage
 from marketplace import store
 from marketplace.store import Owner
+
+# The same examples at every run, so that a red test means a changed program; HYPOTHESIS_PROFILE=explore looks further.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=1_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 

@@ -86,6 +86,14 @@ def test_a_counter_that_returns_after_a_long_fall_was_never_reset():
     assert clock.used == pytest.approx(10)
 
 
+def test_a_counter_that_has_counted_up_to_the_old_reading_again_was_reset_all_the_same():
+    clock = counter()
+    for hour, reading in enumerate([2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0]):
+        clock.take(reading, float(hour))
+    assert clock.used == 3.0
+    assert clock.pending is not None
+
+
 def test_a_fitting_that_a_person_reports_explains_the_fall_that_follows():
     clock = feed(counter(own=True), 900, 901)
     clock.begin(0.0, 1.0, fitted_reading=901.0)
