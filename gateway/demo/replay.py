@@ -14,8 +14,8 @@ import getpass
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -75,14 +75,15 @@ class Replay:
     tags: Mapping[str, tuple[str, ...]]
     retired: set[str] = field(default_factory=set)
 
-    async def play(self, hand: Hand) -> None:
-        """Play every cycle; `hand` is plant time, moved on before each cycle is served."""
+    async def play(self, hand: Hand, show: Callable[[int], None]) -> None:
+        """Play every cycle; `hand` is plant time, moved on before each cycle is served. `show` is told the cycle."""
         position = await self.step.position()
         while not position.done:
             hand.now = position.at + CYCLE
             position = await self.step.advance(position.cycle)
             await self._taken(position)
             await self._act(position)
+            show(position.cycle)
 
     async def _taken(self, position: Position) -> None:
         """Wait until every value of the cycle has arrived."""
@@ -255,7 +256,8 @@ async def replay(options: DemoOptions) -> dict[str, Any]:
         )
         run = Replay(gateway, step, carrier, courses, tags)
         await _begin(run)
-        await run.play(hand)
+        with progress(max(ready["lengths"].values()), hidden=options.headless) as show:
+            await run.play(hand, show)
         outcomes = await run.outcomes()
         values = await _values(gateway, {unit: course.length * len(tags[unit]) for unit, course in courses.items()})
     return {
@@ -288,6 +290,17 @@ async def _values(gateway: Gateway, recorded: Mapping[str, int]) -> dict[str, in
     async with gateway.databases.telemetry.read() as tx:
         received = (await tx.execute(query)).scalar_one()
     return {"recorded": sum(recorded.values()), "received": received}
+
+
+@contextmanager
+def progress(cycles: int, *, hidden: bool) -> Iterator[Callable[[int], None]]:
+    """Show how far the recordings have been played, on stderr; hidden, show nothing."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=hidden) as bar:
+        task = bar.add_task("Cycles played", total=cycles)
+        yield lambda cycle: bar.update(task, completed=cycle)
 
 
 def _fresh(directory: Path) -> Path:
