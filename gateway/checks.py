@@ -1,33 +1,23 @@
-"""What only shows when sections of a config meet, and what only shows when the machines are asked.
+"""What only shows when sections of a config meet.
 
-`cross_check` is pure but for looking whether the files exist that a config names: it holds the valid parts of a file
-against each other and says mistakes and warnings. `probe` opens each connection once, reads, and leaves: it names the
-tags that do not exist, as mistakes at the lines where they are written.
+It holds the valid parts of a file against each other and says mistakes and warnings; pure, but for looking whether the
+files exist that a config names. What only the machines can tell is asked in `gateway.probing`.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from gettext import gettext as _
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from connectors.connector import ConnectionLost
-from connectors.settings import OpcUaSettings, connector_types
+from connectors.settings import OpcUaSettings
 from gateway.actions import Right
 from gateway.complaints import unknown
 from gateway.parts import Parts, entries
 from gateway.yaml_file import Mistake, Place, YamlFile
 from maintenance.settings import problems
 from marketplace.settings import SecretMissing, SecretReference
-
-if TYPE_CHECKING:
-    from gateway.config import Config
-
-PROBE_S: Final = 15.0
-"""Seconds for one machine: three of the slowest handshakes seen."""
 
 
 def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake], list[Mistake]]:
@@ -175,30 +165,3 @@ def _idle(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     for item in parts.items:
         if item not in wanted:
             yield file.mistake(("items", item), _("no job wants it"), at_key=True)
-
-
-async def probe(config: Config, file: YamlFile, clock: Callable[[], datetime]) -> list[Mistake]:
-    """Ask every machine once; return what it lacks, and which cannot be reached, where the file says it."""
-    found = await asyncio.gather(*(_probe(config, file, name, clock) for name in config.connections))
-    return sorted(mistake for each in found for mistake in each)
-
-
-async def _probe(config: Config, file: YamlFile, name: str, clock: Callable[[], datetime]) -> list[Mistake]:
-    settings, tags = config.connections[name], config.tags_of(name)
-    kind: Any = connector_types()[settings.connector]
-    connector = kind(name, settings, tags, clock=clock, state=config.connector_state)
-    place: Place = ("connections", name)
-    try:
-        async with asyncio.timeout(PROBE_S):
-            faults = await connector.probe()
-    except ConnectionLost as error:
-        return [file.mistake(place, str(error), at_key=True)]
-    except TimeoutError:
-        sentence = _("did not answer within {seconds:.0f} s").format(seconds=PROBE_S)
-        return [file.mistake(place, sentence, at_key=True)]
-    return [file.mistake(("machines", *_tag_place(fault.tag)), fault.reason) for fault in faults]
-
-
-def _tag_place(key: str) -> Place:
-    machine, _slash, tag = key.partition("/")
-    return (machine, "tags", tag)

@@ -134,7 +134,7 @@ class UsageClock:
             self._anchor(reading, hours)
             return
         step = self._step(reading)
-        if 0 <= step and self._plausible(step, hours - self.at):
+        if step >= 0 and self._plausible(step, hours - self.at):
             self._advance(step, reading, hours)
         elif self._returned(reading, hours):
             self._return(reading, hours)

@@ -92,9 +92,9 @@ def _policy_mistakes(config: Config, file: YamlFile, warnings: list[Mistake]) ->
 
 
 def _live_mistakes(config: Config, file: YamlFile) -> list[Mistake]:
-    from gateway.checks import probe
     from gateway.clock import real
     from gateway.logs import quiet
+    from gateway.probing import probe
 
     quiet()
     return wait_for(probe(config, file, real))

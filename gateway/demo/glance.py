@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from rich.console import Group
 
 from gateway import control_client, views
 from gateway.demo import screen
+from gateway.demo.running import Plant
 from gateway.doors import machines_of
 from gateway.views import ComponentPlan
 from maintenance.store import load_needs
-
-if TYPE_CHECKING:
-    from gateway.demo.session import Plant
 
 
 class Glancer:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from gateway import checks, config, starter
+from gateway import config, probing, starter
 from tests.servers import NAMESPACE, ModbusBench, OpcUaBench
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -62,7 +62,7 @@ async def test_tags_that_do_not_exist_and_machines_that_do_not_answer_are_named_
             space=NAMESPACE,
         )
         loaded, file = config.load_with_places(site(tmp_path, text))
-        found = await checks.probe(loaded, file, lambda: datetime.now(UTC))
+        found = await probing.probe(loaded, file, lambda: datetime.now(UTC))
     await modbus.stop()
     assert [mistake.path for mistake in found] == [
         "connections.gone",
@@ -75,6 +75,6 @@ async def test_a_server_that_is_not_pinned_is_named_with_its_fingerprint(tmp_pat
     text = SITE.split("  plc:")[0] + "machines:\n  press: {{name: Press, connection: hall}}\n"
     text = text.replace(', server_certificate: "{fingerprint}"', "")
     loaded, file = config.load_with_places(site(tmp_path, text.format(url=bench.url)))
-    (found,) = await checks.probe(loaded, file, lambda: datetime.now(UTC))
+    (found,) = await probing.probe(loaded, file, lambda: datetime.now(UTC))
     assert found.path == "connections.hall"
     assert bench.fingerprint in found.message
