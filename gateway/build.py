@@ -217,6 +217,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         metrics=lambda: exposition(Counted(gateway.pipeline, gateway.backlog, gateway.board, gateway.schedule)),
         ready=lambda: (gateway.ready, "" if gateway.ready else _("the gateway is starting or stopping")),
         hosts=doors.hosts_of(config),
+        peers=doors.peers_of(config),
         public_origin=config.file.web.public_url or "",
         secure=bool(config.file.web.certificate) or (config.file.web.public_url or "").startswith("https"),
         speed=gateway.speed,

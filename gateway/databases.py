@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -54,7 +55,9 @@ async def open_databases(directory: Path) -> AsyncIterator[Databases]:
 async def read_databases(directory: Path) -> AsyncIterator[Databases]:
     """Open both databases for reading only, beside a running gateway. Raises `StorageBroken` when there are none."""
     if not spend_file(directory).exists() or not telemetry_file(directory).exists():
-        raise StorageBroken(f"there is no data in {directory} yet; start the gateway first")
+        raise StorageBroken(
+            _("there is no data in {directory} yet; start the gateway first").format(directory=directory)
+        )
     spend = Storage(spend_file(directory), FULL, read_only=True)
     telemetry = Storage(telemetry_file(directory), NORMAL, read_only=True)
     try:
@@ -71,7 +74,8 @@ def _make(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise StorageBroken(f"{directory} cannot be made ({error.strerror}); nothing was started") from error
+        sentence = _("{directory} cannot be made ({reason}); nothing was started")
+        raise StorageBroken(sentence.format(directory=directory, reason=error.strerror)) from error
 
 
 def _refuse_a_lost_file(directory: Path) -> None:
@@ -79,10 +83,11 @@ def _refuse_a_lost_file(directory: Path) -> None:
         return
     for path in (spend_file(directory), telemetry_file(directory)):
         if not path.exists():
-            raise StorageBroken(
-                f"{path} was here and is gone; buying is stopped, because a new file would forget open orders. "
+            sentence = _(
+                "{path} was here and is gone; buying is stopped, because a new file would forget open orders. "
                 "Restore it from a backup"
             )
+            raise StorageBroken(sentence.format(path=path))
 
 
 async def _prepare(name: str, storage: Storage) -> None:
@@ -93,10 +98,10 @@ async def _prepare(name: str, storage: Storage) -> None:
     except NewerSchema as error:
         raise StorageBroken(str(error)) from error
     except DBAPIError as error:
-        raise StorageBroken(
-            f"{storage.path} cannot be written ({error.orig}); buying is stopped. Free space or mend the disk, "
-            "then start again"
-        ) from error
+        sentence = _(
+            "{path} cannot be written ({reason}); buying is stopped. Free space or mend the disk, then start again"
+        )
+        raise StorageBroken(sentence.format(path=storage.path, reason=error.orig)) from error
 
 
 @contextmanager
@@ -107,9 +112,10 @@ def _alone(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StorageBroken(
-                f"another gateway is running on {directory}; two would buy twice. Stop it, or choose another directory"
-            ) from None
+            sentence = _(
+                "another gateway is running on {directory}; two would buy twice. Stop it, or choose another directory"
+            )
+            raise StorageBroken(sentence.format(directory=directory)) from None
         yield
     finally:
         os.close(descriptor)

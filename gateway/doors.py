@@ -20,7 +20,7 @@ from gateway.settings import MachineSettings
 from gateway.web import accounts
 from gateway.web import app as page
 from gateway.web.accounts import Account
-from gateway.web.context import ComponentInfo, MachineInfo, Names, TagInfo, WebContext
+from gateway.web.context import ComponentInfo, MachineInfo, Names, Network, TagInfo, WebContext
 from marketplace.store import Database
 
 
@@ -72,6 +72,14 @@ def hosts_of(config: Config) -> frozenset[str]:
     if not ipaddress.ip_address(_numeric(config.file.web.bind)).is_unspecified:
         hosts.add(config.file.web.bind)
     return frozenset(hosts)
+
+
+def peers_of(config: Config) -> tuple[Network, ...]:
+    """Return who alone may ask besides this computer: the proxies, where the page is served to them in the clear."""
+    settings = config.file.web
+    if settings.loopback or settings.certificate is not None:
+        return ()
+    return tuple(ipaddress.ip_network(each) for each in settings.trusted_proxies)
 
 
 def _numeric(bind: str) -> str:

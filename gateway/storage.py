@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,11 @@ class Storage:
             cursor.execute(f"PRAGMA {pragma}")
             found = cursor.fetchone()[0]
             if found != wanted:
-                raise StorageBroken(
-                    f"{self.path}: {pragma} is {found}, not {wanted}, so commits would not be safe; "
+                sentence = _(
+                    "{path}: {pragma} is {found}, not {wanted}, so commits would not be safe; "
                     "move the data directory to a local disk"
                 )
+                raise StorageBroken(sentence.format(path=self.path, pragma=pragma, found=found, wanted=wanted))
         cursor.close()
 
     @asynccontextmanager
@@ -131,4 +133,5 @@ def _begin_by_hand(_connection: Any) -> None:
 
 
 def _sentence(path: Path, reason: object) -> str:
-    return f"{path} cannot be used ({reason}); buying is stopped. Restore it from a backup; do not delete it."
+    sentence = _("{path} cannot be used ({reason}); buying is stopped. Restore it from a backup; do not delete it.")
+    return sentence.format(path=path, reason=reason)

@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,7 +80,10 @@ def failed(child: Child) -> ChildFailed:
         lines = [line for line in child.log.read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
         lines = []
-    return ChildFailed(f"the {child.name} did not run: {lines[-1] if lines else 'it said nothing'} (see {child.log})")
+    last = lines[-1] if lines else _("it said nothing")
+    return ChildFailed(
+        _("the {name} did not run: {last} (see {log})").format(name=child.name, last=last, log=child.log)
+    )
 
 
 async def stop(child: Child) -> None:

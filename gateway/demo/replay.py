@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,7 +122,8 @@ class Replay:
         course = self.courses[unit]
         received = await self.gateway.operations.received(course.number, None, plant.TECHNICIAN, "demo")
         if not received.ok:
-            raise ReplayFailed(f"{unit}: the part of order {course.number} is not here: {received.message}")
+            sentence = _("{unit}: the part of order {number} is not here: {reason}")
+            raise ReplayFailed(sentence.format(unit=unit, number=course.number, reason=received.message))
         component = f"{unit}/{COMPONENT}"
         await self.gateway.operations.fitted(component, "", "0 h", "", plant.TECHNICIAN, "demo")
 
@@ -316,7 +318,7 @@ def run(options: DemoOptions) -> int:
     try:
         done = asyncio.run(replay(options))
     except (ReplayFailed, ChildFailed, CannotStart, StorageBroken, SimulatorError, TimeoutError) as error:
-        sys.stderr.write(f"{error or 'a cycle did not arrive whole in time'}\n")
+        sys.stderr.write(f"{str(error) or _('a cycle did not arrive whole in time')}\n")
         return 1
     except KeyboardInterrupt:
         return 1

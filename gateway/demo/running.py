@@ -75,6 +75,9 @@ async def open_plant(options: DemoOptions) -> AsyncIterator[Plant]:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     clock = _go_on(home)
     async with AsyncExitStack() as stack:
+        stack.callback(
+            remember, home, clock
+        )  # last of all, so that the next run never goes back behind what was stored
         children: list[Child] = []
 
         async def start(name: str, *arguments: str) -> Child:
@@ -90,7 +93,6 @@ async def open_plant(options: DemoOptions) -> AsyncIterator[Plant]:
         await _apply_policy(config)
         await start("technician", "-m", "gateway.demo.technician", str(config.path), str(home / "factory"), *carrier)
         databases = await stack.enter_async_context(read_databases(config.directory))
-        stack.callback(remember, home, clock)
         yield Plant(config, clock, databases, children, status)
 
 

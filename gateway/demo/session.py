@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from gettext import gettext as _
 
 from gateway import control_client
 from gateway.demo import plant
@@ -39,7 +40,8 @@ async def headless(options: DemoOptions) -> Report:
             if options.until and await running.heard() and is_whole(await running.orders(), options.until):
                 break
             if options.until and time.monotonic() - began > UNTIL_S:
-                raise DemoFailed(f"no order came as far as {options.until} in {UNTIL_S:.0f} s; see {options.directory}")
+                sentence = _("no order came as far as {state} in {seconds:.0f} s; see {directory}")
+                raise DemoFailed(sentence.format(state=options.until, seconds=UNTIL_S, directory=options.directory))
             await _wait(stop)
         return await report(running.databases, running.config.owner)
 

@@ -7,6 +7,7 @@ older program would misread it. Alembic is imported only when there is something
 
 from __future__ import annotations
 
+from gettext import gettext as _
 from typing import Final
 
 from sqlalchemy import Connection, MetaData, inspect, text
@@ -42,10 +43,11 @@ def prepare(connection: Connection, database: str) -> None:
     if found is None:
         _make(connection, database)
     elif found > head:
-        raise NewerSchema(
-            f"the {database} database has schema {found} and this version knows {head}: it was written by a newer "
+        sentence = _(
+            "the {database} database has schema {found} and this version knows {head}: it was written by a newer "
             "Toolcrib. Install that version again; nothing was changed"
         )
+        raise NewerSchema(sentence.format(database=database, found=found, head=head))
     elif found != head:
         upgrade(connection, database)
 

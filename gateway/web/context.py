@@ -5,6 +5,7 @@ Plain values and ports; it opens nothing. `gateway.build` fills it in, and so do
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ from gateway.views import ComponentPlan
 from gateway.web.accounts import Account
 from marketplace.store import Database, Owner
 from marketplace.timing import TimingTerms
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class WebContext:
     front, else "". secure: the browser speaks TLS, to us or to that proxy. metrics_token: who bears it may read
     /metrics from elsewhere; "" leaves it to this machine. ready: (is the gateway at work, why not). speed: how many
     times faster than the wall plant time runs; 1 on a real site. metrics: Prometheus text and its content type.
+    peers: who alone may ask besides this computer, where the page is served in the clear; () lets in all.
     """
 
     title: str
@@ -85,6 +89,7 @@ class WebContext:
     hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})
     public_origin: str = ""
     secure: bool = False
+    peers: tuple[Network, ...] = ()
     metrics_token: str = ""
     speed: float = 1.0
     language: str = "en"

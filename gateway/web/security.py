@@ -11,7 +11,8 @@ GET never changes anything but a session's last use.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
+import ipaddress
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from gettext import gettext as _
 from typing import Final
@@ -23,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway.actions import Right
 from gateway.web import accounts
 from gateway.web.accounts import Account, Session
-from gateway.web.context import CONTEXT, WebContext
+from gateway.web.context import CONTEXT, Network, WebContext
 from marketplace.audit.actor import Actor, ActorKind
 
 log = structlog.get_logger()
@@ -80,7 +81,22 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
     """Answer only to the names that the site gave us."""
     if host_of(request.headers.get(hdrs.HOST, "")) not in request.app[CONTEXT].hosts:
         raise web.HTTPMisdirectedRequest(text=_("This address is not one of the site's; add it to web.hosts."))
+    if not may_call(request.remote, request.app[CONTEXT].peers):
+        raise web.HTTPForbidden(
+            text=_("Only the site's trusted proxies may ask here in the clear (web.trusted_proxies).")
+        )
     return await handler(request)
+
+
+def may_call(remote: str | None, peers: Sequence[Network]) -> bool:
+    """Return whether a computer may ask: this one always, others only if they are named; no names let in all."""
+    if not peers:
+        return True
+    try:
+        address = ipaddress.ip_address((remote or "").removeprefix("::ffff:"))
+    except ValueError:
+        return False
+    return address.is_loopback or any(address in network for network in peers)
 
 
 @web.middleware

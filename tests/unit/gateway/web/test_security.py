@@ -1,3 +1,4 @@
+import ipaddress
 import logging
 import re
 from dataclasses import replace
@@ -10,7 +11,7 @@ import structlog
 
 from gateway.web import render
 from gateway.web.app import create_app
-from gateway.web.security import FORM_BYTES_MAX, POLICY, host_of
+from gateway.web.security import FORM_BYTES_MAX, POLICY, host_of, may_call
 
 POSTS = [
     "/orders/X/approve", "/orders/X/deny", "/orders/X/cancel", "/orders/X/received", "/orders/X/answer",
@@ -198,3 +199,19 @@ async def test_no_secret_is_logged(bare, stranger, caplog):
     assert entries == [{"event": "signed in", "person": "anna", "log_level": "info"}]
     assert secret not in said
     assert cookie not in said
+
+
+@pytest.mark.parametrize(
+    ("remote", "may"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("10.2.0.1", False),
+        (None, False),
+    ],
+)
+def test_in_the_clear_only_this_computer_and_trusted_proxies_may_ask(remote, may):
+    assert may_call(remote, (ipaddress.ip_network("10.1.0.0/16"),)) is may
+    assert may_call(remote, ())
