@@ -7,6 +7,7 @@ only after it is durable.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Callable, Mapping
@@ -61,10 +62,12 @@ class Lives:
         self._components = components
         self._clock = clock
         self._proposed: set[str] = set()
+        self._changing = asyncio.Lock()  # a person and telemetry may tell of the same fitting at the same moment
 
     async def settle(self) -> list[str]:
         """Take up the fittings that telemetry proposes; returns the components whose next life began."""
-        return [fitting.component for fitting in self._monitor.notice() if await self._accept(fitting)]
+        async with self._changing:
+            return [fitting.component for fitting in self._monitor.notice() if await self._accept(fitting)]
 
     async def _accept(self, fitting: Fitting) -> bool:
         """Accept a proposed fitting if a part was there to be fitted; else keep it as proposed, once."""
@@ -93,14 +96,16 @@ class Lives:
 
     async def fitted_by(self, component: str, person: Actor, serial: str, used: float | None, note: str) -> None:
         """A named person says that a part was fitted just now; `used` is what it had run, None if nobody knows."""
-        now = self._clock()
-        fitting = Fitting(secrets.token_hex(8), component, now, FittingState.DONE, person.id, "said", serial)
-        counters = {}
-        for name in wear_tags(self._components[component].wear)[-1:]:
-            latest = self._monitor.latest(f"{machine_of(component)}/{name}")
-            if latest is not None:
-                counters[name] = latest.value
-        await self._begin(fitting, person, used_before=used, counters=counters, note=note)
+        async with self._changing:
+            fitting = Fitting(
+                secrets.token_hex(8), component, self._clock(), FittingState.DONE, person.id, "said", serial
+            )
+            counters = {}
+            for name in wear_tags(self._components[component].wear)[-1:]:
+                latest = self._monitor.latest(f"{machine_of(component)}/{name}")
+                if latest is not None:
+                    counters[name] = latest.value
+            await self._begin(fitting, person, used_before=used, counters=counters, note=note)
 
     async def _begin(
         self,

@@ -67,6 +67,7 @@ class Pipeline:
         self._purchasing = purchasing
         self._clock = clock
         self._numbers: dict[str, int] = {}
+        self._deciding = asyncio.Lock()
         self.samples = 0
         self.decided_at: datetime | None = None
 
@@ -94,7 +95,10 @@ class Pipeline:
 
     async def decide(self) -> None:
         """Take one decision step: settle fittings, revise every need, and want what timing says to buy."""
-        now = self._clock()
+        async with self._deciding:
+            await self._decide(self._clock())
+
+    async def _decide(self, now: datetime) -> None:
         for link in self._board.links():
             if link.connected:
                 self._monitor.connection_alive(self._site.tags[link.name], now)

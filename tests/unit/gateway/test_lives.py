@@ -1,0 +1,126 @@
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from connectors.samples import Provenance, Quality, Sample
+from gateway.databases import Databases, open_databases
+from gateway.lives import Lives, first_lives
+from gateway.settings import ComponentConfig
+from maintenance import store
+from maintenance.monitor import Monitor
+from maintenance.slots import Watched
+from marketplace import stock
+from marketplace.audit import log
+from marketplace.audit.actor import Actor, ActorKind
+from marketplace.store import Owner
+
+OWNER = Owner("northworks", "N1")
+BEN = Actor(ActorKind.PERSON, "ben", "socket")
+SEAL = "press/seal"
+CONFIG = {
+    SEAL: ComponentConfig.model_validate(
+        {
+            "name": "Seal",
+            "rated_life": "1000 cycles",
+            "wear": {"by": "usage", "tag": "cycles", "resets_at_fitting": True},
+            "job": {"title": "Replace it", "lines": {"kit": {"item": "seal-kit", "quantity": 1}}},
+        }
+    )
+}
+
+
+@dataclass
+class Bench:
+    databases: Databases
+    monitor: Monitor
+    lives: Lives
+    now: datetime
+
+    def count(self, *readings: float) -> None:
+        """Let the counter say these, an hour apart."""
+        for reading in readings:
+            self.now += timedelta(hours=1)
+            self.monitor.take(Sample("press/cycles", reading, Quality.GOOD, self.now, self.now, Provenance.A))
+
+    async def open(self) -> str:
+        async with self.databases.spend.read() as tx:
+            return (await store.open_lives(tx, OWNER))[SEAL].id
+
+    async def all(self) -> list[str]:
+        async with self.databases.spend.read() as tx:
+            return [life.id for life in await store.lives(tx, OWNER, SEAL)]
+
+    async def audited(self) -> list[str]:
+        async with self.databases.spend.read() as tx:
+            return [entry.kind for entry in await log.entries(tx, SEAL, owner=OWNER)]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    async with open_databases(tmp_path) as databases:
+        lives = await first_lives(databases.spend, OWNER, CONFIG, now)
+        monitor = Monitor({SEAL: Watched("press", CONFIG[SEAL], {"cycles": "cycles"})}, lives)
+        bench = Bench(databases, monitor, None, now)  # type: ignore[arg-type]
+        bench.lives = Lives(databases.spend, OWNER, monitor, CONFIG, lambda: bench.now)
+        yield bench
+
+
+async def test_a_slot_seen_for_the_first_time_gets_one_life_of_unknown_past(bench: Bench):
+    again = await first_lives(bench.databases.spend, OWNER, CONFIG, bench.now)
+    assert again[SEAL].id == await bench.open()
+    assert again[SEAL].used_before is None
+    assert (await bench.audited()).count("life.watched") == 1
+
+
+async def test_a_fall_without_a_part_is_proposed_once_and_begins_nothing(bench: Bench):
+    before = await bench.open()
+    bench.count(600, 610, 620, 1, 2, 3, 4, 5, 6)
+    assert await bench.lives.settle() == []
+    assert await bench.lives.settle() == []
+    assert await bench.open() == before
+    assert (await bench.audited()).count("fitting.proposed") == 1
+
+
+async def test_a_fall_with_a_part_on_the_shelf_begins_the_next_life(bench: Bench):
+    before = await bench.open()
+    async with bench.databases.spend.write() as tx:
+        await stock.count(tx, OWNER, "seal-kit", Decimal(1), "C62", BEN, bench.now)
+    bench.count(600, 610, 620, 1, 2, 3, 4, 5, 6)
+    assert await bench.lives.settle() == [SEAL]
+    assert await bench.open() != before
+    assert bench.monitor.assess(SEAL, bench.now).belief.known
+    assert "life.began" in await bench.audited()
+    assert await bench.lives.settle() == []
+
+
+async def test_two_who_tell_of_one_fitting_at_once_begin_one_life(bench: Bench):
+    async with bench.databases.spend.write() as tx:
+        await stock.count(tx, OWNER, "seal-kit", Decimal(1), "C62", BEN, bench.now)
+    bench.count(600, 610, 620, 1, 2, 3, 4, 5, 6)
+    found = await asyncio.gather(bench.lives.settle(), bench.lives.settle())
+    assert sorted(map(len, found)) == [0, 1]
+    assert len(await bench.all()) == 2
+
+
+async def test_what_a_person_says_begins_a_life_with_what_it_had_run(bench: Bench):
+    bench.count(600, 601)
+    await bench.lives.fitted_by(SEAL, BEN, "S-1", 250.0, "from the shelf of hall 3")
+    async with bench.databases.spend.read() as tx:
+        life = (await store.open_lives(tx, OWNER))[SEAL]
+    assert (life.serial, life.used_before) == ("S-1", 250.0)
+    assert {"fitting.done", "life.began"} <= set(await bench.audited())
+
+
+async def test_a_reading_that_cannot_be_taken_leaves_no_trace(bench: Bench):
+    bench.count(600, 601)
+    with pytest.raises(ValueError, match="601"):
+        await bench.lives.reading_by(SEAL, 10.0, BEN)
+    async with bench.databases.spend.read() as tx:
+        assert await store.readings(tx, OWNER, SEAL) == []
+    assert "reading.entered" not in await bench.audited()
