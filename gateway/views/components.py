@@ -46,7 +46,8 @@ class NeedView:
 
     health: 1 as new to 0 worn out. remaining_days: calendar days until failure is as likely as not; `early` and
     `late` at 10 % and 90 %; None: beyond what is known. failure_probability: that it fails before a part ordered now
-    could be there. state: `idle`, a requisition's state, or the state of order `order`.
+    could be there. state: `idle`, `to_be_fitted`, a requisition's state, or the state of order
+    `order`.
     """
 
     machine: str
@@ -148,12 +149,13 @@ async def need_views(
 ) -> list[NeedView]:
     """Return every need that the config still knows, the most urgent first."""
     moving, policy = await under_way(spend, owner), await policy_in_force(spend, owner)
+    here = await to_be_fitted(spend, owner)
     views = [
         need_view(
             need,
             plans[need.component],
             mode_of(policy, need.component).value,
-            moving.get(need.component, ("idle", "")),
+            moving.get(need.component) or here.get((need.component, need.life), ("idle", "")),
             now,
         )
         for need in needs
@@ -193,3 +195,14 @@ async def under_way(spend: AsyncConnection, owner: Owner) -> dict[str, tuple[str
         ordered = row.number is not None and row.state in (RequisitionState.PROPOSED, RequisitionState.ORDERED)
         found[row.component] = (row.order_state, row.number) if ordered else (row.state, "")
     return found
+
+
+async def to_be_fitted(spend: AsyncConnection, owner: Owner) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return ("to_be_fitted", order number) by (component, life) where the part is here, bought or from the shelf."""
+    wanted, link = store.requisition.c, store.line_requisition.c
+    rows = await spend.execute(
+        select(wanted.component, wanted.life, link.order_number)
+        .select_from(store.requisition.outerjoin(store.line_requisition, link.requisition == wanted.id))
+        .where(wanted.plant == owner.plant, wanted.state == RequisitionState.FULFILLED, wanted.life != "")
+    )
+    return {(row.component, row.life): ("to_be_fitted", row.order_number or "") for row in rows}

@@ -36,6 +36,7 @@ def state_words(state: str) -> str:
     """Return a state of an order or a requisition in words."""
     return {
         "idle": _("nothing under way"),
+        "to_be_fitted": _("part is here, to be fitted"),
         "needed": _("wanted"),
         "quoting": _("asking for prices"),
         "proposed": _("proposed"),

@@ -44,7 +44,7 @@ async def test_needs_come_with_what_is_under_way_the_most_urgent_first(made):
         "mill/spindle-bearing": ("shipped", made.numbers["shipped"]),
         "compressor/oil-filter": ("awaiting_approval", made.numbers["plain"]),
         "conveyor/motor": ("awaiting_approval", made.numbers["dear"]),
-        "mill/coolant": ("idle", ""),
+        "mill/coolant": ("to_be_fitted", made.numbers["received"]),
         "press/filter": ("idle", ""),
         "press/seals": ("idle", ""),
     }
