@@ -46,8 +46,8 @@ class Schedule:
         """Begin nothing more and wait for what is under way."""
         if self._scheduler.running:
             self._scheduler.pause()
-            while self._running:
-                await asyncio.gather(*self._running, return_exceptions=True)
+            while under_way := {task for task in self._running if not task.done()}:
+                await asyncio.wait(under_way)
             self._scheduler.shutdown(wait=False)
             await asyncio.sleep(0)  # the scheduler ends itself in the next turn of the loop
 
