@@ -14,9 +14,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from marketplace.suppliers.simulator.catalogue import ITEMS
+from marketplace.suppliers.simulator.catalogue import BUSINESSES, ITEMS
+from marketplace.suppliers.simulator.market import MarketReady, supplier_entries
 
-SUPPLIERS = {"kontor": "Kontor Lagertechnik", "express": "Express Technik", "maker": "Werksdienst"}
+SUPPLIERS = tuple(business.key for business in BUSINESSES)
 PERSON = "demo"
 TECHNICIAN = "tom"
 
@@ -198,20 +199,10 @@ _MACHINES = {
 
 
 def market(addresses: Mapping[str, str], tokens: Mapping[str, str]) -> dict[str, Any]:
-    """Return the suppliers section for a running market; its suppliers are those that are also in `SUPPLIERS`."""
-    return {
-        name: {
-            "adapter": "http",
-            "name": SUPPLIERS[name],
-            "url": address,
-            "token": {"file": tokens[name]},
-            "account": f"{name[0].upper()}-20991",
-            "idempotency_key": "30 d",  # in compressed time a day is six seconds
-            "lookup_window": "8 h",
-        }
-        for name, address in addresses.items()
-        if name in SUPPLIERS
-    }
+    """Return the suppliers section for a running market, of the suppliers whose address is told."""
+    ready = MarketReady(addresses, {name: Path(file) for name, file in tokens.items()})
+    windows = {"idempotency_key": "30 d", "lookup_window": "8 h"}  # in compressed time a day is six seconds
+    return {name: entry | windows for name, entry in supplier_entries(ready).items()}
 
 
 def machines(factory: Mapping[str, Any]) -> dict[str, Any]:

@@ -255,18 +255,3 @@ def meter(share: float, label: str, *, level: str) -> Markup:
         '<svg class="meter {level}" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label="{label}">'
         '<rect class="rail" width="100" height="8"/><rect class="fill" width="{width:.1f}" height="8"/></svg>'
     ).format(level=level, label=escape(label), width=width)
-
-
-def sparkline(values: Sequence[float]) -> Markup:
-    """Return a line without axes for a table; nothing for fewer than two values."""
-    finite = [value for value in values if math.isfinite(value)]
-    if len(finite) < 2:
-        return Markup()
-    low, high = min(finite), max(finite)
-    reach = (high - low) or 1.0
-    places = [(100 * index / (len(finite) - 1), 22 - 20 * (value - low) / reach) for index, value in enumerate(finite)]
-    drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    return Markup(
-        '<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">'
-        '<polyline points="{}"/></svg>'
-    ).format(drawn)

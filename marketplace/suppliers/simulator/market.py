@@ -110,7 +110,7 @@ def token_in(path: Path) -> str:
 
 
 def supplier_entries(ready: MarketReady) -> dict[str, dict[str, Any]]:
-    """Return the `suppliers` section of a config that buys on this market."""
+    """Return the `suppliers` section of a config that buys on this market, of the suppliers whose address is told."""
     return {
         business.key: {
             "adapter": "http",
@@ -122,6 +122,7 @@ def supplier_entries(ready: MarketReady) -> dict[str, dict[str, Any]]:
             "lookup_window": "2 min",
         }
         for business in BUSINESSES
+        if business.key in ready.addresses
     }
 
 
