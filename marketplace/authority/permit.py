@@ -1,8 +1,9 @@
 """The gate's single-use leave to spend. Without one, no adapter sends anything.
 
-A permit is bound to one order's hash and its exact request bytes and ends soon. Only `authority.gate` may make one: an
-import contract keeps others out, and the seal keeps out whoever tries all the same. That it is used once is a row
-that the gate marks in the transaction which moves the order to `submitting`.
+A permit is bound to one order's hash and its exact request bytes, ends soon and is used once. Only `authority.gate` may
+make one: an import contract keeps others out, and the seal keeps out whoever tries all the same. Used once means twice
+over: one row for each send, which the gate writes in the transaction that moves the order to `submitting`, and here
+the permit itself, which `require` takes away from whoever shows it.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+from weakref import WeakSet
 
 _SEAL: Final = object()
 
 
 class PermitRefused(Exception):
-    """The permit is not the gate's, has ended, or is for other bytes; nothing was sent."""
+    """The permit is not the gate's, has ended, was used, or is for another supplier; nothing was sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class SpendPermit:
     """Leave to send these bytes to this supplier, once, before `ends_at` (plant time)."""
 
@@ -36,14 +38,28 @@ class SpendPermit:
             raise PermitRefused("a spend permit comes from the gate and from nowhere else")
 
 
+_UNUSED: Final[WeakSet[SpendPermit]] = WeakSet()
+"""Permits that were issued and not shown yet; one that nobody holds any more is forgotten."""
+
+
 def issue(
     *, id: str, supplier: str, reference: str, key: str, order_hash: str, request_bytes: bytes, ends_at: datetime
 ) -> SpendPermit:
-    """Make a permit; `authority.gate` alone calls this, after it has marked the permit's row as used."""
-    return SpendPermit(id, supplier, reference, key, order_hash, request_bytes, ends_at, _SEAL)
+    """Make a permit; `authority.gate` alone calls this, after it has written the row for this one send."""
+    permit = SpendPermit(id, supplier, reference, key, order_hash, request_bytes, ends_at, _SEAL)
+    _UNUSED.add(permit)
+    return permit
 
 
-def require(permit: SpendPermit, supplier: str) -> None:
-    """Refuse anything but the gate's own permit for this supplier. Raises `PermitRefused`."""
+def require(permit: SpendPermit, supplier: str, now: datetime) -> None:
+    """Take the gate's own permit for this supplier, once, before it ends; `now` is plant time.
+
+    An adapter calls this before its first byte. Raises `PermitRefused` for anything else: nothing may be sent then.
+    """
     if not isinstance(permit, SpendPermit) or permit.seal is not _SEAL or permit.supplier != supplier:
         raise PermitRefused(f"no permit of the gate for {supplier}: nothing was sent")
+    if now >= permit.ends_at:
+        raise PermitRefused(f"the permit for {permit.reference} has ended: nothing was sent")
+    if permit not in _UNUSED:
+        raise PermitRefused(f"the permit for {permit.reference} was used before: nothing was sent again")
+    _UNUSED.discard(permit)

@@ -119,9 +119,7 @@ class ByHandSupplier:
 
     async def place(self, permit: SpendPermit) -> OrderResponse:
         """Hand the order to a person: it counts as received, and waits for what they will be told."""
-        require(permit, self.name)
-        if self._clock() >= permit.ends_at:
-            raise PermitRefused(f"the permit for {permit.reference} has ended: nothing was sent")
+        require(permit, self.name, self._clock())
         return OrderResponse(
             permit.reference, "", Reply.RECEIVED, (), total_of(permit.request_bytes), None, _("to be ordered by hand")
         )

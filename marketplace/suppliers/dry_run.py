@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from pydantic import SerializeAsAny, field_validator
 
-from marketplace.authority.permit import PermitRefused, SpendPermit, require
+from marketplace.authority.permit import SpendPermit, require
 from marketplace.documents import (
     OrderResponse,
     PurchaseOrder,
@@ -78,9 +78,7 @@ class DryRunSupplier:
 
     async def place(self, permit: SpendPermit) -> OrderResponse:
         """Buy nothing, and say that the order was received."""
-        require(permit, self.name)
-        if self._clock() >= permit.ends_at:
-            raise PermitRefused(f"the permit for {permit.reference} has ended")
+        require(permit, self.name, self._clock())
         order = json.loads(permit.request_bytes)
         total = Money(order["total"], order["currency"])
         reason = _("a dry run: nothing was bought")

@@ -29,7 +29,7 @@ from aiohttp import (
 from pydantic import Field, field_validator
 from yarl import URL
 
-from marketplace.authority.permit import PermitRefused, SpendPermit, require
+from marketplace.authority.permit import SpendPermit, require
 from marketplace.documents import OrderResponse, PurchaseOrder, Quotation, RequestForQuotation, SupplierDocument
 from marketplace.settings import Duration, SecretReference, SupplierSettings
 from marketplace.suppliers import wire
@@ -141,9 +141,7 @@ class HttpSupplier:
 
     async def place(self, permit: SpendPermit) -> OrderResponse:
         """Send exactly the permitted bytes once, telling apart "never arrived" from "cannot know"."""
-        require(permit, self.name)
-        if self._clock() >= permit.ends_at:
-            raise PermitRefused(f"the permit for {permit.reference} has ended: nothing was sent")
+        require(permit, self.name, self._clock())
         headers = {"Idempotency-Key": permit.key}
         answer = await self._act(permit.reference, "orders", data=permit.request_bytes, headers=headers)
         return self._outcome(permit.reference, answer)

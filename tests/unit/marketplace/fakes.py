@@ -132,7 +132,7 @@ class AcceptingSupplier:
 
     def accept(self, permit: SpendPermit) -> OrderResponse:
         """Take an order into the book, unless a key that is remembered says that it is there."""
-        require(permit, self.name)
+        require(permit, self.name, self.clock())
         self.sent.append((permit.reference, permit.key, permit.request_bytes))
         if self.capabilities.idempotency_key is not None and permit.key in self._by_key:
             return self._by_key[permit.key]
@@ -208,8 +208,8 @@ class VanishingSupplier(AcceptingSupplier):
     vanishes = 1
 
     async def place(self, permit: SpendPermit) -> OrderResponse:
-        require(permit, self.name)
         if len(self.sent) < self.vanishes:
+            require(permit, self.name, self.clock())
             self.sent.append((permit.reference, permit.key, permit.request_bytes))
             raise OutcomeUnknown(permit.reference)
         return self.accept(permit)

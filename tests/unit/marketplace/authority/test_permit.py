@@ -1,10 +1,12 @@
-from datetime import UTC, datetime
+import dataclasses
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from marketplace.authority import permit
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
+BEFORE = AT - timedelta(minutes=1)
 
 
 def issued() -> permit.SpendPermit:
@@ -14,9 +16,9 @@ def issued() -> permit.SpendPermit:
 
 
 def test_a_permit_of_the_gate_is_accepted_for_its_supplier_only():
-    permit.require(issued(), "shop")
+    permit.require(issued(), "shop", BEFORE)
     with pytest.raises(permit.PermitRefused, match="nothing was sent"):
-        permit.require(issued(), "other")
+        permit.require(issued(), "other", BEFORE)
 
 
 def test_nobody_else_makes_a_permit():
@@ -29,8 +31,27 @@ def test_what_only_looks_like_a_permit_is_refused():
     object.__setattr__(forged, "seal", object())
     for each in (forged, {"supplier": "shop"}, None):
         with pytest.raises(permit.PermitRefused):
-            permit.require(each, "shop")
+            permit.require(each, "shop", BEFORE)
 
 
 def test_the_seal_is_not_shown():
     assert "seal" not in repr(issued())
+
+
+def test_a_permit_is_used_once():
+    leave = issued()
+    permit.require(leave, "shop", BEFORE)
+    with pytest.raises(permit.PermitRefused, match="used before"):
+        permit.require(leave, "shop", BEFORE)
+
+
+def test_a_copy_is_no_second_permit():
+    leave = issued()
+    permit.require(dataclasses.replace(leave), "shop", BEFORE)
+    with pytest.raises(permit.PermitRefused, match="used before"):
+        permit.require(leave, "shop", BEFORE)
+
+
+def test_a_permit_that_has_ended_is_refused():
+    with pytest.raises(permit.PermitRefused, match="has ended"):
+        permit.require(issued(), "shop", AT)

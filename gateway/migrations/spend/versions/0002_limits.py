@@ -1,0 +1,10 @@
+"""Limits as rows, with what is used of each."""
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""

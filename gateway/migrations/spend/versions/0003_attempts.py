@@ -1,0 +1,10 @@
+"""Attempt groups, the share of a line for each requisition, quarantine."""
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
