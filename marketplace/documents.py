@@ -192,6 +192,7 @@ class PurchaseOrder:
                     "unit_price": f"{line.unit_price.amount:f}",
                     "per": plain(line.unit_price.per),
                     "amount": line.amount.minor,
+                    **({"category": line.item.category} if line.item.category else {}),
                 }
                 for line in self.lines
             ],

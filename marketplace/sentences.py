@@ -27,6 +27,11 @@ RULES: Final[Mapping[str, str]] = {
     "MODE_WATCH": _later("{component} is only watched; nothing is bought for it."),
     "MODE_ADVISE": _later("For {component} only advice is given; nothing is bought."),
     "ORDER_EMPTY": _later("The order has no lines."),
+    "VALUE_CEILING": _later("{value} is more than any order or line may ever be ({ceiling})."),
+    "CLOCK_JUMPED": _later(
+        "Plant time is {now}, but {mark} was seen last: a person must say that the clock is right "
+        "(toolcrib clock accept)."
+    ),
     "MODE_ASK": _later("For {component} a person wants to see every order."),
     "PROVENANCE_B": _later("The evidence came from {machine} over an unprotected connection, so a person decides."),
     "HISTORY_UNKNOWN": _later("How much the part in {component} has run is not known, so a person decides."),
@@ -36,15 +41,36 @@ RULES: Final[Mapping[str, str]] = {
     ),
     "QUOTATION_EXPIRED": _later("The quotation held until {quoted_until}; the price binds nobody any more."),
     "QUANTITY_DIFFERS": _later("The order is for {ordered} of {item}, but {wanted} is wanted."),
+    "QUANTITY_ABSURD": _later("The order is for {ordered} of {item}, many times the {wanted} that are wanted."),
     "CURRENCY_DIFFERS": _later("The order is in {currency}, a limit or the last price is in {other}."),
+    "RATE_MISSING": _later("A limit is in another currency, and the policy pins no rate for {currency}."),
+    "CURRENCY_UNKNOWN": _later("The policy pins rates to {base}, but none for {currency}."),
+    "RATE_STALE": _later("The rate of {rate} {base} for one {currency} is of {dated}, {days} days ago: too old."),
+    "RATE_FUTURE": _later("The rate of {rate} {base} for one {currency} is dated {dated}, which has not come yet."),
     "AMOUNT_NEGATIVE": _later("Freight ({freight}) or fees ({fees}) are below zero."),
     "TAX_UNKNOWN": _later("Limits include tax, but the quotation does not say the tax on {total}."),
     "ORDER_LIMIT_EXCEEDED": _later("The total of {total} is above the limit of {limit} for one order."),
     "LAST_PRICE_UNKNOWN": _later("{item} was bought before, but the price then is not known."),
     "PRICE_COLLAR": _later("{item} costs {price}, more than {factor} times the last price of {last}."),
+    "QUOTE_MISSING": _later("What the supplier quoted for {item} is not known."),
+    "PRICE_ABOVE_QUOTE": _later("{item} would be ordered at {price}, but {quoted} was quoted."),
+    "OWN_PRICE_UNKNOWN": _later("The plant has no price of its own for {item} to compare with."),
+    "OWN_PRICE_DIFFERS": _later("{item} costs {price}; the plant itself reckons with {own}."),
+    "DUPLICATE_ORDER": _later("{item} for {component} was ordered with {order} at {ordered_at} already."),
+    "ORDER_PACE": _later("It would be more than {limit} orders in a {span} ({whose}); there were {count}."),
+    "EXPOSURE_EXCEEDED": _later("With {total} more, more than {limit} would be ordered and not yet received."),
     "MISSING_LIMIT": _later("There is no limit for what may be spent on {machine} in a period."),
     "PERIOD_LIMIT_EXCEEDED": _later(
         "With {total} more, the limit of {limit} in {days} days for {machine} would be exceeded."
+    ),
+    "LIMIT_EXCEEDED": _later(
+        "With {total} more, the limit of {limit} ({per}) for the {scope} {key} would be exceeded; {used} are used."
+    ),
+    "ORDER_COUNT_EXCEEDED": _later(
+        "It would be one order more than the {limit} ({per}) that the {scope} {key} may have; there were {used}."
+    ),
+    "LIMIT_OVERDRAWN": _later(
+        "Against the limit of {limit} ({per}) for the {scope} {key} stand {used} already: there is no room for {total}."
     ),
     "WITHIN_LIMITS": _later("The total of {total} is within the limit of {limit} for one order and within its period."),
     "ALREADY_DECIDED": _later("The order {order} no longer waits for an approval."),
@@ -53,6 +79,15 @@ RULES: Final[Mapping[str, str]] = {
     "ORDER_CHANGED": _later("The order {order} is not the one that was shown; look at it again."),
     "OWN_LIMIT_EXCEEDED": _later("The total of {total} is above the own limit of {person} ({limit})."),
     "APPROVED_BY_PERSON": _later("{person} approved it."),
+    "NOTHING_TO_SEND": _later("The order {order} is {state} and has nothing to send."),
+    "ORDER_ALTERED": _later("The order {order} was changed after it was decided."),
+    "NOT_RESERVED": _later("The order {order} has no reservation for what it costs."),
+    "NOT_ALLOWED": _later("The order {order} is allowed by nobody as it stands."),
+    "RESEND_OVER_LIMIT": _later(
+        "The order {order} may be there already; to send it again the money must be there twice, and it is not."
+    ),
+    "LEAVE_TO_SEND": _later("The order {order} may be sent, for time number {send}."),
+    "CLOCK_ACCEPTED": _later("{person} says that the plant's clock is right: {now}."),
 }
 """What `authority` says to an order."""
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Column,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -261,33 +262,71 @@ order_counter = Table(
     Column("last", Integer, nullable=False),
 )
 
-budget = Table(
-    "budget",
+spend_limit = Table(
+    "spend_limit",
     metadata,
-    Column("id", String(160), primary_key=True),  # plant:scope
+    Column("id", String(460), primary_key=True),  # plant/gateway/name, the name as `authority.limits` gives it
     *_owner(),
-    Column("scope", String(130), nullable=False),  # machine:mill:EUR
-    Column("window_days", Integer, nullable=False),
-    Column("currency", String(3), nullable=False),
-    Column("limit_minor", BigInteger, nullable=False),
-    Column("machine_minor", BigInteger, nullable=False),  # booked by policy: never above the limit
-    Column("person_minor", BigInteger, nullable=False),  # booked by persons' approvals: narrows the machine's room
-    CheckConstraint("machine_minor >= 0 AND person_minor >= 0", name="not_negative"),
-    UniqueConstraint("plant", "scope", "window_days"),
+    Column("scope", String(16), nullable=False),  # order, component, machine, supplier, category, plant
+    Column("key", String(130), nullable=False),  # which of them
+    Column("per", String(8), nullable=False),  # day, month, total, or a rolling window such as 30 d
+    Column("period", String(10), nullable=False),  # the day or month that is counted; empty without a calendar
+    Column("measure", String(8), nullable=False),  # a currency, or orders
+    Column("rolling_days", Integer),  # of a rolling window
+    Column("limit_value", BigInteger, nullable=False),  # minor units, or a number of orders
+    Column("ceiling", BigInteger, nullable=False),  # the limit, or what was booked when it was lowered below that
+    Column("machine_used", BigInteger, nullable=False),  # booked by policy: never above the limit by a booking
+    Column("person_used", BigInteger, nullable=False),  # booked by persons' approvals: narrows the machine's room
+    CheckConstraint("machine_used >= 0 AND person_used >= 0 AND limit_value >= 0", name="not_negative"),
+    CheckConstraint("machine_used <= ceiling", name="within_ceiling"),
+    CheckConstraint("limit_value <= ceiling", name="ceiling_holds_limit"),
 )
+
+reservation = Table(
+    "reservation",
+    metadata,
+    Column("order_number", ForeignKey("purchase_order.number"), primary_key=True),
+    Column("send", Integer, primary_key=True),  # which send of the order it is for
+    *_owner(),
+    Column("machine", String(64), nullable=False),
+    Column("component", String(130), nullable=False),
+    Column("supplier", String(64), nullable=False),
+    Column("categories", Text, nullable=False),  # JSON list
+    Column("currency", String(3), nullable=False),
+    Column("minor", BigInteger, nullable=False),
+    Column("by_person", Boolean, nullable=False),
+    Column("state", String(10), nullable=False),  # reserved, committed, released
+    Column("booked_at", PlantTime, nullable=False),
+    CheckConstraint("minor >= 0", name="not_negative"),
+    Index("ix_reservation_booked_at", "plant", "gateway_id", "booked_at"),
+)
+"""Money kept for one send of an order, whatever limits there are: a new limit is counted from these."""
 
 booking = Table(
     "booking",
     metadata,
-    Column("order_number", ForeignKey("purchase_order.number"), primary_key=True),
-    Column("budget", ForeignKey("budget.id"), primary_key=True),
+    Column("order_number", String(20), primary_key=True),
+    Column("send", Integer, primary_key=True),
+    Column("limit_id", ForeignKey("spend_limit.id"), primary_key=True),
     *_owner(),
-    Column("minor", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),  # in the limit's measure
     Column("by_person", Boolean, nullable=False),
     Column("state", String(10), nullable=False),  # reserved, committed, released, elapsed
     Column("booked_at", PlantTime, nullable=False),
-    CheckConstraint("minor >= 0", name="not_negative"),
+    ForeignKeyConstraint(["order_number", "send"], ["reservation.order_number", "reservation.send"]),
+    CheckConstraint("amount >= 0", name="not_negative"),
+    Index("ix_booking_limit", "limit_id", "state", "booked_at"),
 )
+"""What a reservation takes of one limit."""
+
+clock_mark = Table(
+    "clock_mark",
+    metadata,
+    Column("plant", String(64), primary_key=True),
+    Column("gateway_id", String(64), primary_key=True),
+    Column("highest", PlantTime, nullable=False),
+)
+"""The highest plant time that was seen, or that a person has accepted."""
 
 policy_version = Table(
     "policy_version",

@@ -98,7 +98,7 @@ def read_order(document: Mapping[str, Any], served: Mapping[int, tuple[str, ...]
             OrderLine(
                 number=line["number"],
                 requisitions=served.get(line["number"], ()),
-                item=Item(line["item"], line["manufacturer"], line["mpn"], line["description"], line["unit"]),
+                item=_item(line),
                 sku=line["sku"],
                 quantity=Quantity(Decimal(line["quantity"]), line["unit"]),
                 unit_price=UnitPrice(Decimal(line["unit_price"]), currency, Decimal(line["per"])),
@@ -111,6 +111,11 @@ def read_order(document: Mapping[str, Any], served: Mapping[int, tuple[str, ...]
         quoted_until=parse_timestamp(document["quoted_until"]),
         delivery=Delivery(**document["delivery"]),
     )
+
+
+def _item(line: Mapping[str, Any]) -> Item:
+    category = line.get("category", "")
+    return Item(line["item"], line["manufacturer"], line["mpn"], line["description"], line["unit"], category)
 
 
 async def insert_proposed(

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
-from marketplace.authority.policy import Circumstances, Mode
+from marketplace.authority import recent
+from marketplace.authority.policy import Circumstances, Mode, Similar
 from marketplace.catalogue import Catalogue
 from marketplace.documents import (
     OrderLine,
@@ -26,15 +27,16 @@ from marketplace.documents import (
     RequestedLine,
     RequestForQuotation,
 )
-from marketplace.money import UnitPrice
+from marketplace.money import Money, UnitPrice
 from marketplace.ordering.requisition import quantity_of
-from marketplace.ordering.states import OrderState
+from marketplace.ordering.states import ENDED, FAILED, OrderState
 from marketplace.ordering.suspension import suspended
 from marketplace.ordering.terms import PurchasingTerms
 from marketplace.sourcing.award import Award, Refusal, lead_time
 from marketplace.sourcing.quoting import Answer
 from marketplace.store import (
     Owner,
+    PlantTime,
     award_term,
     line_requisition,
     order_line,
@@ -195,11 +197,14 @@ def _order_line(wanted: RequestedLine, offered: QuotationLine) -> OrderLine:
     )
 
 
-async def circumstances_of(tx: AsyncConnection, owner: Owner, order: PurchaseOrder, row: Row[Any]) -> Circumstances:
+async def circumstances_of(
+    tx: AsyncConnection, owner: Owner, order: PurchaseOrder, row: Row[Any], now: datetime
+) -> Circumstances:
     """Return what the gate must know of an order besides its own text; `row` is the requisition behind it."""
     items = sorted({line.item.key for line in order.lines})
     last = await _last_purchases(tx, owner, items)
     here = [await _bought_here(tx, owner, item, order.supplier, last) for item in items]
+    plant_orders, supplier_orders = await recent.pace(tx, owner, order.supplier, order.number, now)
     return Circumstances(
         mode=Mode(row.mode),
         provenance=Provenance(row.provenance),
@@ -212,6 +217,83 @@ async def circumstances_of(tx: AsyncConnection, owner: Owner, order: PurchaseOrd
         supplier_suspended=order.supplier in await suspended(tx, owner),
         wanted={line.number: quantity_of(row) for line in order.lines if row.id in line.requisitions},
         last_prices={item: UnitPrice(row.unit_price, row.currency, row.per) for item, row in last.items()},
+        quoted=await _quoted(tx, order),
+        own_prices=_own_prices(row),
+        similar=await _similar(tx, owner, order, row.component, now),
+        plant_orders=plant_orders,
+        supplier_orders=supplier_orders,
+        exposure=await recent.exposure(tx, owner, order.number),
+    )
+
+
+_QUOTED: Final = (
+    select(quotation.c.unit_price, quotation.c.currency, quotation.c.per)
+    .where(
+        quotation.c.requisition == bindparam("of_requisition"),
+        quotation.c.supplier == bindparam("of_supplier"),
+        quotation.c.reference == bindparam("of_reference"),
+        quotation.c.unit_price.is_not(None),
+    )
+    .order_by(quotation.c.round.desc())
+    .limit(1)
+)
+
+
+async def _quoted(tx: AsyncConnection, order: PurchaseOrder) -> dict[int, UnitPrice]:
+    """Return by line what the supplier offered, as it was kept when it answered."""
+    found: dict[int, UnitPrice] = {}
+    for line in order.lines:
+        of = {"of_supplier": order.supplier, "of_reference": order.quotation}
+        row = (await tx.execute(_QUOTED, of | {"of_requisition": next(iter(line.requisitions), "")})).first()
+        if row is not None:
+            found[line.number] = UnitPrice(row.unit_price, row.currency, row.per)
+    return found
+
+
+def _own_prices(row: Row[Any]) -> dict[str, UnitPrice]:
+    """Return what the plant expects the item to cost, as the requisition keeps it; older ones keep nothing."""
+    told = reason_of(row).get("price")
+    if told is None:
+        return {}
+    price = Money.parse(told)
+    return {row.item: UnitPrice(price.amount, price.currency)}
+
+
+SIMILAR_MAX: Final = 20
+"""One that is open suffices to ask; the newest are looked at."""
+_SIMILAR: Final = (
+    select(purchase_order.c.number, order_line.c.item, purchase_order.c.created_at, purchase_order.c.state)
+    .join(order_line, order_line.c.order_number == purchase_order.c.number)
+    .join(
+        line_requisition,
+        (line_requisition.c.order_number == order_line.c.order_number)
+        & (line_requisition.c.line == order_line.c.number),
+    )
+    .join(requisition, requisition.c.id == line_requisition.c.requisition)
+    .where(
+        requisition.c.plant == bindparam("of_plant"),
+        requisition.c.component == bindparam("of_component"),
+        order_line.c.item.in_(bindparam("of_items", expanding=True)),
+        purchase_order.c.number != bindparam("of_number"),
+        purchase_order.c.state.not_in(FAILED),
+        purchase_order.c.created_at > bindparam("of_since", type_=PlantTime),
+    )
+    .distinct()
+    .order_by(purchase_order.c.created_at.desc(), purchase_order.c.number, order_line.c.item)
+    .limit(SIMILAR_MAX)
+)
+
+
+async def _similar(
+    tx: AsyncConnection, owner: Owner, order: PurchaseOrder, component: str, now: datetime
+) -> tuple[Similar, ...]:
+    """Return other orders of a year for the same items and component that came to something or still may."""
+    of = {"of_plant": owner.plant, "of_component": component, "of_number": order.number}
+    wanted = {"of_items": sorted({line.item.key for line in order.lines}), "of_since": now - timedelta(days=366)}
+    there = (*ENDED, *recent.ARRIVED)
+    return tuple(
+        Similar(row.number, row.item, row.created_at, row.state not in there)
+        for row in await tx.execute(_SIMILAR, of | wanted)
     )
 
 

@@ -89,6 +89,7 @@ def want_of(
         "code": advice.code,
         "parameters": dict(advice.parameters),
         "evidence": [{"code": each.code, "parameters": dict(each.parameters)} for each in need.evidence],
+        "price": str(economics.price),
         "standstill": _write_rate(economics.standstill),
         "holding": _write_rate(economics.holding_rate),
         "belief": write_belief(need.belief),

@@ -165,7 +165,7 @@ class Rounds:
 
     async def judge(self, tx: AsyncConnection, order: PurchaseOrder, behind: Row[Any], now: datetime) -> Outcome:
         """Let the gate decide on a proposed order, and move it where the verdict says. `behind`: its requisition."""
-        told = await proposal.circumstances_of(tx, self.owner, order, behind)
+        told = await proposal.circumstances_of(tx, self.owner, order, behind, now)
         decision = await gate.judge(tx, self.owner, order, told, now, software=self.terms.software)
         version = await proposal.policy_in_force(tx, self.owner)
         columns: dict[str, Any] = {"rule": decision.rule, "policy_version": version}

@@ -50,6 +50,12 @@ class Locks:
         return lock
 
 
+def _key_is_proven(row: Row[Any], supplier: Supplier, now: datetime) -> bool:
+    """Return whether the supplier still remembers the order's key, so that the same bytes cannot buy twice."""
+    remembered = supplier.capabilities.idempotency_key
+    return remembered is not None and row.first_sent_at is not None and now < row.first_sent_at + remembered
+
+
 class Sending:
     """Sends orders and takes answers in. Whoever calls holds the order's lock."""
 
@@ -95,7 +101,8 @@ class Sending:
         if row.request_bytes is None:
             row = await self._write_bytes(tx, stored.order, supplier, now)
         try:
-            permit = await gate.permit(tx, self.owner, row, now, lasts=self.terms.permit_lasts)
+            proven = _key_is_proven(row, supplier, now)
+            permit = await gate.permit(tx, self.owner, row, now, lasts=self.terms.permit_lasts, key_proven=proven)
         except PermitRefused as error:
             await self._not_permitted(tx, stored, before, str(error), now)
             return None
@@ -222,6 +229,7 @@ class Sending:
                 last_sent_at=earlier.last_sent_at,
                 next_ask_at=self._later(earlier.sends + 1),
             )
+            await gate.unsent(tx, self.owner, number, earlier.sends + 1, now)
 
     async def _refused(self, earlier: Row[Any], number: str, error: Exception) -> None:
         """The supplier said no. To a second send that may mean "I have it already", which only a person can tell."""

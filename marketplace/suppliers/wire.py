@@ -81,6 +81,7 @@ def encode_order(order: PurchaseOrder) -> bytes:
     document["fees"] = f"{order.fees.amount:f}"
     for written, line in zip(document["lines"], order.lines, strict=True):
         del written["item"]
+        written.pop("category", None)  # how the plant sorts what it buys is nobody else's affair
         written["amount"] = f"{line.amount.amount:f}"
     return canonical(document)
 

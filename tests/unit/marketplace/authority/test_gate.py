@@ -20,7 +20,7 @@ from marketplace.authority.gate import GateClosed, PermitRefused
 from marketplace.authority.policy import Outcome
 from marketplace.money import Money, Quantity
 from marketplace.ordering.states import Effect
-from marketplace.store import approval, booking, budget, free_text, purchase_order
+from marketplace.store import approval, booking, free_text, purchase_order, reservation, spend_limit
 from marketplace.store import permit as permit_table
 
 
@@ -68,7 +68,7 @@ class Plant:
     async def permit(self, number, at=None, **changes):
         async with self.spend.write() as tx:
             row = (await tx.execute(select(purchase_order).where(purchase_order.c.number == number))).one()
-            return await gate.permit(tx, self.owner, row, at or self.now, **changes)
+            return await gate.permit(tx, self.owner, row, at or self.now, **({"key_proven": True} | changes))
 
     async def settle(self, number, effect):
         async with self.spend.write() as tx:
@@ -102,9 +102,9 @@ def order(make_order):
 async def test_what_the_policy_approves_is_reserved_and_recorded(plant, order):
     decision = await plant.judge(order)
     assert (decision.outcome, decision.rule) == (Outcome.APPROVE, "WITHIN_LIMITS")
-    [row], [held] = await plant.rows(booking), await plant.rows(budget)
-    assert (row.order_number, row.minor, row.state, row.by_person) == (order.number, 132_00, "reserved", False)
-    assert (held.machine_minor, held.limit_minor) == (132_00, 2000_00)
+    [row], [held] = await plant.rows(booking), await plant.rows(spend_limit)
+    assert (row.order_number, row.amount, row.state, row.by_person) == (order.number, 132_00, "reserved", False)
+    assert (held.machine_used, held.limit_value) == (132_00, 2000_00)
     [leaf] = await plant.leaves(order.number)
     assert leaf.kind == "decision.made"
     assert leaf.facts["order_hash"] == order.hash
@@ -137,8 +137,8 @@ async def test_a_full_window_turns_approval_into_a_question(plant, make_order):
         made = make_order(f"G1-{number}", quantity="6")
         verdicts.append((await plant.judge(made, four)).rule)
     assert verdicts == ["WITHIN_LIMITS"] * 5 + ["PERIOD_LIMIT_EXCEEDED"]
-    [held] = await plant.rows(budget)
-    assert held.machine_minor == 5 * 378_00 <= held.limit_minor
+    [held] = await plant.rows(spend_limit)
+    assert held.machine_used == 5 * 378_00 <= held.limit_value
 
 
 async def test_an_order_that_is_not_stored_as_it_is_is_not_decided(plant, order, make_order, spend, owner, now):
@@ -168,9 +168,9 @@ async def test_a_person_allows_what_the_policy_would_not(plant, make_order):
     dear = make_order(price="900")
     decision = await plant.allow(dear, note="call first")
     assert (decision.outcome, decision.rule) == (Outcome.APPROVE, "APPROVED_BY_PERSON")
-    [row], [held], [signed] = await plant.rows(booking), await plant.rows(budget), await plant.rows(approval)
-    assert (row.minor, row.by_person) == (1809_00, True)
-    assert (held.machine_minor, held.person_minor) == (0, 1809_00)
+    [row], [held], [signed] = await plant.rows(booking), await plant.rows(spend_limit), await plant.rows(approval)
+    assert (row.amount, row.by_person) == (1809_00, True)
+    assert (held.machine_used, held.person_used) == (0, 1809_00)
     assert (signed.person, signed.verdict, signed.order_hash, signed.method) == ("anna", "approve", dear.hash, "web")
     [leaf] = await plant.leaves(dear.number)
     assert leaf.kind == "approval.given"
@@ -211,17 +211,27 @@ async def test_without_a_mandate_a_person_cannot_spend_either(plant, order):
 async def test_what_persons_approve_is_booked_where_there_is_no_window_too(plant, order, policy_document):
     await plant.apply({**policy_document, "window": None})
     assert (await plant.allow(order)).outcome is Outcome.APPROVE
-    [held] = await plant.rows(budget)
-    assert (held.limit_minor, held.person_minor) == (0, 132_00)
+    assert await plant.rows(spend_limit) == await plant.rows(booking) == []
+    [row] = await plant.rows(reservation)
+    assert (row.minor, row.by_person, row.state) == (132_00, True, "reserved")
 
 
-async def test_another_currency_is_booked_in_its_own_budget(plant, make_order):
+async def test_a_limit_that_comes_later_counts_what_was_booked_before(plant, order, make_order, policy_document):
+    await plant.apply({**policy_document, "window": None})
+    await plant.allow(order)
+    await plant.apply(policy_document)
+    assert (await plant.judge(make_order("G1-0002-B"))).outcome is Outcome.APPROVE
+    [held] = await plant.rows(spend_limit)
+    assert (held.machine_used, held.person_used) == (132_00, 132_00)
+
+
+async def test_what_no_rate_converts_is_reserved_and_takes_no_limits_room(plant, make_order):
     dollars = make_order("G1-USD", currency="USD")
     await plant.say_proposed(dollars)
     rich = Approver("bob", may_approve=True, limit=Money(10**6, "USD"))
     assert (await plant.allow(dollars, rich)).outcome is Outcome.APPROVE
-    [held] = await plant.rows(budget)
-    assert (held.scope, held.limit_minor, held.person_minor) == ("machine:mill:USD", 0, 132_00)
+    [held], [row] = await plant.rows(spend_limit), await plant.rows(reservation)
+    assert (held.measure, held.person_used, row.currency, row.minor) == ("EUR", 0, "USD", 132_00)
     assert (await plant.verified()).verified
 
 
@@ -270,16 +280,16 @@ async def test_there_is_one_permit_for_each_send(plant, order):
 async def test_what_is_not_about_to_be_sent_gets_no_permit(plant, order, state):
     await plant.judge(order)
     await plant.set(order.number, state=state)
-    with pytest.raises(PermitRefused, match="nothing to send"):
+    with pytest.raises(PermitRefused, match="NOTHING_TO_SEND"):
         await plant.permit(order.number)
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"request_bytes": None}, "nothing to send"),
-        ({"document": "{}"}, "changed after"),
-        ({"total_minor": 1}, "no reservation"),
+        ({"request_bytes": None}, "NOTHING_TO_SEND"),
+        ({"document": "{}"}, "ORDER_ALTERED"),
+        ({"total_minor": 1}, "NOT_RESERVED"),
     ],
 )
 async def test_a_row_that_was_changed_gets_no_permit(plant, order, change, why):
@@ -293,7 +303,7 @@ async def test_a_row_that_was_changed_gets_no_permit(plant, order, change, why):
 async def test_an_expired_quotation_gets_no_permit(plant, order):
     await plant.judge(order)
     await plant.set(order.number, state="approved")
-    with pytest.raises(PermitRefused, match="expired"):
+    with pytest.raises(PermitRefused, match="QUOTATION_EXPIRED"):
         await plant.permit(order.number, at=order.quoted_until)
 
 
@@ -310,7 +320,7 @@ async def test_without_a_reservation_there_is_no_permit(plant, order, effect):
     await plant.judge(order)
     await plant.settle(order.number, effect)
     await plant.set(order.number, state="approved")
-    with pytest.raises(PermitRefused, match="no reservation"):
+    with pytest.raises(PermitRefused, match="NOT_RESERVED"):
         await plant.permit(order.number)
 
 
@@ -320,7 +330,7 @@ async def test_another_order_under_an_approved_number_gets_no_permit(plant, orde
     await plant.judge(order)
     forged = {"document": log.canonical(twin.document()).decode(), "order_hash": twin.hash}
     await plant.set(order.number, state="approved", **forged)
-    with pytest.raises(PermitRefused, match="allowed by nobody"):
+    with pytest.raises(PermitRefused, match="NOT_ALLOWED"):
         await plant.permit(order.number)
 
 
@@ -331,14 +341,14 @@ async def test_another_order_under_a_signed_number_gets_no_permit(plant, order, 
     await plant.permit(order.number)
     forged = {"document": log.canonical(twin.document()).decode(), "order_hash": twin.hash}
     await plant.set(order.number, sends=1, **forged)
-    with pytest.raises(PermitRefused, match="allowed by nobody"):
+    with pytest.raises(PermitRefused, match="NOT_ALLOWED"):
         await plant.permit(order.number)
 
 
 async def test_an_order_that_was_asked_about_is_not_sent_by_moving_its_state(plant, order):
     await plant.judge(order, replace(plant.told, provenance=Provenance.B))
     await plant.set(order.number, state="approved")
-    with pytest.raises(PermitRefused, match="no reservation"):
+    with pytest.raises(PermitRefused, match="NOT_RESERVED"):
         await plant.permit(order.number)
 
 
@@ -351,8 +361,8 @@ async def test_settling_follows_the_edges_and_is_recorded_once(plant, order):
         "budget.committed",
         "budget.released",
     ]
-    [held] = await plant.rows(budget)
-    assert held.machine_minor == 0
+    [held] = await plant.rows(spend_limit)
+    assert held.machine_used == 0
     assert (await plant.leaves(order.number))[-1].facts["amount"] == "132.00 EUR"
 
 
