@@ -16,7 +16,6 @@ and moves no order: `ordering` does, and must have stored the order's row before
 from __future__ import annotations
 
 import hashlib
-import secrets
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -34,6 +33,7 @@ from marketplace.authority.mandate import Decision, Outcome, objection_of
 from marketplace.authority.permit import PermitRefused, SpendPermit, issue
 from marketplace.authority.policy import Circumstances, Policy, decide, period_exceeded
 from marketplace.documents import PurchaseOrder, timestamp
+from marketplace.identity import new_id
 from marketplace.ordering.states import Effect, OrderState
 from marketplace.store import Owner, approval, purchase_order
 from marketplace.store import permit as permit_table
@@ -190,7 +190,7 @@ async def _sign(
 ) -> None:
     await tx.execute(
         insert(approval).values(
-            id=secrets.token_hex(16),
+            id=new_id(),
             **owner.columns,
             order_number=number,
             order_hash=order_hash,
@@ -216,7 +216,7 @@ async def permit(
     await _may_send(tx, owner, order_row, now)
     send = order_row.sends + 1
     leave = issue(
-        id=secrets.token_hex(16),
+        id=new_id(),
         supplier=order_row.supplier,
         reference=order_row.number,
         key=order_row.key,
