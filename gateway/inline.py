@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -85,9 +85,11 @@ def open_file(path: Path, durability: Durability = FULL) -> sqlite3.Connection:
     return connection
 
 
-def open_memory(content: bytes | None = None) -> sqlite3.Connection:
+def open_memory(
+    content: bytes | None = None, *, factory: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
     """Open a database in memory, with the content of a database file if one is given."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = sqlite3.connect(":memory:", isolation_level=None, factory=factory)
     if content is not None:
         connection.deserialize(content)
     connection.execute("PRAGMA foreign_keys=ON")
@@ -136,19 +138,19 @@ class InlineCursor:
         self.rowcount = -1
         self.lastrowid: int | None = None
 
-    def execute(self, statement: str, parameters: Iterable[Any] = ()) -> InlineCursor:
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> InlineCursor:
         """Run a statement and fetch its rows. Raises what sqlite3 raises."""
-        return self._run(sqlite3.Cursor.execute, statement, parameters)
+        return self._run(lambda cursor: cursor.execute(statement, parameters))
 
-    def executemany(self, statement: str, parameters: Iterable[Iterable[Any]]) -> InlineCursor:
+    def executemany(self, statement: str, parameters: Iterable[Sequence[Any]]) -> InlineCursor:
         """Run a statement for each set of parameters. Raises what sqlite3 raises."""
-        return self._run(sqlite3.Cursor.executemany, statement, parameters)
+        return self._run(lambda cursor: cursor.executemany(statement, parameters))
 
-    def _run(self, act: Any, statement: str, parameters: Any) -> InlineCursor:
+    def _run(self, act: Callable[[sqlite3.Cursor], object]) -> InlineCursor:
         await_(_at_once())
         cursor = self._opened.cursor()
         try:
-            act(cursor, statement, parameters)
+            act(cursor)
             self.description, self.rowcount, self.lastrowid = cursor.description, cursor.rowcount, cursor.lastrowid
             self._rows = iter(cursor.fetchall() if cursor.description else ())
         finally:
