@@ -32,7 +32,8 @@ DONE = ENDED | {S.RECEIVED, S.DISPUTED}
 MONEY = {
     S.PROPOSED: {""}, S.AWAITING_APPROVAL: {""}, S.DENIED: {""}, S.EXPIRED: {""}, S.REJECTED: {""},
     S.NOT_PLACED: {""}, S.CANCELLED: {""},
-    S.APPROVED: {"reserved"}, S.SUBMITTING: {"reserved"}, S.SUBMITTED: {"reserved"}, S.UNKNOWN: {"reserved", "committed"},
+    S.APPROVED: {"reserved"}, S.SUBMITTING: {"reserved"}, S.SUBMITTED: {"reserved"},
+    S.UNKNOWN: {"reserved", "committed"},
     S.NEEDS_PERSON: {"reserved", "committed"},
     S.CONFIRMED: {"committed"}, S.SHIPPED: {"committed"}, S.RECEIVED: {"committed"}, S.CANCELLING: {"committed"},
     S.DISPUTED: {"committed"}, S.CLOSED: {"committed"},
@@ -218,7 +219,8 @@ class Checker:
     def _count_shelf(self) -> None:
         promised = dict(self._sums("SELECT item, quantity FROM stock_reservation WHERE state = 'reserved'"))
         coming = self._sums(
-            "SELECT l.item, l.confirmed - l.received FROM order_line l JOIN purchase_order o ON o.number = l.order_number"
+            "SELECT l.item, l.confirmed - l.received FROM order_line l"
+            " JOIN purchase_order o ON o.number = l.order_number"
             " WHERE o.state IN ('confirmed', 'shipped', 'cancelling', 'needs_person', 'unknown')"
             " AND l.confirmed > l.received AND l.item <> 'calibration'"
         )

@@ -64,34 +64,35 @@ def booked(cursor: sqlite3.Cursor, number: str) -> tuple[str, int]:
     return state, min(by_limit.values())
 
 
-# How the books are broken.
+# How the books are broken. Each returns whether there was anything to break.
 
 
-def give_back_again(cursor: sqlite3.Cursor, number: str) -> None:
-    """Take an order's amount off its limit once more."""
+def give_back_again(cursor: sqlite3.Cursor, number: str) -> bool:
+    """Take an order's amount off its limits once more."""
+    changed = 0
     for each in bookings(cursor, number):
         column = "person_minor" if each.by_person else "machine_minor"
-        cursor.execute(f"UPDATE budget SET {column} = max({column} - ?, 0) WHERE id = ?", (each.minor, each.limit))
+        less = f"UPDATE budget SET {column} = {column} - ? WHERE id = ? AND {column} >= ?"
+        changed += cursor.execute(less, (each.minor, each.limit, each.minor)).rowcount
+    return changed > 0
 
 
-def forget(cursor: sqlite3.Cursor, number: str) -> None:
+def forget(cursor: sqlite3.Cursor, number: str) -> bool:
     """Lose an order's reservation, books and all."""
-    for each in bookings(cursor, number):
-        if each.state == "reserved":
-            give_back_again(cursor, number)
-            cursor.execute("UPDATE booking SET state = 'released' WHERE order_number = ?", (number,))
+    give_back_again(cursor, number)
+    lost = "UPDATE booking SET state = 'released' WHERE order_number = ? AND state = 'reserved'"
+    return cursor.execute(lost, (number,)).rowcount > 0
 
 
-def overspend(cursor: sqlite3.Cursor, number: str) -> None:
-    """Book an order again and again under its limit until that is passed; the sums stay right."""
+def overspend(cursor: sqlite3.Cursor, number: str) -> bool:
+    """Book an order again and again under its limits until one is passed; the sums stay right."""
+    changed = 0
     for each in bookings(cursor, number):
         if each.state == "reserved" and not each.by_person:
-            much = "(SELECT limit_minor + 1 FROM budget WHERE id = ?)"
+            more = f"(SELECT limit_minor FROM budget WHERE id = '{each.limit}') + 1"
+            cursor.execute(f"UPDATE budget SET machine_minor = machine_minor + {more} WHERE id = ?", (each.limit,))
             cursor.execute(
-                f"UPDATE budget SET machine_minor = machine_minor - ? + {much} WHERE id = ?",
-                (each.minor, each.limit, each.limit),
+                f"UPDATE booking SET minor = minor + {more} WHERE order_number = ? AND budget = ?", (number, each.limit)
             )
-            cursor.execute(
-                f"UPDATE booking SET minor = {much} WHERE order_number = ? AND budget = ?",
-                (each.limit, number, each.limit),
-            )
+            changed += 1
+    return changed > 0

@@ -189,10 +189,15 @@ class People:
                 await fulfilment.fitted(tx, self.world.owner, component.key, life, STOREMAN, self.world.clock())
             return True
 
-        await self._act("fitted", fitted)
-        query = "SELECT 1 FROM audit_leaf WHERE kind = 'fitting.done' AND subject = ? AND leaf LIKE ?"
-        if self._rows(query, component.key, f'%"life":"{life}"%'):
+        if await self._act("fitted", fitted) or self._is_fitted(component):
             component.fit(self.rng, self.world.seconds / 3600)
+
+    def _is_fitted(self, component: Component) -> bool:
+        query = (
+            "SELECT 1 FROM stock_reservation s JOIN requisition r ON r.id = s.requisition"
+            " WHERE r.component = ? AND r.life = ? AND r.line = 'part' AND s.state = 'fitted'"
+        )
+        return bool(self._rows(query, component.key, component.life))
 
     # Whims.
 

@@ -55,13 +55,12 @@ class _Books(Sabotage):
     """Breaks the books of an order in some state, within a transaction of the program's."""
 
     state = "confirmed"
-    act: Callable[[sqlite3.Cursor, str], None]
+    act: Callable[[sqlite3.Cursor, str], bool]
 
     def before_commit(self) -> None:
         number = self._some(self.state)
         if number is not None:
-            self.done += 1
-            type(self).act(self._cursor, number)
+            self.done += type(self).act(self._cursor, number)
 
 
 class ReleasesTwice(_Books):
@@ -84,8 +83,9 @@ class Overspends(_Books):
     act = staticmethod(ledger_view.overspend)
 
 
-def _edit(cursor: sqlite3.Cursor, _number: str) -> None:
-    cursor.execute("UPDATE audit_leaf SET leaf = replace(leaf, 'EUR', 'USD') WHERE leaf_index = 40")
+def _edit(cursor: sqlite3.Cursor, _number: str) -> bool:
+    other = "CAST(replace(CAST(leaf AS TEXT), 'gateway', 'getaway') AS BLOB)"
+    return cursor.execute(f"UPDATE audit_leaf SET leaf = {other} WHERE leaf_index = 40").rowcount > 0
 
 
 class EditsAudit(_Books):
@@ -94,8 +94,8 @@ class EditsAudit(_Books):
     act = staticmethod(_edit)
 
 
-def _skip(cursor: sqlite3.Cursor, number: str) -> None:
-    cursor.execute("UPDATE purchase_order SET state = 'denied' WHERE number = ?", (number,))
+def _skip(cursor: sqlite3.Cursor, number: str) -> bool:
+    return cursor.execute("UPDATE purchase_order SET state = 'denied' WHERE number = ?", (number,)).rowcount > 0
 
 
 class MovesAside(_Books):
