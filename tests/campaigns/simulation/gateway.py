@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tests.campaigns.simulation.world import World
 
 Result = TypeVar("Result")
-DECIDE_S = 6 * 3600.0
-PASS_S, BUSY_PASS_S = 3600.0, 120.0
+DECIDE_S = 8 * 3600.0
+PASS_S, BUSY_PASS_S = 2 * 3600.0, 120.0
 """Between two passes where nothing is in the balance, and where something is."""
 _BUSY = text(
     "SELECT count(*) FROM purchase_order WHERE state IN ('proposed', 'approved', 'submitting', 'unknown', 'cancelling')"

@@ -58,6 +58,7 @@ class Checker:
         self._used: set[str] = set()
         self._hashes: dict[str, str] = {}  # order: hash of what was proposed
         self._shelf: dict[str, Decimal] = defaultdict(Decimal)
+        self._recounted = False  # by a policy that was applied in this transaction
         self._transactions = 0
 
     # After a transaction.
@@ -76,6 +77,7 @@ class Checker:
     def _hear(self) -> set[str]:
         """Take in the leaves that are new, see that the tree grew by them alone; returns the orders they name."""
         touched: set[str] = set()
+        self._recounted = False
         rows = self._cursor.execute(
             "SELECT leaf_index, leaf, leaf_hash FROM audit_leaf WHERE leaf_index >= ? ORDER BY leaf_index",
             (self._frontier.size,),
@@ -99,6 +101,8 @@ class Checker:
             self._hashes[subject] = facts["order_hash"]
         elif kind == "permit.issued":
             self._permits.add(facts["permit"])
+        elif kind == "policy.applied":
+            self._recounted = True
         elif kind.startswith("stock."):
             self._stock(kind, subject, facts)
         return {subject} if subject.startswith("TC-") else set()
@@ -112,13 +116,17 @@ class Checker:
             self._shelf[item] = Decimal(facts["on_hand"])
 
     def _ledger(self) -> None:
-        """Every limit that moved: the gateway's own part grew only where there was room, and its bookings add up."""
+        """Every limit that moved: the gateway's own part grew only where there was room, and its bookings add up.
+
+        A policy with a longer window counts again what had left the shorter one: nothing new is booked by it.
+        """
         now = ledger_view.limits(self._cursor)
         for id, after in now.items():
             before = self._limits.get(id, Limit(0, 0, 0))
             if after == before:
                 continue
-            if after.own > before.own and after.own + after.persons > after.limit:
+            grown = after.own > before.own and not self._recounted
+            if grown and after.own + after.persons > after.limit:
                 self._trace.violated("OVER_LIMIT", f"{id}: {after.own} + {after.persons} of {after.limit}")
             self._adds_up(id, after)
         for id in self._limits.keys() - now.keys():

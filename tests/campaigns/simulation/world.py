@@ -80,7 +80,7 @@ class World:
             "DE",
             DELIVERY,
             wire_timeout=timedelta(seconds=30),
-            poll_every=timedelta(hours=8),
+            poll_every=timedelta(hours=16),
             software="simulated",
         )
         self.disk = Disk()
