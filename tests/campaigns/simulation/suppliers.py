@@ -182,7 +182,9 @@ class Book:
         return _lie(said, lie)
 
     def _ship(self, entry: Entry) -> None:
-        if not entry.live or not entry.kept:  # on other terms nothing leaves before somebody has spoken to somebody
+        if (
+            not entry.live or not entry.kept or entry.shipped
+        ):  # on other terms nothing leaves before somebody has spoken to somebody
             return
         entry.shipped = True
         whole = {line["number"]: Decimal(line["quantity"]) for line in entry.document["lines"]}

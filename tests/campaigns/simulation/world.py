@@ -80,7 +80,7 @@ class World:
             "DE",
             DELIVERY,
             wire_timeout=timedelta(seconds=30),
-            poll_every=timedelta(hours=16),
+            poll_every=timedelta(hours=24),
             software="simulated",
         )
         self.disk = Disk()
@@ -202,7 +202,7 @@ class World:
 
     # The month.
 
-    async def live(self, days: float, quiet_days: float = QUIET_DAYS) -> None:
+    async def live(self, days: float, quiet_days: float) -> None:
         """Live through the month and the quiet after it."""
         self.start_gateway()
         await self.people.apply(self.people.policy(2500), ANNA)
@@ -249,13 +249,13 @@ class World:
             self.trace.violated("AUDIT_VERIFY", "; ".join(found.problems) or "another root than every append gave")
 
 
-async def _live(seed: int, days: float, sabotage: str) -> Month:
+async def _live(seed: int, days: float, quiet_days: float, sabotage: str) -> Month:
     began = time.process_time()
     world = World(seed, sabotage)
     structlog.configure(processors=[world.hear], cache_logger_on_first_use=False)
     try:
         with identity.drawing_from(world.rng("identity").randbytes):
-            await world.live(days)
+            await world.live(days, quiet_days)
             await world.conclude()
     finally:
         structlog.reset_defaults()
@@ -276,5 +276,5 @@ async def _live(seed: int, days: float, sabotage: str) -> Month:
 
 
 def simulate(seed: int, days: float = MONTH_DAYS, sabotage: str = "none") -> Month:
-    """Live one month and return what it was like."""
-    return virtual_time.run(_live(seed, days, sabotage))
+    """Live one month, or less of it, and return what it was like."""
+    return virtual_time.run(_live(seed, days, min(days, QUIET_DAYS), sabotage))
