@@ -8,7 +8,6 @@ to have seen counts only where a part was there to be fitted.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +19,7 @@ from marketplace import stock
 from marketplace.audit import log
 from marketplace.audit.actor import Actor
 from marketplace.documents import GoodsReceipt
+from marketplace.identity import new_id
 from marketplace.ordering import inbox
 from marketplace.ordering.answers import AnswerBroken, add_received
 from marketplace.ordering.arrival import AFTER_GOODS, AWAITING_GOODS
@@ -59,7 +59,7 @@ async def receive_goods(
     except AnswerBroken as error:  # a slip of the pen is told at once, and not kept as an answer
         return str(error)
     digest = await log.note(tx, owner, note)
-    receipt = GoodsReceipt(number, secrets.token_hex(8), quantities, at, person.id, digest)
+    receipt = GoodsReceipt(number, new_id(8), quantities, at, person.id, digest)
     received = await inbox.receive(tx, owner, stored.order.supplier, receipt, person, at)
     return await inbox.apply(tx, owner, received.id, at, terms)
 

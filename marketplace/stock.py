@@ -119,11 +119,19 @@ async def expect_no_more(tx: AsyncConnection, owner: Owner, item: str, quantity:
 
 
 async def arrive(
-    tx: AsyncConnection, owner: Owner, item: str, arrived: Quantity, order: str, actor: Actor, at: datetime
+    tx: AsyncConnection,
+    owner: Owner,
+    item: str,
+    arrived: Quantity,
+    order: str,
+    actor: Actor,
+    at: datetime,
+    *,
+    expected: Decimal,
 ) -> Shelf:
-    """Put received goods on the shelf. Raises `UnitDiffers`."""
+    """Put received goods on the shelf; `expected` of them were on their way by `expect`. Raises `UnitDiffers`."""
     before = await _opened(tx, owner, item, arrived.unit)
-    coming = -min(arrived.amount, before.in_transit)
+    coming = -min(expected, before.in_transit)
     after = await _change(tx, owner, before, on_hand=arrived.amount, in_transit=coming)
     await _tell(tx, owner, item, "received", actor, at, quantity=arrived.amount, order=order)
     return after

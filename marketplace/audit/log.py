@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.merkle import Frontier, leaf_hash
 from marketplace.documents import canonical, timestamp
+from marketplace.identity import random_bytes
 from marketplace.store import Owner, audit_leaf, audit_tree, free_text
 
 LEAF_VERSION: Final = 1
@@ -130,7 +130,7 @@ async def note(tx: AsyncConnection, owner: Owner, text: str) -> str:
     kept = text.strip()[:NOTE_MAX]
     if not kept:
         return ""
-    salt = secrets.token_bytes(SALT_BYTES)
+    salt = random_bytes(SALT_BYTES)
     digest = note_digest(salt, kept)
     await tx.execute(insert(free_text).values(digest=digest, salt=salt, text=kept, **owner.columns))
     return digest

@@ -22,7 +22,6 @@ must agree with it, else nothing of the transaction happens.
 from __future__ import annotations
 
 import hashlib
-import secrets
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -43,6 +42,7 @@ from marketplace.authority.permit import PermitRefused, SpendPermit
 from marketplace.authority.plant_time import accept_clock
 from marketplace.authority.policy import Circumstances, Policy, Standing, ledger_time
 from marketplace.documents import PurchaseOrder, timestamp
+from marketplace.identity import new_id
 from marketplace.money import Money
 from marketplace.ordering.states import Effect, OrderState
 from marketplace.store import Owner, approval, purchase_order, requisition
@@ -217,7 +217,7 @@ async def _sign(
 ) -> None:
     await tx.execute(
         insert(approval).values(
-            id=secrets.token_hex(16),
+            id=new_id(),
             **owner.columns,
             order_number=number,
             order_hash=order_hash,
@@ -263,7 +263,7 @@ async def permit(
     if found.reserves_again:
         await _reserve_again(tx, owner, found, claims, send, ledger_time(standing.mark, now))
     leave = issue(
-        id=secrets.token_hex(16),
+        id=new_id(),
         supplier=order_row.supplier,
         reference=order_row.number,
         key=order_row.key,

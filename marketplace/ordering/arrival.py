@@ -72,7 +72,9 @@ async def _take_line(
 ) -> None:
     goods = await is_goods(tx, line)
     if goods:
-        await stock.arrive(tx, owner, line.item.key, Quantity(arrived, line.quantity.unit), number, person, at)
+        here = Quantity(arrived, line.quantity.unit)
+        expected = _expected(next(each for each in lines if each.number == line.number), arrived)
+        await stock.arrive(tx, owner, line.item.key, here, number, person, at, expected=expected)
     left = next(each.received for each in lines if each.number == line.number)
     for id, state in await requisitions_of(tx, owner, number, line.number):
         wanted = await _wanted(tx, id)
@@ -85,6 +87,12 @@ async def _take_line(
             await move_requisition(
                 tx, owner, id, state, RequisitionState.FULFILLED, actor=person, at=at, facts={"order": number}
             )
+
+
+def _expected(after: LineSum, arrived: Decimal) -> Decimal:
+    """Return how much of what arrived a confirmation had promised; the rest is on its way for other orders."""
+    outstanding = after.confirmed - (after.received - arrived)
+    return max(min(arrived, outstanding), Decimal(0))
 
 
 async def _move(

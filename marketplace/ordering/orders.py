@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from maintenance.needs import Provenance
 from marketplace.catalogue import Item
 from marketplace.documents import Delivery, OrderLine, PurchaseOrder, canonical, parse_timestamp
+from marketplace.identity import new_key
 from marketplace.money import Money, Quantity, UnitPrice
 from marketplace.ordering.answers import LineSum
 from marketplace.ordering.states import OrderState
@@ -133,7 +133,7 @@ async def insert_proposed(
             "total_minor": order.total.minor,
             "document": canonical(order.document()).decode(),
             "order_hash": order.hash,
-            "key": str(uuid.uuid4()),
+            "key": new_key(),
             "sends": 0,
             "clean_misses": 0,
             "provenance": provenance,

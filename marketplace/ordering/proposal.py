@@ -7,7 +7,6 @@ the award are kept as rows, so that `why` can show them side by side, the losers
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -27,6 +26,7 @@ from marketplace.documents import (
     RequestedLine,
     RequestForQuotation,
 )
+from marketplace.identity import new_id
 from marketplace.money import Money, UnitPrice
 from marketplace.ordering.requisition import quantity_of
 from marketplace.ordering.states import ENDED, FAILED, OrderState
@@ -94,7 +94,7 @@ async def keep_answers(
     why_not = {each.supplier: _refusal_text(each) for each in refusals}
     rows = [
         {
-            "id": secrets.token_hex(16),
+            "id": new_id(),
             "requisition": id,
             "round": round,
             "supplier": answer.supplier,

@@ -27,6 +27,7 @@ from marketplace.authority.gate import Approver
 from marketplace.authority.policy import Mode, Outcome
 from marketplace.catalogue import Catalogue
 from marketplace.documents import SupplierDocument
+from marketplace.identity import new_id
 from marketplace.ordering import inbox, proposal, requisition
 from marketplace.ordering.edges import (
     gateway_actor,
@@ -108,7 +109,7 @@ class Purchasing:
 
     async def want_now(self, want: Want, actor: Actor, *, override: bool = False) -> Raised:
         """Raise a want and follow it as far as it goes by itself; `override` is a named person's."""
-        id = requisition.new_id()
+        id = new_id()
         async with self.locks.of(id):
             async with self.database.write() as tx:
                 raised = await requisition.raise_requisition(

@@ -9,7 +9,6 @@ raised (the timing's figures, the belief, the costs), so that a restart quotes a
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from maintenance.needs import Belief, JobLine, Need, Provenance
 from marketplace.audit.actor import Actor
 from marketplace.authority.policy import Mode
 from marketplace.documents import parse_timestamp, timestamp
+from marketplace.identity import new_id
 from marketplace.money import Money, Quantity, Rate
 from marketplace.ordering.edges import record
 from marketplace.ordering.states import RequisitionState
@@ -153,11 +153,6 @@ def read_belief(written: Mapping[str, Any]) -> Belief:
         provenance=Provenance(written["provenance"]),
         known=written["known"],
     )
-
-
-def new_id() -> str:
-    """Return an id that no requisition has."""
-    return secrets.token_hex(16)
 
 
 # Every want runs these: built once, because building a statement costs more than running it.

@@ -105,6 +105,24 @@ async def test_too_much_in_the_end_is_disputed_too(plant):
     assert await plant.states() == ["disputed"]
 
 
+async def test_too_much_takes_nothing_from_what_is_on_its_way_for_others(plant):
+    first = (await plant.order()).number
+    await plant.want(life="life-2")
+    assert (await shelf(plant)).in_transit == 4
+    await plant.purchasing.received(first, {1: Decimal(3)}, ANNA)
+    assert (await shelf(plant)).in_transit == 2
+
+
+async def test_goods_that_nobody_had_confirmed_take_nothing_from_what_is_on_its_way_for_others(make_plant):
+    plant = await make_plant(DroppingSupplier, capabilities=BLIND)
+    await plant.want()
+    lost = (await plant.order()).number
+    await plant.want(life="life-2")
+    assert await plant.states() == ["unknown", "confirmed"]
+    await plant.purchasing.received(lost, None, ANNA)
+    assert ((await shelf(plant)).on_hand, (await shelf(plant)).in_transit) == (2, 2)
+
+
 @pytest.mark.parametrize("quantities", [("0",), ("-1",), ("2", "1"), ("NaN",)])
 async def test_an_odd_receipt_changes_nothing(plant, quantities):
     assert not (await receive(plant, *quantities)).ok

@@ -1,0 +1,1 @@
+"""Campaigns: the money core under many seeds, by command; a short run of each is an ordinary test."""
