@@ -26,13 +26,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import approval as signature
-from marketplace.authority import ledger
+from marketplace.authority import halts, ledger
 from marketplace.authority.applied import AppliedPolicy, GateClosed, PolicyRefused, apply_policy, current_policy
 from marketplace.authority.approval import Approver
 from marketplace.authority.ledger import StoredRow
 from marketplace.authority.mandate import Decision, Outcome, objection_of
 from marketplace.authority.permit import PermitRefused, SpendPermit, issue
-from marketplace.authority.policy import Circumstances, Policy, decide, period_exceeded
+from marketplace.authority.policy import Circumstances, Policy, decide, period_exceeded, stopped_by
 from marketplace.documents import PurchaseOrder, timestamp
 from marketplace.ordering.states import Effect, OrderState
 from marketplace.store import Owner, approval, purchase_order
@@ -122,13 +122,18 @@ async def allow(
     """
     row = await _stored(tx, owner, order)
     applied = await current_policy(tx, owner)
-    decision = objection_of(applied.mandate if applied else None, row.machine, now) or signature.check(
-        order,
-        approver,
-        awaiting=row.state == OrderState.AWAITING_APPROVAL,
-        asked_by=asked_by,
-        approved_hash=approved_hash,
-        now=now,
+    halt = await halts.over_order(tx, owner, order.number, row.machine, order.supplier)
+    decision = (
+        (stopped_by(halt) if halt else None)
+        or objection_of(applied.mandate if applied else None, row.machine, now)
+        or signature.check(
+            order,
+            approver,
+            awaiting=row.state == OrderState.AWAITING_APPROVAL,
+            asked_by=asked_by,
+            approved_hash=approved_hash,
+            now=now,
+        )
     )
     counts = decision.outcome is Outcome.APPROVE
     digest = await log.note(tx, owner, note)
@@ -238,6 +243,9 @@ async def permit(
 
 
 async def _may_send(tx: AsyncConnection, owner: Owner, row: StoredRow, now: datetime) -> None:
+    halt = await halts.over_order(tx, owner, row.number, row.machine, row.supplier)
+    if halt is not None:
+        raise PermitRefused(f"order {row.number} is stopped with {halt.scope}: nothing leaves")
     if row.state not in _SENDABLE or not row.request_bytes:
         raise PermitRefused(f"order {row.number} is {row.state} and has nothing to send")
     if _sha256(row.document.encode()) != row.order_hash:

@@ -16,6 +16,7 @@ from sqlalchemy import Row, bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
+from marketplace.authority import halts
 from marketplace.authority.policy import Circumstances, Mode
 from marketplace.catalogue import Catalogue
 from marketplace.documents import (
@@ -64,9 +65,10 @@ def request_for(row: Row[Any], round: int, catalogue: Catalogue, terms: Purchasi
 
 
 async def may_be_asked(tx: AsyncConnection, owner: Owner, id: str, names: Collection[str]) -> frozenset[str]:
-    """Return the suppliers to ask for a requisition: none that is suspended, none that refused an order for it."""
+    """Return the suppliers to ask for a requisition: none suspended or stopped, none that refused an order for it."""
     refused = (await tx.execute(_REFUSED, {"of_requisition": id})).scalars()
-    return frozenset(names) - await suspended(tx, owner) - frozenset(refused)
+    stopped = await halts.stopped_suppliers(tx, owner)
+    return frozenset(names) - await suspended(tx, owner) - stopped - frozenset(refused)
 
 
 _REFUSED: Final = (
@@ -201,6 +203,7 @@ async def circumstances_of(tx: AsyncConnection, owner: Owner, order: PurchaseOrd
     last = await _last_purchases(tx, owner, items)
     here = [await _bought_here(tx, owner, item, order.supplier, last) for item in items]
     return Circumstances(
+        stopped=await halts.over_order(tx, owner, order.number, row.machine, order.supplier),
         mode=Mode(row.mode),
         provenance=Provenance(row.provenance),
         known_history=row.known,
