@@ -72,6 +72,13 @@ HALTS: Final[Mapping[str, str]] = {
 }
 """Why buying is stopped."""
 
+_REACH: Final[Mapping[str, str]] = {
+    "plant": _later("the whole plant"),
+    "machine": _later("the machine {key}"),
+    "supplier": _later("the supplier {key}"),
+    "component": _later("the component {key}"),
+}
+
 ALARMS: Final[Mapping[str, str]] = {
     "OTHER_TERMS": _later(
         "{supplier} answered the order {order} with other terms than were ordered, and is suspended."
@@ -213,6 +220,11 @@ def sentence(code: str, parameters: Mapping[str, str]) -> str:
         figures = ", ".join(f"{name} {value}" for name, value in parameters.items())
         return f"{code} ({figures})" if figures else code
     return _(text).format_map(defaultdict(lambda: "?", parameters))
+
+
+def reach(scope: str, key: str) -> str:
+    """Return how far a stop reaches, in a few words; `key` as people call it."""
+    return _(_REACH[scope]).format(key=key) if scope in _REACH else f"{scope} {key}"
 
 
 def standing(state: str) -> str:
