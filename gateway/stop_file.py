@@ -97,6 +97,7 @@ def demand(directory: Path, scope: Scope) -> Path:
     with tempfile.NamedTemporaryFile("w", dir=directory, prefix=f".{NAME}-", encoding="utf-8", delete=False) as file:
         file.write("".join(f"{each}\n" for each in sorted(map(str, scopes))))
         file.flush()
+        os.fchmod(file.fileno(), 0o644)  # the gateway may be another user's, and what is stopped is no secret
         os.fsync(file.fileno())
     try:
         os.replace(file.name, path)
