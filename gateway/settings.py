@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 
 from gateway.actions import Right
 from maintenance.settings import ComponentSettings
-from marketplace.authority.alarms import AlarmCode, AlarmTerms
+from marketplace.authority.alarm_terms import AlarmCode, AlarmTerms
 from marketplace.documents import Delivery
 from marketplace.money import decimals_of
 from marketplace.settings import Amount, BuyingSettings, Duration, ItemSettings, Settings, TimingSettings

@@ -16,14 +16,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from marketplace.audit.actor import Actor, ActorKind
-from marketplace.authority.halts import BY_FILE
-from marketplace.authority.scopes import PLANT, Scope, ScopeKind
-from marketplace.ordering.stopping import Stopping
+from marketplace.authority.scopes import BY_FILE, PLANT, Scope, ScopeKind
+
+if TYPE_CHECKING:  # a command that writes the file shall not wait for the database library
+    from marketplace.ordering.stopping import Stopping
 
 log = structlog.get_logger()
 

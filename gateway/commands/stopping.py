@@ -28,11 +28,11 @@ from gateway.commands.output import (
 if TYPE_CHECKING:
     from gateway.config import DataPlace
     from gateway.views import AlarmView, HaltView
-    from marketplace.authority.scopes import Scope
 
 ScopeArgument = Annotated[str, typer.Argument(help="plant, machine, supplier or component.", metavar="[SCOPE]")]
 KeyArgument = Annotated[str, typer.Argument(help="Which one; the plant needs no key.", metavar="[KEY]")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; for those who look later.")]
+KINDS = ("plant", "machine", "supplier", "component")
 alarms_app = typer.Typer(help="What is wrong with money and waits for somebody to look.", rich_markup_mode=None)
 
 
@@ -54,18 +54,20 @@ def stop(
     """Stop buying at once: of the whole plant, or of one machine, supplier or component."""
     from gateway.control_client import Interrupted, NotRunning
 
-    chosen, place = _scope(scope, key), find_data(config)
-    body = {"scope": str(chosen.kind), "key": chosen.key, "reason": reason}
+    body = _body(scope, key, reason)
+    place = find_data(config)
     try:
         act(place, "stop", body, as_json, person)
     except (NotRunning, Interrupted):
-        _by_file(place, chosen, as_json)
+        _by_file(place, scope, key, as_json)
 
 
-def _by_file(place: DataPlace, scope: Scope, as_json: bool) -> None:
+def _by_file(place: DataPlace, kind: str, key: str, as_json: bool) -> None:
     """Stop without a gateway: nothing is bought now, and nothing will be when it starts."""
     from gateway.stop_file import demand
+    from marketplace.authority.scopes import Scope, ScopeKind
 
+    scope = Scope(ScopeKind(kind), key)
     try:
         path = demand(place.directory, scope)
     except OSError as error:
@@ -88,19 +90,15 @@ def resume(
     as_json: JsonOption = False,
 ) -> None:
     """Lift the stop of exactly this scope, as a person who may approve or apply a policy."""
-    chosen = _scope(scope, key)
-    body = {"scope": str(chosen.kind), "key": chosen.key, "reason": reason}
-    act(find_data(config), "resume", body, as_json, person)
+    act(find_data(config), "resume", _body(scope, key, reason), as_json, person)
 
 
-def _scope(kind: str, key: str) -> Scope:
-    from marketplace.authority.scopes import Scope, ScopeKind
-
-    try:
-        return Scope(ScopeKind(kind), key)
-    except ValueError as error:
+def _body(kind: str, key: str, reason: str) -> dict[str, str]:
+    """Return what the gateway is asked, without importing what knows more of it: a stop shall not wait for that."""
+    if kind not in KINDS or (kind == "plant") != (not key):
         sentence = _("say what: plant, or machine, supplier or component with its key, such as 'machine mill'")
-        raise Failure(sentence, exit_code=MISTAKE) from error
+        raise Failure(sentence, exit_code=MISTAKE)
+    return {"scope": kind, "key": key, "reason": reason}
 
 
 def stops(config: ConfigOption = None, as_json: JsonOption = False) -> None:

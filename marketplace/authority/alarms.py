@@ -11,10 +11,8 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
-from types import MappingProxyType
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, insert, select, update
@@ -22,38 +20,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority.alarm_terms import USUAL, AlarmCode, AlarmTerms
 from marketplace.authority.halts import Halt, Scope, ScopeKind, tell
 from marketplace.documents import timestamp
 from marketplace.store import Owner, money_alarm
 
-
-class AlarmCode(StrEnum):
-    """What can be wrong with money. The codes are stable: config, audit and translations rest on them."""
-
-    OTHER_TERMS = "OTHER_TERMS"
-    OUTCOME_OPEN = "OUTCOME_OPEN"
-    APPROVED_NOT_PERMITTED = "APPROVED_NOT_PERMITTED"
-    LEDGER_BROKEN = "LEDGER_BROKEN"
-    GATE_CLOSED = "GATE_CLOSED"
-    ORDER_ALTERED = "ORDER_ALTERED"
-    AUDIT_BROKEN = "AUDIT_BROKEN"
-    WITNESS_DISAGREES = "WITNESS_DISAGREES"
-    CLOCK_JUMPED = "CLOCK_JUMPED"
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmTerms:
-    """How long a person may take to acknowledge an alarm, in plant time; `by_code` goes before `default`."""
-
-    default: timedelta = timedelta(hours=8)
-    by_code: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
-
-    def within(self, code: str) -> timedelta:
-        """Return the time for alarms of a code."""
-        return self.by_code.get(code, self.default)
-
-
-USUAL: Final = AlarmTerms()
+__all__ = [
+    "USUAL", "Alarm", "AlarmCode", "AlarmTerms", "acknowledge", "acted_on", "escalated", "lifted", "open_alarms",
+    "raise_alarm",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

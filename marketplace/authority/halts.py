@@ -18,17 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit import log
 from marketplace.audit.actor import Actor
-from marketplace.authority.scopes import PLANT, STOPPED, Halt, Scope, ScopeKind, covering
+from marketplace.authority.scopes import BY_ALARM, BY_FILE, BY_PERSON, PLANT, STOPPED, Halt, Scope, ScopeKind, covering
 from marketplace.store import Owner, halt, line_requisition, outbox, requisition
 
 __all__ = [
     "BY_ALARM", "BY_FILE", "BY_PERSON", "Halt", "PLANT", "STOPPED", "Scope", "ScopeKind", "covering",
     "lift", "over_order", "over_want", "put", "standing", "stopped_suppliers",
 ]  # fmt: skip
-
-BY_PERSON: Final = "STOPPED_BY_PERSON"
-BY_FILE: Final = "STOPPED_BY_FILE"
-BY_ALARM: Final = "ALARM_UNACKNOWLEDGED"
 
 # Every decision and every send asks these: built once, because building a statement costs more than running it.
 _STANDING: Final = (

@@ -17,6 +17,9 @@ from marketplace.documents import timestamp
 
 STOPPED: Final = "STOPPED"
 """The rule of whatever is refused or cancelled because of a stop."""
+BY_PERSON: Final = "STOPPED_BY_PERSON"
+BY_FILE: Final = "STOPPED_BY_FILE"
+BY_ALARM: Final = "ALARM_UNACKNOWLEDGED"
 
 
 class ScopeKind(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from marketplace.authority.alarms import AlarmTerms
+from marketplace.authority.alarm_terms import AlarmTerms
 from marketplace.documents import Delivery
 
 DOUBLINGS_MAX = 6

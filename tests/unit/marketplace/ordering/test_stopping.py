@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import delete, update
 
-from marketplace import store
+from marketplace import stock, store
 from marketplace.audit import log
 from marketplace.audit.explain import why
 from marketplace.audit.verify import verify
@@ -17,7 +18,9 @@ from marketplace.authority.alarms import AlarmCode, AlarmTerms
 from marketplace.authority.halts import BY_PERSON, PLANT, Scope, ScopeKind
 from marketplace.authority.permit import PermitRefused
 from marketplace.documents import RequestForQuotation
-from marketplace.ordering import stopping
+from marketplace.ordering import inbox, stopping
+from marketplace.ordering.orders import load
+from marketplace.ordering.states import OrderState
 from marketplace.ordering.stopping import Stopping
 from marketplace.suppliers.supplier import SupplierUnavailable
 from tests.unit.marketplace.fakes import (
@@ -26,6 +29,7 @@ from tests.unit.marketplace.fakes import (
     AcceptingSupplier,
     DearerSupplier,
     DroppingSupplier,
+    ReceivingSupplier,
     SilentSupplier,
     UnavailableSupplier,
     VanishingSupplier,
@@ -116,10 +120,6 @@ async def test_a_stopped_supplier_is_not_asked_and_another_serves(make_plant):
 
 
 async def test_what_lies_on_the_shelf_is_used_while_buying_is_stopped(make_plant):
-    from decimal import Decimal
-
-    from marketplace import stock
-
     plant = await make_plant()
     await stop(plant)
     async with plant.database.write() as tx:
@@ -379,8 +379,6 @@ async def test_an_unknown_outcome_is_an_alarm_until_a_person_has_found_out(make_
     assert row.state == "needs_person"
     [alarm] = await the_alarms(plant)
     assert (alarm.code, alarm.subject, alarm.parameters["order"]) == ("OUTCOME_OPEN", row.number, row.number)
-    from marketplace.ordering.states import OrderState
-
     await plant.purchasing.resolve(row.number, OrderState.NOT_PLACED, ANNA, "They have nothing.")
     assert await the_alarms(plant) == []
 
@@ -418,16 +416,18 @@ async def test_an_order_that_was_altered_is_an_alarm(make_plant):
 
 
 async def test_an_answer_that_breaks_the_ledger_is_an_alarm_for_the_plant(make_plant):
-    plant = await make_plant(AcceptingSupplier)
-    from marketplace.authority.ledger import LedgerBroken
-
-    class Row:
-        _mapping: dict[str, str] = {}
-
-    await plant.reconciliation._alarm("G1-1", Row(), LedgerBroken("no booking"))
-    await plant.reconciliation._alarm("G1-1", Row(), ValueError("the weather"))
+    plant = await make_plant(ReceivingSupplier, capabilities=BLIND)
+    await plant.want()
+    row = await plant.order()
+    assert row.state == "submitted"
+    async with plant.database.write() as tx:  # kept, and a crash before it was applied; then somebody tampers
+        order = (await load(tx, plant.owner, row.number)).order
+        confirmed = AcceptingSupplier.response(plant.suppliers["supplier-1"], order.document())
+        await inbox.receive(tx, plant.owner, "supplier-1", confirmed, ANNA, plant.clock())
+        await tx.execute(delete(store.booking))
+    await plant.passes(1)
     [alarm] = await the_alarms(plant)
-    assert (alarm.scope, alarm.parameters["reason"]) == (PLANT, "no booking")
+    assert (alarm.code, alarm.scope, alarm.subject) == ("LEDGER_BROKEN", PLANT, row.number)
 
 
 async def test_an_alarm_that_cannot_be_raised_stops_no_pass(make_plant):
