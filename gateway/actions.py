@@ -100,5 +100,14 @@ class Actions(Protocol):
     async def prices(self, supplier: str, text: str, person: str, method: str) -> Outcome:
         """Enter the prices of a supplier who is asked by hand, given as the text of a CSV file."""
 
+    async def stop(self, kind: str, key: str, reason: str, person: str, method: str) -> Outcome:
+        """Stop buying for the plant (no key), a machine, a supplier or a component; what was not sent is off."""
+
+    async def resume(self, kind: str, key: str, reason: str, person: str, method: str) -> Outcome:
+        """Lift the stop of exactly this scope."""
+
+    async def acknowledge(self, alarm: str, note: str, person: str, method: str) -> Outcome:
+        """Say that a money alarm was seen, so that it stops nothing."""
+
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         """Put a policy, given as the text of its file, into force."""

@@ -27,24 +27,30 @@ from connectors.connector import Connector
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
-from gateway.clock import Clock, real
+from gateway.clock import Clock, JumpWatch, real
 from gateway.config import Config, load
 from gateway.control import Door
 from gateway.databases import Databases, open_databases
+from gateway.halting import Halting, known
 from gateway.live import Board
 from gateway.lives import Lives, first_lives
 from gateway.metrics import Counted, exposition
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
 from gateway.schedule import Schedule
+from gateway.stop_file import StopFile
 from gateway.storage import StorageBroken
 from gateway.web.context import WebContext
 from gateway.yaml_file import Mistakes
 from maintenance import store as telemetry_store
 from maintenance.monitor import Monitor
 from maintenance.slots import Watched
+from marketplace.authority.alarms import AlarmCode, raise_alarm
+from marketplace.authority.halts import PLANT
+from marketplace.documents import timestamp
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.reconciliation import Reconciliation
+from marketplace.ordering.stopping import Stopping
 from marketplace.ordering.terms import PurchasingTerms
 from marketplace.settings import SecretMissing, supplier_type
 from marketplace.suppliers.outbound import client_session
@@ -76,9 +82,12 @@ class Gateway:
     purchasing: Purchasing
     reconciliation: Reconciliation
     operations: Operations
+    stopping: Stopping
+    stop_file: StopFile
     schedule: Schedule
     clock: Clock
     speed: float
+    jumps: JumpWatch
     ready: bool = False
     address: str = ""
 
@@ -104,6 +113,7 @@ async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.
     async with AsyncExitStack() as stack:
         databases = await stack.enter_async_context(open_databases(config.directory))
         gateway = await _compose(config, databases, stack, clock, speed)
+        await gateway.stop_file.look()  # before any door is open and any task runs: nothing may have been sent yet
         await _open_doors(gateway, stack)
         _go_to_work(gateway, stack)
         gateway.ready = True
@@ -119,6 +129,9 @@ async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, 
     purchasing = Purchasing(databases.spend, config.owner, suppliers, config.catalogue, _terms(config, speed), clock)
     lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
     board, schedule = Board(), Schedule(speed)
+    stopping = Stopping(databases.spend, config.owner, clock)
+    stop_file = StopFile(config.directory, partial(known, config), stopping, lambda: board.tell({"orders", "needs"}))
+    halting = Halting(config, stopping, stop_file)
     backlog = Backlog(config.directory / "backlog.db")
     stack.push_async_callback(backlog.close)
     pipeline = Pipeline(_site(config), databases, monitor, board, backlog, lives, purchasing, clock)
@@ -131,10 +144,13 @@ async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, 
         pipeline,
         purchasing,
         Reconciliation(purchasing),
-        Operations(config, purchasing, lives, board, clock),
+        Operations(config, purchasing, lives, board, halting, clock),
+        stopping,
+        stop_file,
         schedule,
         clock,
         speed,
+        JumpWatch(clock, speed),
     )
 
 
@@ -194,6 +210,7 @@ def _terms(config: Config, speed: float) -> PurchasingTerms:
         send_within=usual.send_within * speed,
         ask_again=usual.ask_again * speed if speed == 1 else usual.requote_after,
         unknown_max=usual.unknown_max * speed,
+        alarms=config.file.alarms.terms(),
         software=VERSION,
     )
 
@@ -234,6 +251,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
 
 def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     """Start every task; the stack ends them in the opposite order, connections before the backlog."""
+    _in_background(stack, gateway.stop_file.run(), "stop file")
     _in_background(stack, gateway.backlog.forward(gateway.pipeline.store), "backlog")
     for name in gateway.config.connections:
         _in_background(stack, _supervisor(gateway, name).run(), f"connection {name}")
@@ -258,9 +276,32 @@ async def _take_up(gateway: Gateway) -> None:
 
 
 async def _reconcile(gateway: Gateway) -> None:
+    await _watch_alarms(gateway)
     done = await gateway.reconciliation.run_once()
     if done.answers or done.orders or done.requisitions:
         gateway.board.tell({"orders"})
+
+
+async def _watch_alarms(gateway: Gateway) -> None:
+    """Before anything is sent, stop what alarms without an answer name; a fault here stops no reconciliation."""
+    try:
+        await _heed_the_clock(gateway)
+        if await gateway.stopping.watch():
+            gateway.board.tell({"orders", "needs"})
+    except Exception:
+        log.exception("alarms could not be looked after; it is tried again at the next pass")
+
+
+async def _heed_the_clock(gateway: Gateway) -> None:
+    jump, now = gateway.jumps.jumped(), gateway.clock()
+    if jump is None:
+        return
+    figures = {"jump": f"{jump.total_seconds():.0f} s"}
+    async with gateway.databases.spend.write() as tx:
+        terms = gateway.purchasing.terms.alarms
+        subject = timestamp(now)  # each jump is an alarm of its own: the first one's deadline may lie a year ahead
+        code, owner = AlarmCode.CLOCK_JUMPED, gateway.config.owner
+        await raise_alarm(tx, owner, code, PLANT, subject, now, parameters=figures, terms=terms)
 
 
 async def _forget(gateway: Gateway) -> None:

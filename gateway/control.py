@@ -29,6 +29,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from gateway.actions import Actions, HandAnswer, HandReply, Outcome
 from gateway.control_client import address_of
+from marketplace.authority.scopes import ScopeKind
 from marketplace.money import Money
 
 log = structlog.get_logger()
@@ -111,6 +112,21 @@ class Stock(_Body):
     quantity: str = _Value
 
 
+class Reach(_Body):
+    """What is stopped or goes on: the plant without a key, else one machine, supplier or component."""
+
+    scope: ScopeKind
+    key: str = Field(default="", max_length=130)
+    reason: str = _Remark
+
+
+class Seen(_Body):
+    """A money alarm that somebody has seen."""
+
+    alarm: str = Field(pattern=r"^[0-9a-f]{32}$")
+    note: str = _Remark
+
+
 class PolicyText(_Body):
     """The text of a policy file."""
 
@@ -146,6 +162,9 @@ ACTS: Final[Mapping[str, _Act]] = {
     "reading": _Act(Reading, lambda a, b, who: a.reading(b.component, b.value, who, METHOD)),
     "fitted": _Act(Fitted, lambda a, b, who: a.fitted(b.component, b.serial, b.used, b.note, who, METHOD)),
     "stock": _Act(Stock, lambda a, b, who: a.stock(b.item, b.quantity, who, METHOD)),
+    "stop": _Act(Reach, lambda a, b, who: a.stop(b.scope, b.key, b.reason, who, METHOD)),
+    "resume": _Act(Reach, lambda a, b, who: a.resume(b.scope, b.key, b.reason, who, METHOD)),
+    "acknowledge": _Act(Seen, lambda a, b, who: a.acknowledge(b.alarm, b.note, who, METHOD)),
     "policy": _Act(PolicyText, lambda a, b, who: a.policy_apply(b.text, who, METHOD)),
     "prices": _Act(Prices, lambda a, b, who: a.prices(b.supplier, b.text, who, METHOD)),
 }

@@ -13,6 +13,7 @@ from gettext import gettext as _
 
 from gateway.actions import HandAnswer, HandReply, Outcome, Right
 from gateway.config import Config
+from gateway.halting import Halting
 from gateway.live import Board
 from gateway.lives import Lives
 from gateway.policy_file import parse_policy
@@ -47,12 +48,19 @@ class Operations:
     """The acts of people on one gateway."""
 
     def __init__(
-        self, config: Config, purchasing: Purchasing, lives: Lives, board: Board, clock: Callable[[], datetime]
+        self,
+        config: Config,
+        purchasing: Purchasing,
+        lives: Lives,
+        board: Board,
+        halting: Halting,
+        clock: Callable[[], datetime],
     ) -> None:
         self._config = config
         self._purchasing = purchasing
         self._lives = lives
         self._board = board
+        self._halting = halting
         self._clock = clock
 
     async def approve(self, number: str, order_hash: str, person: str, note: str, method: str) -> Outcome:
@@ -178,6 +186,26 @@ class Operations:
                 tx, self._purchasing.owner, supplier, listed.rows, _person(person, method), self._clock()
             )
         return Outcome(True, "PRICES_ENTERED", _("{count} prices were entered.").format(count=entered))
+
+    async def stop(self, kind: str, key: str, reason: str, person: str, method: str) -> Outcome:
+        """Stop buying for the plant (no key), a machine, a supplier or a component; what was not sent is off."""
+        outcome = await self._halting.stop(kind, key, reason, _person(person, method))
+        self._board.tell({"orders", "needs"})
+        return outcome
+
+    async def resume(self, kind: str, key: str, reason: str, person: str, method: str) -> Outcome:
+        """Lift the stop of exactly this scope; what waited for it is taken up at the next pass."""
+        outcome = await self._halting.resume(kind, key, reason, _person(person, method))
+        if outcome.ok:
+            await self._purchasing.reconsider()
+        self._board.tell({"orders", "needs"})
+        return outcome
+
+    async def acknowledge(self, alarm: str, note: str, person: str, method: str) -> Outcome:
+        """Say that a money alarm was seen, so that it stops nothing."""
+        outcome = await self._halting.acknowledge(alarm, note, _person(person, method))
+        self._board.tell({"orders"})
+        return outcome
 
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         """Put a policy, given as the text of its file, into force."""

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 
 from gateway.actions import Right
 from maintenance.settings import ComponentSettings
+from marketplace.authority.alarm_terms import AlarmCode, AlarmTerms
 from marketplace.documents import Delivery
 from marketplace.money import decimals_of
 from marketplace.settings import Amount, BuyingSettings, Duration, ItemSettings, Settings, TimingSettings
@@ -147,6 +148,24 @@ class NetworkSettings(Settings):
     allow_private_targets: bool = False
 
 
+def _alarm(value: str) -> str:
+    if value not in ("default", *AlarmCode):
+        raise ValueError(_("is no alarm; there are default, {codes}").format(codes=", ".join(sorted(AlarmCode))))
+    return value
+
+
+class AlarmSettings(Settings):
+    """How long a person may take to acknowledge a money alarm, by its code, before it stops what it names."""
+
+    acknowledge_within: Mapping[Annotated[str, AfterValidator(_alarm)], Duration] = Field(default_factory=dict)
+
+    def terms(self) -> AlarmTerms:
+        """Return the same as alarms take it."""
+        usual = AlarmTerms()
+        by_code = {code: span for code, span in self.acknowledge_within.items() if code != "default"}
+        return AlarmTerms(self.acknowledge_within.get("default", usual.default), by_code)
+
+
 class ComponentConfig(ComponentSettings):
     """A component as a file says it: how it wears, and what buying for it means; without `buying` it is watched."""
 
@@ -179,6 +198,7 @@ class ConfigFile(Settings):
     items: Mapping[Key, ItemSettings] = Field(default_factory=dict)
     suppliers: Mapping[Key, Any] = Field(default_factory=dict)
     timing: TimingSettings = TimingSettings()
+    alarms: AlarmSettings = AlarmSettings()
     policy: Path = Path("policy.yaml")
 
     _empty = model_validator(mode="before")(_without_empty)

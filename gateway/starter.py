@@ -99,6 +99,9 @@ suppliers:
 
 timing: {{failure_probability: 5 %, approval: 8 h, step: 1 h, quote_deadline: 5 s}}
 
+# How long somebody may take to acknowledge an alarm about money ('toolcrib alarms') before it stops what it names.
+alarms: {{acknowledge_within: {{default: 8 h}}}}
+
 policy: {policy}                 # only the place; it counts once a person runs 'toolcrib policy apply {policy}'
 """
 

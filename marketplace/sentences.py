@@ -91,6 +91,46 @@ RULES: Final[Mapping[str, str]] = {
 }
 """What `authority` says to an order."""
 
+STOPS: Final[Mapping[str, str]] = {
+    "plant": _later("Buying is stopped for the whole plant since {since}."),
+    "machine": _later("Buying is stopped for the machine {machine} since {since}."),
+    "supplier": _later("Buying is stopped at the supplier {supplier} since {since}."),
+    "component": _later("Buying is stopped for {component} since {since}."),
+}
+"""The rule `STOPPED`, by its parameter `scope`."""
+
+HALTS: Final[Mapping[str, str]] = {
+    "STOPPED": _later("Buying is stopped since {since}."),
+    "STOPPED_BY_PERSON": _later("A person stopped it."),
+    "STOPPED_BY_FILE": _later("The file STOP in the data directory stopped it."),
+    "ALARM_UNACKNOWLEDGED": _later("A money alarm stopped it, because nobody acknowledged it in time."),
+}
+"""Why buying is stopped."""
+
+_REACH: Final[Mapping[str, str]] = {
+    "plant": _later("the whole plant"),
+    "machine": _later("the machine {key}"),
+    "supplier": _later("the supplier {key}"),
+    "component": _later("the component {key}"),
+}
+
+ALARMS: Final[Mapping[str, str]] = {
+    "OTHER_TERMS": _later(
+        "{supplier} answered the order {order} with other terms than were ordered, and is suspended."
+    ),
+    "OUTCOME_OPEN": _later(
+        "Nobody knows what became of the order {order} at {supplier}; its money stays reserved meanwhile."
+    ),
+    "APPROVED_NOT_PERMITTED": _later("The order {order} was approved, and the gate gave no leave to send it: {reason}"),
+    "LEDGER_BROKEN": _later("The bookings of the order {order} do not fit its path: {reason}"),
+    "GATE_CLOSED": _later("The order {order} is not stored as it was to be decided: {reason}"),
+    "ORDER_ALTERED": _later("The order {order} is not what was decided on: {reason}"),
+    "AUDIT_BROKEN": _later("The audit log does not hold: {reason}"),
+    "WITNESS_DISAGREES": _later("A witness has seen another audit log than this one: {reason}"),
+    "CLOCK_JUMPED": _later("The clock jumped by {jump}; time limits and windows may be wrong."),
+}
+"""What is wrong with money."""
+
 ORDERING: Final[Mapping[str, str]] = {
     "DENIED_BY_PERSON": _later("The order {order} was refused."),
     "PERMIT_REFUSED": _later("The gate gave no leave to send it, so a person decides anew."),
@@ -200,13 +240,14 @@ STATES: Final[Mapping[str, str]] = {
 }
 """Where an order stands, in a few words."""
 
-SENTENCES: Final[Mapping[str, str]] = {**RULES, **ORDERING, **EVIDENCE}
+SENTENCES: Final[Mapping[str, str]] = {**RULES, **HALTS, **ALARMS, **ORDERING, **EVIDENCE}
 """By stable code; the text in braces is a parameter."""
 
 
 def sentence(code: str, parameters: Mapping[str, str]) -> str:
     """Return the sentence of a stable code; a parameter that is missing shows as a question mark."""
     text = ANSWERED.get(code) if "answered" in parameters else None
+    text = STOPS.get(parameters.get("scope", "")) if code == "STOPPED" else text
     text = text or SENTENCES.get(code)
     if text is None and code.removeprefix("ORDER_").lower() in STATES:  # an act says where it has brought the order
         text, parameters = "{order}: {state}", {**parameters, "state": standing(code.removeprefix("ORDER_").lower())}
@@ -214,6 +255,11 @@ def sentence(code: str, parameters: Mapping[str, str]) -> str:
         figures = ", ".join(f"{name} {value}" for name, value in parameters.items())
         return f"{code} ({figures})" if figures else code
     return _(text).format_map(defaultdict(lambda: "?", parameters))
+
+
+def reach(scope: str, key: str) -> str:
+    """Return how far a stop reaches, in a few words; `key` as people call it."""
+    return _(_REACH[scope]).format(key=key) if scope in _REACH else f"{scope} {key}"
 
 
 def standing(state: str) -> str:

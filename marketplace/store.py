@@ -431,6 +431,46 @@ supplier_status = Table(
     Column("changed_at", PlantTime, nullable=False),
 )
 
+halt = Table(
+    "halt",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    *_owner(),
+    Column("scope", String(10), nullable=False),  # plant, machine, supplier, component
+    Column("key", String(130), nullable=False),  # of the machine, supplier or component; empty for the plant
+    Column("open_scope", String(141)),  # scope and key while it stands, null when lifted: one stands for each
+    Column("code", String(40), nullable=False),  # why: by a person, by the file, by an alarm
+    Column("by", String(64), nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("at", PlantTime, nullable=False),
+    Column("note", String(64), nullable=False),  # digest of what the person wrote
+    Column("alarm", String(32), nullable=False),  # the money alarm behind it, empty for none
+    Column("lifted_at", PlantTime),
+    Column("lifted_by", String(64)),
+    UniqueConstraint("plant", "open_scope"),
+)
+"""Where buying is stopped until a named person lifts it."""
+
+money_alarm = Table(
+    "money_alarm",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    *_owner(),
+    Column("code", String(40), nullable=False),
+    Column("scope", String(10), nullable=False),
+    Column("key", String(130), nullable=False),
+    Column("subject", String(130), nullable=False),
+    Column("parameters", Text, nullable=False),  # JSON: the figures of its sentence
+    Column("raised_at", PlantTime, nullable=False),
+    Column("acknowledge_by", PlantTime, nullable=False),
+    Column("acknowledged_at", PlantTime),
+    Column("acknowledged_by", String(64)),
+    Column("halted", String(32), nullable=False),  # the stop that followed, empty for none
+    Column("open_alarm", String(320)),  # code, scope and subject while open: raised once for each
+    UniqueConstraint("plant", "open_alarm"),
+)
+"""Something about money is not as it must be; not acknowledged in time, it stops its scope."""
+
 hand_price = Table(
     "hand_price",
     metadata,

@@ -6,14 +6,17 @@ holds texts for amounts and decimals, RFC 3339 for times and null for what is no
 
 from gateway.views.components import ComponentPlan, NeedView, need_view, need_views, under_way
 from gateway.views.entries import AuditEntryView, AuditView, audit, history
+from gateway.views.halts import AlarmView, HaltView, open_alarms, standing
 from gateway.views.purchases import WAITING, LineView, OrderView, order, orders, waiting
 from gateway.views.quotations import OfferView, offers
 
 __all__ = [
     "WAITING",
+    "AlarmView",
     "AuditEntryView",
     "AuditView",
     "ComponentPlan",
+    "HaltView",
     "LineView",
     "NeedView",
     "OfferView",
@@ -23,8 +26,10 @@ __all__ = [
     "need_view",
     "need_views",
     "offers",
+    "open_alarms",
     "order",
     "orders",
+    "standing",
     "under_way",
     "waiting",
 ]

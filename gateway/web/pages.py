@@ -87,8 +87,9 @@ async def inbox(request: web.Request) -> web.Response:
     async with context.spend.read() as spend:
         waiting = [await _waiting(context, spend, order) for order in await views.waiting(spend, context.owner)]
         moving = await views.orders(spend, context.owner, states=UNDER_WAY)
+        alarms = await views.open_alarms(spend, context.owner)
     links = [link for link in context.live.links() if not link.connected or link.faults]
-    return page(request, "inbox.html", waiting=waiting, moving=moving, links=links)
+    return page(request, "inbox.html", waiting=waiting, moving=moving, alarms=alarms, links=links)
 
 
 async def _waiting(context: WebContext, spend: AsyncConnection, order: OrderView) -> Waiting:

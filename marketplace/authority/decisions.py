@@ -20,7 +20,8 @@ from marketplace.authority.checks import Checks
 from marketplace.authority.leave import Dispatch, leave
 from marketplace.authority.limits import Claim, Subject, Used
 from marketplace.authority.mandate import Decision, objection_of
-from marketplace.authority.policy import Circumstances, Mode, Policy, Similar, Standing, decide
+from marketplace.authority.policy import Circumstances, Mode, Policy, Similar, Standing, decide, stopped_by
+from marketplace.authority.scopes import Halt, halt_told
 from marketplace.documents import PurchaseOrder, parse_timestamp, timestamp
 from marketplace.money import Money, Quantity, UnitPrice
 from marketplace.ordering.orders import read_order
@@ -91,13 +92,14 @@ def approval_record(
     policy: Policy | None,
     now: datetime,
     *,
+    stopped: Halt | None,
     awaiting: bool,
     asked_by: str,
     approved_hash: str,
     authority: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the record of whether a person's signature counts, verdict included."""
-    found = _signed(order, machine, approver, policy, now, awaiting, asked_by, approved_hash)
+    found = _signed(order, machine, approver, policy, now, stopped, awaiting, asked_by, approved_hash)
     return {
         "act": APPROVE,
         "verdict": verdict(found),
@@ -105,6 +107,7 @@ def approval_record(
         "approved_hash": approved_hash,
         "total": str(order.total),
         "machine": machine,
+        "stopped": stopped.parameters if stopped else None,
         "awaiting": awaiting,
         "asked_by": asked_by,
         "approver": {
@@ -123,11 +126,14 @@ def _signed(
     approver: Approver,
     policy: Policy | None,
     now: datetime,
+    stopped: Halt | None,
     awaiting: bool,
     asked_by: str,
     approved_hash: str,
 ) -> Decision:
-    """A person needs the plant's mandate as much as the gateway does."""
+    """A person needs the plant's mandate as much as the gateway does, and signs nothing past a stop."""
+    if stopped is not None:
+        return stopped_by(stopped)
     return objection_of(policy.mandate if policy else None, machine, now) or signature.check(
         order, approver, awaiting=awaiting, asked_by=asked_by, approved_hash=approved_hash, now=now
     )
@@ -148,6 +154,7 @@ def permit_record(
             "supplier": subject.supplier,
             "categories": list(subject.categories),
             "total": str(subject.total),
+            "stopped": found.stopped.parameters if found.stopped else None,
             "state": found.state,
             "has_bytes": found.has_bytes,
             "intact": found.intact,
@@ -200,6 +207,7 @@ def _approved(record: Mapping[str, Any], document: Mapping[str, Any], policy: Po
         Approver(said["id"], said["may_approve"], limit),
         policy,
         parse_timestamp(record["now"]),
+        halt_told(record["stopped"]),
         record["awaiting"],
         record["asked_by"],
         record["approved_hash"],
@@ -217,6 +225,7 @@ def _dispatch(said: Mapping[str, Any]) -> Dispatch:
     place = (said["order"], said["machine"], said["component"], said["supplier"], tuple(said["categories"]))
     return Dispatch(
         subject=Subject(*place, Money.parse(said["total"])),
+        stopped=halt_told(said["stopped"]),
         quoted_until=parse_timestamp(said["quoted_until"]),
         reserved=tuple(said["reserved"]),
         **{name: said[name] for name in names},
@@ -229,6 +238,7 @@ def circumstances_from(facts: Mapping[str, Any]) -> Circumstances:
     counts = ("plant_orders", "supplier_orders", "exposure", "first_order_at_supplier", "first_purchase_of_item")
     similar = (Similar(number, item, parse_timestamp(at), open) for number, item, at, open in facts["similar"])
     return Circumstances(
+        stopped=halt_told(facts["stopped"]),
         mode=Mode(facts["mode"]),
         provenance=Provenance(facts["provenance"]),
         wanted={int(line): _quantity(text) for line, text in facts["wanted"].items()},

@@ -30,7 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
-from marketplace.authority import decisions, ledger, plant_time
+from marketplace.authority import decisions, halts, ledger, plant_time
 from marketplace.authority.applied import AppliedPolicy, GateClosed, PolicyRefused, apply_policy, current_policy
 from marketplace.authority.approval import Approver
 from marketplace.authority.issuing import issue
@@ -151,6 +151,7 @@ async def allow(
         approver,
         policy,
         now,
+        stopped=await halts.over_order(tx, owner, order.number, row.machine, order.supplier),
         awaiting=row.state == OrderState.AWAITING_APPROVAL,
         asked_by=asked_by,
         approved_hash=approved_hash,
@@ -298,6 +299,7 @@ async def _dispatch(tx: AsyncConnection, owner: Owner, row: StoredRow, key_prove
     subject = ledger.subject_of(held[0]) if held and fits else _bare_subject(row, total)
     return Dispatch(
         subject=subject,
+        stopped=await halts.over_order(tx, owner, row.number, row.machine, row.supplier),
         state=row.state,
         has_bytes=bool(row.request_bytes),
         intact=_sha256(row.document.encode()) == row.order_hash,

@@ -1,5 +1,6 @@
 """May an approved order's bytes be sent (again)? A pure function of what the gate has found, like the verdict itself.
 
+deny  STOPPED             buying is stopped for the plant, the machine, the supplier or the component
 deny  NOTHING_TO_SEND     the order is not about to be sent, or has no bytes
 deny  ORDER_ALTERED       it is not what was decided on any more
 deny  QUOTATION_EXPIRED   the price no longer binds the supplier
@@ -19,8 +20,9 @@ from typing import Final
 
 from marketplace.authority.limits import Subject, claims_of, objection
 from marketplace.authority.mandate import Decision, Outcome, objection_of
-from marketplace.authority.policy import Policy, Standing, clock_jumped, ledger_time
+from marketplace.authority.policy import Policy, Standing, clock_jumped, ledger_time, stopped_by
 from marketplace.authority.rates import convert
+from marketplace.authority.scopes import Halt
 from marketplace.documents import timestamp
 from marketplace.money import AMOUNT_MAX, Money
 from marketplace.ordering.states import OrderState
@@ -33,12 +35,13 @@ SENDABLE: Final = frozenset({OrderState.APPROVED, OrderState.SUBMITTING, OrderSt
 class Dispatch:
     """What the gate has found about an order that is to be sent.
 
-    intact: its stored text is what was hashed. reserved: sends for which its very total is reserved. allowed: by the
-    policy's last word or a person's signature on its hash. may_be_there: an earlier send may have been taken.
-    key_proven: the supplier is sure to take the same key only once.
+    stopped: the stop that covers the order. intact: its stored text is what was hashed. reserved: sends for which its
+    very total is reserved. allowed: by the policy's last word or a person's signature on its hash. may_be_there: an
+    earlier send may have been taken. key_proven: the supplier is sure to take the same key only once.
     """
 
     subject: Subject
+    stopped: Halt | None
     state: str
     has_bytes: bool
     intact: bool
@@ -61,6 +64,8 @@ def leave(found: Dispatch, policy: Policy | None, *, standing: Standing, now: da
     """Return whether a permit may be issued, with the code of the first reason against it."""
     mandate = policy.mandate if policy else None
     order = found.subject.order
+    if found.stopped is not None:
+        return stopped_by(found.stopped)
     if found.state not in SENDABLE or not found.has_bytes:
         return _deny("NOTHING_TO_SEND", order=order, state=found.state)
     if not found.intact:

@@ -2,6 +2,7 @@
 
 The rules are asked in this order; the first that objects is the verdict, and only if none does the order is approved.
 
+    deny  STOPPED                   buying is stopped for the plant, the machine, the supplier or the component
     deny  NO_POLICY                 nobody has applied a policy
     deny  NO_MANDATE                the policy delegates no spending authority
     deny  MANDATE_ENDED             the mandate's time is over
@@ -74,12 +75,14 @@ from marketplace.authority.mandate import (
     objection_of,
 )
 from marketplace.authority.rates import Rates, convert
+from marketplace.authority.scopes import STOPPED, Halt
 from marketplace.documents import OrderLine, PurchaseOrder, canonical, timestamp
 from marketplace.money import Money, Quantity, UnitPrice
 
 __all__ = [
     "CAUTION", "Case", "Checks", "Circumstances", "Decision", "FREEDOM", "LimitRule", "Mandate", "Mode", "Outcome",
     "Policy", "Rates", "Similar", "Standing", "Window", "clock_jumped", "decide", "ledger_time", "mode_of",
+    "stopped_by",
 ]  # fmt: skip
 
 BACK_MAX: Final = timedelta(hours=1)
@@ -215,6 +218,7 @@ class Circumstances:
 
     mode: what the requisition was raised under; the policy's own mode counts too, and the stricter of both rules.
     component: `machine/component`.
+    stopped: the stop that covers the order, None when nothing stops it.
     wanted: by order line, what the needs behind it want; a line that is missing here asks.
     last_prices: by item, the unit price of its last purchase; an item bought before and missing here asks.
     quoted: by order line, what the supplier quoted; a line that is missing here asks.
@@ -224,6 +228,7 @@ class Circumstances:
     exposure: by currency, minor units that are reserved or committed and for which goods are still to come.
     """
 
+    stopped: Halt | None
     mode: Mode
     provenance: Provenance
     known_history: bool
@@ -245,6 +250,7 @@ class Circumstances:
     def facts(self) -> dict[str, Any]:
         """Return the circumstances as an audit leaf holds them."""
         return {
+            "stopped": self.stopped.parameters if self.stopped else None,
             "mode": self.mode.value,
             "provenance": self.provenance.value,
             "known_history": self.known_history,
@@ -310,6 +316,8 @@ def decide(
     now: datetime,
 ) -> Decision:
     """Return the verdict of the first rule that objects, or approval if none does."""
+    if circumstances.stopped is not None:
+        return stopped_by(circumstances.stopped)
     if policy is None:
         return _deny("NO_POLICY")
     objection = objection_of(mandate, circumstances.machine, now)
@@ -322,6 +330,11 @@ def decide(
         if verdict is not None:
             return verdict
     return Decision(Outcome.APPROVE, "WITHIN_LIMITS", {"total": str(order.total), "limit": str(mandate.per_order)})
+
+
+def stopped_by(halt: Halt) -> Decision:
+    """Return the verdict on whatever a stop covers."""
+    return _deny(STOPPED, **halt.parameters)
 
 
 def _deny(rule: str, **parameters: str) -> Decision:

@@ -289,7 +289,8 @@ async def _rejected(case: Case, response: OrderResponse) -> str:
 
 
 async def _other_terms(case: Case, judgement: Judgement, response: OrderResponse) -> str:
-    await suspend(case.tx, case.owner, case.stored.order.supplier, judgement.code, case.number, case.at)
+    supplier, terms = case.stored.order.supplier, case.terms.alarms
+    await suspend(case.tx, case.owner, supplier, judgement.code, case.number, case.at, terms)
     if case.stored.state in _OPEN_TO_ANSWERS or case.stored.state is S.CONFIRMED:
         return await _stop(case, judgement.code, dict(judgement.parameters), supplier_reference=_reference(response))
     await note_problem(case.tx, case.owner, case.number, judgement.code, judgement.parameters)

@@ -15,7 +15,7 @@ from sqlalchemy import Row, bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
-from marketplace.authority import recent
+from marketplace.authority import halts, recent
 from marketplace.authority.policy import Circumstances, Mode, Similar
 from marketplace.catalogue import Catalogue
 from marketplace.documents import (
@@ -66,9 +66,10 @@ def request_for(row: Row[Any], round: int, catalogue: Catalogue, terms: Purchasi
 
 
 async def may_be_asked(tx: AsyncConnection, owner: Owner, id: str, names: Collection[str]) -> frozenset[str]:
-    """Return the suppliers to ask for a requisition: none that is suspended, none that refused an order for it."""
+    """Return the suppliers to ask for a requisition: none suspended or stopped, none that refused an order for it."""
     refused = (await tx.execute(_REFUSED, {"of_requisition": id})).scalars()
-    return frozenset(names) - await suspended(tx, owner) - frozenset(refused)
+    stopped = await halts.stopped_suppliers(tx, owner)
+    return frozenset(names) - await suspended(tx, owner) - stopped - frozenset(refused)
 
 
 _REFUSED: Final = (
@@ -206,6 +207,7 @@ async def circumstances_of(
     here = [await _bought_here(tx, owner, item, order.supplier, last) for item in items]
     plant_orders, supplier_orders = await recent.pace(tx, owner, order.supplier, order.number, now)
     return Circumstances(
+        stopped=await halts.over_order(tx, owner, order.number, row.machine, order.supplier),
         mode=Mode(row.mode),
         provenance=Provenance(row.provenance),
         known_history=row.known,

@@ -23,6 +23,7 @@ from marketplace import fulfilment
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import gate
+from marketplace.authority.alarms import AlarmCode, acted_on
 from marketplace.authority.gate import Approver
 from marketplace.authority.policy import Mode, Outcome
 from marketplace.catalogue import Catalogue
@@ -275,6 +276,7 @@ class Purchasing:
                 problem="",
                 next_ask_at=None,
             )
+            await acted_on(tx, self.owner, AlarmCode.OUTCOME_OPEN, number, person, now)
             if verdict is S.CONFIRMED:
                 await inbox.confirm_lines(tx, self.owner, stored)
             else:

@@ -28,9 +28,14 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Row, or_, select
 
+from marketplace.authority.alarms import AlarmCode, raise_alarm
+from marketplace.authority.gate import GateClosed
+from marketplace.authority.halts import PLANT, Scope, ScopeKind
+from marketplace.authority.ledger import LedgerBroken
 from marketplace.documents import OrderResponse
 from marketplace.ordering import inbox
 from marketplace.ordering.edges import BROKE, gateway_actor, move_order, need_again, note_failure, problem_code
+from marketplace.ordering.orders import OrderBroken
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.states import OrderState, RequisitionState
 from marketplace.store import purchase_order, requisition
@@ -46,6 +51,14 @@ KEY_YOUNG: Final = 0.9
 """A key is trusted for nine tenths of its declared life: clocks differ, and a send takes time."""
 TRACE_FRAMES: Final = 5
 """Where it broke, without the values that were at hand there."""
+
+
+_ALARMING: Final = (
+    (LedgerBroken, AlarmCode.LEDGER_BROKEN),
+    (GateClosed, AlarmCode.GATE_CLOSED),
+    (OrderBroken, AlarmCode.ORDER_ALTERED),
+)
+"""Failures of a purchase that are about money, not about the weather."""
 
 
 @dataclass(slots=True)
@@ -107,6 +120,7 @@ class Reconciliation:
             trace = "".join(traceback.format_exception(error, limit=-TRACE_FRAMES))
             _log.error("reconciliation_failed", subject=subject, error=type(error).__name__, trace=trace)
             await self._note_failure(subject, error)
+            await self._alarm(subject, row, error)
 
     async def _note_failure(self, subject: str, error: Exception) -> None:
         later = self._clock() + self._terms.ask_again
@@ -115,6 +129,20 @@ class Reconciliation:
                 await note_failure(tx, self._owner, subject, type(error).__name__, later)
         except Exception as worse:  # the database itself; buying stands still, and the next pass will say so again
             _log.error("reconciliation_not_noted", subject=subject, error=type(worse).__name__)
+
+    async def _alarm(self, subject: str, row: Row[Any], error: Exception) -> None:
+        """Raise a money alarm where a failure says that books or decisions do not hold together."""
+        code = next((code for kind, code in _ALARMING if isinstance(error, kind)), None)
+        if code is None:
+            return
+        machine = row._mapping.get("machine")
+        scope = Scope(ScopeKind.MACHINE, machine) if machine else PLANT
+        figures, terms = {"order": subject, "reason": str(error)[:200]}, self._terms.alarms
+        try:
+            async with self._database.write() as tx:
+                await raise_alarm(tx, self._owner, code, scope, subject, self._clock(), parameters=figures, terms=terms)
+        except Exception as worse:  # as above: without a database there is no alarm, and nothing is bought either
+            _log.error("alarm_not_raised", subject=subject, error=type(worse).__name__)
 
     async def _answers(self) -> list[Row[Any]]:
         async with self._database.read() as tx:

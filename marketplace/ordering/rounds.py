@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
 from marketplace import stock
-from marketplace.authority import gate
+from marketplace.authority import gate, halts
+from marketplace.authority.halts import STOPPED
 from marketplace.authority.policy import Decision, Outcome
 from marketplace.catalogue import Catalogue
 from marketplace.documents import PurchaseOrder, RequestForQuotation
@@ -81,6 +82,8 @@ class Rounds:
             return None
         if row.state == R.NEEDED and await self._from_the_shelf(tx, row, now):
             return None
+        if await self._stopped(tx, row, now):
+            return None
         number = await requisition.rounds(tx, id) + 1
         request = proposal.request_for(row, number, self.catalogue, self.terms)
         names = await proposal.may_be_asked(tx, self.owner, id, self.suppliers.keys())
@@ -90,6 +93,14 @@ class Rounds:
                 tx, self.owner, id, R.NEEDED, R.QUOTING, actor=actor, at=now, facts=facts, quoting_after=None
             )
         return Round(id, number, request, {name: self.suppliers[name] for name in sorted(names)})
+
+    async def _stopped(self, tx: AsyncConnection, row: Row[Any], now: datetime) -> bool:
+        """Return whether a stop covers the want: it waits as needed, and nobody is asked for a price."""
+        halt = await halts.over_want(tx, self.owner, row.machine, row.component)
+        if halt is not None and row.state == R.QUOTING:
+            actor, facts = gateway_actor(self.owner, "policy"), {"code": STOPPED, "parameters": halt.parameters}
+            await move_requisition(tx, self.owner, row.id, R.QUOTING, R.NEEDED, actor=actor, at=now, facts=facts)
+        return halt is not None
 
     async def finish(self, begun: Round) -> tuple[str | None, Outcome | None]:
         """Ask the suppliers of a round that is durably begun, and conclude it; returns what `run` does."""

@@ -19,7 +19,9 @@ from sqlalchemy import ColumnElement, Row, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit.actor import Actor, ActorKind
-from marketplace.authority import gate
+from marketplace.authority import gate, halts
+from marketplace.authority.alarms import AlarmCode, raise_alarm
+from marketplace.authority.halts import Scope, ScopeKind
 from marketplace.authority.permit import PermitRefused, SpendPermit
 from marketplace.documents import OrderResponse, PurchaseOrder
 from marketplace.ordering import inbox
@@ -27,6 +29,7 @@ from marketplace.ordering.answers import Answer, AnswerBroken
 from marketplace.ordering.edges import gateway_actor, mark_ordered, move_order, need_again, problem
 from marketplace.ordering.orders import StoredOrder, load, load_row
 from marketplace.ordering.states import OrderState
+from marketplace.ordering.stopping import cancel_stopped
 from marketplace.ordering.suspension import suspended
 from marketplace.ordering.terms import PurchasingTerms, backed_off
 from marketplace.store import Database, Owner, purchase_order
@@ -90,7 +93,7 @@ class Sending:
     ) -> SpendPermit | None:
         """Make everything durable that a send needs; None when it must not be sent (any more)."""
         now, row, number = self.clock(), stored.row, stored.order.number
-        if stored.state is not before:
+        if stored.state is not before or await self._stopped(tx, stored, now):
             return None
         if before is S.APPROVED and await self._stays(tx, stored, now):
             return None
@@ -123,6 +126,18 @@ class Sending:
         )
         await mark_ordered(tx, self.owner, number, gateway_actor(self.owner, "port"), now)
         return permit
+
+    async def _stopped(self, tx: AsyncConnection, stored: StoredOrder, now: datetime) -> bool:
+        """Return whether a stop covers the order: unsent it is off; what may have been sent is not sent again."""
+        number, row = stored.order.number, stored.row
+        halt = await halts.over_order(tx, self.owner, number, row.machine, row.supplier)
+        if halt is None:
+            return False
+        if stored.state is S.APPROVED:
+            await cancel_stopped(tx, self.owner, number, S.APPROVED, halt, gateway_actor(self.owner, "policy"), now)
+        else:
+            await tx.execute(update(purchase_order).where(self._is(number)).values(next_ask_at=self._later(1)))
+        return True
 
     async def _write_bytes(
         self, tx: AsyncConnection, order: PurchaseOrder, supplier: Supplier, now: datetime
@@ -171,6 +186,7 @@ class Sending:
         _log.warning("permit_refused", order=stored.order.number, reason=why)
         if before is S.APPROVED:
             await self._ask_again(tx, stored.order.number, "PERMIT_REFUSED", now)
+            await self._alarm(tx, AlarmCode.APPROVED_NOT_PERMITTED, stored.row, ScopeKind.MACHINE, now, reason=why)
         else:
             await self._give_to_person(tx, stored.order.number, before, "RESEND_REFUSED", now)
 
@@ -189,6 +205,16 @@ class Sending:
             problem=problem(code, parameters),
             next_ask_at=None,
         )
+        row = await load_row(tx, self.owner, number)
+        await self._alarm(tx, AlarmCode.OUTCOME_OPEN, row, ScopeKind.SUPPLIER, now, problem=code)
+
+    async def _alarm(
+        self, tx: AsyncConnection, code: AlarmCode, row: Row[Any], kind: ScopeKind, now: datetime, **figures: str
+    ) -> None:
+        """Raise a money alarm about an order; unanswered, it stops the order's machine or its supplier."""
+        scope = Scope(kind, row.supplier if kind is ScopeKind.SUPPLIER else row.machine)
+        parameters, terms = {"order": row.number, **figures}, self.terms.alarms
+        await raise_alarm(tx, self.owner, code, scope, row.number, now, parameters=parameters, terms=terms)
 
     async def give_to_person(self, number: str, before: OrderState, code: str, **parameters: str) -> None:
         """Stop an order for a person, with a code that says why."""

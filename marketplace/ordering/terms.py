@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from marketplace.authority.alarm_terms import AlarmTerms
 from marketplace.documents import Delivery
 
 DOUBLINGS_MAX = 6
@@ -27,6 +28,7 @@ class PurchasingTerms:
     unknown_max: an unknown outcome that no look-up settled for so long goes to a person.
     misses_wanted: look-ups in a row that must find nothing, past the look-up's window, before "not there" counts.
     sends_max: sends of one order under its idempotency key. parallel: orders handled at the same time.
+    alarms: how long a person may take to acknowledge a money alarm before it stops its scope.
     software: the version that decides, for the record.
     """
 
@@ -49,6 +51,7 @@ class PurchasingTerms:
     misses_wanted: int = 3
     sends_max: int = 5
     parallel: int = 8
+    alarms: AlarmTerms = field(default_factory=AlarmTerms)
     software: str = ""
 
 

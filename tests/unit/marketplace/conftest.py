@@ -61,6 +61,7 @@ def make_order(now: datetime, owner: Owner) -> MakeOrder:
 def circumstances() -> Circumstances:
     """Circumstances in which nothing asks for a person."""
     return Circumstances(
+        stopped=None,
         mode=Mode.BUY,
         provenance=Provenance.A,
         known_history=True,

@@ -68,6 +68,7 @@ def order(price: Decimal = Decimal("61.5"), quantity: Decimal = Decimal(2), curr
 
 def told(**changes) -> Circumstances:
     known = Circumstances(
+        stopped=None,
         mode=Mode.BUY,
         provenance=Provenance.A,
         known_history=True,
