@@ -110,6 +110,7 @@ class PlantActions:
         self.purchasing = purchasing
         self.stopping = Stopping(purchasing.database, purchasing.owner, purchasing.clock)
         self.stop_file_there = False
+        self.refusal = ""
         self.entered: list[tuple[Any, ...]] = []
         self.answer = Outcome(True, "DONE", "Entered.")
 
@@ -148,6 +149,8 @@ class PlantActions:
         return self._enter("stock", item, quantity, person, method)
 
     async def stop(self, kind: str, key: str, reason: str, person: str, method: str) -> Outcome:
+        if self.refusal:
+            return Outcome(False, "SCOPE_UNKNOWN", self.refusal)
         scope, actor = Scope(ScopeKind(kind), key), Actor(ActorKind.PERSON, person, method)
         stopped = await self.stopping.stop(scope, BY_PERSON, actor, note=reason)
         return Outcome(True, "STOPPED", f"Buying is stopped: {len(stopped.cancelled)} orders are off.")
@@ -162,7 +165,7 @@ class PlantActions:
     async def acknowledge(self, alarm: str, note: str, person: str, method: str) -> Outcome:
         seen = await self.stopping.acknowledge(alarm, Actor(ActorKind.PERSON, person, method), note=note)
         return Outcome(
-            seen is not None, "ALARM_ACKNOWLEDGED", "The alarm is acknowledged." if seen else "No such alarm."
+            seen is not None, "ALARM_ACKNOWLEDGED", "The alarm is acknowledged." if seen else "There is none."
         )
 
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:

@@ -28,6 +28,7 @@ from marketplace.authority.policy import (
     decide,
     mode_of,
 )
+from marketplace.authority.scopes import BY_PERSON, Halt, Scope, ScopeKind
 from marketplace.catalogue import Item
 from marketplace.documents import Delivery, OrderLine, PurchaseOrder
 from marketplace.money import Money, Quantity, UnitPrice
@@ -116,6 +117,16 @@ def test_without_policy_or_mandate_nothing_is_bought():
     assert rule(policy=None) == "NO_POLICY"
     assert judged(order(), told(), POLICY, None, now=NOW).outcome is Outcome.DENY
     assert rule(mandate=None) == "NO_MANDATE"
+
+
+@pytest.mark.parametrize("policy", [None, POLICY], ids=["without a policy", "within every limit"])
+def test_a_stop_has_the_first_word(policy):
+    stopped = Halt("h1", Scope(ScopeKind.MACHINE, "mill"), BY_PERSON, "anna", "web", NOW)
+    decision = decide(order(), told(stopped=stopped), policy, MANDATE, now=NOW)
+    assert (decision.outcome, decision.rule) == (Outcome.DENY, "STOPPED")
+    assert decision.parameters == stopped.parameters
+    assert told(stopped=stopped).facts()["stopped"] == stopped.parameters
+    assert told().facts()["stopped"] is None
 
 
 def test_a_mandate_ends_at_its_end():
