@@ -194,6 +194,8 @@ def _terms(config: Config, speed: float) -> PurchasingTerms:
         send_within=usual.send_within * speed,
         ask_again=usual.ask_again * speed if speed == 1 else usual.requote_after,
         unknown_max=usual.unknown_max * speed,
+        answer_within=usual.answer_within * speed,
+        cancel_within=usual.cancel_within * speed,
         software=VERSION,
     )
 

@@ -178,10 +178,16 @@ def why(order: OrderArgument, config: ConfigOption = None, as_json: JsonOption =
         say(sentence)
 
 
-def states(as_json: JsonOption = False) -> None:
+def states(
+    as_json: JsonOption = False,
+    drawn: Annotated[bool, typer.Option("--mermaid", help="As two Mermaid diagrams, for a page in Markdown.")] = False,
+) -> None:
     """How requisitions and orders move, and what each step does to the budgets."""
-    from marketplace.ordering.states import rows
+    from marketplace.ordering.states import mermaid, rows
 
+    if drawn:
+        say(mermaid().rstrip("\n"))
+        return
     columns = ("document", "before", "after", "effect")
     if as_json:
         say_json([dict(zip(columns, row, strict=True)) for row in rows()])

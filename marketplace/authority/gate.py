@@ -204,9 +204,17 @@ async def _sign(
 
 
 async def permit(
-    tx: AsyncConnection, owner: Owner, order_row: StoredRow, now: datetime, *, lasts: timedelta = PERMIT_LASTS
+    tx: AsyncConnection,
+    owner: Owner,
+    order_row: StoredRow,
+    now: datetime,
+    *,
+    lasts: timedelta = PERMIT_LASTS,
+    key_proven: bool = False,
 ) -> SpendPermit:
     """Return leave to send an order's stored bytes once more, as send `order_row.sends + 1`.
+
+    `key_proven`: the supplier still remembers the order's key, so that a second send cannot buy a second time.
 
     `order_row`: the whole row of `purchase_order` as read in this transaction, before `sends` is counted up. Raises
     `PermitRefused` when the order is not allowed and reserved as it stands, its quotation or the mandate has ended,
