@@ -30,7 +30,7 @@ from gateway import VERSION, doors, i18n
 from gateway.clock import Clock, real
 from gateway.config import Config, load
 from gateway.control import Door
-from gateway.databases import Databases, open_databases
+from gateway.databases import Databases, open_databases, require_owner
 from gateway.live import Board
 from gateway.lives import Lives, first_lives
 from gateway.metrics import Counted, exposition
@@ -103,6 +103,7 @@ async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.
     i18n.activate(config.site.language)
     async with AsyncExitStack() as stack:
         databases = await stack.enter_async_context(open_databases(config.directory))
+        await require_owner(databases.spend, config.owner)
         gateway = await _compose(config, databases, stack, clock, speed)
         await _open_doors(gateway, stack)
         _go_to_work(gateway, stack)

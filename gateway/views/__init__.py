@@ -6,7 +6,7 @@ holds texts for amounts and decimals, RFC 3339 for times and null for what is no
 
 from gateway.views.components import ComponentPlan, NeedView, need_view, need_views, under_way
 from gateway.views.entries import AuditEntryView, AuditView, audit, history
-from gateway.views.purchases import WAITING, LineView, OrderView, order, orders, waiting
+from gateway.views.purchases import WAITING, LineView, OrderView, SetApartView, order, orders, set_apart, waiting
 from gateway.views.quotations import OfferView, offers
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "NeedView",
     "OfferView",
     "OrderView",
+    "SetApartView",
     "audit",
     "history",
     "need_view",
@@ -25,6 +26,7 @@ __all__ = [
     "offers",
     "order",
     "orders",
+    "set_apart",
     "under_way",
     "waiting",
 ]

@@ -111,7 +111,7 @@ class Sending:
             S.SUBMITTING,
             actor=gateway_actor(self.owner, "port"),
             at=now,
-            facts={"send": row.sends + 1},
+            facts={"send": row.sends + 1, "key_proven": key_proven},
             sends=row.sends + 1,
             first_sent_at=row.first_sent_at or now,
             last_sent_at=now,
