@@ -41,11 +41,13 @@ class Outcome:
 class HandReply(StrEnum):
     """What a supplier said on the phone, or what a person found out about an order that needs one.
 
-    NOT_PLACED: the supplier knows nothing of the order and will not deliver it. WITHDRAWN: it was placed and is off.
+    PARTLY: the part that the supplier confirmed is taken, and the rest is needed again. NOT_PLACED: the supplier knows
+    nothing of the order and will not deliver it; that opens another attempt. WITHDRAWN: it was placed and is off.
     """
 
     RECEIVED = "received"
     CONFIRMED = "confirmed"
+    PARTLY = "partly"
     REJECTED = "rejected"
     NOT_PLACED = "not_placed"
     WITHDRAWN = "withdrawn"
@@ -80,6 +82,9 @@ class Actions(Protocol):
 
     async def answered(self, number: str, answer: HandAnswer, person: str, method: str) -> Outcome:
         """Enter what a supplier said about an order."""
+
+    async def release(self, subject: str, person: str, method: str) -> Outcome:
+        """Let a purchase that was set apart, an order or a requisition, be taken up again."""
 
     async def received(
         self, number: str, quantities: Mapping[int, Decimal] | None, person: str, method: str

@@ -30,7 +30,7 @@ from gateway import VERSION, doors, i18n
 from gateway.clock import Clock, JumpWatch, real
 from gateway.config import Config, load
 from gateway.control import Door
-from gateway.databases import Databases, open_databases
+from gateway.databases import Databases, open_databases, require_owner
 from gateway.halting import Halting, known
 from gateway.live import Board
 from gateway.lives import Lives, first_lives
@@ -112,6 +112,7 @@ async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.
     i18n.activate(config.site.language)
     async with AsyncExitStack() as stack:
         databases = await stack.enter_async_context(open_databases(config.directory))
+        await require_owner(databases.spend, config.owner)
         gateway = await _compose(config, databases, stack, clock, speed)
         await gateway.stop_file.look()  # before any door is open and any task runs: nothing may have been sent yet
         await _open_doors(gateway, stack)
@@ -211,6 +212,8 @@ def _terms(config: Config, speed: float) -> PurchasingTerms:
         ask_again=usual.ask_again * speed if speed == 1 else usual.requote_after,
         unknown_max=usual.unknown_max * speed,
         alarms=config.file.alarms.terms(),
+        answer_within=usual.answer_within * speed,
+        cancel_within=usual.cancel_within * speed,
         software=VERSION,
     )
 

@@ -71,6 +71,12 @@ class Cancel(_Body):
     number: str = _Number
 
 
+class Release(_Body):
+    """A purchase that was set apart: an order's number, or a requisition's id."""
+
+    subject: str = Field(pattern=r"^([A-Z0-9-]{1,20}|[0-9a-f]{32})$")
+
+
 class Answer(_Body):
     """What a supplier said; `total` such as `123.45 EUR`."""
 
@@ -157,6 +163,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "approve": _Act(Judgement, lambda a, b, who: a.approve(b.number, b.order_hash, who, b.note, METHOD)),
     "deny": _Act(Judgement, lambda a, b, who: a.deny(b.number, b.order_hash, who, b.note, METHOD)),
     "cancel": _Act(Cancel, lambda a, b, who: a.cancel(b.number, who, METHOD)),
+    "release": _Act(Release, lambda a, b, who: a.release(b.subject, who, METHOD)),
     "answer": _Act(Answer, _answered),
     "received": _Act(Received, lambda a, b, who: a.received(b.number, b.quantities, who, METHOD)),
     "reading": _Act(Reading, lambda a, b, who: a.reading(b.component, b.value, who, METHOD)),

@@ -87,12 +87,20 @@ class Operations:
             return refusal
         return await self._ordering(number, self._answered(number, answer, _person(person, method)))
 
+    async def release(self, subject: str, person: str, method: str) -> Outcome:
+        """Let a purchase that was set apart, an order or a requisition, be taken up again."""
+        if refusal := self._refusal(person, Right.OPERATE):
+            return refusal
+        return await self._ordering(subject, self._purchasing.release(subject, _person(person, method)))
+
     async def _answered(self, number: str, answer: HandAnswer, actor: Actor) -> Act:
         database, owner = self._purchasing.database, self._purchasing.owner
         async with database.read() as tx:
             stored = await load(tx, owner, number)
         if stored.state in (OrderState.UNKNOWN, OrderState.NEEDS_PERSON) and answer.reply in _FOUND_OUT:
             return await self._purchasing.resolve(number, _FOUND_OUT[answer.reply], actor, answer.reason)
+        if answer.reply is HandReply.PARTLY:
+            return await self._purchasing.accept_part(number, actor, answer.reason)
         if answer.reply not in _REPLIES:
             return Act(False, "NOT_RESOLVABLE", {"order": number, "state": str(stored.state)})
         async with database.write() as tx:

@@ -224,7 +224,10 @@ class ResponseLine:
 
 @dataclass(frozen=True, slots=True)
 class OrderResponse:
-    """A supplier's answer to the order `reference` (our number)."""
+    """A supplier's answer to the order `reference` (our number).
+
+    `order_hash` is the hash of the order that it answers, where the supplier repeats it: a number may be used twice.
+    """
 
     reference: str
     supplier_reference: str
@@ -233,6 +236,7 @@ class OrderResponse:
     total: Money
     promised_at: datetime | None
     reason: str = ""
+    order_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

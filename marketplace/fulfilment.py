@@ -111,13 +111,16 @@ async def may_accept_fitting(
 ) -> bool:
     """Return whether a fitting that telemetry proposes may count without a person: a part was there to be fitted.
 
-    That is so when a want of this life was fulfilled, from the shelf or by a supplier, or when an item that the
-    component takes lies free on the shelf. `items`: what its job takes, beside what was ever wanted for it.
+    That is so when a want of this life was fulfilled, from the shelf or by a supplier, or a part of it came and is
+    promised to it, or when an item that the component takes lies free on the shelf. `items`: what its job takes, beside
+    what was ever wanted for it.
     """
     mine = (requisition.c.plant == owner.plant) & (requisition.c.component == component)
-    rows = (await tx.execute(select(requisition.c.life, requisition.c.state, requisition.c.item).where(mine))).all()
-    if any(row.life == life and row.state == R.FULFILLED for row in rows):
-        return True
+    columns = requisition.c.id, requisition.c.life, requisition.c.state, requisition.c.item
+    rows = (await tx.execute(select(*columns).where(mine))).all()
+    for row in rows:
+        if row.life == life and (row.state == R.FULFILLED or await stock.is_promised(tx, row.id)):
+            return True
     for item in {row.item for row in rows} | set(items):
         found = await stock.shelf(tx, owner, item)
         if found is not None and found.free > 0:

@@ -147,6 +147,25 @@ ORDERING: Final[Mapping[str, str]] = {
     "LOOKUP_NOT_USABLE": _later("What {supplier} says about it cannot be used: ask there."),
     "LOOKUP_UNAVAILABLE": _later("{supplier} could not be asked about it for too long: ask there by other means."),
     "RECONCILIATION_FAILED": _later("It could not be settled by the program; see the log."),
+    "PARTLY_CONFIRMED": _later("The supplier takes on only {answered} of {ordered}: say what becomes of the rest."),
+    "NOT_PARTLY_CONFIRMED": _later("No part of the order {order} was confirmed, so there is no part to accept."),
+    "ORDER_DIFFERS": _later("The supplier has another order under this number: ask there whose it is."),
+    "REFERENCE_TAKEN": _later(
+        "The supplier has an order under this number that is not this one, sent by another gateway: ask there."
+    ),
+    "RESEND_OVER_LIMIT": _later(
+        "It may have been placed, and sending it again would exceed a limit if both count: ask the supplier."
+    ),
+    "NOT_FOUND": _later("{supplier} does not find it, however often it was sent: ask there."),
+    "CANCELLATION_OPEN": _later("Whether {supplier} has cancelled it could not be found out in time: ask there."),
+    "NO_ANSWER": _later("It was sent on {since}, and the supplier has not said yes or no: ask there."),
+    "DELIVERY_LATE": _later("The goods were due on {since} and are not here: ask the supplier."),
+    "INVOICE_MISSING": _later("The goods came on {since}, and there is no invoice that agrees with them."),
+    "DATE_FAR_AWAY": _later("The supplier named a date of another year or century; nothing changed."),
+    "REFERENCE_ODD": _later("The reference in the answer has characters that no reference has."),
+    "QUARANTINED": _later("The program failed at it again and again ({error}); it is left alone until released."),
+    "RELEASED": _later("{order} is taken up again."),
+    "NOT_QUARANTINED": _later("{order} was not set apart; there is nothing to release."),
     "INVOICE_DIFFERS": _later("The invoice of {answered} does not agree with the order of {ordered}."),
     "OVER_DELIVERY": _later("More came than was ordered, on line {lines}."),
     "NO_AWARD": _later("No supplier made an offer that could serve."),

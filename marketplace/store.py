@@ -133,6 +133,10 @@ requisition = Table(
     Column("needed_by", PlantTime),
     Column("reason", Text, nullable=False),  # JSON: the timing's figures and the need's evidence, by code
     Column("quoting_after", PlantTime),  # a failed round of quotes waits until then
+    Column("attempt_group", Integer, nullable=False, server_default="1"),  # a person opens the next: "not placed"
+    Column("problem", Text, nullable=False, server_default=""),  # code and parameters as JSON while a person is needed
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row, of the program at this requisition
+    Column("quarantined_at", PlantTime),  # not touched from then on until a person releases it
     Column("created_at", PlantTime, nullable=False),
     Column("changed_at", PlantTime, nullable=False),
     UniqueConstraint("plant", "open_slot"),
@@ -219,6 +223,9 @@ purchase_order = Table(
     Column("promised_at", PlantTime),
     Column("problem", Text, nullable=False),  # code and parameters as JSON when a person is needed, else empty
     Column("next_ask_at", PlantTime),  # reconciliation looks again at this time
+    Column("attempt_group", Integer, nullable=False, server_default="1"),  # the requisition's when it was proposed
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row, of the program at this order
+    Column("quarantined_at", PlantTime),  # not touched from then on until a person releases it
     Column("created_at", PlantTime, nullable=False),
     Column("changed_at", PlantTime, nullable=False),
     UniqueConstraint("plant", "number"),
@@ -252,6 +259,7 @@ line_requisition = Table(
     Column("line", Integer, primary_key=True),
     Column("requisition", ForeignKey("requisition.id"), primary_key=True, index=True),
     *_owner(),
+    Column("quantity", Exact, nullable=False),  # how much of the line serves this requisition, in the line's unit
 )
 
 order_counter = Table(

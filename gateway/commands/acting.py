@@ -27,7 +27,7 @@ NoteOption = Annotated[str, typer.Option("--note", help="A remark for those who 
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (approve, deny, cancel, answer, received, reading, fitted, stock, prices):
+    for command in (approve, deny, cancel, release, answer, received, reading, fitted, stock, prices):
         app.command(rich_help_panel=PANEL)(command)
     app.command("sign-in", rich_help_panel=PANEL)(sign_in)
 
@@ -85,10 +85,20 @@ def cancel(
     act(find_data(config), "cancel", {"number": order}, as_json, person)
 
 
+def release(
+    subject: Annotated[str, typer.Argument(help="An order's number, or a requisition's id.", metavar="ORDER")],
+    person: PersonOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a purchase that was set apart be taken up again: you have looked at it."""
+    act(find_data(config), "release", {"subject": subject}, as_json, person)
+
+
 def answer(
     order: OrderArgument,
     reply: Annotated[
-        str, typer.Option("--reply", help="confirmed, rejected, received, not_placed or withdrawn.")
+        str, typer.Option("--reply", help="confirmed, partly, rejected, received, not_placed or withdrawn.")
     ] = "confirmed",
     price: Annotated[
         str | None, typer.Option("--price", help="The net total they named, such as '123.45 EUR'.")

@@ -133,7 +133,15 @@ def approvals(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     place = find_data(config)
     found = wait_for(on_spend(place, lambda tx: views.waiting(tx, place.owner)))
-    _say_orders(found, place, as_json, nothing=_("nothing waits for a person"))
+    apart = wait_for(on_spend(place, lambda tx: views.set_apart(tx, place.owner)))
+    if as_json:
+        say_json([*(view.as_dict() for view in found), *(each.as_dict() for each in apart)])
+        return
+    if found or not apart:
+        _say_orders(found, place, as_json, nothing=_("nothing waits for a person"))
+    for each in apart:
+        sentence = _("{requisition} for {component} is set apart; 'toolcrib release' takes it up again")
+        say(sentence.format(requisition=each.requisition, component=each.component))
 
 
 def _say_orders(found: list[OrderView], place: DataPlace, as_json: bool, *, nothing: str) -> None:
@@ -152,7 +160,7 @@ def _say_orders(found: list[OrderView], place: DataPlace, as_json: bool, *, noth
             i18n.amount(view.total),
             view.component,
             view.authority or "-",
-            view.rule,
+            view.problem[0] if view.problem else view.rule,
             i18n.when(view.changed_at, place.zone),
         )
         for view in found
@@ -178,10 +186,16 @@ def why(order: OrderArgument, config: ConfigOption = None, as_json: JsonOption =
         say(sentence)
 
 
-def states(as_json: JsonOption = False) -> None:
+def states(
+    as_json: JsonOption = False,
+    drawn: Annotated[bool, typer.Option("--mermaid", help="As two Mermaid diagrams, for a page in Markdown.")] = False,
+) -> None:
     """How requisitions and orders move, and what each step does to the budgets."""
-    from marketplace.ordering.states import rows
+    from marketplace.ordering.states import mermaid, rows
 
+    if drawn:
+        say(mermaid().rstrip("\n"))
+        return
     columns = ("document", "before", "after", "effect")
     if as_json:
         say_json([dict(zip(columns, row, strict=True)) for row in rows()])

@@ -7,7 +7,7 @@ holds texts for amounts and decimals, RFC 3339 for times and null for what is no
 from gateway.views.components import ComponentPlan, NeedView, need_view, need_views, under_way
 from gateway.views.entries import AuditEntryView, AuditView, audit, history
 from gateway.views.halts import AlarmView, HaltView, open_alarms, standing
-from gateway.views.purchases import WAITING, LineView, OrderView, order, orders, waiting
+from gateway.views.purchases import WAITING, LineView, OrderView, SetApartView, order, orders, set_apart, waiting
 from gateway.views.quotations import OfferView, offers
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "NeedView",
     "OfferView",
     "OrderView",
+    "SetApartView",
     "audit",
     "history",
     "need_view",
@@ -29,6 +30,7 @@ __all__ = [
     "open_alarms",
     "order",
     "orders",
+    "set_apart",
     "standing",
     "under_way",
     "waiting",

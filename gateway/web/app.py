@@ -53,6 +53,7 @@ def create_app(context: WebContext) -> web.Application:
             web.post("/orders/{number}/approve", acts.approve),
             web.post("/orders/{number}/deny", acts.deny),
             web.post("/orders/{number}/cancel", acts.cancel),
+            web.post("/release/{subject}", acts.release),
             web.get("/orders/{number}/received", acts.counted),
             web.post("/orders/{number}/received", acts.counted),
             web.get("/orders/{number}/answer", acts.answer),

@@ -29,6 +29,7 @@ from marketplace.documents import (
 from marketplace.identity import new_id
 from marketplace.money import Money, UnitPrice
 from marketplace.ordering.requisition import quantity_of
+from marketplace.ordering.shares import Share
 from marketplace.ordering.states import ENDED, FAILED, OrderState
 from marketplace.ordering.suspension import suspended
 from marketplace.ordering.terms import PurchasingTerms
@@ -196,6 +197,16 @@ def _order_line(wanted: RequestedLine, offered: QuotationLine) -> OrderLine:
         quantity=offered.quantity,
         unit_price=offered.unit_price,
     )
+
+
+def shares_in(order: PurchaseOrder, row: Row[Any]) -> tuple[Share, ...]:
+    """Return how much of a new order's lines serves its requisition: what it wants, as packs may hold more."""
+    left, shares = quantity_of(row).amount, []
+    for line in order.lines:
+        part = min(left, line.quantity.amount)
+        shares.append(Share(line.number, row.id, part))
+        left -= part
+    return tuple(shares)
 
 
 async def circumstances_of(

@@ -29,18 +29,19 @@ from marketplace.authority.policy import Mode, Outcome
 from marketplace.catalogue import Catalogue
 from marketplace.documents import SupplierDocument
 from marketplace.identity import new_id
-from marketplace.ordering import inbox, proposal, requisition
+from marketplace.ordering import inbox, proposal, quarantine, requisition
+from marketplace.ordering.answers import PARTLY_CONFIRMED
 from marketplace.ordering.edges import (
     gateway_actor,
     move_order,
-    need_again,
+    problem_code,
     withdraw_requisition,
-    withdraw_wants,
 )
 from marketplace.ordering.orders import load
 from marketplace.ordering.requisition import Raised, Raising, Want
 from marketplace.ordering.rounds import Rounds, decision_facts
 from marketplace.ordering.sending import Locks, Sending
+from marketplace.ordering.serving import need_again, withdraw_wants
 from marketplace.ordering.states import UNSENT, OrderState, RequisitionState
 from marketplace.ordering.suspension import reinstate
 from marketplace.ordering.terms import PurchasingTerms
@@ -254,7 +255,10 @@ class Purchasing:
         return Act(state == S.CANCELLED, f"ORDER_{state.upper()}", {"order": number})
 
     async def resolve(self, number: str, verdict: OrderState, person: Actor, reason: str) -> Act:
-        """A named person says what became of an order that needs one, or whose outcome is unknown; with a reason."""
+        """A named person says what became of an order that needs one, or whose outcome is unknown; with a reason.
+
+        Only "not placed", said here, opens another attempt group: nothing that the program finds out does.
+        """
         async with self.locks.of(number), self.database.write() as tx:
             now, stored = self.clock(), await load(tx, self.owner, number)
             if verdict not in VERDICTS or stored.state not in (S.NEEDS_PERSON, S.UNKNOWN):
@@ -281,8 +285,30 @@ class Purchasing:
                 await inbox.confirm_lines(tx, self.owner, stored)
             else:
                 await inbox.goods_will_not_come(tx, self.owner, stored)
-                await need_again(tx, self.owner, number, person, now, quoting_after=None)
+                new_attempt = verdict is S.NOT_PLACED
+                await need_again(tx, self.owner, number, person, now, quoting_after=None, new_attempt=new_attempt)
         return Act(True, f"ORDER_{verdict.upper()}", {"order": number})
+
+    async def accept_part(self, number: str, person: Actor, reason: str) -> Act:
+        """A named person takes the part that a supplier confirmed; what it left out is needed again by itself."""
+        async with self.locks.of(number), self.database.write() as tx:
+            now, stored = self.clock(), await load(tx, self.owner, number)
+            if stored.state is not S.NEEDS_PERSON or problem_code(stored.row.problem) != PARTLY_CONFIRMED:
+                return Act(False, "NOT_PARTLY_CONFIRMED", {"order": number})
+            if not reason.strip():
+                return Act(False, "REASON_MISSING", {"order": number})
+            facts = {"part": True, "note": await log.note(tx, self.owner, reason)}
+            await move_order(
+                tx, self.owner, number, S.NEEDS_PERSON, S.CONFIRMED, actor=person, at=now, facts=facts, problem=""
+            )
+            await inbox.take_part(tx, self.owner, stored, person, now)
+        return Act(True, "ORDER_CONFIRMED", {"order": number})
+
+    async def release(self, subject: str, person: Actor) -> Act:
+        """A named person lets a quarantined order or requisition be taken up again, or has seen what is noted on it."""
+        async with self.locks.of(subject), self.database.write() as tx:
+            done = await quarantine.release(tx, self.owner, subject, person, self.clock())
+        return Act(done, "RELEASED" if done else "NOT_QUARANTINED", {"order": subject})
 
     async def answered(self, document: SupplierDocument, person: Actor) -> Act:
         """A named person enters what a supplier said about an order, on the phone or on paper."""

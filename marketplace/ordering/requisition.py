@@ -58,7 +58,12 @@ class Want:
     @property
     def slot(self) -> str:
         """The place in the plant that gets replenished."""
-        return f"{self.component}|{self.life}|{self.line}" if self.life else f"stock|{self.item}"
+        return slot_of(self.component, self.life, self.line, self.item)
+
+
+def slot_of(component: str, life: str, line: str, item: str) -> str:
+    """Return the name of the place in the plant that gets replenished: a life's, or the shelf's."""
+    return f"{component}|{life}|{line}" if life else f"stock|{item}"
 
 
 class Raising(StrEnum):

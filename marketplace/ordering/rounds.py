@@ -23,9 +23,11 @@ from marketplace.authority.halts import STOPPED
 from marketplace.authority.policy import Decision, Outcome
 from marketplace.catalogue import Catalogue
 from marketplace.documents import PurchaseOrder, RequestForQuotation
-from marketplace.ordering import numbers, proposal, requisition
-from marketplace.ordering.edges import gateway_actor, move_order, move_requisition, need_again, record
+from marketplace.ordering import numbers, proposal, requisition, serving
+from marketplace.ordering.edges import gateway_actor, move_order, move_requisition, record
 from marketplace.ordering.orders import insert_proposed
+from marketplace.ordering.serving import need_again
+from marketplace.ordering.shares import NOTHING
 from marketplace.ordering.states import ForbiddenTransition, OrderState, RequisitionState
 from marketplace.ordering.terms import PurchasingTerms, backed_off
 from marketplace.sourcing.award import Award, award, refusals_of
@@ -166,8 +168,25 @@ class Rounds:
         order = proposal.order_for(number, self.owner, awarded.chosen, request, self.terms, now)
         actor = gateway_actor(self.owner, "award")
         provenance = Provenance(row.provenance)
-        await insert_proposed(tx, self.owner, order, machine=row.machine, provenance=provenance, at=now)
-        facts = {"order_hash": order.hash, "supplier": order.supplier, "total": str(order.total), "requisition": row.id}
+        shares = proposal.shares_in(order, row)
+        await serving.require_room(tx, self.owner, row, sum((each.quantity for each in shares), start=NOTHING))
+        await insert_proposed(
+            tx,
+            self.owner,
+            order,
+            shares,
+            machine=row.machine,
+            provenance=provenance,
+            at=now,
+            attempt_group=row.attempt_group,
+        )
+        facts = {
+            "order_hash": order.hash,
+            "supplier": order.supplier,
+            "total": str(order.total),
+            "requisition": row.id,
+            "attempt_group": row.attempt_group,
+        }
         await record(tx, self.owner, "order", number, S.PROPOSED, actor, now, facts)
         await move_requisition(
             tx, self.owner, row.id, R.QUOTING, R.PROPOSED, actor=actor, at=now, facts={"order": number}

@@ -3,7 +3,9 @@
 Before the first byte leaves, one durable transaction holds the exact request bytes, the permit for this one send and
 the state `submitting`. Then exactly one of three things is known: nothing was sent (try later), the supplier answered
 (through the inbox), or nobody knows: the order is `unknown`, keeps its reservation, and is settled by asking, never
-by sending again blindly. A crash in between leaves `submitting`, which is `unknown` to whoever starts next.
+by sending again blindly. A crash in between leaves `submitting`, which is `unknown` to whoever starts next. A supplier
+that has our number under another order leaves the order unknown too, and marked: from then on only an answer that
+repeats the order's hash is its own.
 """
 
 from __future__ import annotations
@@ -26,14 +28,15 @@ from marketplace.authority.permit import PermitRefused, SpendPermit
 from marketplace.documents import OrderResponse, PurchaseOrder
 from marketplace.ordering import inbox
 from marketplace.ordering.answers import Answer, AnswerBroken
-from marketplace.ordering.edges import gateway_actor, mark_ordered, move_order, need_again, problem
+from marketplace.ordering.edges import REFERENCE_TAKEN, gateway_actor, mark_ordered, move_order, problem
 from marketplace.ordering.orders import StoredOrder, load, load_row
+from marketplace.ordering.serving import need_again
 from marketplace.ordering.states import OrderState
 from marketplace.ordering.stopping import cancel_stopped
 from marketplace.ordering.suspension import suspended
 from marketplace.ordering.terms import PurchasingTerms, backed_off
 from marketplace.store import Database, Owner, purchase_order
-from marketplace.suppliers.supplier import Supplier, SupplierRejected, SupplierUnavailable
+from marketplace.suppliers.supplier import ReferenceTaken, Supplier, SupplierRejected, SupplierUnavailable
 
 S = OrderState
 _log = structlog.get_logger()
@@ -53,12 +56,6 @@ class Locks:
         return lock
 
 
-def _key_is_proven(row: Row[Any], supplier: Supplier, now: datetime) -> bool:
-    """Return whether the supplier still remembers the order's key, so that the same bytes cannot buy twice."""
-    remembered = supplier.capabilities.idempotency_key
-    return remembered is not None and row.first_sent_at is not None and now < row.first_sent_at + remembered
-
-
 class Sending:
     """Sends orders and takes answers in. Whoever calls holds the order's lock."""
 
@@ -76,26 +73,27 @@ class Sending:
         self.terms = terms
         self.clock = clock
 
-    async def send(self, number: str, before: OrderState = S.APPROVED) -> None:
+    async def send(self, number: str, before: OrderState = S.APPROVED, *, key_proven: bool = False) -> None:
         """Send an order that is approved, or send an unknown one again: same bytes, same key, another permit.
 
+        `key_proven`: the supplier still remembers the key of the earlier send; without that the gate reserves anew.
         The rules for sending again are `reconciliation`'s; here it only makes sure that nothing else is ever sent.
         """
         async with self.database.write() as tx:
             stored = await load(tx, self.owner, number)
             supplier = self.suppliers.get(stored.order.supplier)
-            permit = await self._intend(tx, stored, supplier, before)
+            permit = await self._intend(tx, stored, supplier, before, key_proven)
         if permit is not None and supplier is not None:
             await self._place(stored.row, supplier, permit)
 
     async def _intend(
-        self, tx: AsyncConnection, stored: StoredOrder, supplier: Supplier | None, before: OrderState
+        self, tx: AsyncConnection, stored: StoredOrder, supplier: Supplier | None, before: OrderState, key_proven: bool
     ) -> SpendPermit | None:
         """Make everything durable that a send needs; None when it must not be sent (any more)."""
         now, row, number = self.clock(), stored.row, stored.order.number
         if stored.state is not before or await self._stopped(tx, stored, now):
             return None
-        if before is S.APPROVED and await self._stays(tx, stored, now):
+        if await (self._stays if before is S.APPROVED else self._stays_unknown)(tx, stored, now):
             return None
         if supplier is None:  # the config lost it; perhaps somebody puts it back before the quotation expires
             gone = {"problem": problem("SUPPLIER_GONE", {"supplier": row.supplier}), "next_ask_at": self._later(1)}
@@ -104,10 +102,9 @@ class Sending:
         if row.request_bytes is None:
             row = await self._write_bytes(tx, stored.order, supplier, now)
         try:
-            proven = _key_is_proven(row, supplier, now)
-            permit = await gate.permit(tx, self.owner, row, now, lasts=self.terms.permit_lasts, key_proven=proven)
+            permit = await gate.permit(tx, self.owner, row, now, lasts=self.terms.permit_lasts, key_proven=key_proven)
         except PermitRefused as error:
-            await self._not_permitted(tx, stored, before, str(error), now)
+            await self._not_permitted(tx, stored, before, error, now)
             return None
         await move_order(
             tx,
@@ -117,7 +114,7 @@ class Sending:
             S.SUBMITTING,
             actor=gateway_actor(self.owner, "port"),
             at=now,
-            facts={"send": row.sends + 1},
+            facts={"send": row.sends + 1, "key_proven": key_proven},
             sends=row.sends + 1,
             first_sent_at=row.first_sent_at or now,
             last_sent_at=now,
@@ -159,10 +156,21 @@ class Sending:
             await move_order(tx, self.owner, number, S.APPROVED, S.EXPIRED, actor=actor, at=now)
             await need_again(tx, self.owner, number, actor, now, quoting_after=None)
             return True
+        if row.first_sent_at is not None:  # it came back to the gate after it was sent: its bytes never leave again
+            await self._ask_again(tx, number, "RESEND_REFUSED", now)
+            return True
         if row.authority == "policy" and row.supplier in await suspended(tx, self.owner):
             await self._ask_again(tx, number, "SUPPLIER_SUSPENDED", now)
             return True
         return False
+
+    async def _stays_unknown(self, tx: AsyncConnection, stored: StoredOrder, now: datetime) -> bool:
+        """Give an unknown order to a person where its supplier is not to be trusted with a second send."""
+        supplier = stored.order.supplier
+        if supplier not in await suspended(tx, self.owner):
+            return False
+        await self._give_to_person(tx, stored.order.number, S.UNKNOWN, "SUPPLIER_SUSPENDED", now, supplier=supplier)
+        return True
 
     async def _ask_again(self, tx: AsyncConnection, number: str, rule: str, now: datetime) -> None:
         columns = {"authority": "", "decided_by": "", "rule": rule}
@@ -180,15 +188,16 @@ class Sending:
         )
 
     async def _not_permitted(
-        self, tx: AsyncConnection, stored: StoredOrder, before: OrderState, why: str, now: datetime
+        self, tx: AsyncConnection, stored: StoredOrder, before: OrderState, why: PermitRefused, now: datetime
     ) -> None:
         """The gate gives no leave: what was never sent asks a person again, what may have been is theirs to settle."""
-        _log.warning("permit_refused", order=stored.order.number, reason=why)
+        _log.warning("permit_refused", order=stored.order.number, reason=str(why))
         if before is S.APPROVED:
             await self._ask_again(tx, stored.order.number, "PERMIT_REFUSED", now)
-            await self._alarm(tx, AlarmCode.APPROVED_NOT_PERMITTED, stored.row, ScopeKind.MACHINE, now, reason=why)
+            await self._alarm(tx, AlarmCode.APPROVED_NOT_PERMITTED, stored.row, ScopeKind.MACHINE, now, reason=str(why))
         else:
-            await self._give_to_person(tx, stored.order.number, before, "RESEND_REFUSED", now)
+            code = why.code or "RESEND_REFUSED"
+            await self._give_to_person(tx, stored.order.number, before, code, now)
 
     async def _give_to_person(
         self, tx: AsyncConnection, number: str, before: OrderState, code: str, now: datetime, **parameters: str
@@ -231,6 +240,8 @@ class Sending:
             await self._nothing_sent(earlier, number, error)
         except SupplierRejected as error:
             await self._refused(earlier, number, error)
+        except ReferenceTaken:
+            await self.lose(number, "reference_taken", problem=problem(REFERENCE_TAKEN))
         except Exception as error:  # whatever an adapter raises: the bytes may have left, so nobody knows
             await self.lose(number, type(error).__name__)
         else:
@@ -272,7 +283,7 @@ class Sending:
             )
             await need_again(tx, self.owner, number, actor, now, quoting_after=now + self.terms.ask_again)
 
-    async def lose(self, number: str, reason: str) -> None:
+    async def lose(self, number: str, reason: str, **columns: str) -> None:
         """Nobody knows what became of a send: the order is unknown and keeps its reservation."""
         _log.warning("outcome_unknown", order=number, reason=reason)
         async with self.database.write() as tx:
@@ -286,10 +297,11 @@ class Sending:
                 at=self.clock(),
                 facts={"reason": reason},
                 next_ask_at=None,
+                **columns,
             )
 
     async def _answered(self, supplier: Supplier, number: str, response: OrderResponse) -> None:
-        await self.take(supplier.name, response, asked=True)
+        await self.take_asked(supplier.name, number, response)
         if (await self.row(number)).state == S.SUBMITTING:  # the answer was none, or was for another order
             await self.lose(number, "answer_not_usable")
 
@@ -305,6 +317,10 @@ class Sending:
             return str(error)
         async with self.database.write() as tx:
             return await inbox.apply(tx, self.owner, received.id, now, self.terms, asked=asked)
+
+    async def take_asked(self, supplier: str, number: str, answer: Answer) -> str:
+        """Take in what a supplier says when asked about an order; about another one it is as if it came by itself."""
+        return await self.take(supplier, answer, asked=answer.reference == number)
 
     async def row(self, number: str) -> Row[Any]:
         """Return an order's row. Raises `OrderUnknown`."""

@@ -23,7 +23,8 @@ from marketplace.audit.actor import Actor
 from marketplace.authority import alarms, halts
 from marketplace.authority.alarms import Alarm
 from marketplace.authority.halts import BY_ALARM, STOPPED, Halt, Scope, covering
-from marketplace.ordering.edges import gateway_actor, move_order, need_again
+from marketplace.ordering.edges import gateway_actor, move_order
+from marketplace.ordering.serving import need_again
 from marketplace.ordering.states import UNSENT, OrderState
 from marketplace.store import Database, Owner, line_requisition, purchase_order, requisition
 

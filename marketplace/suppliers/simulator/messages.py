@@ -55,4 +55,5 @@ class OrderBody(_Body):
     quotation: Name
     currency: Currency
     total: Number
+    order_hash: Note = ""
     lines: Annotated[list[OrderBodyLine], Field(min_length=1, max_length=LINES_MAX)]

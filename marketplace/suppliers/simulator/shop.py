@@ -182,6 +182,7 @@ class Shop:
         takes = max(self._takes(line["item"], body.reference, now) for line in lines)
         return {
             "reference": body.reference,
+            "order_hash": body.order_hash,
             "supplier_reference": f"{self.business.key[0].upper()}-{self._book.next_number('order'):06d}",
             "ordered_at": timestamp(now),
             "confirmed_at": timestamp(now + min(self.business.confirms_after, takes / 4)),
@@ -250,6 +251,7 @@ class Shop:
             "total": order["total"],
             "promised_at": order["promised_at"] if reply == "confirmed" else None,
             "reason": "cancelled at your request" if order["cancelled"] else reason,
+            "order_hash": order.get("order_hash", ""),  # a book of an earlier version has none
             "lines": [
                 {name: line[name] for name in ("number", "sku", "quantity", "unit", "unit_price", "per")}
                 for line in order["lines"]

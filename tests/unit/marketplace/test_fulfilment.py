@@ -207,7 +207,8 @@ async def test_what_arrives_after_the_fitting_is_free_for_the_next(plant):
 async def test_a_fitting_seen_by_telemetry_counts_only_where_a_part_was_there(plant, now):
     assert not await may_fit(plant)
     await receive(plant, "1")
-    assert await may_fit(plant)  # one lies free on the shelf
+    assert await may_fit(plant)  # one is here, promised to this life
+    assert not await may_fit(plant, life="life-2", items=[BEARING.key])
     await receive(plant, "1")
     assert await may_fit(plant)
     assert not await may_fit(plant, life="life-2")
