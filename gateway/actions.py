@@ -100,5 +100,8 @@ class Actions(Protocol):
     async def prices(self, supplier: str, text: str, person: str, method: str) -> Outcome:
         """Enter the prices of a supplier who is asked by hand, given as the text of a CSV file."""
 
+    async def clock_accept(self, person: str, method: str) -> Outcome:
+        """Say that plant time is right although it has jumped; limits elapse by it from now on."""
+
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         """Put a policy, given as the text of its file, into force."""

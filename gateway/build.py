@@ -43,6 +43,7 @@ from gateway.yaml_file import Mistakes
 from maintenance import store as telemetry_store
 from maintenance.monitor import Monitor
 from maintenance.slots import Watched
+from marketplace.authority import gate
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.reconciliation import Reconciliation
 from marketplace.ordering.terms import PurchasingTerms
@@ -258,6 +259,9 @@ async def _take_up(gateway: Gateway) -> None:
 
 
 async def _reconcile(gateway: Gateway) -> None:
+    async with gateway.databases.spend.write() as tx:
+        if await gate.observe_clock(tx, gateway.config.owner, gateway.clock()):
+            log.warning("plant time has jumped; every order asks until a person says 'toolcrib clock accept'")
     done = await gateway.reconciliation.run_once()
     if done.answers or done.orders or done.requisitions:
         gateway.board.tell({"orders"})

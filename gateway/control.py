@@ -147,6 +147,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "fitted": _Act(Fitted, lambda a, b, who: a.fitted(b.component, b.serial, b.used, b.note, who, METHOD)),
     "stock": _Act(Stock, lambda a, b, who: a.stock(b.item, b.quantity, who, METHOD)),
     "policy": _Act(PolicyText, lambda a, b, who: a.policy_apply(b.text, who, METHOD)),
+    "clock": _Act(_Body, lambda a, b, who: a.clock_accept(who, METHOD)),
     "prices": _Act(Prices, lambda a, b, who: a.prices(b.supplier, b.text, who, METHOD)),
 }
 """Every act by its address. Whoever adds one to `Actions` adds it here."""

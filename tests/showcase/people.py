@@ -142,6 +142,9 @@ class PlantActions:
     async def stock(self, item: str, quantity: str, person: str, method: str) -> Outcome:
         return self._enter("stock", item, quantity, person, method)
 
+    async def clock_accept(self, person: str, method: str) -> Outcome:
+        return self._enter("clock", person, method)
+
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         return self._enter("policy", text, person, method)
 
