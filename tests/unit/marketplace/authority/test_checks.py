@@ -13,7 +13,7 @@ from marketplace.authority import checks as module
 from marketplace.authority.checks import Checks
 from marketplace.authority.limits import Subject, Used, claims_of
 from marketplace.authority.policy import Outcome, Policy, Similar, Standing, decide
-from marketplace.money import Money, Quantity, UnitPrice
+from marketplace.money import Quantity, UnitPrice
 from marketplace.sentences import SENTENCES, sentence
 
 DOLLARS = {"base": "EUR", "good_for_days": 30, "of": {"USD": {"rate": "0.5", "dated": "2026-03-01"}}}

@@ -539,7 +539,7 @@ async def test_a_clock_that_jumps_a_year_asks_until_a_person_says_that_it_is_rig
     [held] = await plant.rows(spend_limit)
     assert held.machine_used == 132_00, "nothing elapses on the strength of a jump"
     assert await plant.observed(later)
-    assert not (await plant.accept(replace(plant.anna, may_approve=False), later)).outcome is Outcome.APPROVE
+    assert (await plant.accept(replace(plant.anna, may_approve=False), later)).outcome is not Outcome.APPROVE
     assert (await plant.accept(plant.anna, later)).rule == "CLOCK_ACCEPTED"
     assert not await plant.observed(later)
     assert (await plant.judge(orders[2], told, at=later)).rule == "WITHIN_LIMITS"
