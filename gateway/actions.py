@@ -114,5 +114,8 @@ class Actions(Protocol):
     async def acknowledge(self, alarm: str, note: str, person: str, method: str) -> Outcome:
         """Say that a money alarm was seen, so that it stops nothing."""
 
+    async def clock_accept(self, person: str, method: str) -> Outcome:
+        """Say that plant time is right although it has jumped; limits elapse by it from now on."""
+
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         """Put a policy, given as the text of its file, into force."""

@@ -45,6 +45,7 @@ from gateway.yaml_file import Mistakes
 from maintenance import store as telemetry_store
 from maintenance.monitor import Monitor
 from maintenance.slots import Watched
+from marketplace.authority import gate
 from marketplace.authority.alarms import AlarmCode, raise_alarm
 from marketplace.authority.halts import PLANT
 from marketplace.documents import timestamp
@@ -296,15 +297,15 @@ async def _watch_alarms(gateway: Gateway) -> None:
 
 
 async def _heed_the_clock(gateway: Gateway) -> None:
-    jump, now = gateway.jumps.jumped(), gateway.clock()
-    if jump is None:
-        return
-    figures = {"jump": f"{jump.total_seconds():.0f} s"}
+    """Keep plant time as it is seen; a jump while we look is an alarm, one while we were off makes every order ask."""
+    jump, now, owner = gateway.jumps.jumped(), gateway.clock(), gateway.config.owner
     async with gateway.databases.spend.write() as tx:
-        terms = gateway.purchasing.terms.alarms
-        subject = timestamp(now)  # each jump is an alarm of its own: the first one's deadline may lie a year ahead
-        code, owner = AlarmCode.CLOCK_JUMPED, gateway.config.owner
-        await raise_alarm(tx, owner, code, PLANT, subject, now, parameters=figures, terms=terms)
+        if await gate.observe_clock(tx, owner, now):
+            log.warning("plant time has jumped; every order asks until a person says 'toolcrib clock accept'")
+        if jump is not None:
+            figures, terms = {"jump": f"{jump.total_seconds():.0f} s"}, gateway.purchasing.terms.alarms
+            subject = timestamp(now)  # each jump is an alarm of its own: the first one's deadline may lie a year ahead
+            await raise_alarm(tx, owner, AlarmCode.CLOCK_JUMPED, PLANT, subject, now, parameters=figures, terms=terms)
 
 
 async def _forget(gateway: Gateway) -> None:

@@ -173,6 +173,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "resume": _Act(Reach, lambda a, b, who: a.resume(b.scope, b.key, b.reason, who, METHOD)),
     "acknowledge": _Act(Seen, lambda a, b, who: a.acknowledge(b.alarm, b.note, who, METHOD)),
     "policy": _Act(PolicyText, lambda a, b, who: a.policy_apply(b.text, who, METHOD)),
+    "clock": _Act(_Body, lambda a, b, who: a.clock_accept(who, METHOD)),
     "prices": _Act(Prices, lambda a, b, who: a.prices(b.supplier, b.text, who, METHOD)),
 }
 """Every act by its address. Whoever adds one to `Actions` adds it here."""

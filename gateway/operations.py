@@ -229,6 +229,14 @@ class Operations:
         self._board.tell({"orders", "needs"})
         return Outcome(True, "POLICY_APPLIED", _("Policy version {version} is in force.").format(version=version))
 
+    async def clock_accept(self, person: str, method: str) -> Outcome:
+        """Say that plant time is right although it has jumped; limits elapse by it from now on."""
+        async with self._purchasing.database.write() as tx:
+            done = await gate.accept_clock(
+                tx, self._purchasing.owner, self._approver(person), self._clock(), method=method
+            )
+        return Outcome(done.rule == "CLOCK_ACCEPTED", done.rule, sentences.sentence(done.rule, done.parameters))
+
     async def _ordering(self, number: str, act: Awaitable[Act]) -> Outcome:
         try:
             done = await act

@@ -25,8 +25,12 @@ PersonOption = Annotated[
 NoteOption = Annotated[str, typer.Option("--note", help="A remark for those who look later.")]
 
 
+clock_app = typer.Typer(help="The plant's clock, where it has jumped.", no_args_is_help=True, rich_markup_mode=None)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
+    app.add_typer(clock_app, name="clock", rich_help_panel=PANEL)
     for command in (approve, deny, cancel, release, answer, received, reading, fitted, stock, prices):
         app.command(rich_help_panel=PANEL)(command)
     app.command("sign-in", rich_help_panel=PANEL)(sign_in)
@@ -213,6 +217,12 @@ def prices(
 ) -> None:
     """Enter a supplier's price list from a CSV file."""
     act(find_data(config), "prices", {"supplier": supplier, "text": text_of(csv)}, as_json, person)
+
+
+@clock_app.command("accept")
+def accept_clock(person: PersonOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Say that plant time is right although it has jumped; until then every order asks and no limit elapses."""
+    act(find_data(config), "clock", {}, as_json, person)
 
 
 def text_of(path: Path) -> str:

@@ -168,6 +168,9 @@ class PlantActions:
             seen is not None, "ALARM_ACKNOWLEDGED", "The alarm is acknowledged." if seen else "There is none."
         )
 
+    async def clock_accept(self, person: str, method: str) -> Outcome:
+        return self._enter("clock", person, method)
+
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         return self._enter("policy", text, person, method)
 
