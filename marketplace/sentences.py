@@ -167,6 +167,7 @@ ORDERING: Final[Mapping[str, str]] = {
     "RELEASED": _later("{order} is taken up again."),
     "NOT_QUARANTINED": _later("{order} was not set apart; there is nothing to release."),
     "INVOICE_DIFFERS": _later("The invoice of {answered} does not agree with the order of {ordered}."),
+    "INVOICE_AFTER_END": _later("The order of {ordered} is closed, and the supplier sent another invoice: {invoice}."),
     "OVER_DELIVERY": _later("More came than was ordered, on line {lines}."),
     "NO_AWARD": _later("No supplier made an offer that could serve."),
     "CANCELLED": _later("The order {order} is off."),

@@ -384,10 +384,11 @@ async def _invoice(case: Case, invoice: Invoice) -> str:
     billed = await _billed(case, invoice)
     if billed is None or billed > due:
         parameters = {"ordered": str(due), "invoiced": str(billed or invoice.total), "invoice": invoice.invoice}
-        await note_problem(case.tx, case.owner, case.number, "INVOICE_DIFFERS", parameters)
+        code = "INVOICE_AFTER_END" if case.stored.state is S.CLOSED else "INVOICE_DIFFERS"
+        await note_problem(case.tx, case.owner, case.number, code, parameters)
         if case.stored.state is S.RECEIVED:
-            await case.move(S.DISPUTED, {"code": "INVOICE_DIFFERS", "parameters": parameters})
-        return "INVOICE_DIFFERS"
+            await case.move(S.DISPUTED, {"code": code, "parameters": parameters})
+        return code
     if billed == due:
         lines = tuple(replace(line, invoiced=line.quantity) for line in lines)
         await keep_sums(case.tx, case.number, lines)

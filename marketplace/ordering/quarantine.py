@@ -18,7 +18,7 @@ from marketplace.ordering.edges import BROKE, QUARANTINED, gateway_actor, proble
 from marketplace.ordering.terms import PurchasingTerms, backed_off
 from marketplace.store import Owner, purchase_order, requisition
 
-SEEN: Final = frozenset({"ANSWER_AFTER_END", "DATE_FAR_AWAY"})
+SEEN: Final = frozenset({"ANSWER_AFTER_END", "INVOICE_AFTER_END", "DATE_FAR_AWAY"})
 """Told to a person, who has nothing to settle about it: to have seen it is enough."""
 _CLEARED: Final = SEEN | {BROKE, QUARANTINED}
 
