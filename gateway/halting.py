@@ -32,8 +32,7 @@ def known(config: Config, scope: Scope) -> bool:
             return scope.key in config.file.machines
         case ScopeKind.SUPPLIER:
             return scope.key in config.suppliers
-        case ScopeKind.COMPONENT:
-            return scope.key in config.components
+    return scope.key in config.components
 
 
 class Halting:

@@ -63,8 +63,7 @@ class Scope:
                 return self.key == machine or any(each.partition("/")[0] == self.key for each in components)
             case ScopeKind.SUPPLIER:
                 return self.key == supplier
-            case ScopeKind.COMPONENT:
-                return self.key in components
+        return self.key in components
 
 
 PLANT: Final = Scope(ScopeKind.PLANT)

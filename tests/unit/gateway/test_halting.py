@@ -164,10 +164,14 @@ async def test_a_clock_that_jumps_is_an_alarm_for_the_plant_and_each_jump_is_its
 
 
 async def test_what_fails_while_alarms_are_looked_after_stops_no_pass(plant):
-    await plant.gateway.databases.spend.close()
-    broken, plant.gateway.stopping.database = plant.gateway.stopping.database, Closed()
-    await build._watch_alarms(plant.gateway)
-    plant.gateway.stopping.database = broken
+    await plant.alarm()
+    plant.now += timedelta(hours=9)
+    sound, plant.gateway.stopping.database = plant.gateway.stopping.database, Closed()
+    await build._reconcile(plant.gateway)
+    assert await plant.stops() == []
+    plant.gateway.stopping.database = sound
+    await build._reconcile(plant.gateway)
+    assert await plant.stops() == ["machine saw"]
 
 
 class Closed:

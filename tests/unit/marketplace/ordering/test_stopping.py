@@ -87,10 +87,13 @@ async def test_a_stop_cancels_what_waits_and_the_want_stays(make_plant, scope):
     ids=str,
 )
 async def test_others_go_on(make_plant, scope):
-    plant = await make_plant()
-    assert (await stop(plant, scope)).cancelled == ()
+    plant = await make_plant(policy=ASK)
     await plant.want()
-    assert await plant.states() == ["confirmed"]
+    assert (await stop(plant, scope)).cancelled == ()
+    assert await plant.states() == ["awaiting_approval"]
+    assert (await plant.approve()).ok
+    await plant.want(life="life-2")
+    assert await plant.states() == ["confirmed", "awaiting_approval"]
 
 
 @pytest.mark.parametrize("scope", [PLANT, MILL, BEARING], ids=str)
