@@ -9,7 +9,7 @@ more rows than it holds. Everything else is aiosqlite's.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import aiosqlite
@@ -76,6 +76,22 @@ class OneHopConnection(aiosqlite.Connection):
 
         answer: tuple[Any, Rows, int, int | None] = await self._execute(run)  # type: ignore[no-untyped-call]
         return answer
+
+    async def look(self, statement: str, parameters: Mapping[str, Any]) -> Rows:
+        """Return the rows of a query whose parameters have names. Raises what sqlite3 raises."""
+        return (await self.in_thread(sqlite3.Cursor.execute, statement, parameters))[1]
+
+    async def together(self, statements: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> list[int]:
+        """Run several statements, each for all of its rows, in one hop; returns how many rows each has touched.
+
+        Raises what sqlite3 raises; the statements before the one that failed have run.
+        """
+
+        def run() -> list[int]:
+            return [self._conn.executemany(statement, rows).rowcount for statement, rows in statements]
+
+        touched: list[int] = await self._execute(run)  # type: ignore[no-untyped-call]
+        return touched
 
 
 def connect(address: str) -> OneHopConnection:

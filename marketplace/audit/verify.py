@@ -22,6 +22,7 @@ from marketplace.audit.accounts import StoredRow, chunked, disagreements
 from marketplace.audit.log import AuditBroken
 from marketplace.audit.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from marketplace.audit.testimony import Testimony
+from marketplace.audit.tree import flush
 from marketplace.documents import canonical, parse_timestamp
 from marketplace.store import Owner, audit_leaf, audit_tree
 
@@ -63,6 +64,7 @@ class _Problems:
 
 async def verify(connection: AsyncConnection, owner: Owner | None = None) -> Verification:
     """Recompute one gateway's log, or every log in the database, and hold the tables against it."""
+    await flush(connection)
     problems = _Problems()
     readings = [await _verify_one(connection, each, problems) for each in await _owners(connection, owner)]
     roots = [reading.frontier.root.hex() for reading in readings] or [EMPTY_ROOT.hex()]
