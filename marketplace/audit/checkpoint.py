@@ -39,7 +39,7 @@ class Checkpoint:
 
 
 def parse(text: str) -> Checkpoint:
-    """Return the checkpoint that a note's text says; lines after the third are taken as they come. Raises `NoteBroken`."""
+    """Return the checkpoint that a text says; lines after the third are taken as they come. Raises `NoteBroken`."""
     lines = text.split("\n")
     if len(lines) <= _LINES or lines.pop() or not all(lines):
         raise NoteBroken("a checkpoint has three lines: a name, a size and a root")

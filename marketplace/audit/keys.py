@@ -1,4 +1,4 @@
-"""The private keys that sign checkpoints: files that only their owner reads, made once and never made again over a loss.
+"""The private keys that sign: files that only their owner reads, made once and never made again over a loss.
 
 It promises that a key is whole on the disk before it is used, that a file which others can read is refused, and that
 no key is ever written anywhere else. What a key has signed, and which one counts, is for `notary` and `chain`.

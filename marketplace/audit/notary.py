@@ -64,7 +64,7 @@ class Notary:
             frontier = await tree.head(connection, self.owner)
             newest = await newest_checkpoint(connection, self.owner)
             await self._require_continued(connection, frontier, newest, spans)
-        key = await self._signing_key(spans, frontier.size)
+        key = await self._signing_key(spans)
         if frontier.size == (newest.checkpoint.size if newest else 0):
             return newest
         signed = self._signed(key, frontier)
@@ -85,11 +85,11 @@ class Notary:
         if await proofs.root_at(connection, self.owner, said.size) != said.root:
             raise AuditBroken(f"the log is not the one that was signed with {said.size} leaves")
 
-    async def _signing_key(self, spans: list[KeySpan], size: int) -> Ed25519PrivateKey:
+    async def _signing_key(self, spans: list[KeySpan]) -> Ed25519PrivateKey:
         """Return the private half of the key that counts; the very first start makes it."""
         if not spans:
             key = keys.load(self._file) if self._file.exists() else keys.make(self._file)
-            await self._announce(self._public(key), size)
+            await self._announce(self._public(key))
             self._key = key
         wanted = spans[-1].key if spans else None
         if self._key is None or (wanted is not None and self._public(self._key) != wanted):
@@ -110,9 +110,10 @@ class Notary:
     def _public(self, key: Ed25519PrivateKey) -> VerifierKey:
         return verifier_of(self.origin, KeyKind.LOG, key)
 
-    async def _announce(self, key: VerifierKey, from_size: int) -> None:
+    async def _announce(self, key: VerifierKey) -> None:
+        """Keep the first key; it answers for whatever it found in the log."""
         async with self.database.write() as tx:
-            await self._add_key(tx, key, from_size)
+            await self._add_key(tx, key, 0)
 
     async def _add_key(self, tx: AsyncConnection, key: VerifierKey, from_size: int) -> None:
         row = {"from_size": from_size, "key": str(key), "at": self._clock()}
@@ -139,7 +140,7 @@ class Notary:
         await self._sign()
         async with self.database.read() as connection:
             spans = await stored_keys(connection, self.owner)
-        old_key = await self._signing_key(spans, 0)
+        old_key = await self._signing_key(spans)
         waiting = self._file.with_name(self._file.name + _NEXT)
         waiting.unlink(missing_ok=True)  # of a rotation that never was handed over
         new_key = keys.make(waiting)
@@ -156,14 +157,14 @@ class Notary:
 
 
 async def stored_keys(connection: AsyncConnection, owner: Owner) -> list[KeySpan]:
-    """Return the keys as the table has them, oldest first; whether the log agrees is for `verify`. Raises `NoteBroken`."""
+    """Return the keys as the table has them, oldest first; whether the log agrees is for `verify`.
+
+    Raises `NoteBroken`.
+    """
     c = audit_key.c
     query = select(c.from_size, c.key).where(c.plant == owner.plant, c.gateway_id == owner.gateway_id)
     rows = await connection.execute(query.order_by(c.from_size))
-    found = [KeySpan(row.from_size, VerifierKey.parse(row.key)) for row in rows]
-    if found:
-        found[0] = KeySpan(0, found[0].key)  # the first key answers for whatever it found
-    return found
+    return [KeySpan(row.from_size, VerifierKey.parse(row.key)) for row in rows]
 
 
 async def newest_checkpoint(connection: AsyncConnection, owner: Owner) -> SignedCheckpoint | None:

@@ -20,7 +20,7 @@ from marketplace.authority.gate import GateClosed, PermitRefused
 from marketplace.authority.policy import Outcome
 from marketplace.money import Money, Quantity
 from marketplace.ordering.states import Effect
-from marketplace.store import approval, booking, budget, free_text, purchase_order
+from marketplace.store import approval, audit_tree, booking, budget, free_text, purchase_order
 from marketplace.store import permit as permit_table
 
 
@@ -371,7 +371,7 @@ async def test_nothing_is_approved_without_a_reservation(plant, order):
 async def test_a_failing_record_undoes_the_reservation(plant, order, spend, owner, now):
     async with spend.write() as tx:
         await plant.store(tx, order)
-        await tx.execute(update(store.audit_tree).values(root=b"\0" * 32))
+        await tx.execute(update(audit_tree).values(root=b"\0" * 32))
     with pytest.raises(log.AuditBroken):
         async with spend.write() as tx:
             await gate.judge(tx, owner, order, plant.told, now)
