@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from marketplace.audit.attendance import WitnessAway
-from marketplace.audit.note import VerifierKey
-from marketplace.audit.witness import REQUEST_MAX, Answer, Witness, replace_durably
+from marketplace.audit.note import Note, NoteBroken, VerifierKey, signatures, verify
+from marketplace.audit.witness import REQUEST_MAX, Answer, Request, Witness, replace_durably
 
 ADD_CHECKPOINT: Final = "/add-checkpoint"
 _ANSWER_MAX: Final = 64_000
-_TIMEOUT: Final = ClientTimeout(total=10)
+_TIMEOUT: Final = ClientTimeout(total=3)
+"""A start waits for it; a witness that is slower is asked again a minute later."""
 _REQUEST: Final = ".request"
 
 
@@ -63,13 +64,22 @@ class FolderWay:
             raise WitnessAway from error
 
     def _exchange(self, request: str) -> Answer | None:
-        with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        with suppress(FileNotFoundError, ValueError, KeyError, TypeError, NoteBroken):
             said = json.loads(self._answer.read_text(encoding="utf-8"))
             if said["request"] == request:
                 return Answer(int(said["status"]), str(said["text"]))
+            if said["status"] == 200 and (seen := self._contradicted(said, request)) is not None:
+                return Answer(409, f"{seen}\n")
         if not self._request.exists() or self._request.read_text(encoding="utf-8") != request:
             replace_durably(self._request, request)
         return None
+
+    def _contradicted(self, said: Mapping[str, Any], request: str) -> int | None:
+        """Return the size of what the witness has signed, if that is no earlier state of what it is asked for now."""
+        seen, asked = Request.parse(str(said["request"])).signed, Request.parse(request).signed.checkpoint
+        verify(Note(seen.note.text, signatures(str(said["text"]))), [self.key])
+        size, root = seen.checkpoint.size, seen.checkpoint.root
+        return size if size > asked.size or (size == asked.size and root != asked.root) else None
 
 
 def look_into(folder: Path, witness: Witness, seconds: int) -> list[tuple[str, Answer]]:

@@ -83,13 +83,16 @@ class Attendance:
         self._ways = ways
         self._clock = clock
 
-    async def show(self, signed: SignedCheckpoint) -> list[Attestation]:
-        """Show the newest checkpoint to every witness that has not signed it. Raises `AuditBroken`."""
-        return [await self._show(way, signed) for way in self._ways]
+    async def show(self, signed: SignedCheckpoint, *, again: bool = False) -> list[Attestation]:
+        """Show the newest checkpoint to every witness that has not signed it. Raises `AuditBroken`.
 
-    async def _show(self, way: Way, signed: SignedCheckpoint) -> Attestation:
+        `again`: also to those that are remembered to have signed it, because that memory may be an old one.
+        """
+        return [await self._show(way, signed, again) for way in self._ways]
+
+    async def _show(self, way: Way, signed: SignedCheckpoint, again: bool) -> Attestation:
         size, old = signed.checkpoint.size, await self._cosigned(way.key)
-        if old == size:
+        if old == size and not again:
             return Attestation(way.key.name, Attested.COSIGNED, size)
         for _try in range(_TRIES):
             if old > size:
@@ -116,7 +119,8 @@ class Attendance:
         c = cosignature.c
         mine = (c.plant == self._owner.plant, c.gateway_id == self._owner.gateway_id, c.witness == str(key))
         async with self._database.read() as connection:
-            return (await connection.execute(select(func.coalesce(func.max(c.size), 0)).where(*mine))).scalar_one()
+            found = (await connection.execute(select(func.max(c.size)).where(*mine))).scalar_one()
+        return int(found or 0)
 
     async def _settled(self, key: VerifierKey, signed: SignedCheckpoint, answer: Answer) -> Attested:
         if answer.status in (409, 422):  # it was asked from what it has seen, and says that this is another log
@@ -127,9 +131,10 @@ class Attendance:
             [(_key, line)] = verify(Note(signed.note.text, signatures(answer.text)), [key])
         except (NoteBroken, ValueError):
             return Attested.REFUSED
-        row = {"size": signed.checkpoint.size, "witness": str(key), "line": str(line), "at": self._clock()}
-        async with self._database.write() as tx:
-            await tx.execute(insert(cosignature).values(**row, **self._owner.columns))
+        if await self._cosigned(key) < signed.checkpoint.size:
+            row = {"size": signed.checkpoint.size, "witness": str(key), "line": str(line), "at": self._clock()}
+            async with self._database.write() as tx:
+                await tx.execute(insert(cosignature).values(**row, **self._owner.columns))
         return Attested.COSIGNED
 
 

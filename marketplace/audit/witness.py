@@ -1,4 +1,4 @@
-"""A witness: cosigns a log's checkpoint once it was shown that the log only grew since the last one (C2SP tlog-witness).
+"""A witness: cosigns a log's checkpoint once it was shown that the log only grew (as of C2SP tlog-witness).
 
 It promises to sign only what continues the newest checkpoint that it has seen of that log, to have that durable before
 it answers, and to answer with the standard's codes: 404 a log that it does not know, 403 not signed by the log, 400
@@ -114,7 +114,7 @@ class Witness:
         self.public = verifier_of(name, KeyKind.WITNESS, self._key)
 
     def consider(self, text: str, seconds: int) -> Answer:
-        """Answer a request; `seconds` since 1970 is the time that is signed. Raises OSError: then nothing was signed."""
+        """Answer a request; `seconds` since 1970 is the time that is signed. Raises OSError: nothing was signed."""
         try:
             request = Request.parse(text)
         except NoteBroken as error:

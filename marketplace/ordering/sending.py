@@ -24,7 +24,7 @@ from marketplace.authority.permit import PermitRefused, SpendPermit
 from marketplace.documents import OrderResponse, PurchaseOrder
 from marketplace.ordering import inbox
 from marketplace.ordering.answers import Answer, AnswerBroken
-from marketplace.ordering.edges import gateway_actor, mark_ordered, move_order, need_again, problem
+from marketplace.ordering.edges import gateway_actor, mark_ordered, move_order, need_again, problem, problem_code
 from marketplace.ordering.orders import StoredOrder, load, load_row
 from marketplace.ordering.states import OrderState
 from marketplace.ordering.suspension import suspended
@@ -66,6 +66,7 @@ class Sending:
         self.suppliers = suppliers
         self.terms = terms
         self.clock = clock
+        self.stopped: Callable[[], str] = lambda: ""  # why nothing may be sent now, for people; empty when it may
 
     async def send(self, number: str, before: OrderState = S.APPROVED) -> None:
         """Send an order that is approved, or send an unknown one again: same bytes, same key, another permit.
@@ -87,6 +88,10 @@ class Sending:
         if stored.state is not before:
             return None
         if before is S.APPROVED and await self._stays(tx, stored, now):
+            return None
+        if reason := self.stopped():  # what is not on the record is not bought; it is tried again
+            halted = {"problem": problem("AUDIT_STOPPED", {"reason": reason}), "next_ask_at": self._later(1)}
+            await tx.execute(update(purchase_order).where(self._is(number)).values(**halted))
             return None
         if supplier is None:  # the config lost it; perhaps somebody puts it back before the quotation expires
             gone = {"problem": problem("SUPPLIER_GONE", {"supplier": row.supplier}), "next_ask_at": self._later(1)}
@@ -113,6 +118,7 @@ class Sending:
             last_sent_at=now,
             clean_misses=0,
             next_ask_at=None,
+            problem="" if problem_code(row.problem) == "AUDIT_STOPPED" else row.problem,
         )
         await mark_ordered(tx, self.owner, number, gateway_actor(self.owner, "port"), now)
         return permit
