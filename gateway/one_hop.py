@@ -81,17 +81,17 @@ class OneHopConnection(aiosqlite.Connection):
         """Return the rows of a query whose parameters have names. Raises what sqlite3 raises."""
         return (await self.in_thread(sqlite3.Cursor.execute, statement, parameters))[1]
 
-    async def together(self, statements: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> list[int]:
-        """Run several statements, each for all of its rows, in one hop; returns how many rows each has touched.
+    async def together(self, statements: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> bool:
+        """Run several statements, each for all of its rows, in one hop; returns whether each touched as many.
 
-        Raises what sqlite3 raises; the statements before the one that failed have run.
+        The first that touches fewer is the last that runs. Raises what sqlite3 raises.
         """
 
-        def run() -> list[int]:
-            return [self._conn.executemany(statement, rows).rowcount for statement, rows in statements]
+        def run() -> bool:
+            return all(self._conn.executemany(each, rows).rowcount == len(rows) for each, rows in statements)
 
-        touched: list[int] = await self._execute(run)  # type: ignore[no-untyped-call]
-        return touched
+        done: bool = await self._execute(run)  # type: ignore[no-untyped-call]
+        return done
 
 
 def connect(address: str) -> OneHopConnection:

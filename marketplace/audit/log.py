@@ -54,7 +54,9 @@ class AuditEntry:
 async def append(
     tx: AsyncConnection, owner: Owner, kind: str, subject: str, actor: Actor, facts: Mapping[str, Any], at: datetime
 ) -> int:
-    """Add one leaf and return its index; leaf and tree are written in the same transaction, before it commits.
+    """Add one leaf; leaf and tree are written in the same transaction, before it commits.
+
+    Returns the leaf's index, if nobody else writes this gateway's log meanwhile: else it is numbered anew.
 
     Facts are texts, integers, truths, lists and mappings of such. Raises TypeError for anything else (a float has no
     canonical form), `AuditBroken` when the stored tree does not hold together or inside of a savepoint.
@@ -76,7 +78,7 @@ async def append(
     )
     if len(leaf) > LEAF_MAX:
         raise AuditBroken(f"a leaf of {len(leaf)} bytes is more than the log takes ({LEAF_MAX})")
-    grown.add(leaf_hash(leaf), {"kind": kind, "subject": subject, "at": at, "leaf": leaf})
+    grown.add(leaf, {"kind": kind, "subject": subject, "at": at})
     await settle(tx, grown)
     return index
 

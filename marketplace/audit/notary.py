@@ -147,8 +147,8 @@ class Notary:
         old, new = self._public(old_key), self._public(new_key)
         async with self.database.write() as tx:
             facts = chain.hand_over(old, new, old_key)
-            index = await log.append(tx, self.owner, chain.ROTATED, "audit", actor, facts, self._clock())
-            await self._add_key(tx, new, index + 1)
+            await log.append(tx, self.owner, chain.ROTATED, "audit", actor, facts, self._clock())
+            await self._add_key(tx, new, (await tree.head(tx, self.owner)).size)
         os.replace(waiting, self._file)
         keys.settle(self._file.parent)
         self._key = new_key
