@@ -119,3 +119,6 @@ class Actions(Protocol):
 
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         """Put a policy, given as the text of its file, into force."""
+
+    async def audit_rotate(self, person: str, method: str) -> Outcome:
+        """Put a new key in the place of the one that signs the audit log; the old one hands over."""

@@ -20,6 +20,7 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import structlog
 
 from connectors.backlog import Backlog
@@ -27,6 +28,7 @@ from connectors.connector import Connector
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
+from gateway.auditing import Auditing
 from gateway.clock import Clock, JumpWatch, real
 from gateway.config import Config, load
 from gateway.control import Door
@@ -38,13 +40,20 @@ from gateway.metrics import Counted, exposition
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
 from gateway.schedule import Schedule
+from gateway.settings import WitnessServiceSettings, WitnessSettings
 from gateway.stop_file import StopFile
 from gateway.storage import StorageBroken
 from gateway.web.context import WebContext
+from gateway.witnesses import FolderWay, HttpWay, serve
 from gateway.yaml_file import Mistakes
 from maintenance import store as telemetry_store
 from maintenance.monitor import Monitor
 from maintenance.slots import Watched
+from marketplace.audit.attendance import Attendance, Way
+from marketplace.audit.keys import KeyUnreadable
+from marketplace.audit.notary import Notary
+from marketplace.audit.note import VerifierKey
+from marketplace.audit.witness import Witness
 from marketplace.authority import gate
 from marketplace.authority.alarms import AlarmCode, raise_alarm
 from marketplace.authority.halts import PLANT
@@ -63,6 +72,8 @@ RECONCILE_EVERY = timedelta(seconds=30)
 """A person who looks at an order shall not be behind the supplier by more; a pass over nothing costs two queries."""
 SNAPSHOT_EVERY = timedelta(minutes=5)
 """What a crash forgets of the monitor; the machines tell it again."""
+SIGN_EVERY = timedelta(minutes=1)
+"""What a thief of the whole computer could still cut off unseen; nothing is signed or sent while nothing happens."""
 FORGET_EVERY = timedelta(hours=6)
 
 
@@ -85,6 +96,7 @@ class Gateway:
     operations: Operations
     stopping: Stopping
     stop_file: StopFile
+    auditing: Auditing
     schedule: Schedule
     clock: Clock
     speed: float
@@ -100,8 +112,14 @@ class Gateway:
             "address": self.address,
             "plant_time": self.clock().isoformat(timespec="seconds"),
             "samples": self.pipeline.samples,
+            "audit": self.auditing.trouble or "signed",
             "connections": {link.name: link.connected for link in self.board.links()},
         }
+
+    async def sign_audit(self) -> str:
+        """Sign the audit log as it stands; returns why it could not be, empty when it was."""
+        await self.auditing.run_once()
+        return self.auditing.trouble
 
 
 @asynccontextmanager
@@ -134,6 +152,8 @@ async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, 
     stopping = Stopping(databases.spend, config.owner, clock)
     stop_file = StopFile(config.directory, partial(known, config), stopping, lambda: board.tell({"orders", "needs"}))
     halting = Halting(config, stopping, stop_file)
+    auditing = await _auditing(config, databases, stack, clock)
+    purchasing.sending.stopped = lambda: auditing.trouble
     backlog = Backlog(config.directory / "backlog.db")
     stack.push_async_callback(backlog.close)
     pipeline = Pipeline(_site(config), databases, monitor, board, backlog, lives, purchasing, clock)
@@ -146,14 +166,55 @@ async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, 
         pipeline,
         purchasing,
         Reconciliation(purchasing),
-        Operations(config, purchasing, lives, board, halting, clock),
+        Operations(config, purchasing, lives, board, halting, auditing, clock),
         stopping,
         stop_file,
+        auditing,
         schedule,
         clock,
         speed,
         JumpWatch(clock, speed),
     )
+
+
+async def _auditing(config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock) -> Auditing:
+    """Sign the log as it is found and ask its witnesses about it, before anything is bought."""
+    settings = config.file.audit
+    if settings.serve is not None:
+        await _serve_as_witness(config, settings.serve, stack)
+    session = aiohttp.ClientSession()
+    stack.push_async_callback(session.close)
+    ways = [_way(config, each, session) for each in settings.witnesses]
+    notary = Notary(databases.spend, config.owner, config.audit_key, clock)
+    auditing = Auditing(notary, Attendance(databases.spend, config.owner, ways, clock), _audit_alarm)
+    stack.push_async_callback(auditing.finish)  # the last leaves, when everything else has stopped
+    await auditing.begin()
+    return auditing
+
+
+def _way(config: Config, settings: WitnessSettings, session: aiohttp.ClientSession) -> Way:
+    key = VerifierKey.parse(settings.key)
+    if settings.url is not None:
+        return HttpWay(key, settings.url, session)
+    assert settings.folder is not None  # one of the two, as the config was judged
+    return FolderWay(key, config.base / settings.folder, f"{config.site.plant}.{config.site.gateway}")
+
+
+async def _serve_as_witness(config: Config, settings: WitnessServiceSettings, stack: AsyncExitStack) -> None:
+    """Listen as a witness for other gateways. Its state is this gateway's, its logs are theirs."""
+    try:
+        logs = [VerifierKey.parse(each) for each in settings.logs]
+        witness = Witness(config.directory / "witness", settings.name, logs)
+        runner = await serve(witness, settings.bind, settings.port, lambda: int(real().timestamp()))
+    except (KeyUnreadable, OSError) as error:
+        raise CannotStart(_("this gateway cannot be a witness: {reason}").format(reason=error)) from error
+    stack.push_async_callback(runner.cleanup)
+    log.info("witness for other gateways", key=str(witness.public), port=runner.addresses[0][1])
+
+
+async def _audit_alarm(code: str, sentence: str) -> None:
+    """A witness objects: told at once to whoever watches the gateway's log; buying waits by itself."""
+    log.critical("the audit log is contradicted; buying waits", code=code, reason=sentence)
 
 
 def _site(config: Config) -> Site:
@@ -245,7 +306,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         language=config.site.language,
     )
     links = doors.link_maker(config, databases.spend, lambda: gateway.address)
-    door = Door(gateway.operations, config.persons_of, links, gateway.status)
+    door = Door(gateway.operations, config.persons_of, links, gateway.status, gateway.sign_audit)
     try:
         gateway.address = await doors.open_page(config, context, stack)
         await doors.open_socket(config, door, stack)
@@ -262,6 +323,7 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     schedule, pipeline = gateway.schedule, gateway.pipeline
     schedule.every(gateway.config.file.timing.step, "decide", pipeline.decide)
     schedule.every(RECONCILE_EVERY, "reconcile", partial(_reconcile, gateway))
+    schedule.every(SIGN_EVERY, "sign the audit log", gateway.auditing.run_once)
     schedule.every(SNAPSHOT_EVERY, "snapshot", pipeline.keep_snapshots)
     schedule.every(FORGET_EVERY, "forget", partial(_forget, gateway))
     schedule.start()

@@ -139,6 +139,10 @@ class PolicyText(_Body):
     text: str = Field(max_length=1024 * 1024)
 
 
+class Nothing(_Body):
+    """An act that needs no particulars."""
+
+
 class Prices(_Body):
     """The text of a supplier's price list."""
 
@@ -174,6 +178,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "acknowledge": _Act(Seen, lambda a, b, who: a.acknowledge(b.alarm, b.note, who, METHOD)),
     "policy": _Act(PolicyText, lambda a, b, who: a.policy_apply(b.text, who, METHOD)),
     "clock": _Act(_Body, lambda a, b, who: a.clock_accept(who, METHOD)),
+    "rotate-audit-key": _Act(Nothing, lambda a, b, who: a.audit_rotate(who, METHOD)),
     "prices": _Act(Prices, lambda a, b, who: a.prices(b.supplier, b.text, who, METHOD)),
 }
 """Every act by its address. Whoever adds one to `Actions` adds it here."""
@@ -186,18 +191,21 @@ class Door:
     persons_of: the ids of the persons whom an operating-system user stands for; the first acts unless one is named.
     links: makes a sign-in link for a person and returns its whole address; shown once, never logged.
     status: what the gateway says of itself, ready for JSON.
+    sign_audit: signs the audit log as it stands; it changes nothing that anybody decides, so it needs no name.
     """
 
     actions: Actions
     persons_of: Callable[[str], Sequence[str]]
     links: Callable[[str], Awaitable[str]]
     status: Callable[[], Mapping[str, Any]]
+    sign_audit: Callable[[], Awaitable[str]] | None = None
 
     def application(self) -> web.Application:
         """Return the application; it holds no state of its own."""
         app = web.Application(client_max_size=BODY_MAX)
         app.router.add_get("/status", self._status)
         app.router.add_post("/sign-in", self._sign_in)
+        app.router.add_post("/sign-audit", self._sign_audit)
         app.router.add_post("/act/{name}", self._act)
         return app
 
@@ -209,6 +217,10 @@ class Door:
         if person is None:
             return _refused(user)
         return web.json_response({"ok": True, "person": person, "link": await self.links(person)})
+
+    async def _sign_audit(self, _request: web.Request) -> web.Response:
+        trouble = await self.sign_audit() if self.sign_audit else _("This gateway signs no log.")
+        return _answer(200, Outcome(not trouble, "AUDIT_STOPPED" if trouble else "AUDIT_SIGNED", trouble))
 
     async def _act(self, request: web.Request) -> web.Response:
         act = ACTS.get(request.match_info["name"])

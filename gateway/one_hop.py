@@ -9,7 +9,7 @@ more rows than it holds. Everything else is aiosqlite's.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import aiosqlite
@@ -76,6 +76,22 @@ class OneHopConnection(aiosqlite.Connection):
 
         answer: tuple[Any, Rows, int, int | None] = await self._execute(run)  # type: ignore[no-untyped-call]
         return answer
+
+    async def look(self, statement: str, parameters: Mapping[str, Any]) -> Rows:
+        """Return the rows of a query whose parameters have names. Raises what sqlite3 raises."""
+        return (await self.in_thread(sqlite3.Cursor.execute, statement, parameters))[1]
+
+    async def together(self, statements: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> bool:
+        """Run several statements, each for all of its rows, in one hop; returns whether each touched as many.
+
+        The first that touches fewer is the last that runs. Raises what sqlite3 raises.
+        """
+
+        def run() -> bool:
+            return all(self._conn.executemany(each, rows).rowcount == len(rows) for each, rows in statements)
+
+        done: bool = await self._execute(run)  # type: ignore[no-untyped-call]
+        return done
 
 
 def connect(address: str) -> OneHopConnection:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from gettext import gettext as _
 
 from gateway.actions import HandAnswer, HandReply, Outcome, Right
+from gateway.auditing import Auditing
 from gateway.config import Config
 from gateway.halting import Halting
 from gateway.live import Board
@@ -22,6 +23,9 @@ from maintenance.needs import Measure
 from maintenance.settings import ComponentSettings, LevelWear, clock_unit, in_unit
 from marketplace import sentences, stock
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.audit.keys import KeyUnreadable
+from marketplace.audit.note import NoteBroken
+from marketplace.audit.tree import AuditBroken
 from marketplace.authority import gate
 from marketplace.authority.gate import Approver, PolicyRefused
 from marketplace.documents import Reply
@@ -54,6 +58,7 @@ class Operations:
         lives: Lives,
         board: Board,
         halting: Halting,
+        auditing: Auditing,
         clock: Callable[[], datetime],
     ) -> None:
         self._config = config
@@ -62,6 +67,7 @@ class Operations:
         self._board = board
         self._halting = halting
         self._clock = clock
+        self._auditing = auditing
 
     async def approve(self, number: str, order_hash: str, person: str, note: str, method: str) -> Outcome:
         """Sign exactly the order of this hash."""
@@ -236,6 +242,17 @@ class Operations:
                 tx, self._purchasing.owner, self._approver(person), self._clock(), method=method
             )
         return Outcome(done.rule == "CLOCK_ACCEPTED", done.rule, sentences.sentence(done.rule, done.parameters))
+
+    async def audit_rotate(self, person: str, method: str) -> Outcome:
+        """Put a new key in the place of the one that signs the audit log; the old one hands over."""
+        if refusal := self._refusal(person, Right.APPLY_POLICY):
+            return refusal
+        try:
+            key = await self._auditing.rotate(_person(person, method))
+        except (KeyUnreadable, AuditBroken, NoteBroken) as error:
+            return Outcome(False, "AUDIT_KEY_NOT_ROTATED", str(error))
+        sentence = _("The audit log is signed with a new key from now on; give it to its witnesses and auditors: {key}")
+        return Outcome(True, "AUDIT_KEY_ROTATED", sentence.format(key=key))
 
     async def _ordering(self, number: str, act: Awaitable[Act]) -> Outcome:
         try:

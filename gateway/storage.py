@@ -8,7 +8,7 @@ re-created over it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from gettext import gettext as _
@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.one_hop import connect
+from marketplace.store import AT_COMMIT
 
 READERS_MAX = 4
 """Enough for a page, a command and the event stream at once; each costs a thread."""
@@ -95,11 +96,17 @@ class Storage:
         """Begin the one writing transaction; leaving without an exception commits it durably."""
         async with self._writing, self._writer.connect() as connection:
             await connection.execute(text("BEGIN IMMEDIATE"))
+            at_commit: list[Callable[[AsyncConnection], Awaitable[None]]] = []
+            connection.info[AT_COMMIT] = at_commit
             try:
                 yield connection
+                for act in at_commit:
+                    await act(connection)
             except BaseException:
                 await connection.exec_driver_sql("ROLLBACK")
                 raise
+            finally:
+                del connection.info[AT_COMMIT]
             await connection.exec_driver_sql("COMMIT")
 
     @asynccontextmanager

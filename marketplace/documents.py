@@ -30,15 +30,17 @@ def canonical(document: Mapping[str, Any]) -> bytes:
 
 
 def _refuse_floats(value: Any) -> None:
-    if isinstance(value, Mapping):
+    if value is None or isinstance(value, (str, int)):  # nearly everything, so it is asked first
+        return
+    if isinstance(value, (list, tuple)):
+        for inner in value:
+            _refuse_floats(inner)
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise TypeError("keys are texts")
             _refuse_floats(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _refuse_floats(inner)
-    elif not (value is None or isinstance(value, bool | int | str)):
+    else:
         raise TypeError(f"{type(value).__name__} has no canonical form")
 
 

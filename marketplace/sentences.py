@@ -140,6 +140,7 @@ ORDERING: Final[Mapping[str, str]] = {
     "REJECTED_BY_SUPPLIER": _later("The supplier rejected it: {reason}"),
     "REJECTED_AFTER_UNKNOWN": _later("The supplier rejected it, but an earlier send may have been taken: ask there."),
     "REJECTED_AFTER_CONFIRMATION": _later("The supplier rejected it after having confirmed it."),
+    "AUDIT_STOPPED": _later("It was not sent, because what is bought must stand on the record: {reason}"),
     "SUPPLIER_GONE": _later("Its supplier is no longer in the configuration."),
     "ANSWER_BEFORE_SENDING": _later("The supplier answered before anything was sent."),
     "ANSWER_AFTER_END": _later("The supplier still answered after the order had ended."),

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 from sqlalchemy import (
     BigInteger,
@@ -37,6 +37,13 @@ from sqlalchemy.types import TypeDecorator
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def microseconds(moment: datetime) -> int:
+    """Return plant time as it is stored. Raises ValueError for a naive time: a time without a zone is a guess."""
+    if moment.tzinfo is None:
+        raise ValueError("plant time is aware")
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
 class PlantTime(TypeDecorator[datetime]):
     """An aware UTC time as integer microseconds."""
 
@@ -44,12 +51,8 @@ class PlantTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Refuse naive times: a time without a zone is a guess."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("plant time is aware")
-        return (value - _EPOCH) // timedelta(microseconds=1)
+        """Refuse naive times."""
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """Return the aware time."""
@@ -84,10 +87,16 @@ class Owner:
         return {"plant": self.plant, "gateway_id": self.gateway_id}
 
 
+AT_COMMIT: Final = "at_commit"
+"""Under this name a writing transaction's `info` holds a fresh list of what it awaits, in order, before it commits:
+each is called with the connection. What only needs to be written once for a transaction is kept there until then."""
+
+
 class Database(Protocol):
     """The spend database, as the marketplace sees it: one writer at a time, any number of readers.
 
-    Leaving `write()` without an exception has made everything in it durable; with one, nothing of it happened.
+    Leaving `write()` without an exception has made everything in it durable; with one, nothing of it happened. A
+    database that offers `AT_COMMIT` makes long transactions cheaper; without it everything is written at once.
     """
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -524,6 +533,7 @@ audit_leaf = Table(
     Column("at", PlantTime, nullable=False),
     Column("leaf", LargeBinary, nullable=False),
     Column("leaf_hash", LargeBinary(32), nullable=False),
+    Column("subtree", LargeBinary(32), nullable=False),  # root of the largest complete subtree that ends with this leaf
     Index("ix_audit_leaf_subject", "plant", "gateway_id", "subject", "leaf_index"),
 )
 
@@ -535,6 +545,38 @@ audit_tree = Table(
     Column("size", Integer, nullable=False),
     Column("frontier", LargeBinary, nullable=False),  # roots of the complete subtrees, 32 bytes each, largest first
     Column("root", LargeBinary(32), nullable=False),
+)
+
+audit_key = Table(
+    "audit_key",
+    metadata,
+    Column("plant", String(64), primary_key=True),
+    Column("gateway_id", String(64), primary_key=True),
+    Column("from_size", Integer, primary_key=True),  # it signs trees of this many leaves and more, until the next
+    Column("key", String(200), nullable=False),  # C2SP verifier key: name+id+base64
+    Column("at", PlantTime, nullable=False),
+)
+"""Public keys alone; private ones stand in files, never here."""
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("plant", String(64), primary_key=True),
+    Column("gateway_id", String(64), primary_key=True),
+    Column("size", Integer, primary_key=True),
+    Column("note", Text, nullable=False),  # C2SP signed note
+    Column("at", PlantTime, nullable=False),
+)
+
+cosignature = Table(
+    "cosignature",
+    metadata,
+    Column("plant", String(64), primary_key=True),
+    Column("gateway_id", String(64), primary_key=True),
+    Column("size", Integer, primary_key=True),
+    Column("witness", String(200), primary_key=True),  # the witness's verifier key
+    Column("line", Text, nullable=False),  # the signature line, as the witness gave it
+    Column("at", PlantTime, nullable=False),
 )
 
 free_text = Table(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.commands.acting import PANEL, NoteOption, PersonOption, act
-from gateway.commands.looking import on_spend
+from gateway.commands.looking import look_at
 from gateway.commands.output import (
     MISTAKE,
     ConfigOption,
@@ -107,7 +107,7 @@ def stops(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from gateway.stop_file import NAME
 
     place = find_data(config)
-    found = wait_for(on_spend(place, lambda tx: views.standing(tx, place.owner)))
+    found = wait_for(look_at(place, lambda tx: views.standing(tx, place.owner)))
     if as_json:
         say_json([view.as_dict() for view in found])
         return
@@ -145,7 +145,7 @@ def alarms(context: typer.Context, config: ConfigOption = None, as_json: JsonOpt
     if context.invoked_subcommand is not None:
         return
     place = find_data(config)
-    found = wait_for(on_spend(place, lambda tx: views.open_alarms(tx, place.owner)))
+    found = wait_for(look_at(place, lambda tx: views.open_alarms(tx, place.owner)))
     if as_json:
         say_json([view.as_dict() for view in found])
         return

@@ -166,6 +166,7 @@ def act_words(kind: str) -> str:
         "approval.refused": _("Rejected by a person"),
         "permit.issued": _("Leave to send was given"),
         "policy.applied": _("A policy was put into force"),
+        "audit.key_rotated": _("The log's key was handed over to a new one"),
         "session.opened": _("Signed in"),
         "session.closed": _("Signed out"),
         "approval.blocked": _("An approval did not count"),

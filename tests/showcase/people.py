@@ -174,6 +174,9 @@ class PlantActions:
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         return self._enter("policy", text, person, method)
 
+    async def audit_rotate(self, person: str, method: str) -> Outcome:
+        return self._enter("audit_rotate", person, method)
+
     def _enter(self, *what: Any) -> Outcome:
         self.entered.append(what)
         return self.answer

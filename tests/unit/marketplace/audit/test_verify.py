@@ -73,6 +73,7 @@ async def test_each_gateway_is_verified_by_itself(told, owner, now):
     other = Owner(owner.plant, "G2")
     async with told.write() as tx:
         await log.append(tx, other, "thing.done", "thing", Actor(ActorKind.PERSON, "anna", "web"), {}, now)
+    async with told.write() as tx:
         await tx.execute(update(audit_leaf).where(audit_leaf.c.gateway_id == "G2").values(kind="x"))
     async with told.read() as connection:
         assert (await verify(connection, owner)).verified

@@ -22,6 +22,7 @@ from marketplace.money import Money, Quantity
 from marketplace.ordering.states import Effect
 from marketplace.store import (
     approval,
+    audit_tree,
     booking,
     clock_mark,
     free_text,
@@ -398,7 +399,7 @@ async def test_nothing_is_approved_without_a_reservation(plant, order):
 async def test_a_failing_record_undoes_the_reservation(plant, order, spend, owner, now):
     async with spend.write() as tx:
         await plant.store(tx, order)
-        await tx.execute(update(log.audit_tree).values(root=b"\0" * 32))
+        await tx.execute(update(audit_tree).values(root=b"\0" * 32))
     with pytest.raises(log.AuditBroken):
         async with spend.write() as tx:
             await gate.judge(tx, owner, order, plant.told, now)
