@@ -3,6 +3,9 @@
 Everything is made here, in the order in which it depends on each other, and ended in the opposite order. Start-up after
 a crash is the same as any start: databases are checked, the monitor goes on from its snapshot, and one reconciliation
 pass takes up whatever was open. The gateway is ready once page and socket answer and its tasks run.
+
+A signal to stop is heeded from the first moment on, and within five seconds whatever hangs: everything that may not
+be lost is durable before it is done, so whatever is cut off is taken up by the next start.
 """
 
 from __future__ import annotations
@@ -27,16 +30,19 @@ from connectors.connector import Connector
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
+from gateway.buying import BuyingState, Cause
 from gateway.clock import Clock, real
 from gateway.config import Config, load
 from gateway.control import Door
 from gateway.databases import Databases, open_databases
 from gateway.live import Board
 from gateway.lives import Lives, first_lives
+from gateway.marks import Mark, RolledBack, mark_file, read_mark, require_not_older, save_mark
 from gateway.metrics import Counted, exposition
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
 from gateway.schedule import Schedule
+from gateway.stopping import at_last, end_tasks, leave_in_time
 from gateway.storage import StorageBroken
 from gateway.web.context import WebContext
 from gateway.yaml_file import Mistakes
@@ -56,6 +62,8 @@ RECONCILE_EVERY = timedelta(seconds=30)
 """A person who looks at an order shall not be behind the supplier by more; a pass over nothing costs two queries."""
 SNAPSHOT_EVERY = timedelta(minutes=5)
 """What a crash forgets of the monitor; the machines tell it again."""
+MARK_EVERY = RECONCILE_EVERY
+"""What an older file, swapped in after a crash, could pass unnoticed here; the witness sees more."""
 FORGET_EVERY = timedelta(hours=6)
 
 
@@ -79,6 +87,8 @@ class Gateway:
     schedule: Schedule
     clock: Clock
     speed: float
+    buying: BuyingState
+    mark: Mark
     ready: bool = False
     address: str = ""
 
@@ -89,6 +99,7 @@ class Gateway:
             "version": VERSION,
             "address": self.address,
             "plant_time": self.clock().isoformat(timespec="seconds"),
+            "buying": self.buying.sentence or "on",
             "samples": self.pipeline.samples,
             "connections": {link.name: link.connected for link in self.board.links()},
         }
@@ -102,21 +113,35 @@ async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.
     """
     i18n.activate(config.site.language)
     async with AsyncExitStack() as stack:
-        databases = await stack.enter_async_context(open_databases(config.directory))
-        gateway = await _compose(config, databases, stack, clock, speed)
+        buying = BuyingState()
+        databases = await stack.enter_async_context(open_databases(config.directory, buying))
+        gateway = await _compose(config, databases, stack, clock, speed, buying)
         await _open_doors(gateway, stack)
         _go_to_work(gateway, stack)
         gateway.ready = True
         log.info("ready", address=gateway.address, plant=config.site.plant)
-        yield gateway
-        gateway.ready = False
+        try:
+            yield gateway
+        finally:
+            gateway.ready = False
 
 
-async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock, speed: float) -> Gateway:
+async def _compose(
+    config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock, speed: float, buying: BuyingState
+) -> Gateway:
     """Make everything that has neither door nor task yet."""
+    mark = await _not_older(config, databases)
     monitor = await _monitor(config, databases, clock)
     suppliers = await _suppliers(config, databases, stack, clock)
-    purchasing = Purchasing(databases.spend, config.owner, suppliers, config.catalogue, _terms(config, speed), clock)
+    purchasing = Purchasing(
+        databases.spend,
+        config.owner,
+        suppliers,
+        config.catalogue,
+        _terms(config, speed),
+        clock,
+        held=lambda: buying.stopped,
+    )
     lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
     board, schedule = Board(), Schedule(speed)
     backlog = Backlog(config.directory / "backlog.db")
@@ -135,7 +160,18 @@ async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, 
         schedule,
         clock,
         speed,
+        buying,
+        mark,
     )
+
+
+async def _not_older(config: Config, databases: Databases) -> Mark:
+    """Return how far the spend database has come. Raises `StorageBroken` when an older one was put in its place."""
+    try:
+        async with databases.spend.read() as tx:
+            return await require_not_older(tx, config.owner, mark_file(config.directory))
+    except RolledBack as error:
+        raise StorageBroken(str(error)) from error
 
 
 def _site(config: Config) -> Site:
@@ -216,6 +252,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         wall_clock=real,
         metrics=lambda: exposition(Counted(gateway.pipeline, gateway.backlog, gateway.board, gateway.schedule)),
         ready=lambda: (gateway.ready, "" if gateway.ready else _("the gateway is starting or stopping")),
+        buying=lambda: gateway.buying.sentence,
         hosts=doors.hosts_of(config),
         peers=doors.peers_of(config),
         public_origin=config.file.web.public_url or "",
@@ -235,15 +272,20 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
 def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     """Start every task; the stack ends them in the opposite order, connections before the backlog."""
     _in_background(stack, gateway.backlog.forward(gateway.pipeline.store), "backlog")
-    for name in gateway.config.connections:
-        _in_background(stack, _supervisor(gateway, name).run(), f"connection {name}")
+    conversations = [
+        asyncio.create_task(_supervisor(gateway, name).run(), name=f"connection {name}")
+        for name in gateway.config.connections
+    ]
+    stack.push_async_callback(end_tasks, conversations, 0)  # all at once: each may take a while to say goodbye
     schedule, pipeline = gateway.schedule, gateway.pipeline
     schedule.every(gateway.config.file.timing.step, "decide", pipeline.decide)
     schedule.every(RECONCILE_EVERY, "reconcile", partial(_reconcile, gateway))
     schedule.every(SNAPSHOT_EVERY, "snapshot", pipeline.keep_snapshots)
+    schedule.every(MARK_EVERY, "mark", partial(_keep_mark, gateway))
     schedule.every(FORGET_EVERY, "forget", partial(_forget, gateway))
     schedule.start()
-    stack.push_async_callback(pipeline.keep_snapshots)
+    stack.push_async_callback(at_last, pipeline.keep_snapshots, "snapshot")
+    stack.push_async_callback(at_last, partial(_keep_mark, gateway), "mark")
     stack.push_async_callback(schedule.stop)
     _in_background(stack, _take_up(gateway), "take up what was open")
 
@@ -257,7 +299,23 @@ async def _take_up(gateway: Gateway) -> None:
         log.exception("what was open could not be taken up at once; the schedule tries again")
 
 
+async def _keep_mark(gateway: Gateway) -> None:
+    """Keep beside the spend database how far it has come."""
+    async with gateway.databases.spend.read() as tx:
+        mark = await read_mark(tx, gateway.config.owner)
+    path = mark_file(gateway.config.directory)
+    if mark != gateway.mark or not path.exists():
+        await asyncio.to_thread(save_mark, path, mark)
+        gateway.mark = mark
+
+
 async def _reconcile(gateway: Gateway) -> None:
+    """Make a pass; while the disk refuses to be written, only try whether it still does."""
+    buying = gateway.buying
+    if buying.is_stopped_by(Cause.BROKEN):
+        return
+    if buying.is_stopped_by(Cause.REFUSED) and not await gateway.databases.spend.try_writing():
+        return
     done = await gateway.reconciliation.run_once()
     if done.answers or done.orders or done.requisitions:
         gateway.board.tell({"orders"})
@@ -292,13 +350,29 @@ def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name:
 
 
 async def run_until_stopped(config: Config, *, clock: Clock = real, speed: float = 1.0) -> None:
-    """Run a gateway until SIGINT or SIGTERM. Raises `CannotStart`, `StorageBroken`."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    """Run a gateway until SIGINT or SIGTERM, at its start as well. Raises `CannotStart`, `StorageBroken`."""
+    running = asyncio.create_task(_run_for_ever(config, clock, speed))
+    stopping = False
+
+    def stop() -> None:
+        nonlocal stopping
+        if not stopping:  # a second signal must not cut off the stopping itself
+            stopping = True
+            leave_in_time()
+            running.cancel()
+
     for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, stop.set)
+        asyncio.get_running_loop().add_signal_handler(each, stop)
+    try:
+        await running
+    except asyncio.CancelledError:
+        if not stopping:
+            raise
+
+
+async def _run_for_ever(config: Config, clock: Clock, speed: float) -> None:
     async with open_gateway(config, clock=clock, speed=speed):
-        await stop.wait()
+        await asyncio.Event().wait()
 
 
 def run(path: Path, *, clock: Clock = real, speed: float = 1.0) -> int:

@@ -122,6 +122,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: An
             form_token="" if opened is None else opened.form_token,
             now=context.clock(),
             speed=context.speed,
+            buying_stopped=context.buying(),
             flash=None if opened is None else request.app[FLASHES].take(opened.form_token),
             **_times(context),
             **values,

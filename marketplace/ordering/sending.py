@@ -60,18 +60,24 @@ class Sending:
         suppliers: Mapping[str, Supplier],
         terms: PurchasingTerms,
         clock: Callable[[], datetime],
+        *,
+        held: Callable[[], bool] = bool,
     ) -> None:
         self.database = database
         self.owner = owner
         self.suppliers = suppliers
         self.terms = terms
         self.clock = clock
+        self.held = held
 
     async def send(self, number: str, before: OrderState = S.APPROVED) -> None:
         """Send an order that is approved, or send an unknown one again: same bytes, same key, another permit.
 
         The rules for sending again are `reconciliation`'s; here it only makes sure that nothing else is ever sent.
+        While buying is held nothing is: the order stays as it is, and the pass comes back to it.
         """
+        if self.held():
+            return
         async with self.database.write() as tx:
             stored = await load(tx, self.owner, number)
             supplier = self.suppliers.get(stored.order.supplier)
