@@ -60,7 +60,7 @@ class Schedule:
         task = asyncio.ensure_future(self._once(name, act))
         self._running.add(task)
         try:
-            await asyncio.shield(task)
+            await asyncio.wait({task})  # neither is cut off with the other
         finally:
             self._running.discard(task)
 

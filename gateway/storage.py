@@ -204,7 +204,12 @@ def _begin_by_hand(_connection: Any) -> None:
 
 
 async def _roll_back(connection: AsyncConnection) -> None:
-    """End a transaction that failed; after a full disk or an I/O error SQLite has often done it by itself."""
+    """End a transaction that failed; after a full disk or an I/O error SQLite has often done it by itself.
+
+    Where a statement was cancelled, SQLAlchemy has thrown the connection away, and its transaction with it.
+    """
+    if connection.invalidated:
+        return
     with suppress(DBAPIError):
         await connection.exec_driver_sql("ROLLBACK")
 
