@@ -102,3 +102,6 @@ class Actions(Protocol):
 
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         """Put a policy, given as the text of its file, into force."""
+
+    async def confirm_restore(self, person: str, method: str) -> Outcome:
+        """Let buying go on after a restore, having read what was lost."""

@@ -30,6 +30,7 @@ from connectors.connector import Connector
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
+from gateway.backup import Source, scheduled_backup
 from gateway.buying import BuyingState, Cause
 from gateway.clock import Clock, real
 from gateway.config import Config, load
@@ -41,7 +42,9 @@ from gateway.marks import Mark, RolledBack, mark_file, read_mark, require_not_ol
 from gateway.metrics import Counted, exposition
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
+from gateway.restoration import Restoration
 from gateway.schedule import Schedule
+from gateway.settings import BackupSettings
 from gateway.stopping import at_last, end_tasks, leave_in_time
 from gateway.storage import StorageBroken
 from gateway.web.context import WebContext
@@ -88,6 +91,7 @@ class Gateway:
     clock: Clock
     speed: float
     buying: BuyingState
+    restoration: Restoration
     mark: Mark
     ready: bool = False
     address: str = ""
@@ -102,6 +106,7 @@ class Gateway:
             "buying": self.buying.sentence or "on",
             "samples": self.pipeline.samples,
             "connections": {link.name: link.connected for link in self.board.links()},
+            "restored": self.restoration.told(),
         }
 
 
@@ -142,11 +147,15 @@ async def _compose(
         clock,
         held=lambda: buying.stopped,
     )
+    restoration = Restoration(config.directory, buying, purchasing, clock)
+    await restoration.begin()
     lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
     board, schedule = Board(), Schedule(speed)
     backlog = Backlog(config.directory / "backlog.db")
     stack.push_async_callback(backlog.close)
-    pipeline = Pipeline(_site(config), databases, monitor, board, backlog, lives, purchasing, clock)
+    pipeline = Pipeline(
+        _site(config), databases, monitor, board, backlog, lives, purchasing, clock, careful=lambda: restoration.careful
+    )
     return Gateway(
         config,
         databases,
@@ -156,11 +165,12 @@ async def _compose(
         pipeline,
         purchasing,
         Reconciliation(purchasing),
-        Operations(config, purchasing, lives, board, clock),
+        Operations(config, purchasing, lives, board, clock, restoration),
         schedule,
         clock,
         speed,
         buying,
+        restoration,
         mark,
     )
 
@@ -283,6 +293,8 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     schedule.every(SNAPSHOT_EVERY, "snapshot", pipeline.keep_snapshots)
     schedule.every(MARK_EVERY, "mark", partial(_keep_mark, gateway))
     schedule.every(FORGET_EVERY, "forget", partial(_forget, gateway))
+    if backup := gateway.config.file.storage.backup:
+        schedule.every(backup.every, "backup", partial(_back_up, gateway, backup))
     schedule.start()
     stack.push_async_callback(at_last, pipeline.keep_snapshots, "snapshot")
     stack.push_async_callback(at_last, partial(_keep_mark, gateway), "mark")
@@ -317,12 +329,21 @@ async def _reconcile(gateway: Gateway) -> None:
     if buying.is_stopped_by(Cause.REFUSED) and not await gateway.databases.spend.try_writing():
         return
     done = await gateway.reconciliation.run_once()
+    await gateway.restoration.look()
     if done.answers or done.orders or done.requisitions:
         gateway.board.tell({"orders"})
 
 
 async def _forget(gateway: Gateway) -> None:
     await gateway.pipeline.forget(gateway.clock() - gateway.config.file.storage.keep_samples)
+
+
+async def _back_up(gateway: Gateway, settings: BackupSettings) -> None:
+    config = gateway.config
+    source = Source(config.directory, config.path, config.policy_file, config.owner)
+    directory = config.base / settings.directory
+    made = await asyncio.to_thread(scheduled_backup, source, directory, settings.keep, gateway.clock())
+    log.info("backed up", file=str(made))
 
 
 def _supervisor(gateway: Gateway, name: str) -> Supervisor:

@@ -68,8 +68,8 @@ class BuyingState:
         return cause in self._causes
 
     def stop(self, cause: Cause, sentence: str) -> None:
-        """Stop buying; the first sentence of a cause stays until that cause is gone."""
-        if cause not in self._causes:
+        """Stop buying; the newest sentence of a cause counts."""
+        if self._causes.get(cause) != sentence:
             self._causes[cause] = sentence
             log.error("buying_stopped", cause=str(cause), sentence=sentence)
 

@@ -26,11 +26,10 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy.exc import DBAPIError
 
 from gateway.actions import Actions, HandAnswer, HandReply, Outcome
 from gateway.control_client import address_of
-from gateway.storage import StorageBroken
+from gateway.storage import FAILURES
 from marketplace.money import Money
 
 log = structlog.get_logger()
@@ -121,6 +120,10 @@ class PolicyText(_Body):
     text: str = Field(max_length=1024 * 1024)
 
 
+class Nothing(_Body):
+    """An act that needs no more than its name."""
+
+
 class Prices(_Body):
     """The text of a supplier's price list."""
 
@@ -152,6 +155,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "stock": _Act(Stock, lambda a, b, who: a.stock(b.item, b.quantity, who, METHOD)),
     "policy": _Act(PolicyText, lambda a, b, who: a.policy_apply(b.text, who, METHOD)),
     "prices": _Act(Prices, lambda a, b, who: a.prices(b.supplier, b.text, who, METHOD)),
+    "confirm-restore": _Act(Nothing, lambda a, _b, who: a.confirm_restore(who, METHOD)),
 }
 """Every act by its address. Whoever adds one to `Actions` adds it here."""
 
@@ -201,7 +205,7 @@ class Door:
             return _answer(400, Outcome(False, "BAD_REQUEST", _sentence(error)))
         except ValueError as error:  # a text that is no amount or no quantity
             return _answer(400, Outcome(False, "BAD_REQUEST", str(error)))
-        except (DBAPIError, StorageBroken):
+        except FAILURES:
             log.exception("an act failed: the database", act=request.match_info["name"], person=person)
             sentence = _(
                 "The database did not take it, so it may not count. Look with 'toolcrib status', then try again."

@@ -41,7 +41,7 @@ async def open_databases(directory: Path, watch: Watch | None = None) -> AsyncIt
 
     `watch` is told of every fault of the spend database while it is open.
     """
-    _make(directory)
+    make_directory(directory)
     with alone(directory):
         born = (directory / BORN).exists()
         if born:
@@ -76,7 +76,8 @@ BORN = "databases-exist"
 """Written once both files exist; from then on a missing or an empty file is a loss, not a beginning."""
 
 
-def _make(directory: Path) -> None:
+def make_directory(directory: Path) -> None:
+    """Make a data directory for its owner alone. Raises `StorageBroken`."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

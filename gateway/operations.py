@@ -16,6 +16,7 @@ from gateway.config import Config
 from gateway.live import Board
 from gateway.lives import Lives
 from gateway.policy_file import parse_policy
+from gateway.restoration import Restoration
 from gateway.yaml_file import Mistakes
 from maintenance.needs import Measure
 from maintenance.settings import ComponentSettings, LevelWear, clock_unit, in_unit
@@ -47,13 +48,20 @@ class Operations:
     """The acts of people on one gateway."""
 
     def __init__(
-        self, config: Config, purchasing: Purchasing, lives: Lives, board: Board, clock: Callable[[], datetime]
+        self,
+        config: Config,
+        purchasing: Purchasing,
+        lives: Lives,
+        board: Board,
+        clock: Callable[[], datetime],
+        restoration: Restoration,
     ) -> None:
         self._config = config
         self._purchasing = purchasing
         self._lives = lives
         self._board = board
         self._clock = clock
+        self._restoration = restoration
 
     async def approve(self, number: str, order_hash: str, person: str, note: str, method: str) -> Outcome:
         """Sign exactly the order of this hash."""
@@ -192,6 +200,14 @@ class Operations:
         await self._purchasing.reconsider()
         self._board.tell({"orders", "needs"})
         return Outcome(True, "POLICY_APPLIED", _("Policy version {version} is in force.").format(version=version))
+
+    async def confirm_restore(self, person: str, method: str) -> Outcome:
+        """Let buying go on after a restore, having read what was lost."""
+        if refusal := self._refusal(person, Right.APPLY_POLICY):
+            return refusal
+        done = await self._restoration.confirm(_person(person, method))
+        self._board.tell({"orders", "needs"})
+        return Outcome(done.ok, done.code, sentences.sentence(done.code, done.parameters))
 
     async def _ordering(self, number: str, act: Awaitable[Act]) -> Outcome:
         try:

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import ExceptionContext
@@ -36,6 +36,10 @@ CACHE_KIB = 512
 
 class StorageBroken(Exception):
     """A database cannot be trusted; `str()` says which, why, and what to do. Buying stops."""
+
+
+FAILURES: Final = (DBAPIError, sqlite3.Error, StorageBroken)
+"""What a failing disk or file looks like to whoever used the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +131,10 @@ class Storage:
         self._file = self._file or _identity(self.path)
 
     def _noticed(self, context: ExceptionContext) -> None:
-        error = context.original_exception
-        if cause_of(error) is Cause.BROKEN:
+        self._fails(context.original_exception)
+
+    def _fails(self, error: BaseException) -> None:
+        if cause_of(error) is Cause.BROKEN and not self._broken:
             self._broken = broken(self.path, error)
         if self._watch is not None:
             self._watch.storage_failed(self.path, error)
@@ -138,9 +144,7 @@ class Storage:
         if self._file is not None and _identity(self.path) != self._file and not self._broken:
             gone = sqlite3.DatabaseError(_("it was removed or exchanged while the gateway ran"))
             gone.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            self._broken = broken(self.path, gone)
-            if self._watch is not None:
-                self._watch.storage_failed(self.path, gone)
+            self._fails(gone)
         if self._broken:
             raise StorageBroken(self._broken)
 
@@ -157,7 +161,9 @@ class Storage:
                 try:
                     yield connection
                     await connection.exec_driver_sql("COMMIT")
-                except BaseException:
+                except BaseException as error:
+                    if isinstance(error, sqlite3.Error):  # given past SQLAlchemy, which has not told of it
+                        self._fails(error)
                     await _roll_back(connection)
                     raise
             if self._watch is not None:
@@ -179,7 +185,7 @@ class Storage:
             async with self.write() as connection:
                 written = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
                 await connection.exec_driver_sql(f"PRAGMA user_version={(written + 1) % TRIALS}")
-        except (DBAPIError, StorageBroken, OSError):
+        except (*FAILURES, OSError):
             return False
         return True
 

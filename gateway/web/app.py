@@ -12,9 +12,8 @@ from typing import Final
 
 import structlog
 from aiohttp import web
-from sqlalchemy.exc import DBAPIError
 
-from gateway.storage import StorageBroken
+from gateway.storage import FAILURES
 from gateway.web import acts, api, entry, pages
 from gateway.web.context import CONTEXT, WebContext
 from gateway.web.render import FLASHES, Flashes, page
@@ -106,7 +105,7 @@ async def show_errors(request: web.Request, handler: Handler) -> web.StreamRespo
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
-    except (DBAPIError, StorageBroken):
+    except FAILURES:
         log.exception("a page could not be made: the database", route=_route(request))
         title = _("The database did not answer")
         message = _("Nothing was changed by this request. Look at the gateway's log and at the disk, then try again.")

@@ -76,6 +76,12 @@ class Disk:
                         await super().in_thread(sqlite3.Cursor.execute, "ROLLBACK", ())
                 raise disk.kind.error()
 
+            async def together(self, statements: Any) -> Any:
+                return [
+                    (await self.in_thread(sqlite3.Cursor.executemany, statement, rows))[2]
+                    for statement, rows in statements
+                ]
+
         connection = Connection(lambda: sqlite3.connect(address, uri=True, check_same_thread=False), iter_chunk_size=64)
         connection._thread.daemon = True
         return connection

@@ -154,7 +154,7 @@ async def test_health_and_readiness_need_no_session(bare, stranger):
 
 
 async def test_a_gateway_that_is_not_at_work_says_why(bare):
-    bare.context = replace(bare.context, ready=lambda: (False, "the disk is full"))
+    bare.context = replace(bare.context, ready=lambda: (False, "starting"))
     async with bare.served() as address, aiohttp.ClientSession() as session, session.get(address + "/readyz") as reply:
         assert (reply.status, await reply.json()) == (
             503,
