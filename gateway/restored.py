@@ -168,25 +168,13 @@ async def _doubt(tx: AsyncConnection, owner: Owner, note: Restored, actor: Actor
     mine = (table.plant == owner.plant, table.gateway_id == owner.gateway_id, table.state == S.APPROVED)
     found = (await tx.execute(select(purchase_order).where(*mine).order_by(table.number))).all()
     for row in found:
-        sent = {
-            "sends": row.sends + 1,
-            "first_sent_at": row.first_sent_at or note.made_at,
-            "last_sent_at": note.made_at,
-        }
-        facts = {"code": KIND, "send": row.sends + 1}
-        await move_order(tx, owner, row.number, S.APPROVED, S.SUBMITTING, actor=actor, at=now, facts=facts, **sent)
-        await mark_ordered(tx, owner, row.number, actor, now)
-        await move_order(
-            tx,
-            owner,
-            row.number,
-            S.SUBMITTING,
-            S.UNKNOWN,
-            actor=actor,
-            at=now,
-            facts={"reason": KIND},
-            next_ask_at=None,
-        )
+        number, send = row.number, row.sends + 1
+        sent = {"sends": send, "first_sent_at": row.first_sent_at or note.made_at, "last_sent_at": note.made_at}
+        facts = {"code": KIND, "send": send}
+        await move_order(tx, owner, number, S.APPROVED, S.SUBMITTING, actor=actor, at=now, facts=facts, **sent)
+        await mark_ordered(tx, owner, number, actor, now)
+        facts = {"reason": KIND}
+        await move_order(tx, owner, number, S.SUBMITTING, S.UNKNOWN, actor=actor, at=now, facts=facts, next_ask_at=None)
     return [row.number for row in found]
 
 

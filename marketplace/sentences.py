@@ -59,9 +59,7 @@ RULES: Final[Mapping[str, str]] = {
 ORDERING: Final[Mapping[str, str]] = {
     "RESTORE_CONFIRMED": _later("Buying goes on; for thirty days every order asks a person."),
     "NOTHING_TO_CONFIRM": _later("No restore waits for a confirmation; nothing changed."),
-    "STILL_LOOKING": _later(
-        "Suppliers are still being asked what was bought since the backup; look again in a minute."
-    ),
+    "STILL_LOOKING": _later("Suppliers are still being asked what was bought since; look again in a minute."),
     "DENIED_BY_PERSON": _later("The order {order} was refused."),
     "PERMIT_REFUSED": _later("The gate gave no leave to send it, so a person decides anew."),
     "RESEND_REFUSED": _later(
