@@ -312,7 +312,9 @@ async def _take_up(gateway: Gateway) -> None:
 
 
 async def _keep_mark(gateway: Gateway) -> None:
-    """Keep beside the spend database how far it has come."""
+    """Keep beside the spend database how far it has come, unless it cannot be trusted any more."""
+    if gateway.buying.is_stopped_by(Cause.BROKEN):
+        return
     async with gateway.databases.spend.read() as tx:
         mark = await read_mark(tx, gateway.config.owner)
     path = mark_file(gateway.config.directory)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -36,6 +36,7 @@ class Schedule:
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
         self._running: set[asyncio.Task[None]] = set()
+        self._turns: set[asyncio.Task[Any]] = set()
         self.failures: dict[str, int] = {}
 
     def every(self, interval: timedelta, name: str, act: Act) -> None:
@@ -53,16 +54,20 @@ class Schedule:
         if self._scheduler.running:
             self._scheduler.pause()
             await end_tasks(self._running, STOPPING_S)
+            await end_tasks(self._turns, STOPPING_S)  # each ends with its act, and is not cut off in saying so
             self._scheduler.shutdown(wait=False)
             await asyncio.sleep(0)  # the scheduler ends itself in the next turn of the loop
 
     async def _guarded(self, name: str, act: Act) -> None:
-        task = asyncio.ensure_future(self._once(name, act))
+        task, turn = asyncio.ensure_future(self._once(name, act)), asyncio.current_task()
+        assert turn is not None
         self._running.add(task)
+        self._turns.add(turn)
         try:
             await asyncio.wait({task})  # neither is cut off with the other
         finally:
             self._running.discard(task)
+            self._turns.discard(turn)
 
     async def _once(self, name: str, act: Act) -> None:
         try:
