@@ -230,4 +230,4 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _sentence(path: Path, reason: object) -> str:
     sentence = _("{path} cannot be used ({reason}); buying is stopped. Restore it from a backup; do not delete it.")
-    return sentence.format(path=path, reason=reason)
+    return sentence.format(path=path, reason=" ".join(str(reason).split()))  # SQLite's verdicts have lines
