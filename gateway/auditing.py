@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from gateway.buying import BuyingState, Cause
 from marketplace.audit.actor import Actor
 from marketplace.audit.attendance import ALARMING, Attendance, Attestation, Attested
 from marketplace.audit.checkpoint import SignedCheckpoint
@@ -27,10 +28,11 @@ Alarm = Callable[[str, str], Awaitable[None]]
 class Auditing:
     """One gateway's notary and its witnesses; `trouble` is why buying waits, empty when nothing is wrong."""
 
-    def __init__(self, notary: Notary, attendance: Attendance, alarm: Alarm) -> None:
+    def __init__(self, notary: Notary, attendance: Attendance, alarm: Alarm, buying: BuyingState) -> None:
         self._notary = notary
         self._attendance = attendance
         self._alarm = alarm
+        self._buying = buying
         self._objections: dict[str, str] = {}
         self.attestations: Sequence[Attestation] = ()
 
@@ -45,12 +47,19 @@ class Auditing:
 
     async def run_once(self, *, again: bool = False) -> None:
         """Sign the log if it has grown, and show it to the witnesses that have not signed it yet."""
-        signed = await self._notary.sign()
-        if signed is None:
-            if self._notary.trouble:
-                log.error("the audit log cannot be signed; buying waits", reason=self._notary.trouble)
-            return
-        await self._show(signed, again or bool(self._objections))
+        try:
+            signed = await self._notary.sign()
+            if signed is not None:
+                await self._show(signed, again or bool(self._objections))
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Buying waits for as long as there is trouble."""
+        if self.trouble:
+            self._buying.stop(Cause.AUDIT, self.trouble)
+        else:
+            self._buying.resume(Cause.AUDIT)
 
     async def finish(self) -> None:
         """Sign the last leaves when everything else has stopped; no witness is waited for."""

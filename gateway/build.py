@@ -3,6 +3,9 @@
 Everything is made here, in the order in which it depends on each other, and ended in the opposite order. Start-up after
 a crash is the same as any start: databases are checked, the monitor goes on from its snapshot, and one reconciliation
 pass takes up whatever was open. The gateway is ready once page and socket answer and its tasks run.
+
+A signal to stop is heeded from the first moment on, and within five seconds whatever hangs: everything that may not
+be lost is durable before it is done, so whatever is cut off is taken up by the next start.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ from connectors.connector import Connector
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
-from gateway.auditing import Auditing
+from gateway.auditing import Alarm, Auditing
+from gateway.backup import Source, scheduled_backup
+from gateway.buying import BuyingState, Cause
 from gateway.clock import Clock, JumpWatch, real
 from gateway.config import Config, load
 from gateway.control import Door
@@ -36,12 +41,15 @@ from gateway.databases import Databases, open_databases, require_owner
 from gateway.halting import Halting, known
 from gateway.live import Board
 from gateway.lives import Lives, first_lives
+from gateway.marks import Mark, RolledBack, mark_file, read_mark, require_not_older, save_mark
 from gateway.metrics import Counted, exposition
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
+from gateway.restoration import Restoration
 from gateway.schedule import Schedule
-from gateway.settings import WitnessServiceSettings, WitnessSettings
+from gateway.settings import BackupSettings, WitnessServiceSettings, WitnessSettings
 from gateway.stop_file import StopFile
+from gateway.stopping import at_last, end_tasks, leave_in_time
 from gateway.storage import StorageBroken
 from gateway.web.context import WebContext
 from gateway.witnesses import FolderWay, HttpWay, serve
@@ -74,6 +82,8 @@ SNAPSHOT_EVERY = timedelta(minutes=5)
 """What a crash forgets of the monitor; the machines tell it again."""
 SIGN_EVERY = timedelta(minutes=1)
 """What a thief of the whole computer could still cut off unseen; nothing is signed or sent while nothing happens."""
+MARK_EVERY = RECONCILE_EVERY
+"""What an older file, swapped in after a crash, could pass unnoticed here; the witness sees more."""
 FORGET_EVERY = timedelta(hours=6)
 
 
@@ -101,6 +111,9 @@ class Gateway:
     clock: Clock
     speed: float
     jumps: JumpWatch
+    buying: BuyingState
+    restoration: Restoration
+    mark: Mark
     ready: bool = False
     address: str = ""
 
@@ -111,9 +124,11 @@ class Gateway:
             "version": VERSION,
             "address": self.address,
             "plant_time": self.clock().isoformat(timespec="seconds"),
+            "buying": self.buying.sentence or "on",
             "samples": self.pipeline.samples,
             "audit": self.auditing.trouble or "signed",
             "connections": {link.name: link.connected for link in self.board.links()},
+            "restored": self.restoration.told(),
         }
 
     async def sign_audit(self) -> str:
@@ -130,33 +145,50 @@ async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.
     """
     i18n.activate(config.site.language)
     async with AsyncExitStack() as stack:
-        databases = await stack.enter_async_context(open_databases(config.directory))
+        buying = BuyingState()
+        databases = await stack.enter_async_context(open_databases(config.directory, buying))
         await require_owner(databases.spend, config.owner)
-        gateway = await _compose(config, databases, stack, clock, speed)
+        gateway = await _compose(config, databases, stack, clock, speed, buying)
         await gateway.stop_file.look()  # before any door is open and any task runs: nothing may have been sent yet
         await _open_doors(gateway, stack)
         _go_to_work(gateway, stack)
         gateway.ready = True
         log.info("ready", address=gateway.address, plant=config.site.plant)
-        yield gateway
-        gateway.ready = False
+        try:
+            yield gateway
+        finally:
+            gateway.ready = False
 
 
-async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock, speed: float) -> Gateway:
+async def _compose(
+    config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock, speed: float, buying: BuyingState
+) -> Gateway:
     """Make everything that has neither door nor task yet."""
+    mark = await _not_older(config, databases)
     monitor = await _monitor(config, databases, clock)
     suppliers = await _suppliers(config, databases, stack, clock)
-    purchasing = Purchasing(databases.spend, config.owner, suppliers, config.catalogue, _terms(config, speed), clock)
+    purchasing = Purchasing(
+        databases.spend,
+        config.owner,
+        suppliers,
+        config.catalogue,
+        _terms(config, speed),
+        clock,
+        held=lambda: buying.stopped,
+    )
+    restoration = Restoration(config.directory, buying, purchasing, clock)
+    await restoration.begin()
     lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
     board, schedule = Board(), Schedule(speed)
     stopping = Stopping(databases.spend, config.owner, clock)
     stop_file = StopFile(config.directory, partial(known, config), stopping, lambda: board.tell({"orders", "needs"}))
     halting = Halting(config, stopping, stop_file)
-    auditing = await _auditing(config, databases, stack, clock)
-    purchasing.sending.stopped = lambda: auditing.trouble
+    auditing = await _auditing(config, databases, stack, clock, buying)
     backlog = Backlog(config.directory / "backlog.db")
     stack.push_async_callback(backlog.close)
-    pipeline = Pipeline(_site(config), databases, monitor, board, backlog, lives, purchasing, clock)
+    pipeline = Pipeline(
+        _site(config), databases, monitor, board, backlog, lives, purchasing, clock, careful=lambda: restoration.careful
+    )
     return Gateway(
         config,
         databases,
@@ -166,7 +198,7 @@ async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, 
         pipeline,
         purchasing,
         Reconciliation(purchasing),
-        Operations(config, purchasing, lives, board, halting, auditing, clock),
+        Operations(config, purchasing, lives, board, halting, auditing, restoration, clock),
         stopping,
         stop_file,
         auditing,
@@ -174,10 +206,15 @@ async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, 
         clock,
         speed,
         JumpWatch(clock, speed),
+        buying,
+        restoration,
+        mark,
     )
 
 
-async def _auditing(config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock) -> Auditing:
+async def _auditing(
+    config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock, buying: BuyingState
+) -> Auditing:
     """Sign the log as it is found and ask its witnesses about it, before anything is bought."""
     settings = config.file.audit
     if settings.serve is not None:
@@ -186,7 +223,8 @@ async def _auditing(config: Config, databases: Databases, stack: AsyncExitStack,
     stack.push_async_callback(session.close)
     ways = [_way(config, each, session) for each in settings.witnesses]
     notary = Notary(databases.spend, config.owner, config.audit_key, clock)
-    auditing = Auditing(notary, Attendance(databases.spend, config.owner, ways, clock), _audit_alarm)
+    alarm = _audit_alarm(config, databases, clock)
+    auditing = Auditing(notary, Attendance(databases.spend, config.owner, ways, clock), alarm, buying)
     stack.push_async_callback(auditing.finish)  # the last leaves, when everything else has stopped
     await auditing.begin()
     return auditing
@@ -212,9 +250,27 @@ async def _serve_as_witness(config: Config, settings: WitnessServiceSettings, st
     log.info("witness for other gateways", key=str(witness.public), port=runner.addresses[0][1])
 
 
-async def _audit_alarm(code: str, sentence: str) -> None:
-    """A witness objects: told at once to whoever watches the gateway's log; buying waits by itself."""
-    log.critical("the audit log is contradicted; buying waits", code=code, reason=sentence)
+def _audit_alarm(config: Config, databases: Databases, clock: Clock) -> Alarm:
+    """Return how to tell that a witness objects: a money alarm for the whole plant; buying waits by itself."""
+
+    async def alarm(code: str, sentence: str) -> None:
+        log.critical("the audit log is contradicted; buying waits", code=code, reason=sentence)
+        figures, terms = {"reason": sentence[:200]}, config.file.alarms.terms()
+        async with databases.spend.write() as tx:
+            await raise_alarm(
+                tx, config.owner, AlarmCode.WITNESS_DISAGREES, PLANT, code, clock(), parameters=figures, terms=terms
+            )
+
+    return alarm
+
+
+async def _not_older(config: Config, databases: Databases) -> Mark:
+    """Return how far the spend database has come. Raises `StorageBroken` when an older one was put in its place."""
+    try:
+        async with databases.spend.read() as tx:
+            return await require_not_older(tx, config.owner, mark_file(config.directory))
+    except RolledBack as error:
+        raise StorageBroken(str(error)) from error
 
 
 def _site(config: Config) -> Site:
@@ -298,6 +354,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         wall_clock=real,
         metrics=lambda: exposition(Counted(gateway.pipeline, gateway.backlog, gateway.board, gateway.schedule)),
         ready=lambda: (gateway.ready, "" if gateway.ready else _("the gateway is starting or stopping")),
+        buying=lambda: gateway.buying.sentence,
         hosts=doors.hosts_of(config),
         peers=doors.peers_of(config),
         public_origin=config.file.web.public_url or "",
@@ -318,16 +375,23 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     """Start every task; the stack ends them in the opposite order, connections before the backlog."""
     _in_background(stack, gateway.stop_file.run(), "stop file")
     _in_background(stack, gateway.backlog.forward(gateway.pipeline.store), "backlog")
-    for name in gateway.config.connections:
-        _in_background(stack, _supervisor(gateway, name).run(), f"connection {name}")
+    conversations = [
+        asyncio.create_task(_supervisor(gateway, name).run(), name=f"connection {name}")
+        for name in gateway.config.connections
+    ]
+    stack.push_async_callback(end_tasks, conversations, 0)  # all at once: each may take a while to say goodbye
     schedule, pipeline = gateway.schedule, gateway.pipeline
     schedule.every(gateway.config.file.timing.step, "decide", pipeline.decide)
     schedule.every(RECONCILE_EVERY, "reconcile", partial(_reconcile, gateway))
     schedule.every(SIGN_EVERY, "sign the audit log", gateway.auditing.run_once)
     schedule.every(SNAPSHOT_EVERY, "snapshot", pipeline.keep_snapshots)
+    schedule.every(MARK_EVERY, "mark", partial(_keep_mark, gateway))
     schedule.every(FORGET_EVERY, "forget", partial(_forget, gateway))
+    if backup := gateway.config.file.storage.backup:
+        schedule.every(backup.every, "backup", partial(_back_up, gateway, backup))
     schedule.start()
-    stack.push_async_callback(pipeline.keep_snapshots)
+    stack.push_async_callback(at_last, pipeline.keep_snapshots, "snapshot")
+    stack.push_async_callback(at_last, partial(_keep_mark, gateway), "mark")
     stack.push_async_callback(schedule.stop)
     _in_background(stack, _take_up(gateway), "take up what was open")
 
@@ -341,9 +405,28 @@ async def _take_up(gateway: Gateway) -> None:
         log.exception("what was open could not be taken up at once; the schedule tries again")
 
 
+async def _keep_mark(gateway: Gateway) -> None:
+    """Keep beside the spend database how far it has come, unless it cannot be trusted any more."""
+    if gateway.buying.is_stopped_by(Cause.BROKEN):
+        return
+    async with gateway.databases.spend.read() as tx:
+        mark = await read_mark(tx, gateway.config.owner)
+    path = mark_file(gateway.config.directory)
+    if mark != gateway.mark or not path.exists():
+        await asyncio.to_thread(save_mark, path, mark)
+        gateway.mark = mark
+
+
 async def _reconcile(gateway: Gateway) -> None:
+    """Make a pass; while the disk refuses to be written, only try whether it still does."""
+    buying = gateway.buying
+    if buying.is_stopped_by(Cause.BROKEN):
+        return
+    if buying.is_stopped_by(Cause.REFUSED) and not await gateway.databases.spend.try_writing():
+        return
     await _watch_alarms(gateway)
     done = await gateway.reconciliation.run_once()
+    await gateway.restoration.look()
     if done.answers or done.orders or done.requisitions:
         gateway.board.tell({"orders"})
 
@@ -374,6 +457,14 @@ async def _forget(gateway: Gateway) -> None:
     await gateway.pipeline.forget(gateway.clock() - gateway.config.file.storage.keep_samples)
 
 
+async def _back_up(gateway: Gateway, settings: BackupSettings) -> None:
+    config = gateway.config
+    source = Source(config.directory, config.path, config.policy_file, config.owner)
+    directory = config.base / settings.directory
+    made = await asyncio.to_thread(scheduled_backup, source, directory, settings.keep, gateway.clock())
+    log.info("backed up", file=str(made))
+
+
 def _supervisor(gateway: Gateway, name: str) -> Supervisor:
     config, settings = gateway.config, gateway.config.connections[name]
     kind = connector_types()[settings.connector]
@@ -399,13 +490,29 @@ def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name:
 
 
 async def run_until_stopped(config: Config, *, clock: Clock = real, speed: float = 1.0) -> None:
-    """Run a gateway until SIGINT or SIGTERM. Raises `CannotStart`, `StorageBroken`."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    """Run a gateway until SIGINT or SIGTERM, at its start as well. Raises `CannotStart`, `StorageBroken`."""
+    running = asyncio.create_task(_run_for_ever(config, clock, speed))
+    stopping = False
+
+    def stop() -> None:
+        nonlocal stopping
+        if not stopping:  # a second signal must not cut off the stopping itself
+            stopping = True
+            leave_in_time()
+            running.cancel()
+
     for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, stop.set)
+        asyncio.get_running_loop().add_signal_handler(each, stop)
+    try:
+        await running
+    except asyncio.CancelledError:
+        if not stopping:
+            raise
+
+
+async def _run_for_ever(config: Config, clock: Clock, speed: float) -> None:
     async with open_gateway(config, clock=clock, speed=speed):
-        await stop.wait()
+        await asyncio.Event().wait()
 
 
 def run(path: Path, *, clock: Clock = real, speed: float = 1.0) -> int:

@@ -160,6 +160,7 @@ class DataPlace:
     owner: Owner
     zone: ZoneInfo
     language: str
+    policy: Path
 
 
 def place_of(path: Path) -> DataPlace:
@@ -173,9 +174,9 @@ def place_of(path: Path) -> DataPlace:
         raise Mistakes(complaints(error, source, ("site",), SiteSettings)) from error
     storage = source.data.get("storage")
     directory = storage.get("directory", "data") if isinstance(storage, Mapping) else "data"
-    return DataPlace(
-        path, path.parent / str(directory), Owner(site.plant, site.gateway), ZoneInfo(site.time_zone), site.language
-    )
+    policy = path.parent / str(source.data.get("policy", ConfigFile.model_fields["policy"].default))
+    owner, zone = Owner(site.plant, site.gateway), ZoneInfo(site.time_zone)
+    return DataPlace(path, path.parent / str(directory), owner, zone, site.language, policy)
 
 
 def schema() -> dict[str, Any]:

@@ -29,6 +29,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from gateway.actions import Actions, HandAnswer, HandReply, Outcome
 from gateway.control_client import address_of
+from gateway.storage import FAILURES
 from marketplace.authority.scopes import ScopeKind
 from marketplace.money import Money
 
@@ -38,6 +39,8 @@ METHOD: Final = "socket"
 """By which method a person was known, as the audit log says it."""
 BODY_MAX: Final = 2 * 1024 * 1024
 """Bytes: a price list by CSV is the largest thing that is sent."""
+SHUTDOWN_S: Final = 0.5
+"""An act that waits for a supplier is cut off then, and taken up by the next start."""
 TEXT_MAX: Final = 2_000
 """Characters of a remark: a page of it."""
 
@@ -180,6 +183,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "clock": _Act(_Body, lambda a, b, who: a.clock_accept(who, METHOD)),
     "rotate-audit-key": _Act(Nothing, lambda a, b, who: a.audit_rotate(who, METHOD)),
     "prices": _Act(Prices, lambda a, b, who: a.prices(b.supplier, b.text, who, METHOD)),
+    "confirm-restore": _Act(Nothing, lambda a, _b, who: a.confirm_restore(who, METHOD)),
 }
 """Every act by its address. Whoever adds one to `Actions` adds it here."""
 
@@ -236,6 +240,12 @@ class Door:
             return _answer(400, Outcome(False, "BAD_REQUEST", _sentence(error)))
         except ValueError as error:  # a text that is no amount or no quantity
             return _answer(400, Outcome(False, "BAD_REQUEST", str(error)))
+        except FAILURES:
+            log.exception("an act failed: the database", act=request.match_info["name"], person=person)
+            sentence = _(
+                "The database did not take it, so it may not count. Look with 'toolcrib status', then try again."
+            )
+            return _answer(503, Outcome(False, "STORAGE_FAILED", sentence))
         log.info("act", act=request.match_info["name"], person=person, code=outcome.code, ok=outcome.ok)
         return _answer(200, outcome)
 
@@ -282,7 +292,7 @@ def user_of(connection: Any) -> str:
 async def serve(door: Door, directory: Path) -> AsyncIterator[Path]:
     """Hold the socket of a data directory open. Raises `ControlUnavailable`."""
     listening, path = _listen(directory)
-    runner = web.AppRunner(door.application(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = web.AppRunner(door.application(), access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()

@@ -14,8 +14,8 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from gateway.migrations import NewerSchema, prepare
-from gateway.storage import FULL, NORMAL, Storage, StorageBroken
+from gateway.migrations import NewerSchema, current, prepare
+from gateway.storage import FULL, NORMAL, Storage, StorageBroken, Watch
 from marketplace.store import Owner, audit_tree
 
 
@@ -38,16 +38,22 @@ def telemetry_file(directory: Path) -> Path:
 
 
 @asynccontextmanager
-async def open_databases(directory: Path) -> AsyncIterator[Databases]:
-    """Open, check and upgrade both databases, alone. Raises `StorageBroken` with one sentence."""
-    _make(directory)
-    with _alone(directory):
-        _refuse_a_lost_file(directory)
-        spend, telemetry = Storage(spend_file(directory), FULL), Storage(telemetry_file(directory), NORMAL)
+async def open_databases(directory: Path, watch: Watch | None = None) -> AsyncIterator[Databases]:
+    """Open, check and upgrade both databases, alone. Raises `StorageBroken` with one sentence.
+
+    `watch` is told of every fault of the spend database while it is open.
+    """
+    make_directory(directory)
+    with alone(directory):
+        born = (directory / BORN).exists()
+        if born:
+            _refuse_a_lost_file(directory)
+        spend = Storage(spend_file(directory), FULL, watch=watch)
+        telemetry = Storage(telemetry_file(directory), NORMAL)
         try:
             for name, storage in (("spend", spend), ("telemetry", telemetry)):
-                await _prepare(name, storage)
-            (directory / _BORN).touch()
+                await _prepare(name, storage, born=born)
+            _remember_the_birth(directory)
             yield Databases(spend, telemetry)
         finally:
             await asyncio.gather(spend.close(), telemetry.close())
@@ -93,11 +99,12 @@ async def read_databases(directory: Path) -> AsyncIterator[Databases]:
         await asyncio.gather(spend.close(), telemetry.close())
 
 
-_BORN = "databases-exist"
-"""Written once both files exist; from then on a missing file is a loss, not a beginning."""
+BORN = "databases-exist"
+"""Written once both files exist; from then on a missing or an empty file is a loss, not a beginning."""
 
 
-def _make(directory: Path) -> None:
+def make_directory(directory: Path) -> None:
+    """Make a data directory for its owner alone. Raises `StorageBroken`."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -105,22 +112,34 @@ def _make(directory: Path) -> None:
         raise StorageBroken(sentence.format(directory=directory, reason=error.strerror)) from error
 
 
+def _remember_the_birth(directory: Path) -> None:
+    try:
+        (directory / BORN).touch()
+    except OSError as error:
+        sentence = _("{directory} cannot be written ({reason}); nothing was started. Mend the disk or its permissions")
+        raise StorageBroken(sentence.format(directory=directory, reason=error.strerror)) from error
+
+
 def _refuse_a_lost_file(directory: Path) -> None:
-    if not (directory / _BORN).exists():
-        return
     for path in (spend_file(directory), telemetry_file(directory)):
-        if not path.exists():
-            sentence = _(
-                "{path} was here and is gone; buying is stopped, because a new file would forget open orders. "
-                "Restore it from a backup"
-            )
-            raise StorageBroken(sentence.format(path=path))
+        if not path.exists() or path.stat().st_size == 0:
+            raise StorageBroken(_lost(path))
 
 
-async def _prepare(name: str, storage: Storage) -> None:
+def _lost(path: Path) -> str:
+    sentence = _(
+        "{path} was here and is gone; buying is stopped, because a new file would forget open orders. "
+        "Restore it from a backup"
+    )
+    return sentence.format(path=path)
+
+
+async def _prepare(name: str, storage: Storage, *, born: bool) -> None:
     await storage.check()
     try:
         async with storage.write() as connection:
+            if born and await connection.run_sync(current) is None:
+                raise StorageBroken(_lost(storage.path))
             await connection.run_sync(prepare, name)
     except NewerSchema as error:
         raise StorageBroken(str(error)) from error
@@ -132,9 +151,14 @@ async def _prepare(name: str, storage: Storage) -> None:
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
+def alone(directory: Path) -> Iterator[None]:
+    """Keep every other gateway out of a data directory. Raises `StorageBroken` when one is in it."""
     path = directory / "gateway.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        sentence = _("{path} cannot be opened ({reason}); nothing was started. Mend the disk or its permissions")
+        raise StorageBroken(sentence.format(path=path, reason=error.strerror)) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,8 @@ the library is then loaded whole: leaner is never worth a gateway that does not 
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,10 +21,16 @@ _ENGINE: Final = "sqlalchemy.ext.asyncio"
 
 def run_gateway(file: str) -> int:
     """Run the gateway of a config until it is stopped; return the exit code."""
+    heed_signals()
     trim()
     from gateway.build import run
 
     return run(Path(file))
+
+
+def heed_signals() -> None:
+    """Until the gateway itself listens for SIGTERM nothing is open, and stopping is just leaving."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
 
 
 def trim() -> None:

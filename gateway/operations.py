@@ -18,6 +18,7 @@ from gateway.halting import Halting
 from gateway.live import Board
 from gateway.lives import Lives
 from gateway.policy_file import parse_policy
+from gateway.restoration import Restoration
 from gateway.yaml_file import Mistakes
 from maintenance.needs import Measure
 from maintenance.settings import ComponentSettings, LevelWear, clock_unit, in_unit
@@ -59,6 +60,7 @@ class Operations:
         board: Board,
         halting: Halting,
         auditing: Auditing,
+        restoration: Restoration,
         clock: Callable[[], datetime],
     ) -> None:
         self._config = config
@@ -68,6 +70,7 @@ class Operations:
         self._halting = halting
         self._clock = clock
         self._auditing = auditing
+        self._restoration = restoration
 
     async def approve(self, number: str, order_hash: str, person: str, note: str, method: str) -> Outcome:
         """Sign exactly the order of this hash."""
@@ -253,6 +256,14 @@ class Operations:
             return Outcome(False, "AUDIT_KEY_NOT_ROTATED", str(error))
         sentence = _("The audit log is signed with a new key from now on; give it to its witnesses and auditors: {key}")
         return Outcome(True, "AUDIT_KEY_ROTATED", sentence.format(key=key))
+
+    async def confirm_restore(self, person: str, method: str) -> Outcome:
+        """Let buying go on after a restore, having read what was lost."""
+        if refusal := self._refusal(person, Right.APPLY_POLICY):
+            return refusal
+        done = await self._restoration.confirm(_person(person, method))
+        self._board.tell({"orders", "needs"})
+        return Outcome(done.ok, done.code, sentences.sentence(done.code, done.parameters))
 
     async def _ordering(self, number: str, act: Awaitable[Act]) -> Outcome:
         try:

@@ -25,7 +25,7 @@ from maintenance import store as telemetry_store
 from maintenance.monitor import Monitor
 from maintenance.needs import JobLine, Need
 from marketplace.authority.gate import current_policy
-from marketplace.authority.policy import Policy, mode_of
+from marketplace.authority.policy import Mode, Policy, mode_of
 from marketplace.ordering.purchase import Purchasing
 from marketplace.settings import BuyingSettings, TimingSettings
 from marketplace.store import Owner
@@ -45,7 +45,10 @@ class Site:
 
 
 class Pipeline:
-    """Carries samples and needs; `samples` counts what arrived since it was made."""
+    """Carries samples and needs; `samples` counts what arrived since it was made.
+
+    careful: whether every purchase asks a person now, whatever its mode.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,8 @@ class Pipeline:
         lives: Lives,
         purchasing: Purchasing,
         clock: Callable[[], datetime],
+        *,
+        careful: Callable[[], bool] = bool,
     ) -> None:
         self._site = site
         self._databases = databases
@@ -66,6 +71,7 @@ class Pipeline:
         self._lives = lives
         self._purchasing = purchasing
         self._clock = clock
+        self._careful = careful
         self._numbers: dict[str, int] = {}
         self._deciding = asyncio.Lock()
         self.samples = 0
@@ -108,6 +114,8 @@ class Pipeline:
             pictures = [(need, self._monitor.picture(need.component, now)) for need in needs]
             await telemetry_store.save_needs(tx, pictures)
         self._board.tell({"needs"})
+        if self._purchasing.held():
+            return
         policy = await self._policy()
         if policy is not None:  # without one there is no authority to ask a supplier for anything
             await asyncio.gather(*(self._want(need, policy, now) for need in needs))
@@ -143,6 +151,8 @@ class Pipeline:
         self, need: Need, line: JobLine, advice: Advice, policy: Policy, economics: BuyingSettings
     ) -> None:
         mode = mode_of(policy, need.component)
+        if mode is Mode.BUY and self._careful():
+            mode = Mode.ASK
         raised = await self._purchasing.want(need, line, advice, mode, economics)
         if raised is not None:
             self._board.tell({"orders"})

@@ -109,11 +109,20 @@ class PersonSettings(Settings):
     approval_limit: Amount | None = None
 
 
+class BackupSettings(Settings):
+    """Backups by the clock: into which directory (relative to the config), how often, and how many are kept."""
+
+    directory: Path
+    every: Duration = timedelta(days=1)
+    keep: int = Field(default=14, ge=1, le=10_000)
+
+
 class StorageSettings(Settings):
-    """Where the databases are, relative to the config, and how long samples are kept."""
+    """Where the databases are, relative to the config, how long samples are kept, and backups if any are made."""
 
     directory: Path = Path("data")
     keep_samples: Duration = timedelta(days=30)
+    backup: BackupSettings | None = None
 
 
 class WebSettings(Settings):

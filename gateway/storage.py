@@ -2,35 +2,45 @@
 
 Each has one writer at a time and any number of readers. Durability is asserted when a connection opens, never assumed.
 A file that is broken, missing where it was, or of another schema stops the start with one sentence; nothing is ever
-re-created over it.
+re-created over it. Under a running gateway every fault of the disk is told to whoever watches (`Watch`), a file that
+proves malformed or is taken away is never written again, and readers go on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 
 from sqlalchemy import event, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gateway.one_hop import connect
+from gateway.buying import Cause, broken, cause_of
+from gateway.one_hop import OneHopConnection, connect
 from marketplace.store import AT_COMMIT
 
 READERS_MAX = 4
 """Enough for a page, a command and the event stream at once; each costs a thread."""
 BUSY_TIMEOUT_MS = 5_000
+TRIALS = 1_000_000
+"""The file's user version counts trials of writing and nothing else; it must change, or SQLite writes no page."""
 CACHE_KIB = 512
 """Each of up to ten connections keeps this much; the operating system caches the files anyway."""
 
 
 class StorageBroken(Exception):
     """A database cannot be trusted; `str()` says which, why, and what to do. Buying stops."""
+
+
+FAILURES: Final = (DBAPIError, sqlite3.Error, StorageBroken)
+"""What a failing disk or file looks like to whoever used the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +53,58 @@ class Durability:
 FULL, NORMAL = Durability(2), Durability(1)
 
 
-class Storage:
-    """One SQLite database file in write-ahead mode, with a single writer."""
+class Watch(Protocol):
+    """Who is told how the disk behaves."""
 
-    def __init__(self, path: Path, durability: Durability, *, read_only: bool = False) -> None:
+    def storage_failed(self, path: Path, error: BaseException | None) -> None:
+        """Take an error that SQLite gave."""
+
+    def storage_works(self) -> None:
+        """Take that a write became durable."""
+
+
+class Storage:
+    """One SQLite database file in write-ahead mode, with a single writer.
+
+    watch: who is told of faults and of commits. connecting: makes a connection to a `file:` address.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        durability: Durability,
+        *,
+        read_only: bool = False,
+        watch: Watch | None = None,
+        connecting: Callable[[str], OneHopConnection] = connect,
+    ) -> None:
         self.path = path
         self._durability = durability
         self._read_only = read_only
+        self._watch = watch
+        self._connecting = connecting
+        self._file: tuple[int, int] | None = None
+        self._broken = ""
         self._writing = asyncio.Lock()
         self._writer = self._engine(readers=1)
         self._readers = self._engine(readers=READERS_MAX)
 
     def _engine(self, *, readers: int) -> AsyncEngine:
-        mode = "ro" if self._read_only else "rwc"
-        address = f"file:{self.path}?mode={mode}"
         engine = create_async_engine(
-            f"sqlite+aiosqlite:///{address}&uri=true",
-            async_creator=lambda: connect(address),
+            f"sqlite+aiosqlite:///{self._address()}&uri=true",
+            async_creator=lambda: self._connecting(self._address()),
             pool_size=readers,
             max_overflow=0,
         )
         event.listen(engine.sync_engine, "connect", self._configure)
         event.listen(engine.sync_engine, "begin", _begin_by_hand)
+        event.listen(engine.sync_engine, "handle_error", self._noticed)
         return engine
+
+    def _address(self) -> str:
+        """A file that was there once is opened and never made: its loss must not look like a beginning."""
+        mode = "ro" if self._read_only else "rwc" if self._file is None else "rw"
+        return f"file:{self.path}?mode={mode}"
 
     def _configure(self, connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
@@ -90,24 +129,52 @@ class Storage:
                 )
                 raise StorageBroken(sentence.format(path=self.path, pragma=pragma, found=found, wanted=wanted))
         cursor.close()
+        self._file = self._file or _identity(self.path)
+
+    def _noticed(self, context: ExceptionContext) -> None:
+        self._fails(context.original_exception)
+
+    def _fails(self, error: BaseException) -> None:
+        if cause_of(error) is Cause.BROKEN and not self._broken:
+            self._broken = broken(self.path, error)
+        if self._watch is not None:
+            self._watch.storage_failed(self.path, error)
+
+    def _require_the_file(self) -> None:
+        """Refuse to write into a file that nobody will ever find again, or that proved malformed."""
+        if self._file is not None and _identity(self.path) != self._file and not self._broken:
+            gone = sqlite3.DatabaseError(_("it was removed or exchanged while the gateway ran"))
+            gone.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            self._fails(gone)
+        if self._broken:
+            raise StorageBroken(self._broken)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Begin the one writing transaction; leaving without an exception commits it durably."""
-        async with self._writing, self._writer.connect() as connection:
-            await connection.execute(text("BEGIN IMMEDIATE"))
-            at_commit: list[Callable[[AsyncConnection], Awaitable[None]]] = []
-            connection.info[AT_COMMIT] = at_commit
-            try:
-                yield connection
-                for act in at_commit:
-                    await act(connection)
-            except BaseException:
-                await connection.exec_driver_sql("ROLLBACK")
-                raise
-            finally:
-                del connection.info[AT_COMMIT]
-            await connection.exec_driver_sql("COMMIT")
+        """Begin the one writing transaction; leaving without an exception commits it durably.
+
+        Raises `StorageBroken` when the file cannot be trusted any more.
+        """
+        async with self._writing:
+            self._require_the_file()
+            async with self._writer.connect() as connection:
+                await connection.execute(text("BEGIN IMMEDIATE"))
+                told, at_commit = connection.info, list[Callable[[AsyncConnection], Awaitable[None]]]()
+                told[AT_COMMIT] = at_commit
+                try:
+                    yield connection
+                    for act in at_commit:
+                        await act(connection)
+                    await connection.exec_driver_sql("COMMIT")
+                except BaseException as error:
+                    if isinstance(error, sqlite3.Error):  # given past SQLAlchemy, which has not told of it
+                        self._fails(error)
+                    await _roll_back(connection)
+                    raise
+                finally:
+                    del told[AT_COMMIT]
+            if self._watch is not None:
+                self._watch.storage_works()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -117,7 +184,17 @@ class Storage:
             try:
                 yield connection
             finally:
-                await connection.exec_driver_sql("ROLLBACK")
+                await _roll_back(connection)
+
+    async def try_writing(self) -> bool:
+        """Write something of no meaning durably and return whether that worked; whoever watches is told."""
+        try:
+            async with self.write() as connection:
+                written = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
+                await connection.exec_driver_sql(f"PRAGMA user_version={(written + 1) % TRIALS}")
+        except (*FAILURES, OSError):
+            return False
+        return True
 
     async def check(self) -> None:
         """Open the file and let SQLite look it over. Raises `StorageBroken` with one sentence."""
@@ -139,6 +216,25 @@ def _begin_by_hand(_connection: Any) -> None:
     """SQLAlchemy's own BEGIN is left out: `write` and `read` say which kind they want."""
 
 
+async def _roll_back(connection: AsyncConnection) -> None:
+    """End a transaction that failed; after a full disk or an I/O error SQLite has often done it by itself.
+
+    Where a statement was cancelled, SQLAlchemy has thrown the connection away, and its transaction with it.
+    """
+    if connection.invalidated:
+        return
+    with suppress(DBAPIError):
+        await connection.exec_driver_sql("ROLLBACK")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _sentence(path: Path, reason: object) -> str:
     sentence = _("{path} cannot be used ({reason}); buying is stopped. Restore it from a backup; do not delete it.")
-    return sentence.format(path=path, reason=reason)
+    return sentence.format(path=path, reason=" ".join(str(reason).split()))  # SQLite's verdicts have lines

@@ -132,6 +132,9 @@ ALARMS: Final[Mapping[str, str]] = {
 """What is wrong with money."""
 
 ORDERING: Final[Mapping[str, str]] = {
+    "RESTORE_CONFIRMED": _later("Buying goes on; for thirty days every order asks a person."),
+    "NOTHING_TO_CONFIRM": _later("No restore waits for a confirmation; nothing changed."),
+    "STILL_LOOKING": _later("Suppliers are still being asked what was bought since; look again in a minute."),
     "DENIED_BY_PERSON": _later("The order {order} was refused."),
     "PERMIT_REFUSED": _later("The gate gave no leave to send it, so a person decides anew."),
     "RESEND_REFUSED": _later(
@@ -140,7 +143,6 @@ ORDERING: Final[Mapping[str, str]] = {
     "REJECTED_BY_SUPPLIER": _later("The supplier rejected it: {reason}"),
     "REJECTED_AFTER_UNKNOWN": _later("The supplier rejected it, but an earlier send may have been taken: ask there."),
     "REJECTED_AFTER_CONFIRMATION": _later("The supplier rejected it after having confirmed it."),
-    "AUDIT_STOPPED": _later("It was not sent, because what is bought must stand on the record: {reason}"),
     "SUPPLIER_GONE": _later("Its supplier is no longer in the configuration."),
     "ANSWER_BEFORE_SENDING": _later("The supplier answered before anything was sent."),
     "ANSWER_AFTER_END": _later("The supplier still answered after the order had ended."),

@@ -9,10 +9,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from gateway.build import run
-from gateway.clock import PlantClock
+from gateway.lean import heed_signals
 
 if __name__ == "__main__":
+    heed_signals()
+    from gateway.build import run
+    from gateway.clock import PlantClock
+
     _module, config, text = sys.argv
     clock = PlantClock.from_text(text)
     raise SystemExit(run(Path(config), clock=clock, speed=clock.speed))

@@ -108,9 +108,11 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Say whether the gateway is at work, and why not."""
-    ready, reason = request.app[CONTEXT].ready()
-    return web.json_response({"ready": ready, "reason": reason}, status=200 if ready else 503)
+    """Say whether the gateway is at work, and why not; one that only watches, because buying is stopped, is."""
+    context = request.app[CONTEXT]
+    ready, reason = context.ready()
+    answer = {"ready": ready, "reason": reason, "buying": not context.buying()}
+    return web.json_response(answer, status=200 if ready else 503)
 
 
 async def metrics(request: web.Request) -> web.Response:

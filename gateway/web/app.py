@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 from aiohttp import web
-from sqlalchemy.exc import DBAPIError
 
+from gateway.storage import FAILURES
 from gateway.web import acts, api, entry, pages, stops
 from gateway.web.context import CONTEXT, WebContext
 from gateway.web.render import FLASHES, Flashes, page
@@ -28,8 +28,8 @@ from gateway.web.security import (
 
 log = structlog.get_logger()
 
-SHUTDOWN_S: Final = 3.0
-"""Streams are ended at once; whoever is in the middle of a form gets this long."""
+SHUTDOWN_S: Final = 1.0
+"""Streams are ended at once; whoever is in the middle of a form gets this long. The whole gateway stops within five."""
 
 
 def create_app(context: WebContext) -> web.Application:
@@ -113,7 +113,7 @@ async def show_errors(request: web.Request, handler: Handler) -> web.StreamRespo
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
-    except DBAPIError:
+    except FAILURES:
         log.exception("a page could not be made: the database", route=_route(request))
         title = _("The database did not answer")
         message = _("Nothing was changed by this request. Look at the gateway's log and at the disk, then try again.")

@@ -131,6 +131,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: An
             stops=request.get(STOPS, ()),
             may_stop=account is not None and bool(account.may),
             may_lift=account is not None and any(account.can(right) for right in LIFTING),
+            buying_stopped=context.buying(),
             flash=None if opened is None else request.app[FLASHES].take(opened.form_token),
             **_times(context),
             **values,

@@ -71,7 +71,10 @@ class Act:
 
 
 class Purchasing:
-    """Buys for one gateway. Built once; holds locks and nothing else that a restart would miss."""
+    """Buys for one gateway. Built once; holds locks and nothing else that a restart would miss.
+
+    held: whether nothing may be raised, quoted, judged or sent now; what is open is still asked about.
+    """
 
     def __init__(
         self,
@@ -81,6 +84,8 @@ class Purchasing:
         catalogue: Catalogue,
         terms: PurchasingTerms,
         clock: Callable[[], datetime],
+        *,
+        held: Callable[[], bool] = bool,
     ) -> None:
         self.database = database
         self.owner = owner
@@ -88,8 +93,9 @@ class Purchasing:
         self.catalogue = catalogue
         self.terms = terms
         self.clock = clock
+        self.held = held
         self.locks = Locks()
-        self.sending = Sending(database, owner, suppliers, terms, clock)
+        self.sending = Sending(database, owner, suppliers, terms, clock, held=held)
         self.rounds = Rounds(database, owner, suppliers, catalogue, terms, clock)
 
     # A need asks.
@@ -102,7 +108,7 @@ class Purchasing:
         The shelf is asked first. Otherwise suppliers are, and it returns when an order is proposed and, if the policy
         allows it, sent. A want that stands already is returned as it is: its path is reconciliation's.
         """
-        if not advice.buy or mode in (Mode.WATCH, Mode.ADVISE):
+        if not advice.buy or mode in (Mode.WATCH, Mode.ADVISE) or self.held():
             return None
         actor = Actor(ActorKind.MACHINE, need.machine, "telemetry")
         return await self.want_now(
@@ -130,6 +136,8 @@ class Purchasing:
 
         Returns the number of the order, None if there is none (yet).
         """
+        if self.held():
+            return None
         async with self.locks.of(id):
             number, outcome = await self.rounds.run(id)
         if number is not None and outcome is Outcome.APPROVE:
@@ -138,6 +146,8 @@ class Purchasing:
 
     async def judge_again(self, number: str) -> None:
         """Ask the gate about an order that was proposed and never decided, and send it if it may be."""
+        if self.held():
+            return
         async with self.locks.of(number), self.database.write() as tx:
             stored = await load(tx, self.owner, number)
             if stored.state is not S.PROPOSED:

@@ -28,7 +28,7 @@ from marketplace.authority.permit import PermitRefused, SpendPermit
 from marketplace.documents import OrderResponse, PurchaseOrder
 from marketplace.ordering import inbox
 from marketplace.ordering.answers import Answer, AnswerBroken
-from marketplace.ordering.edges import REFERENCE_TAKEN, gateway_actor, mark_ordered, move_order, problem, problem_code
+from marketplace.ordering.edges import REFERENCE_TAKEN, gateway_actor, mark_ordered, move_order, problem
 from marketplace.ordering.orders import StoredOrder, load, load_row
 from marketplace.ordering.serving import need_again
 from marketplace.ordering.states import OrderState
@@ -66,20 +66,25 @@ class Sending:
         suppliers: Mapping[str, Supplier],
         terms: PurchasingTerms,
         clock: Callable[[], datetime],
+        *,
+        held: Callable[[], bool] = bool,
     ) -> None:
         self.database = database
         self.owner = owner
         self.suppliers = suppliers
         self.terms = terms
         self.clock = clock
-        self.stopped: Callable[[], str] = lambda: ""  # why nothing may be sent now, for people; empty when it may
+        self.held = held
 
     async def send(self, number: str, before: OrderState = S.APPROVED, *, key_proven: bool = False) -> None:
         """Send an order that is approved, or send an unknown one again: same bytes, same key, another permit.
 
         `key_proven`: the supplier still remembers the key of the earlier send; without that the gate reserves anew.
         The rules for sending again are `reconciliation`'s; here it only makes sure that nothing else is ever sent.
+        While buying is held nothing is: the order stays as it is, and the pass comes back to it.
         """
+        if self.held():
+            return
         async with self.database.write() as tx:
             stored = await load(tx, self.owner, number)
             supplier = self.suppliers.get(stored.order.supplier)
@@ -95,10 +100,6 @@ class Sending:
         if stored.state is not before or await self._stopped(tx, stored, now):
             return None
         if await (self._stays if before is S.APPROVED else self._stays_unknown)(tx, stored, now):
-            return None
-        if reason := self.stopped():  # what is not on the record is not bought; it is tried again
-            halted = {"problem": problem("AUDIT_STOPPED", {"reason": reason}), "next_ask_at": self._later(1)}
-            await tx.execute(update(purchase_order).where(self._is(number)).values(**halted))
             return None
         if supplier is None:  # the config lost it; perhaps somebody puts it back before the quotation expires
             gone = {"problem": problem("SUPPLIER_GONE", {"supplier": row.supplier}), "next_ask_at": self._later(1)}
@@ -125,7 +126,6 @@ class Sending:
             last_sent_at=now,
             clean_misses=0,
             next_ask_at=None,
-            problem="" if problem_code(row.problem) == "AUDIT_STOPPED" else row.problem,
         )
         await mark_ordered(tx, self.owner, number, gateway_actor(self.owner, "port"), now)
         return permit

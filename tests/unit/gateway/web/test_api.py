@@ -150,13 +150,19 @@ async def test_stopping_the_gateway_does_not_wait_for_browsers(made):
 async def test_health_and_readiness_need_no_session(bare, stranger):
     assert (await stranger.get("/healthz")).text == "ok\n"
     page = await stranger.get("/readyz")
-    assert (page.status, json.loads(page.text)) == (200, {"ready": True, "reason": ""})
+    assert (page.status, json.loads(page.text)) == (200, {"ready": True, "reason": "", "buying": True})
 
 
-async def test_a_gateway_that_does_not_buy_says_why(bare):
-    bare.context = replace(bare.context, ready=lambda: (False, "the disk is full"))
+async def test_a_gateway_that_is_not_at_work_says_why(bare):
+    bare.context = replace(bare.context, ready=lambda: (False, "starting"))
     async with bare.served() as address, aiohttp.ClientSession() as session, session.get(address + "/readyz") as reply:
-        assert (reply.status, await reply.json()) == (503, {"ready": False, "reason": "the disk is full"})
+        assert (reply.status, await reply.json()) == (503, {"ready": False, "reason": "starting", "buying": True})
+
+
+async def test_a_gateway_that_only_watches_is_ready_and_says_that_it_does_not_buy(bare):
+    bare.context = replace(bare.context, buying=lambda: "Buying is stopped: the disk is full.")
+    async with bare.served() as address, aiohttp.ClientSession() as session, session.get(address + "/readyz") as reply:
+        assert (reply.status, await reply.json()) == (200, {"ready": True, "reason": "", "buying": False})
 
 
 async def test_metrics_are_for_this_machine_or_for_who_bears_the_token(bare):
