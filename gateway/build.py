@@ -11,7 +11,7 @@ import asyncio
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,7 +37,7 @@ from gateway.metrics import Counted, exposition
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
 from gateway.schedule import Schedule
-from gateway.storage import StorageBroken
+from gateway.storage import Storage, StorageBroken
 from gateway.web.context import WebContext
 from gateway.yaml_file import Mistakes
 from maintenance import store as telemetry_store
@@ -57,6 +57,20 @@ RECONCILE_EVERY = timedelta(seconds=30)
 SNAPSHOT_EVERY = timedelta(minutes=5)
 """What a crash forgets of the monitor; the machines tell it again."""
 FORGET_EVERY = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is put around the spend database and each supplier once they are made. A site puts nothing there.
+
+    It is how a test cuts the power between any two steps of a purchase while the product knows nothing of it.
+    """
+
+    spend: Callable[[Storage], Storage] = lambda storage: storage
+    supplier: Callable[[Supplier], Supplier] = lambda supplier: supplier
+
+
+NOTHING = Around()
 
 
 class CannotStart(Exception):
@@ -95,15 +109,18 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.0) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    config: Config, *, clock: Clock = real, speed: float = 1.0, around: Around = NOTHING
+) -> AsyncIterator[Gateway]:
     """Run a gateway for as long as it is entered. Raises `CannotStart`, `StorageBroken`.
 
-    `clock` is plant time and `speed` how much faster than the wall it runs; a site leaves both as they are.
+    `clock` is plant time and `speed` how much faster than the wall it runs; a site leaves all three as they are.
     """
     i18n.activate(config.site.language)
     async with AsyncExitStack() as stack:
-        databases = await stack.enter_async_context(open_databases(config.directory))
-        gateway = await _compose(config, databases, stack, clock, speed)
+        opened = await stack.enter_async_context(open_databases(config.directory))
+        databases = Databases(around.spend(opened.spend), opened.telemetry)
+        gateway = await _compose(config, databases, stack, clock, speed, around)
         await _open_doors(gateway, stack)
         _go_to_work(gateway, stack)
         gateway.ready = True
@@ -112,10 +129,13 @@ async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.
         gateway.ready = False
 
 
-async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock, speed: float) -> Gateway:
+async def _compose(
+    config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock, speed: float, around: Around
+) -> Gateway:
     """Make everything that has neither door nor task yet."""
     monitor = await _monitor(config, databases, clock)
-    suppliers = await _suppliers(config, databases, stack, clock)
+    made = await _suppliers(config, databases, stack, clock)
+    suppliers = {name: around.supplier(supplier) for name, supplier in made.items()}
     purchasing = Purchasing(databases.spend, config.owner, suppliers, config.catalogue, _terms(config, speed), clock)
     lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
     board, schedule = Board(), Schedule(speed)
@@ -291,13 +311,15 @@ def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name:
     stack.push_async_callback(end)
 
 
-async def run_until_stopped(config: Config, *, clock: Clock = real, speed: float = 1.0) -> None:
+async def run_until_stopped(
+    config: Config, *, clock: Clock = real, speed: float = 1.0, around: Around = NOTHING
+) -> None:
     """Run a gateway until SIGINT or SIGTERM. Raises `CannotStart`, `StorageBroken`."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, stop.set)
-    async with open_gateway(config, clock=clock, speed=speed):
+    async with open_gateway(config, clock=clock, speed=speed, around=around):
         await stop.wait()
 
 
