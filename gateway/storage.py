@@ -98,7 +98,7 @@ class Storage:
             try:
                 yield connection
             except BaseException:
-                await connection.exec_driver_sql("ROLLBACK")
+                await _roll_back(connection)
                 raise
             await connection.exec_driver_sql("COMMIT")
 
@@ -110,7 +110,7 @@ class Storage:
             try:
                 yield connection
             finally:
-                await connection.exec_driver_sql("ROLLBACK")
+                await _roll_back(connection)
 
     async def check(self) -> None:
         """Open the file and let SQLite look it over. Raises `StorageBroken` with one sentence."""
@@ -126,6 +126,15 @@ class Storage:
         """Close every connection."""
         await self._writer.dispose()
         await self._readers.dispose()
+
+
+async def _roll_back(connection: AsyncConnection) -> None:
+    """End a transaction without a trace; a statement that was cancelled has done so, for it took its connection along.
+
+    To roll that back again would only hide the cancellation behind another error, and who shall stop would go on.
+    """
+    if not connection.invalidated:
+        await connection.exec_driver_sql("ROLLBACK")
 
 
 def _begin_by_hand(_connection: Any) -> None:

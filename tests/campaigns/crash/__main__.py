@@ -23,6 +23,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true", help="begin again, whatever was counted before")
     parser.add_argument("--lanes", type=int, default=2, help="how many gateways are killed side by side")
     parser.add_argument("--stops", type=float, default=0.1, help="share of starts that end with SIGTERM instead")
+    parser.add_argument("--keep", action="store_true", help="keep all data, not only of what failed")
     parser.add_argument("--list", action="store_true", help="print every named fault point, and do nothing")
     return parser.parse_args()
 
@@ -36,7 +37,7 @@ def main() -> int:
     seed = random.SystemRandom().getrandbits(32) if asked.seed is None else asked.seed
     print(f"seed {seed}", flush=True)
     campaign = Campaign.read(asked.campaign, fresh=asked.fresh)
-    Runner(campaign, asked.kills, seed, lanes=asked.lanes, stop_share=asked.stops).run()
+    Runner(campaign, asked.kills, seed, lanes=asked.lanes, stop_share=asked.stops, keep=asked.keep).run()
     print(json.dumps(campaign.figures()), flush=True)
     return 0 if campaign.held else 1
 

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +46,8 @@ class Campaign:
         kept = json.loads(file.read_text())
         if kept["format"] != FORMAT:
             raise ValueError(f"{file} is of another version; begin again with --fresh")
-        total = Tally(**kept["total"] | {"points": Counter(kept["total"]["points"])})
+        counters = {name: Counter(kept["total"][name]) for name in ("points", "in_flight")}
+        total = Tally(**kept["total"] | counters)
         return cls(file, total, kept["failures"])
 
     def keep(self) -> None:
@@ -78,7 +80,7 @@ class Campaign:
 
 @dataclass(slots=True)
 class Runner:
-    """Runs seasons side by side until the campaign has its kills."""
+    """Runs seasons side by side until the campaign has its kills. keep: data stays, also of seasons that went well."""
 
     campaign: Campaign
     wanted: int
@@ -86,13 +88,17 @@ class Runner:
     lanes: int = 2
     season_kills: int = SEASON_KILLS
     stop_share: float = 0.1
-    say: Any = print
+    keep: bool = False
+    say: Callable[[str], None] = print
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _under_way: int = 0
     _seasons: int = 0
+    _share: int = 0
 
     def run(self) -> None:
         """Run until the sum is reached, or a season shows that something is wrong."""
+        left = self.wanted - self.campaign.total.kills
+        self._share = min(self.season_kills, -(-left // self.lanes))
         nursery = Nursery()
         try:
             with ThreadPoolExecutor(self.lanes, thread_name_prefix="lane") as lanes:
@@ -118,7 +124,7 @@ class Runner:
             left = self.wanted - self.campaign.total.kills - self._under_way
             if left <= 0 or self.campaign.failures:
                 return None
-            share = -(-left // self.lanes) if left < self.season_kills * self.lanes else self.season_kills
+            share = min(left, self._share)
             least = CONTROL_LEAST if self._seasons == 0 else 1
             self._seasons += 1
             self._under_way += share
@@ -136,7 +142,7 @@ class Runner:
                 self.say(f"season {plan.seed} of seed {self.seed} failed; its data is kept in {plan.directory}")
                 for problem in tally.problems[:50]:
                     self.say(f"  {problem}")
-            else:
+            elif not self.keep:
                 shutil.rmtree(plan.directory)
             self.campaign.total.add(tally)
             self.campaign.keep()

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 import urllib.request
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -61,11 +61,11 @@ class Databases:
         with closing(sqlite3.connect(f"file:{self.directory / name}?mode=ro", uri=True, timeout=5.0)) as connection:
             yield connection
 
-    def in_flight(self) -> int:
-        """Return how many purchases are on their way to an order."""
+    def in_flight(self) -> Counter[str]:
+        """Return how many purchases are on their way to an order, by where they are."""
         with self._open() as spend:
-            orders = _count(spend, "purchase_order", (*MOVING, "needs_person"))
-            return orders + _count(spend, "requisition", WANTING)
+            orders = _by_state(spend, "purchase_order", (*MOVING, "needs_person"))
+            return orders + _by_state(spend, "requisition", WANTING)
 
     def orders(self) -> list[OrderRow]:
         """Return the orders that have not ended."""
@@ -128,10 +128,10 @@ async def _audit(directory: Path, owner: Owner) -> list[str]:
         return list((await verify(tx, owner)).problems)
 
 
-def _count(spend: sqlite3.Connection, table: str, states: tuple[str, ...]) -> int:
+def _by_state(spend: sqlite3.Connection, table: str, states: tuple[str, ...]) -> Counter[str]:
     marks = ", ".join("?" * len(states))
-    (found,) = spend.execute(f"SELECT count(*) FROM {table} WHERE state IN ({marks})", states).fetchone()
-    return int(found)
+    query = f"SELECT state, count(*) FROM {table} WHERE state IN ({marks}) GROUP BY state"
+    return Counter({f"{table} {state}": number for state, number in spend.execute(query, states)})
 
 
 def _gathered(spend: sqlite3.Connection, table: str, column: str) -> Mapping[str, list[str]]:

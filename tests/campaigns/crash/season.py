@@ -31,7 +31,7 @@ from tests.campaigns.crash.sellers import SellersOrders
 
 READY_S: Final = 30.0
 SOONEST_S, LATEST_S = 0.02, 0.4
-"""When a kill falls, after the gateway was ready."""
+"""When a kill falls, after the gateway was ready; on a machine so busy that a start takes longer, as long after it."""
 POINT_S: Final = 0.6
 """How long a gateway may take to come to a fault point; then it is killed where it is."""
 STOP_S: Final = 5.0
@@ -49,7 +49,11 @@ class SeasonFailed(Exception):
 
 @dataclass(slots=True)
 class Tally:
-    """What seasons came to. `points`: kills by fault point, `random` among them."""
+    """What seasons came to.
+
+    points: kills by fault point, `random` among them; one may fall at several. in_flight: kills that fell while at
+    least one purchase was there, by where.
+    """
 
     kills: int = 0
     purchases: int = 0
@@ -68,6 +72,7 @@ class Tally:
     failed_passes: int = 0
     audit_entries: int = 0
     points: Counter[str] = field(default_factory=Counter)
+    in_flight: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
@@ -77,7 +82,8 @@ class Tally:
 
     def as_dict(self) -> dict[str, object]:
         """Return it for JSON."""
-        return asdict(self) | {"points": dict(sorted(self.points.items()))}
+        counted = {"points": self.points, "in_flight": self.in_flight}
+        return asdict(self) | {name: dict(sorted(counter.items())) for name, counter in counted.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +193,7 @@ class Season:
             return
         cold_start = self._chance.random() < COLD_SHARE
         wanted = self._wanted() if self._chance.random() < POINT_SHARE else ()
+        begun = time.monotonic()
         gateway = self._start(wanted, cold_start=cold_start)
         if not wanted and self._chance.random() < EARLY_SHARE:
             time.sleep(self._chance.uniform(0, SOONEST_S + LATEST_S))  # perhaps before it is ready
@@ -194,16 +201,19 @@ class Season:
             if wanted:
                 gateway.ended(POINT_S)
             else:
-                time.sleep(self._chance.uniform(SOONEST_S, LATEST_S))
+                latest = LATEST_S if cold_start else max(LATEST_S, time.monotonic() - begun)
+                time.sleep(self._chance.uniform(SOONEST_S, latest))
         code = self._end(gateway, signal.SIGKILL)
         if code != -signal.SIGKILL:
             raise SeasonFailed(f"a gateway ended by itself with {code}; {self._log} says why")
         self._note_kill(cold_start)
 
     def _note_kill(self, cold_start: bool) -> None:
-        if not self._databases.in_flight():
+        moving = self._databases.in_flight()
+        if not moving:
             self.tally.idle_kills += 1
             return
+        self.tally.in_flight.update(moving.keys())
         self.tally.kills += 1
         self.tally.cold_starts += cold_start
         fell = self._fell.read_text().split("\n") if self._fell.exists() else [RANDOM]

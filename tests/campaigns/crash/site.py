@@ -25,7 +25,7 @@ SPEED: Final = 43_200.0
 SLOW_S: Final = 0.3
 """How long slow suppliers take, wall time; less than the longest time between a start and a kill."""
 TIMEOUT_S: Final = 0.8
-SLOTS_PER_MACHINE: Final = 5
+SLOTS_PER_MACHINE: Final = 4
 PRICE, DEARER = Decimal("90.00"), Decimal("99.00")
 """Who is dearer is asked in vain, until the cheapest is silent or has said no."""
 NAMES: Final = ("keyed", "listed", "mute")
