@@ -40,7 +40,8 @@ class Nursery:
         self._born: queue.Queue[int] = queue.Queue()
         self._ends: dict[int, queue.Queue[int]] = {}
         self._told = threading.Lock()
-        threading.Thread(target=self._listen, name="nursery", daemon=True).start()
+        self._listening = threading.Thread(target=self._listen, name="nursery", daemon=True)
+        self._listening.start()
 
     def bear(self, kind: str, orders: Any) -> Child:
         """Fork a child of a kind."""
@@ -54,8 +55,11 @@ class Nursery:
     def close(self) -> None:
         """End it with every child."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait()
+        self._listening.join()
+        self._process.stdout.close()
 
     def _end_of(self, pid: int) -> queue.Queue[int]:
         with self._told:
