@@ -177,8 +177,10 @@ class Shop:
         """Return what is kept under a key that the shop still remembers. Raises `Refusal` for its order's reference."""
         now = self._clock()
         earlier = self._book.get("key", key)
-        if earlier is not None and self.recall.knows_key(parse_timestamp(earlier["at"]), now):
-            return dict(earlier)
+        if earlier is not None:
+            taken_at = earlier.get("at", timestamp(now))  # a book of an earlier version does not say when
+            if self.recall.knows_key(parse_timestamp(taken_at), now):
+                return dict(earlier)
         if any(self.recall.knows_key(parse_timestamp(each["ordered_at"]), now) for each in self._orders_of(reference)):
             raise Refusal(409, "REFERENCE_REUSED", "an order with this reference came under another key")
         return None
