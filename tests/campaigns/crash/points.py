@@ -48,11 +48,18 @@ KINDS: Final = (
 CALLS: Final = ("quote", "place", "find", "documents", "cancel")
 MOMENTS: Final = ("before-first-byte", "request-left", "before-answer")
 
+SENDING: Final = frozenset({"permit.issued", "order.submitting", "order.submitted", "order.unknown"})
+
 
 def named() -> list[str]:
     """Return every fault point by name."""
     commits = [f"{side}-commit:{kind}" for kind in KINDS for side in ("before", "after")]
     return commits + [f"{call}:{moment}" for call in CALLS for moment in MOMENTS]
+
+
+def around_a_send() -> list[str]:
+    """Return the fault points at which an order may be sent, or what became of it be lost: the worst that there are."""
+    return [name for name in named() if name.startswith("place:") or name.partition(":")[2] in SENDING]
 
 
 class Strike:

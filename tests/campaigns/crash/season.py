@@ -26,7 +26,7 @@ from tests.campaigns.crash.evidence import Books, Databases
 from tests.campaigns.crash.naive import PREFIX, NaiveOrders, want_of
 from tests.campaigns.crash.nursery import Child, Nursery, cold
 from tests.campaigns.crash.people import People
-from tests.campaigns.crash.points import named
+from tests.campaigns.crash.points import around_a_send, named
 from tests.campaigns.crash.sellers import SellersOrders
 
 READY_S: Final = 30.0
@@ -38,7 +38,7 @@ POINT_S: Final = 0.6
 """How long a gateway may take to come to a fault point; then it is killed where it is."""
 STOP_S: Final = 5.0
 SETTLE_S: Final = 90.0
-COLD_SHARE, EARLY_SHARE, POINT_SHARE = 0.05, 0.08, 0.5
+COLD_SHARE, EARLY_SHARE, POINT_SHARE, SEND_SHARE = 0.05, 0.08, 0.55, 0.45
 RANDOM: Final = "random"
 NAIVE_S: Final = 0.25
 NAIVE_WANTS: Final = 3
@@ -223,7 +223,9 @@ class Season:
         self.tally.points.update(fell)
 
     def _wanted(self) -> tuple[str, ...]:
-        """Return a half of the fault points, those rather at which the fewest have died."""
+        """Return the fault points around a send, or that half of all at which the fewest have died."""
+        if self._chance.random() < SEND_SHARE:
+            return tuple(around_a_send())
         hit = self.plan.hit
         ranked = sorted(named(), key=lambda name: (hit.get(name, 0) + self.tally.points[name], self._chance.random()))
         return tuple(ranked[: len(ranked) // 2])

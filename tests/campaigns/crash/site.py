@@ -25,7 +25,8 @@ SPEED: Final = 43_200.0
 SLOW_S: Final = 0.3
 """How long slow suppliers take, wall time; less than the longest time between a start and a kill."""
 TIMEOUT_S: Final = 0.8
-SLOTS_PER_MACHINE: Final = 4
+LEAD_TIME: Final = timedelta(hours=12)
+SLOTS_PER_MACHINE: Final = 5
 PRICE, DEARER = Decimal("90.00"), Decimal("99.00")
 """Who is dearer is asked in vain, until the cheapest is silent or has said no."""
 NAMES: Final = ("keyed", "listed", "mute")
@@ -60,9 +61,9 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 def business(name: str) -> Business:
-    """Return the business behind a kind: every item, made on order and there after exactly a day; its own cheapest."""
+    """Return the business behind a kind: every item, made on order and there half a day later; its own cheapest."""
     articles = {
-        kind.item: Article(kind.item, ((1, PRICE if own == name else DEARER),), timedelta(days=1), exact=True)
+        kind.item: Article(kind.item, ((1, PRICE if own == name else DEARER),), LEAD_TIME, exact=True)
         for own, kind in KINDS.items()
     }
     return Business(
