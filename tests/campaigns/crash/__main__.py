@@ -37,7 +37,14 @@ def main() -> int:
     seed = random.SystemRandom().getrandbits(32) if asked.seed is None else asked.seed
     print(f"seed {seed}", flush=True)
     campaign = Campaign.read(asked.campaign, fresh=asked.fresh)
-    Runner(campaign, asked.kills, seed, lanes=asked.lanes, stop_share=asked.stops, keep=asked.keep).run()
+    if campaign.failures:
+        print(f"an earlier run failed, see {asked.campaign}; begin again with --fresh", flush=True)
+    runner = Runner(campaign, asked.kills, seed, lanes=asked.lanes, stop_share=asked.stops, keep=asked.keep)
+    try:
+        runner.run()
+    except KeyboardInterrupt:
+        print("ended; what was counted is kept, and the next run goes on from there", flush=True)
+        return 130
     print(json.dumps(campaign.figures()), flush=True)
     return 0 if campaign.held else 1
 

@@ -30,6 +30,11 @@ CONTROL_LEAST: Final = 20
 FIGURES: Final = ("kills", "purchases", "duplicates", "lost", "unreserved", "control_duplicates", "seconds")
 
 
+def say(line: str) -> None:
+    """Print a line at once, also where a file is read from the other end."""
+    print(line, flush=True)
+
+
 @dataclass(slots=True)
 class Campaign:
     """The sum of all runs, kept in a file if it is to be continued; `seconds` are of running, lanes side by side."""
@@ -89,23 +94,27 @@ class Runner:
     season_kills: int = SEASON_KILLS
     stop_share: float = 0.1
     keep: bool = False
-    say: Callable[[str], None] = print
+    say: Callable[[str], None] = say
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _under_way: int = 0
     _seasons: int = 0
     _share: int = 0
+    _ended: bool = False
 
     def run(self) -> None:
         """Run until the sum is reached, or a season shows that something is wrong."""
         left = self.wanted - self.campaign.total.kills
         self._share = min(self.season_kills, -(-left // self.lanes))
-        nursery = Nursery()
-        try:
-            with ThreadPoolExecutor(self.lanes, thread_name_prefix="lane") as lanes:
+        with ThreadPoolExecutor(self.lanes, thread_name_prefix="lane") as lanes:
+            nursery = Nursery()
+            try:
                 for done in [lanes.submit(self._lane, nursery) for _ in range(self.lanes)]:
                     done.result()
-        finally:
-            nursery.close()
+            except BaseException:  # somebody ends the run: what is under way is not counted, and shows nothing
+                self._ended = True
+                raise
+            finally:
+                nursery.close()
 
     def _lane(self, nursery: Nursery) -> None:
         last = time.monotonic()
@@ -115,6 +124,9 @@ class Runner:
                 season.run()
             except Exception as error:  # whatever it was: the seed and the data say more
                 season.tally.problems.append(f"{type(error).__name__}: {error}")
+            if self._ended:
+                shutil.rmtree(plan.directory, ignore_errors=True)
+                return
             now = time.monotonic()
             season.tally.seconds, last = (now - last) / self.lanes, now
             self._done(plan, season.tally)
@@ -122,7 +134,7 @@ class Runner:
     def _next(self) -> Plan | None:
         with self._lock:
             left = self.wanted - self.campaign.total.kills - self._under_way
-            if left <= 0 or self.campaign.failures:
+            if left <= 0 or self.campaign.failures or self._ended:
                 return None
             share = min(left, self._share)
             least = CONTROL_LEAST if self._seasons == 0 else 1

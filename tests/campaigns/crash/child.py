@@ -7,12 +7,15 @@ Usage: python -m tests.campaigns.crash.child ORDERS (the JSON of `GatewayOrders`
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from gateway.build import run_until_stopped
 from gateway.clock import PlantClock
@@ -21,12 +24,15 @@ from gateway.logs import configure
 from marketplace.settings import supplier_type
 from tests.campaigns.crash.points import Strike, around
 
+PR_SET_PDEATHSIG: Final = 1
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayOrders:
     """How a gateway lives: where, in what time, and at which fault points it dies (see `Strike`).
 
-    fell: the file into which it writes where it died. log: what it says, appended.
+    fell: the file into which it writes where it died. log: what it says, appended. parent: who starts it if it is a
+    program of its own, and with whom it ends.
     """
 
     config: str
@@ -35,10 +41,18 @@ class GatewayOrders:
     skip: int
     fell: str
     log: str
+    parent: int
 
     def to_text(self) -> str:
         """Return the orders as one argument of a command line."""
         return json.dumps(asdict(self))
+
+
+def die_with(parent: int) -> None:
+    """Let the kernel kill this process when its parent ends, so that no harness leaves a gateway behind."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 @cache
@@ -64,4 +78,6 @@ def run(orders: GatewayOrders) -> None:
 
 
 if __name__ == "__main__":
-    run(GatewayOrders(**json.loads(sys.argv[1])))
+    orders = GatewayOrders(**json.loads(sys.argv[1]))
+    die_with(orders.parent)
+    run(orders)

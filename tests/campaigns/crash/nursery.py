@@ -7,7 +7,6 @@ Usage: python -m tests.campaigns.crash.nursery
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
@@ -24,7 +23,6 @@ from typing import Any, Final
 
 from tests.campaigns.crash import child, naive, sellers
 
-PR_SET_PDEATHSIG: Final = 1
 WAIT_S: Final = 30.0
 """Longer than any fork takes on a machine that is busy with other things."""
 
@@ -181,9 +179,7 @@ class Forking:
             os._exit(code)
 
     def _become_a_child(self, parent: int) -> None:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+        child.die_with(parent)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
