@@ -23,6 +23,8 @@ from typing import Any, Final
 
 from tests.campaigns.crash import child, naive, sellers
 
+Kind = tuple[Callable[[Any], None], Callable[..., Any]]
+"""What a child of a kind runs, and the class of the orders that it gets."""
 WAIT_S: Final = 30.0
 """Longer than any fork takes on a machine that is busy with other things."""
 
@@ -108,7 +110,7 @@ def cold(module: str, orders: str) -> Child:
 def main() -> None:
     """Import everything, and then fork for each line until there are no more."""
     child.preload()
-    kinds = {
+    kinds: dict[str, Kind] = {
         "gateway": (child.run, child.GatewayOrders),
         "sellers": (sellers.run, sellers.SellersOrders),
         "naive": (naive.run, naive.NaiveOrders),
@@ -120,9 +122,9 @@ def main() -> None:
 
 
 class Forking:
-    """The loop of the parent. kinds: what a child runs, and the class of its orders, by name."""
+    """The loop of the parent."""
 
-    def __init__(self, kinds: dict[str, tuple[Callable[[Any], None], Callable[..., Any]]]) -> None:
+    def __init__(self, kinds: dict[str, Kind]) -> None:
         self._kinds = kinds
         self._children: set[int] = set()
         self._awake, self._wake = os.pipe()

@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiohttp import ClientSession, TraceConfig
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +26,8 @@ from marketplace.authority.permit import SpendPermit
 from marketplace.documents import OrderResponse, PurchaseOrder, Quotation, RequestForQuotation, SupplierDocument
 from marketplace.ordering.states import OrderState, RequisitionState
 from marketplace.suppliers.supplier import Offer, Supplier
+
+T = TypeVar("T")
 
 NOTHING_SAID: Final = "bookkeeping"
 """The name of a transaction that writes no audit entry: sign-in links, when to ask again."""
@@ -101,17 +103,18 @@ class CutStorage(Storage):
             if self._last is None:
                 self._last = (await tx.exec_driver_sql("SELECT max(rowid) FROM audit_leaf")).scalar_one() or 0
             yield tx
-            kinds = await self._written(tx)
+            last, kinds = await self._written(tx, self._last)
             self._strike.passing(*(f"before-commit:{kind}" for kind in kinds))
+        self._last = last
         self._strike.passing(*(f"after-commit:{kind}" for kind in kinds))
 
-    async def _written(self, tx: AsyncConnection) -> list[str]:
-        query = "SELECT rowid, kind FROM audit_leaf WHERE rowid > ? ORDER BY rowid"
-        rows = (await tx.exec_driver_sql(query, (self._last,))).all()
+    async def _written(self, tx: AsyncConnection, last: int) -> tuple[int, list[str]]:
+        """Return the last audit entry that there is now, and the kinds of those after `last`."""
+        query = "SELECT rowid, kind FROM audit_leaf WHERE rowid > ?"
+        rows = [tuple(row) for row in await tx.exec_driver_sql(query, (last,))]
         if not rows:
-            return [NOTHING_SAID]
-        self._last = rows[-1][0]
-        return sorted({row[1] for row in rows})
+            return last, [NOTHING_SAID]
+        return max(rowid for rowid, _kind in rows), sorted({kind for _rowid, kind in rows})
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -164,7 +167,7 @@ class CutSupplier:
         """Release what the adapter holds open."""
         await self._inner.close()
 
-    async def _cut(self, call: str, work: Any) -> Any:
+    async def _cut(self, call: str, work: Awaitable[T]) -> T:
         self._strike.passing(f"{call}:before-first-byte")
         answer = await work
         self._strike.passing(f"{call}:before-answer")
