@@ -14,7 +14,7 @@ import asyncio
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -50,7 +50,7 @@ from gateway.schedule import Schedule
 from gateway.settings import BackupSettings, WitnessServiceSettings, WitnessSettings
 from gateway.stop_file import StopFile
 from gateway.stopping import at_last, end_tasks, leave_in_time
-from gateway.storage import StorageBroken
+from gateway.storage import Storage, StorageBroken
 from gateway.web.context import WebContext
 from gateway.witnesses import FolderWay, HttpWay, serve
 from gateway.yaml_file import Mistakes
@@ -85,6 +85,20 @@ SIGN_EVERY = timedelta(minutes=1)
 MARK_EVERY = RECONCILE_EVERY
 """What an older file, swapped in after a crash, could pass unnoticed here; the witness sees more."""
 FORGET_EVERY = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is put around the spend database and each supplier once they are made. A site puts nothing there.
+
+    It is how a test cuts the power between any two steps of a purchase while the product knows nothing of it.
+    """
+
+    spend: Callable[[Storage], Storage] = lambda storage: storage
+    supplier: Callable[[Supplier], Supplier] = lambda supplier: supplier
+
+
+NOTHING = Around()
 
 
 class CannotStart(Exception):
@@ -138,17 +152,20 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.0) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    config: Config, *, clock: Clock = real, speed: float = 1.0, around: Around = NOTHING
+) -> AsyncIterator[Gateway]:
     """Run a gateway for as long as it is entered. Raises `CannotStart`, `StorageBroken`.
 
-    `clock` is plant time and `speed` how much faster than the wall it runs; a site leaves both as they are.
+    `clock` is plant time and `speed` how much faster than the wall it runs; a site leaves all three as they are.
     """
     i18n.activate(config.site.language)
     async with AsyncExitStack() as stack:
         buying = BuyingState()
-        databases = await stack.enter_async_context(open_databases(config.directory, buying))
+        opened = await stack.enter_async_context(open_databases(config.directory, buying))
+        databases = Databases(around.spend(opened.spend), opened.telemetry)
         await require_owner(databases.spend, config.owner)
-        gateway = await _compose(config, databases, stack, clock, speed, buying)
+        gateway = await _compose(config, databases, stack, clock, speed, buying, around)
         await gateway.stop_file.look()  # before any door is open and any task runs: nothing may have been sent yet
         await _open_doors(gateway, stack)
         _go_to_work(gateway, stack)
@@ -161,12 +178,19 @@ async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.
 
 
 async def _compose(
-    config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock, speed: float, buying: BuyingState
+    config: Config,
+    databases: Databases,
+    stack: AsyncExitStack,
+    clock: Clock,
+    speed: float,
+    buying: BuyingState,
+    around: Around,
 ) -> Gateway:
     """Make everything that has neither door nor task yet."""
     mark = await _not_older(config, databases)
     monitor = await _monitor(config, databases, clock)
-    suppliers = await _suppliers(config, databases, stack, clock)
+    made = await _suppliers(config, databases, stack, clock)
+    suppliers = {name: around.supplier(supplier) for name, supplier in made.items()}
     purchasing = Purchasing(
         databases.spend,
         config.owner,
@@ -489,9 +513,11 @@ def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name:
     stack.push_async_callback(end)
 
 
-async def run_until_stopped(config: Config, *, clock: Clock = real, speed: float = 1.0) -> None:
+async def run_until_stopped(
+    config: Config, *, clock: Clock = real, speed: float = 1.0, around: Around = NOTHING
+) -> None:
     """Run a gateway until SIGINT or SIGTERM, at its start as well. Raises `CannotStart`, `StorageBroken`."""
-    running = asyncio.create_task(_run_for_ever(config, clock, speed))
+    running = asyncio.create_task(_run_for_ever(config, clock, speed, around))
     stopping = False
 
     def stop() -> None:
@@ -510,8 +536,8 @@ async def run_until_stopped(config: Config, *, clock: Clock = real, speed: float
             raise
 
 
-async def _run_for_ever(config: Config, clock: Clock, speed: float) -> None:
-    async with open_gateway(config, clock=clock, speed=speed):
+async def _run_for_ever(config: Config, clock: Clock, speed: float, around: Around) -> None:
+    async with open_gateway(config, clock=clock, speed=speed, around=around):
         await asyncio.Event().wait()
 
 

@@ -1,1 +1,1 @@
-"""Campaigns: the money core under many seeds, by command; a short run of each is an ordinary test."""
+"""Campaigns: what is proven by counting many runs, by command and in continuous integration; short runs are tests."""
