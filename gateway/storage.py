@@ -212,15 +212,6 @@ class Storage:
         await self._readers.dispose()
 
 
-async def _roll_back(connection: AsyncConnection) -> None:
-    """End a transaction without a trace; a statement that was cancelled has done so, for it took its connection along.
-
-    To roll that back again would only hide the cancellation behind another error, and who shall stop would go on.
-    """
-    if not connection.invalidated:
-        await connection.exec_driver_sql("ROLLBACK")
-
-
 def _begin_by_hand(_connection: Any) -> None:
     """SQLAlchemy's own BEGIN is left out: `write` and `read` say which kind they want."""
 
@@ -228,7 +219,8 @@ def _begin_by_hand(_connection: Any) -> None:
 async def _roll_back(connection: AsyncConnection) -> None:
     """End a transaction that failed; after a full disk or an I/O error SQLite has often done it by itself.
 
-    Where a statement was cancelled, SQLAlchemy has thrown the connection away, and its transaction with it.
+    Where a statement was cancelled, SQLAlchemy has thrown the connection away, and its transaction with it; to roll that
+    back again would only hide the cancellation behind another error, and who shall stop would go on.
     """
     if connection.invalidated:
         return
