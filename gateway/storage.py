@@ -50,15 +50,15 @@ class Storage:
         self._durability = durability
         self._read_only = read_only
         self._writing = asyncio.Lock()
-        self._writer = self._engine(readers=1)
-        self._readers = self._engine(readers=READERS_MAX)
+        self._writer = self._engine(readers=1, at_once=durability == FULL)
+        self._readers = self._engine(readers=READERS_MAX, at_once=False)
 
-    def _engine(self, *, readers: int) -> AsyncEngine:
+    def _engine(self, *, readers: int, at_once: bool) -> AsyncEngine:
         mode = "ro" if self._read_only else "rwc"
         address = f"file:{self.path}?mode={mode}"
         engine = create_async_engine(
             f"sqlite+aiosqlite:///{address}&uri=true",
-            async_creator=lambda: connect(address),
+            async_creator=lambda: connect(address, at_once=at_once),
             pool_size=readers,
             max_overflow=0,
         )
