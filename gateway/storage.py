@@ -86,13 +86,19 @@ class Storage:
         self._file: tuple[int, int] | None = None
         self._broken = ""
         self._writing = asyncio.Lock()
-        self._writer = self._engine(readers=1)
-        self._readers = self._engine(readers=READERS_MAX)
+        self._writer = self._engine(readers=1, at_once=durability == FULL)
+        self._readers = self._engine(readers=READERS_MAX, at_once=False)
 
-    def _engine(self, *, readers: int) -> AsyncEngine:
+    def _connection(self, at_once: bool) -> OneHopConnection:
+        """Return a connection to be awaited; `at_once`: see `gateway.one_hop`."""
+        connection = self._connecting(self._address())
+        connection.at_once = at_once
+        return connection
+
+    def _engine(self, *, readers: int, at_once: bool) -> AsyncEngine:
         engine = create_async_engine(
             f"sqlite+aiosqlite:///{self._address()}&uri=true",
-            async_creator=lambda: self._connecting(self._address()),
+            async_creator=lambda: self._connection(at_once),
             pool_size=readers,
             max_overflow=0,
         )

@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Row,
     and_,
     bindparam,
@@ -121,7 +122,21 @@ _TAKE_IF_ROOM: Final = (
 _TAKE_FOR_PERSON: Final = update(spend_limit).where(_OF_MINE).values(person_used=_L.person_used + _TAKEN)
 _TAKE_FOR_PERSON_IF_ROOM: Final = _TAKE_FOR_PERSON.where(_L.machine_used + _L.person_used + _TAKEN <= _L.limit_value)
 _ADD_LIMIT: Final = insert(spend_limit)
-_ADD_RESERVATION: Final = insert(reservation)
+_COLUMNS: Final = [column.name for column in reservation.c]
+_OTHER: Final = reservation.alias()
+_ADD_RESERVATION: Final = insert(reservation).from_select(
+    _COLUMNS,
+    select(*(bindparam(f"of_{name}", type_=reservation.c[name].type).label(name) for name in _COLUMNS)).where(
+        ~select(literal(1))
+        .where(
+            _OTHER.c.order_number == bindparam("of_order_number"),
+            (_OTHER.c.send == bindparam("of_send"))
+            | ((_OTHER.c.state != BookingState.RELEASED) & bindparam("of_alone", type_=Boolean)),
+        )
+        .exists()
+    ),
+)
+"""A send is booked once, and beside another one only where that is meant."""
 _ADD_BOOKINGS: Final = insert(booking)
 _OF_ORDER: Final = select(reservation).where(_R.order_number == bindparam("of_order")).order_by(_R.send)
 _MOVE_RESERVATION: Final = (
@@ -324,7 +339,6 @@ async def reserve(
     `must_fit`: only where every limit has room; a person's approval books regardless. `extra`: beside what is booked
     for an earlier send. The claims' rows are there (`standing`). Raises `LedgerBroken` when the order is booked.
     """
-    await _make_place(tx, subject.order, send, extra)
     row = {
         "order_number": subject.order,
         "send": send,
@@ -338,7 +352,7 @@ async def reserve(
         "state": BookingState.RESERVED,
         "booked_at": at,
     }
-    await tx.execute(_ADD_RESERVATION, row | owner.columns)
+    await _add(tx, row | owner.columns, extra)
     rows = _bookings(owner, subject.order, send, claims, by_person, BookingState.RESERVED, at)
     if not rows:
         return Room.RESERVED
@@ -371,14 +385,18 @@ def _bookings(
     ]
 
 
-async def _make_place(tx: AsyncConnection, order: str, send: int, extra: bool) -> None:
+async def _add(tx: AsyncConnection, row: Mapping[str, Any], extra: bool) -> None:
     """Make sure that a send of an order is booked once; what was given back makes place for what comes anew."""
-    rows = (await tx.execute(_OF_ORDER, {"of_order": order})).all()
-    live = {row.send for row in rows if row.state != BookingState.RELEASED}
-    if send in live or (live and not extra):
+    told = {f"of_{name}": value for name, value in row.items()} | {"of_alone": not extra}
+    if (await tx.execute(_ADD_RESERVATION, told)).rowcount == 1:
+        return
+    order, send = row["order_number"], row["send"]
+    sends = {each.send for each in await live(tx, order)}
+    if send in sends or (sends and not extra):
         raise LedgerBroken(f"order {order} is booked already")
-    if any(row.send == send for row in rows):
-        await _forget(tx, order, send)
+    await _forget(tx, order, send)
+    if (await tx.execute(_ADD_RESERVATION, told)).rowcount != 1:
+        raise LedgerBroken(f"order {order} cannot be booked")
 
 
 async def _undo(tx: AsyncConnection, order: str, send: int, rows: Sequence[Mapping[str, Any]], taken: int) -> None:
