@@ -35,6 +35,7 @@ from gateway.halting import Halting, known
 from gateway.live import Board
 from gateway.lives import Lives, first_lives
 from gateway.metrics import Counted, exposition
+from gateway.money_watch import MoneyWatch
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
 from gateway.schedule import Schedule
@@ -45,9 +46,6 @@ from gateway.yaml_file import Mistakes
 from maintenance import store as telemetry_store
 from maintenance.monitor import Monitor
 from maintenance.slots import Watched
-from marketplace.authority.alarms import AlarmCode, raise_alarm
-from marketplace.authority.halts import PLANT
-from marketplace.documents import timestamp
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.reconciliation import Reconciliation
 from marketplace.ordering.stopping import Stopping
@@ -84,10 +82,10 @@ class Gateway:
     operations: Operations
     stopping: Stopping
     stop_file: StopFile
+    money_watch: MoneyWatch
     schedule: Schedule
     clock: Clock
     speed: float
-    jumps: JumpWatch
     ready: bool = False
     address: str = ""
 
@@ -114,6 +112,7 @@ async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.
         databases = await stack.enter_async_context(open_databases(config.directory))
         gateway = await _compose(config, databases, stack, clock, speed)
         await gateway.stop_file.look()  # before any door is open and any task runs: nothing may have been sent yet
+        await gateway.money_watch.begin()
         await _open_doors(gateway, stack)
         _go_to_work(gateway, stack)
         gateway.ready = True
@@ -129,8 +128,9 @@ async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, 
     purchasing = Purchasing(databases.spend, config.owner, suppliers, config.catalogue, _terms(config, speed), clock)
     lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
     board, schedule = Board(), Schedule(speed)
+    tell = partial(board.tell, {"orders", "needs"})
     stopping = Stopping(databases.spend, config.owner, clock)
-    stop_file = StopFile(config.directory, partial(known, config), stopping, lambda: board.tell({"orders", "needs"}))
+    stop_file = StopFile(config.directory, partial(known, config), stopping, tell)
     halting = Halting(config, stopping, stop_file)
     backlog = Backlog(config.directory / "backlog.db")
     stack.push_async_callback(backlog.close)
@@ -147,10 +147,10 @@ async def _compose(config: Config, databases: Databases, stack: AsyncExitStack, 
         Operations(config, purchasing, lives, board, halting, clock),
         stopping,
         stop_file,
+        MoneyWatch(stopping, JumpWatch(clock, speed), config.file.alarms.terms(), tell),
         schedule,
         clock,
         speed,
-        JumpWatch(clock, speed),
     )
 
 
@@ -276,32 +276,10 @@ async def _take_up(gateway: Gateway) -> None:
 
 
 async def _reconcile(gateway: Gateway) -> None:
-    await _watch_alarms(gateway)
+    await gateway.money_watch.look()
     done = await gateway.reconciliation.run_once()
     if done.answers or done.orders or done.requisitions:
         gateway.board.tell({"orders"})
-
-
-async def _watch_alarms(gateway: Gateway) -> None:
-    """Before anything is sent, stop what alarms without an answer name; a fault here stops no reconciliation."""
-    try:
-        await _heed_the_clock(gateway)
-        if await gateway.stopping.watch():
-            gateway.board.tell({"orders", "needs"})
-    except Exception:
-        log.exception("alarms could not be looked after; it is tried again at the next pass")
-
-
-async def _heed_the_clock(gateway: Gateway) -> None:
-    jump, now = gateway.jumps.jumped(), gateway.clock()
-    if jump is None:
-        return
-    figures = {"jump": f"{jump.total_seconds():.0f} s"}
-    async with gateway.databases.spend.write() as tx:
-        terms = gateway.purchasing.terms.alarms
-        subject = timestamp(now)  # each jump is an alarm of its own: the first one's deadline may lie a year ahead
-        code, owner = AlarmCode.CLOCK_JUMPED, gateway.config.owner
-        await raise_alarm(tx, owner, code, PLANT, subject, now, parameters=figures, terms=terms)
 
 
 async def _forget(gateway: Gateway) -> None:
