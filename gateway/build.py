@@ -43,6 +43,7 @@ from gateway.live import Board
 from gateway.lives import Lives, first_lives
 from gateway.marks import Mark, RolledBack, mark_file, read_mark, require_not_older, save_mark
 from gateway.metrics import Counted, exposition
+from gateway.money_watch import MoneyWatch
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
 from gateway.restoration import Restoration
@@ -62,10 +63,8 @@ from marketplace.audit.keys import KeyUnreadable
 from marketplace.audit.notary import Notary
 from marketplace.audit.note import VerifierKey
 from marketplace.audit.witness import Witness
-from marketplace.authority import gate
 from marketplace.authority.alarms import AlarmCode, raise_alarm
 from marketplace.authority.halts import PLANT
-from marketplace.documents import timestamp
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.reconciliation import Reconciliation
 from marketplace.ordering.stopping import Stopping
@@ -121,10 +120,10 @@ class Gateway:
     stopping: Stopping
     stop_file: StopFile
     auditing: Auditing
+    money_watch: MoneyWatch
     schedule: Schedule
     clock: Clock
     speed: float
-    jumps: JumpWatch
     buying: BuyingState
     restoration: Restoration
     mark: Mark
@@ -167,6 +166,7 @@ async def open_gateway(
         await require_owner(databases.spend, config.owner)
         gateway = await _compose(config, databases, stack, clock, speed, buying, around)
         await gateway.stop_file.look()  # before any door is open and any task runs: nothing may have been sent yet
+        await gateway.money_watch.begin()
         await _open_doors(gateway, stack)
         _go_to_work(gateway, stack)
         gateway.ready = True
@@ -204,8 +204,9 @@ async def _compose(
     await restoration.begin()
     lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
     board, schedule = Board(), Schedule(speed)
+    tell = partial(board.tell, {"orders", "needs"})
     stopping = Stopping(databases.spend, config.owner, clock)
-    stop_file = StopFile(config.directory, partial(known, config), stopping, lambda: board.tell({"orders", "needs"}))
+    stop_file = StopFile(config.directory, partial(known, config), stopping, tell)
     halting = Halting(config, stopping, stop_file)
     auditing = await _auditing(config, databases, stack, clock, buying)
     backlog = Backlog(config.directory / "backlog.db")
@@ -226,10 +227,10 @@ async def _compose(
         stopping,
         stop_file,
         auditing,
+        MoneyWatch(stopping, JumpWatch(clock, speed), config.file.alarms.terms(), tell),
         schedule,
         clock,
         speed,
-        JumpWatch(clock, speed),
         buying,
         restoration,
         mark,
@@ -448,33 +449,11 @@ async def _reconcile(gateway: Gateway) -> None:
         return
     if buying.is_stopped_by(Cause.REFUSED) and not await gateway.databases.spend.try_writing():
         return
-    await _watch_alarms(gateway)
+    await gateway.money_watch.look()
     done = await gateway.reconciliation.run_once()
     await gateway.restoration.look()
     if done.answers or done.orders or done.requisitions:
         gateway.board.tell({"orders"})
-
-
-async def _watch_alarms(gateway: Gateway) -> None:
-    """Before anything is sent, stop what alarms without an answer name; a fault here stops no reconciliation."""
-    try:
-        await _heed_the_clock(gateway)
-        if await gateway.stopping.watch():
-            gateway.board.tell({"orders", "needs"})
-    except Exception:
-        log.exception("alarms could not be looked after; it is tried again at the next pass")
-
-
-async def _heed_the_clock(gateway: Gateway) -> None:
-    """Keep plant time as it is seen; a jump while we look is an alarm, one while we were off makes every order ask."""
-    jump, now, owner = gateway.jumps.jumped(), gateway.clock(), gateway.config.owner
-    async with gateway.databases.spend.write() as tx:
-        if await gate.observe_clock(tx, owner, now):
-            log.warning("plant time has jumped; every order asks until a person says 'toolcrib clock accept'")
-        if jump is not None:
-            figures, terms = {"jump": f"{jump.total_seconds():.0f} s"}, gateway.purchasing.terms.alarms
-            subject = timestamp(now)  # each jump is an alarm of its own: the first one's deadline may lie a year ahead
-            await raise_alarm(tx, owner, AlarmCode.CLOCK_JUMPED, PLANT, subject, now, parameters=figures, terms=terms)
 
 
 async def _forget(gateway: Gateway) -> None:

@@ -38,7 +38,12 @@ class JumpWatch:
         (before, began), (now, ran) = self._seen, (self._clock(), self._running())
         self._seen = now, ran
         jump = now - before - timedelta(seconds=(ran - began) * self._speed)
-        return jump if abs(jump) > JUMP * self._speed else None
+        return jump if abs(jump) > self.tolerance else None
+
+    @property
+    def tolerance(self) -> timedelta:
+        """Plant time by which the clock may be put right."""
+        return JUMP * self._speed
 
 
 @dataclass(frozen=True, slots=True)

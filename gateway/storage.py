@@ -225,8 +225,8 @@ def _begin_by_hand(_connection: Any) -> None:
 async def _roll_back(connection: AsyncConnection) -> None:
     """End a transaction that failed; after a full disk or an I/O error SQLite has often done it by itself.
 
-    Where a statement was cancelled, SQLAlchemy has thrown the connection away, and its transaction with it; to roll that
-    back again would only hide the cancellation behind another error, and who shall stop would go on.
+    Where a statement was cancelled, SQLAlchemy has thrown the connection away, and its transaction with it; to roll
+    that back again would only hide the cancellation behind another error, and who shall stop would go on.
     """
     if connection.invalidated:
         return

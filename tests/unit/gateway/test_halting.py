@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from gateway import build, views
 from gateway.build import Gateway, open_gateway
@@ -17,6 +18,7 @@ from gateway.yaml_file import Mistakes
 from marketplace.authority import alarms
 from marketplace.authority.alarms import AlarmCode
 from marketplace.authority.scopes import Scope, ScopeKind
+from marketplace.store import audit_leaf
 from tests.journeys.test_small_plant import CONFIG
 
 SAW = Scope(ScopeKind.MACHINE, "saw")
@@ -143,7 +145,6 @@ async def test_an_alarm_that_is_not_open_cannot_be_acknowledged(plant):
 async def test_an_alarm_without_an_answer_stops_its_scope_at_the_next_pass(plant):
     alarm = await plant.alarm()
     plant.now += timedelta(hours=8)
-    plant.gateway.jumps.jumped()  # that the test moved the clock is another story
     await build._reconcile(plant.gateway)
     assert await plant.stops() == ["machine saw"]
     seen = await plant.gateway.operations.acknowledge(alarm, "", "anna", "web")
@@ -154,12 +155,31 @@ async def test_an_alarm_without_an_answer_stops_its_scope_at_the_next_pass(plant
 async def test_a_clock_that_jumps_is_an_alarm_for_the_plant_and_each_jump_is_its_own(plant):
     for days in (366, -366):
         plant.now += timedelta(days=days)
-        await build._watch_alarms(plant.gateway)
+        await plant.gateway.money_watch.look()
     found = await plant.alarms()
     assert [(each.code, each.scope, each.halted) for each in found] == [("CLOCK_JUMPED", "plant", False)] * 2
     plant.now += timedelta(hours=9)
-    plant.gateway.jumps.jumped()
-    await build._watch_alarms(plant.gateway)
+    await plant.gateway.money_watch.look()
+    assert await plant.stops() == ["plant"]
+
+
+async def test_a_clock_that_went_back_while_the_gateway_was_off_is_an_alarm(tmp_path):
+    loaded, now = load(site(tmp_path)), datetime(2026, 3, 2, 8, tzinfo=UTC)
+    async with open_gateway(loaded, clock=lambda: now) as gateway:
+        await gateway.operations.stop("machine", "saw", "", "anna", "web")
+    for later, alarms_then in ((timedelta(days=365), 0), (-timedelta(minutes=4), 0), (-timedelta(days=365), 1)):
+        plant = Plant(None, now + later)  # type: ignore[arg-type]
+        async with open_gateway(loaded, clock=lambda plant=plant: plant.now) as gateway:
+            plant.gateway = gateway
+            assert len(await plant.alarms()) == alarms_then
+            assert await plant.stops() == ["machine saw"]
+
+
+async def test_a_log_that_cannot_be_read_at_start_stops_no_watch(plant):
+    await plant.gateway.operations.stop("plant", "", "", "anna", "web")
+    async with plant.gateway.databases.spend.write() as tx:
+        await tx.execute(update(audit_leaf).values(leaf=b"?"))
+    await plant.gateway.money_watch.begin()
     assert await plant.stops() == ["plant"]
 
 
