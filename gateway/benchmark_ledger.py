@@ -9,6 +9,7 @@ in minor units and orders, and any difference between rows and bookings counts a
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import tempfile
 import time
@@ -20,6 +21,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.migrations import prepare
 from gateway.storage import FULL, Storage
@@ -65,7 +67,8 @@ async def _measure(directory: Path, orders: int) -> dict[str, Any]:
         terms = _terms(round((WARM_UP + orders) * SHARE_WITH_ROOM))
         await _reserve_all(storage, terms, iter(range(WARM_UP)))
         run = await _reserve_all(storage, terms, iter(range(WARM_UP, WARM_UP + orders)))
-        overspent = await _overspent(storage)
+        async with storage.read() as connection:
+            over = await overspent(connection)
     finally:
         await storage.close()
     made_durable = run.reserved + run.refused
@@ -73,7 +76,7 @@ async def _measure(directory: Path, orders: int) -> dict[str, Any]:
         "reservations_per_second": round(made_durable / run.seconds),
         "p99_ms": round(statistics.quantiles(run.latencies_s, n=100, method="inclusive")[98] * 1000, 1),
         "median_ms": round(statistics.median(run.latencies_s) * 1000, 1),
-        "overspent": overspent,
+        "overspent": over,
         "reserved": run.reserved,
         "refused": run.refused,
         "callers": CALLERS,
@@ -127,7 +130,7 @@ async def _reserve(storage: Storage, terms: Terms, number: int) -> bool:
     return reserved
 
 
-async def _overspent(storage: Storage) -> int:
+async def overspent(connection: AsyncConnection) -> int:
     """Return what stands above any limit, by the bookings themselves and by the rows."""
     counted = (
         select(booking.c.limit_id, func.sum(booking.c.amount).label("sum"))
@@ -136,17 +139,14 @@ async def _overspent(storage: Storage) -> int:
         .subquery()
     )
     query = select(spend_limit, counted.c.sum).join(counted, counted.c.limit_id == spend_limit.c.id)
-    over = 0
-    async with storage.read() as connection:
-        for row in await connection.execute(query):
-            over += max(0, row.sum - row.limit_value) + abs(row.sum - row.machine_used - row.person_used)
-    return over
+    return sum(
+        max(0, row.sum - row.limit_value) + abs(row.sum - row.machine_used - row.person_used)
+        for row in await connection.execute(query)
+    )
 
 
 def fdatasync_p99_ms(directory: Path, times: int = 500) -> float:
     """Return what this disk takes to make 4 KiB durable, 99 times of 100."""
-    import os
-
     taken = []
     with (directory / "probe").open("wb") as file:
         for _time in range(times):

@@ -120,3 +120,21 @@ def audit(
     else:
         for key, value in found.items():
             say(f"{key}: {value}")
+
+
+@benchmark_app.command("ledger")
+def ledger(
+    as_json: JsonOption = False,
+    orders: Annotated[int, typer.Option("--orders", min=100, max=1_000_000, help="How many are reserved.")] = 3_000,
+) -> None:
+    """Measure durable reservations of eight callers at once, and that not one of them is over a limit."""
+    from gateway.benchmark_ledger import measure
+
+    found = measure(orders)
+    if as_json:
+        say_json(found)
+    else:
+        for key, value in found.items():
+            say(f"{key}: {value}")
+    if found["overspent"]:
+        raise typer.Exit(1)
