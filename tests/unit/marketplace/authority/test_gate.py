@@ -614,3 +614,24 @@ async def test_what_stands_is_what_the_ledger_books_or_nothing_happens(plant, or
         async with spend.write() as tx:
             await gate.judge(tx, owner, order, plant.told, now)
     assert await plant.rows(reservation) == await plant.rows(booking) == []
+
+
+async def test_what_a_person_approved_is_booked_on_every_limit_or_nothing_happens(plant, order, spend):
+    async with spend.write() as tx:
+        trigger = "CREATE TRIGGER hand AFTER INSERT ON booking BEGIN DELETE FROM booking; END"
+        await tx.exec_driver_sql(trigger)
+    with pytest.raises(ledger.LedgerBroken, match="not all there"):
+        await plant.allow(order)
+    assert await plant.rows(reservation) == await plant.rows(approval) == []
+
+
+async def test_a_second_send_that_the_ledger_does_not_take_is_not_permitted(plant, order, spend):
+    await sent_once(plant, order)
+    async with spend.write() as tx:
+        trigger = (
+            "CREATE TRIGGER hand AFTER INSERT ON reservation BEGIN UPDATE spend_limit SET person_used = 200000; END"
+        )
+        await tx.exec_driver_sql(trigger)
+    with pytest.raises(ledger.LedgerBroken, match="may be sent again"):
+        await plant.permit(order.number, key_proven=False)
+    assert [row.send for row in await plant.rows(permit_table)] == [1]
