@@ -95,6 +95,7 @@ def approval_record(
     asked_by: str,
     approved_hash: str,
     authority: Mapping[str, Any],
+    software: str,
 ) -> dict[str, Any]:
     """Return the record of whether a person's signature counts, verdict included."""
     found = _signed(order, machine, approver, policy, now, awaiting, asked_by, approved_hash)
@@ -114,6 +115,7 @@ def approval_record(
         },
         "policy": dict(authority),
         "now": timestamp(now),
+        "software": software,
     }
 
 

@@ -102,7 +102,15 @@ class Sending:
             row = await self._write_bytes(tx, stored.order, supplier, now)
         try:
             proven = _key_is_proven(row, supplier, now)
-            permit = await gate.permit(tx, self.owner, row, now, lasts=self.terms.permit_lasts, key_proven=proven)
+            permit = await gate.permit(
+                tx,
+                self.owner,
+                row,
+                now,
+                lasts=self.terms.permit_lasts,
+                key_proven=proven,
+                software=self.terms.software,
+            )
         except PermitRefused as error:
             await self._not_permitted(tx, stored, before, str(error), now)
             return None
