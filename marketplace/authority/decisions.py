@@ -97,6 +97,7 @@ def approval_record(
     asked_by: str,
     approved_hash: str,
     authority: Mapping[str, Any],
+    software: str,
 ) -> dict[str, Any]:
     """Return the record of whether a person's signature counts, verdict included."""
     found = _signed(order, machine, approver, policy, now, stopped, awaiting, asked_by, approved_hash)
@@ -117,6 +118,7 @@ def approval_record(
         },
         "policy": dict(authority),
         "now": timestamp(now),
+        "software": software,
     }
 
 

@@ -136,6 +136,8 @@ async def allow(
     method: str,
     note: str,
     now: datetime,
+    *,
+    software: str = "",
 ) -> Decision:
     """Return whether a person's approval of an order counts, and keep it; if so, the total is reserved.
 
@@ -156,6 +158,7 @@ async def allow(
         asked_by=asked_by,
         approved_hash=approved_hash,
         authority=_authority(applied),
+        software=software,
     )
     decision = _decision(facts["verdict"])
     counts = decision.outcome is Outcome.APPROVE
@@ -239,6 +242,7 @@ async def permit(
     *,
     lasts: timedelta = PERMIT_LASTS,
     key_proven: bool,
+    software: str = "",
 ) -> SpendPermit:
     """Return leave to send an order's stored bytes once more, as send `order_row.sends + 1`.
 
@@ -284,6 +288,7 @@ async def permit(
         "request_hash": _sha256(leave.request_bytes),
         "ends_at": timestamp(leave.ends_at),
         "policy": _authority(applied),
+        "software": software,
     }
     await log.append(tx, owner, "permit.issued", leave.reference, _gateway(owner), facts, now)
     return leave

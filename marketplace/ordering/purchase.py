@@ -182,7 +182,16 @@ class Purchasing:
                 stored = await load(tx, self.owner, number)
                 behind = await proposal.requisition_behind(tx, stored.order)
                 decision = await gate.allow(
-                    tx, self.owner, stored.order, approver, behind.asked_by, order_hash, method, note, now
+                    tx,
+                    self.owner,
+                    stored.order,
+                    approver,
+                    behind.asked_by,
+                    order_hash,
+                    method,
+                    note,
+                    now,
+                    software=self.terms.software,
                 )
                 if decision.outcome is not Outcome.APPROVE:
                     return Act(False, decision.rule, decision.parameters)

@@ -108,7 +108,15 @@ class Sending:
         if row.request_bytes is None:
             row = await self._write_bytes(tx, stored.order, supplier, now)
         try:
-            permit = await gate.permit(tx, self.owner, row, now, lasts=self.terms.permit_lasts, key_proven=key_proven)
+            permit = await gate.permit(
+                tx,
+                self.owner,
+                row,
+                now,
+                lasts=self.terms.permit_lasts,
+                key_proven=key_proven,
+                software=self.terms.software,
+            )
         except PermitRefused as error:
             await self._not_permitted(tx, stored, before, error, now)
             return None

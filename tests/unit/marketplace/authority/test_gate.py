@@ -615,3 +615,42 @@ async def test_what_stands_is_what_the_ledger_books_or_nothing_happens(plant, or
         async with spend.write() as tx:
             await gate.judge(tx, owner, order, plant.told, now)
     assert await plant.rows(reservation) == await plant.rows(booking) == []
+
+
+async def test_what_a_person_approved_is_booked_on_every_limit_or_nothing_happens(plant, order, spend):
+    async with spend.write() as tx:
+        trigger = "CREATE TRIGGER hand AFTER INSERT ON booking BEGIN DELETE FROM booking; END"
+        await tx.exec_driver_sql(trigger)
+    with pytest.raises(ledger.LedgerBroken, match="not all there"):
+        await plant.allow(order)
+    assert await plant.rows(reservation) == await plant.rows(approval) == []
+
+
+async def test_a_second_send_that_the_ledger_does_not_take_is_not_permitted(plant, order, spend):
+    await sent_once(plant, order)
+    async with spend.write() as tx:
+        trigger = (
+            "CREATE TRIGGER hand AFTER INSERT ON reservation BEGIN UPDATE spend_limit SET person_used = 200000; END"
+        )
+        await tx.exec_driver_sql(trigger)
+    with pytest.raises(ledger.LedgerBroken, match="may be sent again"):
+        await plant.permit(order.number, key_proven=False)
+    assert [row.send for row in await plant.rows(permit_table)] == [1]
+
+
+async def test_a_limit_lowered_below_what_is_reserved_asks_by_name_and_loses_nothing(
+    plant, make_order, policy_document
+):
+    await plant.judge(make_order("G1-1"))
+    await plant.judge(make_order("G1-2"))
+    await plant.apply({**policy_document, "window": {"days": 30, "per_machine": "200 EUR"}})
+    decision = await plant.judge(make_order("G1-3"))
+    assert (decision.outcome, decision.rule) == (Outcome.ASK, "LIMIT_OVERDRAWN")
+    assert decision.parameters["used"] == "264.00 EUR"
+    await plant.set("G1-1", state="approved")
+    assert (await plant.permit("G1-1")).reference == "G1-1", "what was reserved stays permitted"
+    await plant.settle("G1-2", Effect.RELEASE)
+    assert (await plant.judge(make_order("G1-4"))).rule == "PERIOD_LIMIT_EXCEEDED"
+    for number in ("G1-1", "G1-2", "G1-3", "G1-4"):
+        await plant.say_proposed(make_order(number))
+    assert (await plant.verified()).problems == ()
