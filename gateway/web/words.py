@@ -196,6 +196,10 @@ def act_words(kind: str) -> str:
         "requisition.ordered": _("Ordered"),
         "requisition.fulfilled": _("Fulfilled"),
         "requisition.withdrawn": _("Withdrawn"),
+        "requisition.reduced": _("Content with a part"),
+        "purchase.reminded": _("A person was reminded"),
+        "purchase.quarantined": _("Set apart after failing again and again"),
+        "purchase.released": _("Taken up again"),
     }.get(kind)
     if said is not None:
         return said

@@ -269,7 +269,7 @@ class Purchasing:
         except Exception as error:
             _log.warning("cancellation_broke", order=number, error=type(error).__name__)
             return Act(False, "CANCELLATION_UNKNOWN", {"order": number})
-        await self.sending.take(supplier.name, response, asked=True)
+        await self.sending.take_asked(supplier.name, number, response)
         state = (await self.sending.row(number)).state
         return Act(state == S.CANCELLED, f"ORDER_{state.upper()}", {"order": number})
 

@@ -73,12 +73,6 @@ async def release(tx: AsyncConnection, owner: Owner, subject: str, person: Actor
     return True
 
 
-async def is_quarantined(tx: AsyncConnection, owner: Owner, subject: str) -> bool:
-    """Return whether nothing may touch a purchase until a person releases it."""
-    found = await _find(tx, owner, subject)
-    return found is not None and found[2].quarantined_at is not None
-
-
 async def _find(tx: AsyncConnection, owner: Owner, subject: str) -> tuple[Table, ColumnElement[bool], Any] | None:
     """Return the table of an order's number or a requisition's id, the condition that names it, and what is noted."""
     for table, key in ((purchase_order, purchase_order.c.number), (requisition, requisition.c.id)):

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 import structlog
@@ -39,6 +39,8 @@ from marketplace.store import Database, Owner, purchase_order
 from marketplace.suppliers.supplier import ReferenceTaken, Supplier, SupplierRejected, SupplierUnavailable
 
 S = OrderState
+_MOMENT: Final = timedelta(microseconds=1)
+"""A second send is later than the first, also where the clock stands still or jumps back: so the two are told apart."""
 _log = structlog.get_logger()
 
 
@@ -131,7 +133,7 @@ class Sending:
             facts={"send": row.sends + 1, "key_proven": key_proven},
             sends=row.sends + 1,
             first_sent_at=row.first_sent_at or now,
-            last_sent_at=now,
+            last_sent_at=now if row.last_sent_at is None else max(now, row.last_sent_at + _MOMENT),
             clean_misses=0,
             next_ask_at=None,
         )

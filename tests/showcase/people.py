@@ -128,6 +128,10 @@ class PlantActions:
         act = await self.purchasing.cancel(number, Actor(ActorKind.PERSON, person, method))
         return said(act, f"Order {number} is cancelled.")
 
+    async def release(self, subject: str, person: str, method: str) -> Outcome:
+        act = await self.purchasing.release(subject, Actor(ActorKind.PERSON, person, method))
+        return said(act, f"{subject} is taken up again.")
+
     async def answered(self, number: str, answer: HandAnswer, person: str, method: str) -> Outcome:
         return self._enter("answered", number, answer, person, method)
 

@@ -133,7 +133,7 @@ def test_help_names_every_command():
     assert shown.returncode == 0
     for name in ("init", "check", "schema", "run", "demo", "needs", "orders", "approvals", "why", "approve", "deny",
                  "received", "reading", "fitted", "stock", "answer", "prices", "states", "audit", "policy", "simulate",
-                 "benchmark", "sign-in", "status", "cancel", "stop", "resume", "stops", "alarms"):  # fmt: skip
+                 "benchmark", "sign-in", "status", "cancel", "release", "stop", "resume", "stops", "alarms"):  # fmt: skip
         assert f" {name} " in shown.stdout
 
 
@@ -267,6 +267,8 @@ def test_the_tables_of_states_can_be_printed(capsys):
     assert {"document": "order", "before": "proposed", "after": "approved", "effect": "reserve"} in rows
     assert main(["states"]) == 0
     assert "awaiting_approval" in capsys.readouterr().out
+    assert main(["states", "--mermaid"]) == 0
+    assert "    proposed --> approved: reserve\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -287,6 +289,14 @@ async def test_an_approval_is_of_exactly_the_order_that_stands_there(worked, cap
     (person,) = config.load(worked).people
     assert clerk.acts == [("approve", (NUMBER, stands["order_hash"], person, "seen", "socket"))]
     assert capsys.readouterr().out == "It is done.\n"
+
+
+async def test_what_was_set_apart_is_released_by_its_number(worked, capsys):
+    clerk = Clerk()
+    async with running(worked, clerk):
+        assert await do("release", NUMBER) == 0
+    (person,) = config.load(worked).people
+    assert clerk.acts == [("release", (NUMBER, person, "socket"))]
 
 
 async def test_a_refusal_is_exit_code_1_and_its_code_is_for_programs(worked, capsys):

@@ -1,9 +1,12 @@
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import select, update
 
 from gateway.actions import HandAnswer, HandReply, Outcome
+from marketplace import store
 from marketplace.money import Money
+from marketplace.ordering.edges import problem
 
 
 async def hash_of(made, number: str) -> str:
@@ -69,6 +72,25 @@ async def test_an_order_can_be_called_off(made, anna):
     page = await anna.post(f"/orders/{number}/cancel")
     assert "is cancelled" in page.text
     assert (await made.purchasing.sending.row(number)).state == "cancelled"
+
+
+async def test_what_was_set_apart_is_shown_and_taken_up_again(made, anna):
+    number, now = made.numbers["shipped"], datetime(2026, 3, 2, tzinfo=UTC)
+    noted = problem("QUARANTINED", {"error": "KeyError"})
+    async with made.spend.write() as tx:
+        (wanted,) = (await tx.execute(select(store.requisition.c.id).limit(1))).all()
+        for table, key, subject in (
+            (store.purchase_order, store.purchase_order.c.number, number),
+            (store.requisition, store.requisition.c.id, wanted.id),
+        ):
+            await tx.execute(update(table).where(key == subject).values(quarantined_at=now, failures=5, problem=noted))
+    page = await anna.get("/")
+    assert page.text.count("failed at it again and again (KeyError)") == 2
+    for subject in (number, wanted.id):
+        page = await anna.post(f"/release/{subject}")
+        assert f"{subject} is taken up again" in page.text
+    assert "again and again" not in (await anna.get("/")).text
+    assert (await made.purchasing.sending.row(number)).quarantined_at is None
 
 
 async def test_goods_are_counted_in_by_line(made, anna):

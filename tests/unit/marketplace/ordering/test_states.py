@@ -17,6 +17,7 @@ from marketplace.ordering.states import (
     OrderState,
     RequisitionState,
     effect,
+    mermaid,
     require_edge,
     rows,
 )
@@ -123,3 +124,51 @@ def test_rows_are_the_tables():
     assert len(told) == len(set(told)) == len(EDGES) + sum(map(len, REQUISITION_EDGES.values()))
     assert ("order", "proposed", "approved", "reserve") in told
     assert ("requisition", "needed", "quoting", "none") in told
+
+
+def test_the_tables_can_be_drawn():
+    requisition, order = (part for part in mermaid().split("```") if part.startswith("mermaid"))
+    assert requisition.splitlines()[:6] == [
+        "mermaid",
+        "---",
+        "title: requisition",
+        "---",
+        "stateDiagram-v2",
+        "    [*] --> needed",
+    ]
+    assert "    withdrawn --> [*]" in requisition
+    assert "    proposed --> approved: reserve" in order.splitlines()
+    assert "    closed --> [*]" in order.splitlines()
+
+
+def test_every_edge_of_the_design_is_there():
+    """The tables at the end of the design; what stands beyond them is told in the module's header."""
+    chain = [S.PROPOSED, S.AWAITING_APPROVAL, S.APPROVED, S.SUBMITTING, S.SUBMITTED, S.CONFIRMED, S.SHIPPED, S.RECEIVED]
+    design = {
+        *itertools.pairwise([*chain, S.CLOSED]),
+        (S.AWAITING_APPROVAL, S.DENIED), (S.AWAITING_APPROVAL, S.EXPIRED),
+        (S.APPROVED, S.AWAITING_APPROVAL), (S.APPROVED, S.EXPIRED),
+        (S.PROPOSED, S.APPROVED), (S.PROPOSED, S.DENIED),
+        *((S.SUBMITTING, after) for after in (S.SUBMITTED, S.CONFIRMED, S.REJECTED, S.UNKNOWN)),
+        *((S.SUBMITTED, after) for after in (S.CONFIRMED, S.REJECTED, S.UNKNOWN)),
+        *((S.UNKNOWN, after) for after in (S.SUBMITTED, S.CONFIRMED, S.NOT_PLACED, S.SUBMITTING, S.NEEDS_PERSON)),
+        *((S.NEEDS_PERSON, after) for after in (S.CONFIRMED, S.NOT_PLACED, S.CANCELLED, S.AWAITING_APPROVAL)),
+        *((S.CONFIRMED, after) for after in (S.AWAITING_APPROVAL, S.CANCELLING, S.RECEIVED)),
+        *((S.CANCELLING, after) for after in (S.CANCELLED, S.CONFIRMED, S.SHIPPED, S.UNKNOWN)),
+        (S.RECEIVED, S.DISPUTED), (S.DISPUTED, S.CLOSED),
+        *((before, S.CANCELLED) for before in UNSENT),
+    }  # fmt: skip
+    beyond = {
+        (S.SUBMITTING, S.APPROVED),
+        (S.SUBMITTING, S.NEEDS_PERSON),
+        (S.SUBMITTED, S.NEEDS_PERSON),
+        (S.CONFIRMED, S.NEEDS_PERSON),
+        (S.UNKNOWN, S.REJECTED),
+    }
+    assert set(EDGES) == design | beyond
+    chain = [R.NEEDED, R.QUOTING, R.PROPOSED, R.ORDERED, R.FULFILLED]
+    design = {
+        *itertools.pairwise(chain), (R.ORDERED, R.NEEDED), *((before, R.WITHDRAWN) for before in chain[:3]),
+    }  # fmt: skip
+    beyond = {(R.NEEDED, R.FULFILLED), (R.QUOTING, R.NEEDED), (R.PROPOSED, R.NEEDED)}
+    assert {(before, after) for before, targets in REQUISITION_EDGES.items() for after in targets} == design | beyond
