@@ -215,7 +215,8 @@ class Rounds:
             **columns,
         )
         if decision.outcome is Outcome.DENY:
-            later = now + self.terms.denied_again
+            # a stop is asked about at each round, so the want need not wait for anything else, and others may serve it
+            later = None if decision.rule == STOPPED else now + self.terms.denied_again
             await need_again(tx, self.owner, order.number, actor, now, quoting_after=later)
         return decision.outcome
 

@@ -135,9 +135,10 @@ class StoppingSupplier(AcceptingSupplier):
     """Somebody stops buying while it thinks about its price."""
 
     plant = None
+    scope = PLANT
 
     async def quote(self, request: RequestForQuotation):
-        await stop(self.plant)
+        await stop(self.plant, self.scope)
         return await super().quote(request)
 
 
@@ -152,10 +153,24 @@ async def test_a_stop_while_suppliers_think_denies_what_they_offer(make_plant):
         [decided] = await log.entries(tx, order.number, kind="decision.made")
     assert decided.facts["verdict"]["parameters"]["scope"] == "plant"
     assert decided.facts["inputs"]["stopped"]["scope"] == "plant"
+    await plant.passes(1)
+    assert len(await plant.orders()) == 1
     await resume(plant)
     plant.suppliers["supplier-1"].quote = AcceptingSupplier.quote.__get__(plant.suppliers["supplier-1"])
     await plant.passes(1)
     assert (await plant.states())[-1] == "confirmed"
+
+
+async def test_a_supplier_stopped_while_it_thinks_is_passed_over_at_the_next_round(make_plant):
+    plant = await make_plant(StoppingSupplier, AcceptingSupplier)
+    first, second = plant.suppliers.values()
+    first.plant, first.scope = plant, FIRST
+    second.price += 5
+    await plant.want()
+    assert [(row.supplier, row.rule) for row in await plant.orders()] == [("supplier-1", "STOPPED")]
+    await plant.passes(1)
+    assert [row.supplier for row in await plant.orders()] == ["supplier-1", "supplier-2"]
+    assert (first.bought, len(second.bought)) == ([], 1)
 
 
 async def test_a_round_that_a_crash_left_open_does_not_ask_again_while_stopped(make_plant):
