@@ -193,7 +193,7 @@ async def _leaves(connection: AsyncConnection, owner: Owner) -> AsyncIterator[St
             rows = (await connection.execute(select(audit_leaf).where(*here).order_by(c.leaf_index).limit(CHUNK))).all()
             indexes = [row.leaf_index for row in rows]
             for row in rows:
-                yield row
+                yield row if isinstance(row.leaf, bytes) else row.leaf_index
         except _UNREADABLE:
             found = await connection.execute(select(c.leaf_index).where(*here).order_by(c.leaf_index).limit(CHUNK))
             indexes = list(found.scalars())
@@ -284,7 +284,7 @@ def _compare(tree: StoredRow, reading: _Reading) -> Iterator[str]:
     computed = reading.frontier
     try:
         kept = Frontier.decode(tree.size, tree.frontier)
-    except ValueError:
+    except (ValueError, TypeError):
         yield _("the kept tree does not hold together")
         return
     first = 0
