@@ -26,6 +26,11 @@ def canonical(document: Mapping[str, Any]) -> bytes:
     Raises TypeError on a float or anything else that JSON could write in two ways.
     """
     _refuse_floats(document)
+    return spelt(document)
+
+
+def spelt(document: Mapping[str, Any]) -> bytes:
+    """Return the canonical spelling of what is known to hold nothing that could be written in two ways."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

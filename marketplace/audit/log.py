@@ -141,6 +141,14 @@ def parse(gateway: str, index: int, leaf: bytes) -> AuditEntry:
     """Return what a stored leaf says. Raises `AuditBroken` when it is no leaf of ours."""
     try:
         said = json.loads(leaf)
+    except ValueError as error:
+        raise AuditBroken(f"leaf {index} of {gateway} cannot be read") from error
+    return understood(gateway, index, said, leaf_hash(leaf))
+
+
+def understood(gateway: str, index: int, said: Any, digest: bytes) -> AuditEntry:
+    """Return what a leaf says whose JSON was read already. Raises `AuditBroken` when it is no leaf of ours."""
+    try:
         actor = said["actor"]
         if not (isinstance(said["kind"], str) and isinstance(said["facts"], dict)):
             raise TypeError
@@ -152,7 +160,7 @@ def parse(gateway: str, index: int, leaf: bytes) -> AuditEntry:
             at=datetime.fromisoformat(said["at"]),
             actor=Actor(ActorKind(actor["kind"]), actor["id"], actor["method"]),
             facts=said["facts"],
-            leaf_hash=leaf_hash(leaf).hex(),
+            leaf_hash=digest.hex(),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise AuditBroken(f"leaf {index} of {gateway} cannot be read") from error

@@ -129,11 +129,12 @@ def _witnessed(
     size: int,
     roots: Mapping[int, bytes],
 ) -> Iterator[str]:
-    who = witness.name if witness else origin
+    who, said = witness.name if witness else origin, signed.checkpoint
     try:
-        said = chain.require(signed, origin, keys)
         if witness is not None:
             verify(signed.note, [witness])
+        if witness is None or said.size <= size:  # what was rolled back may have forgotten the key, too
+            chain.require(signed, origin, keys)
     except NoteBroken as error:
         yield _("what {witness} has seen cannot be believed: {reason}").format(witness=who, reason=error)
         return

@@ -104,7 +104,7 @@ def verify_log(log: Any, seen: list[str], witness: str, trusted: str) -> Iterato
     origin, first, leaves, notes, tree = log
     peaks, roots, size, shifted = list[bytes](), {"0": root_of([])}, 0, False
     keys, wanted = [(0, first)] if first else [], {note.split("\n")[1] for note in notes + seen if "\n" in note}
-    for index, leaf, columns, stored, subtree in leaves:
+    for count, (index, leaf, columns, stored, subtree) in enumerate(leaves):
         node = sha(b"\x00", leaf)
         if index != size:
             yield f"leaf {size} is missing" if index == size + 1 else f"leaves {size} to {index - 1} are missing"
@@ -112,7 +112,7 @@ def verify_log(log: Any, seen: list[str], witness: str, trusted: str) -> Iterato
             yield f"leaf {index} was added: the tree has {tree[0]} leaves"
         if stored not in (None, node):
             yield f"leaf {index} was changed: its bytes do not give its hash"
-        peaks, shifted = grown(peaks, node, size), shifted or index != size or stored not in (None, node)
+        peaks, shifted = grown(peaks, node, count), shifted or index != size or stored not in (None, node)
         if subtree not in (None, peaks[-1]) and not shifted:
             yield f"leaf {index} was changed with its hash, or the subtree beside it: they do not fit"
             shifted = True
@@ -130,7 +130,7 @@ def verify_log(log: Any, seen: list[str], witness: str, trusted: str) -> Iterato
     if (trusted and trusted not in dict(keys).values()) or (not keys and notes + seen):
         yield f"the log was never signed with the key {trusted}"
     for note in notes + seen if keys else []:
-        where = f"a checkpoint{' from elsewhere' * (note in seen)} of {note.split(chr(10))[1:2]} leaves"
+        where = f"a checkpoint{' from elsewhere' * (note in seen)} of {''.join(note.split(chr(10))[1:2])} leaves"
         try:
             said = signed_by(note, [key for start, key in keys if start <= int(note.split("\n")[1])][-1])
             if (witness and note in seen and not signed_by(note, witness)) or said[0] != origin or said[1] > size:

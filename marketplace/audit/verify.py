@@ -10,30 +10,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from marketplace.audit import log, seals
-from marketplace.audit.accounts import StoredRow, chunked, disagreements
+from marketplace.audit import hashing, log, seals
+from marketplace.audit.accounts import CHUNK, StoredRow, disagreements
 from marketplace.audit.chain import ROTATED
-from marketplace.audit.hashing import CHUNK, Hashed, LeafBroken, Stretch, hash_log, hash_stretch
+from marketplace.audit.hashing import Hashed, LeafBroken, Stretch, hash_log, hash_stretch
 from marketplace.audit.log import AuditBroken
 from marketplace.audit.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from marketplace.audit.seals import Trust
 from marketplace.audit.testimony import Testimony
 from marketplace.audit.tree import flush
-from marketplace.documents import canonical, parse_timestamp
+from marketplace.documents import parse_timestamp, spelt
 from marketplace.store import Owner, audit_leaf, audit_tree, checkpoint
 
 PROBLEMS_MAX: Final = 100
 """Enough to see what happened; a log of millions of broken leaves must not fill the memory with sentences."""
 
+_UNREADABLE: Final = (DBAPIError, OverflowError, ValueError, TypeError)
+"""What a column gives that holds no text or no time."""
 _NO_TRUST: Final = Trust()
 
 
@@ -71,6 +74,15 @@ class _Problems:
     def add(self, problem: str) -> None:
         if len(self.found) < PROBLEMS_MAX:
             self.found.append(problem)
+
+    async def take(self, problems: AsyncIterator[str]) -> None:
+        """Take in all of them; a row that the database cannot give is one more."""
+        try:
+            async for problem in problems:
+                self.add(problem)
+        except _UNREADABLE as error:
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            self.add(_("a row beside the log cannot be read: {reason}").format(reason=reason))
 
 
 async def verify(connection: AsyncConnection, owner: Owner | None = None, trust: Trust = _NO_TRUST) -> Verification:
@@ -120,7 +132,7 @@ def tree_of(hashed: Hashed) -> Frontier:
     frontier = Frontier()
     for root in hashed.chunks:
         frontier = frontier.append(root)
-    frontier = Frontier(frontier.size * CHUNK, frontier.peaks)
+    frontier = Frontier(frontier.size * hashing.CHUNK, frontier.peaks)
     for leaf in hashed.rest:
         frontier = frontier.append(leaf)
     return frontier
@@ -135,8 +147,8 @@ async def _newest_root(
     newest = (await connection.execute(select(func.max(c.size)).where(*mine))).scalar_one()
     if newest is None:
         return {}
-    whole = newest // CHUNK
-    stretch = Stretch(file, owner.plant, owner.gateway_id, whole * CHUNK, newest)
+    whole = newest // hashing.CHUNK
+    stretch = Stretch(file, owner.plant, owner.gateway_id, whole * hashing.CHUNK, newest)
     rest = (await asyncio.to_thread(hash_stretch, stretch)).rest
     return {newest: tree_of(Hashed(hashed.chunks[:whole], rest)).root}
 
@@ -155,10 +167,9 @@ async def _verify_one(connection: AsyncConnection, owner: Owner, problems: _Prob
     query = select(audit_tree).where(audit_tree.c.plant == owner.plant, audit_tree.c.gateway_id == owner.gateway_id)
     tree = (await connection.execute(query)).one_or_none()
     reading = _Reading(tree.size if tree else 0, wanted=await seals.sizes(connection, owner, trust))
-    mine = (audit_leaf.c.plant == owner.plant, audit_leaf.c.gateway_id == owner.gateway_id)
     located = len(problems.found)
-    async for row in chunked(connection, audit_leaf, audit_leaf.c.leaf_index, *mine):
-        for problem in _read(row, reading):
+    async for row in _leaves(connection, owner):
+        for problem in _unreadable(row, reading) if isinstance(row, int) else _read(row, reading):
             problems.add(problem)
     if reading.expected < reading.size:
         problems.add(_missing(reading.expected, reading.size - 1))
@@ -166,11 +177,47 @@ async def _verify_one(connection: AsyncConnection, owner: Owner, problems: _Prob
         for problem in _compare(tree, reading):
             problems.add(problem)
     size = reading.expected
-    async for problem in seals.broken(connection, owner, size, reading.rotations, reading.roots, trust):
-        problems.add(problem)
-    async for problem in disagreements(connection, owner, reading.heard):
-        problems.add(problem)
+    await problems.take(seals.broken(connection, owner, size, reading.rotations, reading.roots, trust))
+    await problems.take(disagreements(connection, owner, reading.heard))
     return reading
+
+
+async def _leaves(connection: AsyncConnection, owner: Owner) -> AsyncIterator[StoredRow | int]:
+    """Yield every leaf in its order; of one that the database cannot give, only the index."""
+    c = audit_leaf.c
+    mine = (c.plant == owner.plant, c.gateway_id == owner.gateway_id)
+    last = -1
+    while True:
+        here = (*mine, c.leaf_index > last)
+        try:
+            rows = (await connection.execute(select(audit_leaf).where(*here).order_by(c.leaf_index).limit(CHUNK))).all()
+            indexes = [row.leaf_index for row in rows]
+            for row in rows:
+                yield row if isinstance(row.leaf, bytes) else row.leaf_index
+        except _UNREADABLE:
+            found = await connection.execute(select(c.leaf_index).where(*here).order_by(c.leaf_index).limit(CHUNK))
+            indexes = list(found.scalars())
+            for index in indexes:
+                yield await _leaf(connection, mine, index)
+        if len(indexes) < CHUNK:
+            return
+        last = indexes[-1]
+
+
+async def _leaf(connection: AsyncConnection, mine: Sequence[ColumnElement[bool]], index: int) -> StoredRow | int:
+    try:
+        query = select(audit_leaf).where(*mine, audit_leaf.c.leaf_index == index)
+        return (await connection.execute(query)).one()
+    except _UNREADABLE:
+        return index
+
+
+def _unreadable(index: int, reading: _Reading) -> Iterator[str]:
+    if index > reading.expected:
+        yield _missing(reading.expected, index - 1)
+    yield _("leaf {index} cannot be read").format(index=index)
+    reading.frontier, reading.shifted = reading.frontier.append(EMPTY_ROOT), True
+    reading.expected, reading.read = index + 1, reading.read + 1
 
 
 def _read(row: StoredRow, reading: _Reading) -> Iterator[str]:
@@ -193,28 +240,32 @@ def _read(row: StoredRow, reading: _Reading) -> Iterator[str]:
     reading.expected, reading.read = index + 1, reading.read + 1
     if reading.frontier.size in reading.wanted:
         reading.roots[reading.frontier.size] = reading.frontier.root
-    yield from _content(row, reading)
+    yield from _content(row, computed, reading)
 
 
-def _content(row: StoredRow, reading: _Reading) -> Iterator[str]:
+def _content(row: StoredRow, digest: bytes, reading: _Reading) -> Iterator[str]:
     """Yield in what a leaf's text differs from its place; take in what it says."""
     index = row.leaf_index
     try:
-        said = json.loads(row.leaf)
+        said = json.loads(row.leaf, parse_float=_no_float)
         if said["index"] != index:
             yield _("leaf {index} was exchanged: it says that it is leaf {said}").format(
                 index=index, said=said["index"]
             )
         elif not _in_place(row, said):
             yield _("leaf {index} is not in its place: its text and its row differ").format(index=index)
-        if canonical(said) != row.leaf:
+        if spelt(said) != row.leaf:
             yield _("leaf {index} is not in canonical form").format(index=index)
-        entry = log.parse(row.gateway_id, index, row.leaf)
+        entry = log.understood(row.gateway_id, index, said, digest)
         if entry.kind == ROTATED:
             reading.rotations.append((index, entry.facts))
         reading.heard.hear(entry)
     except (AuditBroken, ValueError, KeyError, TypeError):
         yield _("leaf {index} cannot be read").format(index=index)
+
+
+def _no_float(text: str) -> float:
+    raise ValueError(f"{text} has no canonical form")
 
 
 def _in_place(row: StoredRow, said: dict[str, Any]) -> bool:
@@ -233,7 +284,7 @@ def _compare(tree: StoredRow, reading: _Reading) -> Iterator[str]:
     computed = reading.frontier
     try:
         kept = Frontier.decode(tree.size, tree.frontier)
-    except ValueError:
+    except (ValueError, TypeError):
         yield _("the kept tree does not hold together")
         return
     first = 0

@@ -6,12 +6,12 @@ import hashlib
 import json
 
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Integer, cast, delete, insert, select, text, update
 
 from marketplace.audit import accounts, log
 from marketplace.audit import verify as module
 from marketplace.audit.actor import Actor, ActorKind
-from marketplace.audit.merkle import EMPTY_ROOT, leaf_hash
+from marketplace.audit.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from marketplace.audit.verify import verify
 from marketplace.documents import canonical
 from marketplace.store import (
@@ -92,12 +92,41 @@ async def test_a_flipped_bit_is_found_in_its_leaf(told, tamper):
     ]
 
 
-async def test_a_leaf_that_was_changed_with_its_hash_is_found_in_its_subtree(told, tamper):
+async def test_a_leaf_that_was_changed_with_its_hash_is_found_by_its_subtree(told, tamper):
     row = await stored(told, 9)
     changed = row.leaf.replace(b'"method":"policy"', b'"method":"nobody"')
     assert await tamper(update(audit_leaf).where(leaf(9)).values(leaf=changed, leaf_hash=leaf_hash(changed))) == [
-        "leaves 8 to 9 do not give the tree that was kept"
+        "leaf 9 was changed with its hash, or the subtree beside it: they do not fit"
     ]
+
+
+async def test_a_leaf_that_was_changed_with_all_that_stands_beside_it_is_found_in_the_tree(told, tamper):
+    row = await stored(told, 8)
+    changed = row.leaf.replace(b'"method":"policy"', b'"method":"nobody"')
+    assert changed != row.leaf
+    digest = leaf_hash(changed)
+    values = {"leaf": changed, "leaf_hash": digest, "subtree": digest}
+    after = node_hash(digest, (await stored(told, 9)).leaf_hash)
+    assert await tamper(
+        update(audit_leaf).where(leaf(8)).values(**values), update(audit_leaf).where(leaf(9)).values(subtree=after)
+    ) == ["leaves 8 to 9 do not give the tree that was kept"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"at": cast(2**62, Integer)}, {"kind": text("CAST(x'ff' AS TEXT)")}, {"leaf": text("'text'")}]
+)
+async def test_a_leaf_that_the_database_cannot_give_is_named(tamper, change):
+    problems = await tamper(update(audit_leaf).where(leaf(3)).values(**change), delete(audit_leaf).where(leaf(2)))
+    assert problems[:2] == ["leaf 2 is missing", "leaf 3 cannot be read"]
+
+
+async def test_a_float_has_no_place_in_a_leaf(tamper):
+    assert "leaf 10 cannot be read" in await tamper(update(audit_leaf).where(leaf(10)).values(leaf=b'{"index":1.5}'))
+
+
+async def test_a_row_beside_the_log_that_cannot_be_read_is_told(tamper):
+    [problem] = await tamper(update(purchase_order).where(FIRST).values(supplier=text("CAST(x'ff' AS TEXT)")))
+    assert problem.startswith("a row beside the log cannot be read")
 
 
 async def test_a_missing_leaf_is_named(tamper):
@@ -127,8 +156,9 @@ async def test_two_leaves_that_changed_places_are_both_named(told, tamper):
 async def test_an_added_leaf_is_named(told, tamper):
     row = (await stored(told, 10))._asdict() | {"leaf_index": LEAVES}
     row["leaf"] = row["leaf"].replace(b'"index":10', b'"index":11')
-    row["leaf_hash"] = leaf_hash(row["leaf"])
-    assert await tamper(insert(audit_leaf).values(**row)) == ["leaf 11 was added: the tree has 11 leaves"]
+    row["leaf_hash"] = row["subtree"] = leaf_hash(row["leaf"])
+    problems = await tamper(insert(audit_leaf).values(**row))
+    assert problems[0] == "leaf 11 was added: the tree has 11 leaves"
 
 
 async def test_a_truncated_leaf_is_named(told, tamper):
@@ -185,6 +215,7 @@ async def test_problems_are_bounded(told, tamper, monkeypatch):
 
 async def test_a_long_log_is_read_in_chunks(told, owner, now, monkeypatch):
     monkeypatch.setattr(accounts, "CHUNK", 4)
+    monkeypatch.setattr(module, "CHUNK", 4)
     async with told.read() as connection:
         found = await verify(connection)
     assert (found.entries, found.verified) == (LEAVES, True)
@@ -208,8 +239,8 @@ async def test_an_order_whose_text_was_changed_is_found(told, tamper):
 
 
 async def test_an_order_that_was_changed_with_its_hash_is_found(told, tamper):
-    text = canonical(await document(told) | {"account": "mine"}).decode()
-    changed = {"document": text, "order_hash": hashlib.sha256(text.encode()).hexdigest()}
+    spelt = canonical(await document(told) | {"account": "mine"}).decode()
+    changed = {"document": spelt, "order_hash": hashlib.sha256(spelt.encode()).hexdigest()}
     problems = await tamper(update(purchase_order).where(FIRST).values(**changed))
     assert "order G1-0001-A: leaf 2 states another hash than is stored" in problems
     assert "order G1-0001-A is confirmed, but no leaf allows it as it is stored" in problems
@@ -223,8 +254,8 @@ async def test_columns_that_differ_from_the_text_are_found(tamper, change):
 
 
 async def test_a_text_that_is_none_is_found(tamper):
-    for text in ("[]", "{}", "{"):
-        changed = {"document": text, "order_hash": hashlib.sha256(text.encode()).hexdigest()}
+    for spelt in ("[]", "{}", "{"):
+        changed = {"document": spelt, "order_hash": hashlib.sha256(spelt.encode()).hexdigest()}
         problems = await tamper(update(purchase_order).where(FIRST).values(**changed))
         assert "order G1-0001-A: its supplier, total or currency is not that of its stored text" in problems
 

@@ -1,0 +1,259 @@
+"""What a witness signs and what it refuses, with the standard's codes; and what a log learns from it."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marketplace.audit import log, note, witness
+from marketplace.audit.actor import Actor, ActorKind
+from marketplace.audit.attendance import Attendance, Attested, WitnessAway
+from marketplace.audit.checkpoint import Checkpoint, SignedCheckpoint
+from marketplace.audit.keys import KeyUnreadable
+from marketplace.audit.merkle import consistency_proof, leaf_hash, root_of
+from marketplace.audit.notary import Notary, newest_checkpoint
+from marketplace.audit.note import KeyKind, Note, NoteBroken
+from marketplace.audit.verify import verify
+from marketplace.audit.witness import Answer, Request, Witness, judge
+
+KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+PUBLIC = note.verifier_of("log", KeyKind.LOG, KEY)
+LEAVES = [leaf_hash(bytes([number])) for number in range(40)]
+ANNA = Actor(ActorKind.PERSON, "anna", "web")
+
+
+def signed(size, leaves=LEAVES, name="log", key=KEY):
+    said = Checkpoint(name, size, root_of(leaves[:size]))
+    return SignedCheckpoint(said, Note(said.text, (note.sign(said.text, name, key),)))
+
+
+def request(old, new, leaves=LEAVES, **options):
+    return Request(old, tuple(consistency_proof(leaves[:new], old)), signed(new, leaves, **options))
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_what_only_grew_is_signed_from_any_size_to_any_other(old, new):
+    old, new = min(old, new), max(old, new)
+    seen = signed(old).checkpoint if old else None
+    assert judge(request(old, new), [PUBLIC], seen).status == 200
+
+
+@given(st.integers(1, 39), st.integers(1, 40), st.integers(0, 38))
+def test_a_log_with_another_entry_is_never_signed(old, new, place):
+    old, new = min(old, new), max(old, new)
+    forked = [*LEAVES]
+    forked[place % old] = leaf_hash(b"forged")
+    assert judge(request(old, new, forked), [PUBLIC], signed(old).checkpoint).status in (409, 422)
+
+
+def test_each_refusal_has_the_standards_code():
+    seen = signed(5).checkpoint
+    assert judge(request(5, 9), [], seen).status == 404
+    assert judge(request(5, 9, key=Ed25519PrivateKey.generate()), [PUBLIC], seen).status == 403
+    assert judge(Request(10, (), signed(9)), [PUBLIC], seen).status == 400
+    assert judge(request(3, 9), [PUBLIC], seen) == Answer(409, "5\n", "text/x.tlog.size")
+    assert judge(request(5, 9), [PUBLIC], None) == Answer(409, "0\n", "text/x.tlog.size")
+    assert judge(Request(0, (LEAVES[0],), signed(9)), [PUBLIC], None).status == 422
+    assert judge(Request(5, (), signed(9)), [PUBLIC], seen).status == 422
+    assert judge(Request(5, (), signed(5, LEAVES[1:])), [PUBLIC], seen).status == 409
+
+
+def test_a_request_is_written_and_read_alike():
+    asked = request(5, 9)
+    assert str(Request.parse(str(asked))) == str(asked)
+    assert str(asked).startswith("old 5\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "old 5", "old 05\n\n", "old x\n\n", "new 5\n\n", "old 5\n!\n\n", "old 5\nAAAA\n\n", f"old {'9' * 30}\n\n",
+     "old 5\n" + (base64.b64encode(b"x" * 32).decode() + "\n") * 64 + "\n", "old 5\n\nno note\n"],
+)  # fmt: skip
+def test_what_is_no_request_is_refused(text, tmp_path):
+    with pytest.raises(NoteBroken):
+        Request.parse(text)
+    assert Witness(tmp_path, "w", [PUBLIC]).consider(text, 1).status == 400
+
+
+def test_a_witness_remembers_over_a_restart_and_signs_with_the_same_key(tmp_path):
+    first = Witness(tmp_path, "w.example/1", [PUBLIC])
+    answer = first.consider(str(request(0, 5)), 1_700_000_000)
+    assert answer.status == 200
+    again = Witness(tmp_path, "w.example/1", [PUBLIC])
+    assert again.public == first.public
+    assert again.consider(str(request(0, 9)), 1).text == "5\n"
+    assert again.consider(str(request(5, 9)), 1).status == 200
+    seen = again.seen("log")
+    assert seen.checkpoint.size == 9
+    assert [key for key, _line in note.verify(seen.note, [PUBLIC, first.public])] == [PUBLIC, first.public]
+
+
+@pytest.mark.parametrize("rubbish", [b"rubbish", b"\xff"])
+def test_a_witness_that_lost_its_memory_signs_nothing(tmp_path, rubbish):
+    seer = Witness(tmp_path, "w", [PUBLIC])
+    seer.consider(str(request(0, 5)), 1)
+    [file] = tmp_path.glob("*.checkpoint")
+    file.write_bytes(rubbish)
+    assert seer.consider(str(request(0, 5)), 1).status == 500
+
+
+def test_a_witness_whose_disk_is_full_signs_nothing(tmp_path):
+    seer = Witness(tmp_path, "w", [PUBLIC])
+    [name] = [witness.hashlib.sha256(b"log").hexdigest()[:32]]
+    (tmp_path / f"{name}.checkpoint.new").mkdir()  # nothing can be written there
+    with pytest.raises(OSError, match="directory"):
+        seer.consider(str(request(0, 5)), 1)
+    assert seer.seen("log") is None
+
+
+def test_a_witness_without_its_key_does_not_start(tmp_path):
+    Witness(tmp_path, "w", [PUBLIC])
+    (tmp_path / "witness.key").write_bytes(b"")
+    with pytest.raises(KeyUnreadable):
+        Witness(tmp_path, "w", [PUBLIC])
+
+
+class Beside:
+    """A way to a witness in this process; `say` makes it answer something else."""
+
+    def __init__(self, seer):
+        self.seer = seer
+        self.key = seer.public
+        self.say = None
+        self.asked = []
+
+    async def submit(self, text):
+        self.asked.append(text)
+        if isinstance(self.say, Exception):
+            raise self.say
+        return self.seer.consider(text, 7) if self.say is None else self.say
+
+
+@pytest.fixture
+async def plant(spend, owner, now, tmp_path):
+    """A signed log of three entries with one witness that has seen nothing."""
+
+    class Plant:
+        async def grow(self, database=spend):
+            async with database.write() as tx:
+                for number in range(3):
+                    await log.append(tx, owner, "thing.done", f"thing-{number}", ANNA, {}, now)
+
+        async def show(self, *, again=False):
+            self.signed = await self.notary.sign()
+            assert self.signed is not None
+            [said] = await self.attendance.show(self.signed, again=again)
+            return said
+
+    plant = Plant()
+    await plant.grow()
+    plant.notary = Notary(spend, owner, tmp_path / "audit.key", lambda: now)
+    await plant.notary.sign()
+    async with spend.read() as connection:
+        from marketplace.audit.notary import stored_keys
+
+        [span] = await stored_keys(connection, owner)
+    plant.key = span.key
+    plant.way = Beside(Witness(tmp_path / "witness", "w", [span.key]))
+    plant.attendance = Attendance(spend, owner, [plant.way], lambda: now)
+    return plant
+
+
+async def test_a_cosignature_is_kept_with_its_checkpoint(plant, spend, owner):
+    assert (await plant.show()).outcome is Attested.COSIGNED
+    await plant.grow()
+    said = await plant.show()
+    assert (said.outcome, said.sentence) == (Attested.COSIGNED, "")
+    async with spend.read() as connection:
+        newest = await newest_checkpoint(connection, owner)
+        assert (await verify(connection)).problems == ()
+    assert newest.signed_by(plant.way.key)
+    assert len(plant.way.asked) == 2
+
+
+async def test_a_witness_that_signed_is_asked_again_only_when_its_memory_counts(plant):
+    await plant.show()
+    await plant.show()
+    assert len(plant.way.asked) == 1
+    assert (await plant.show(again=True)).outcome is Attested.COSIGNED
+    assert len(plant.way.asked) == 2
+
+
+async def test_a_log_that_forgot_what_its_witness_saw_asks_from_there(plant, spend):
+    await plant.show()
+    async with spend.write() as tx:
+        await tx.exec_driver_sql("DELETE FROM cosignature")
+    await plant.grow()
+    assert (await plant.show()).outcome is Attested.COSIGNED
+    assert [asked.split("\n")[0] for asked in plant.way.asked[1:]] == ["old 0", "old 3"]
+
+
+async def test_a_rollback_is_told_by_the_witness(plant, spend, tmp_path):
+    await plant.show()
+    kept = spend.path.read_bytes(), spend.path.with_name("spend.db-wal").read_bytes()
+    await plant.grow()
+    await plant.show()
+    from gateway.storage import FULL, Storage
+
+    (tmp_path / "old.db").write_bytes(kept[0])
+    (tmp_path / "old.db-wal").write_bytes(kept[1])
+    old = Storage(tmp_path / "old.db", FULL)
+    plant.notary.database = plant.attendance._database = old
+    said = await plant.show(again=True)
+    assert (said.outcome, said.seen) == (Attested.ROLLED_BACK, 6)
+    assert "it was rolled back" in said.sentence
+    for _time in range(2):
+        await plant.grow(old)
+    said = await plant.show()
+    assert said.outcome is Attested.COSIGNED  # the same entries once more are the same log
+    await old.close()
+
+
+async def test_a_fork_is_told_by_the_witness(plant, spend, owner, now):
+    plant.way.seer.consider(str(Request(0, (), await other_log(spend, owner, now, plant.notary._file))), 1)
+    said = await plant.show()
+    assert said.outcome is Attested.FORKED
+    assert "forked" in said.sentence
+
+
+async def other_log(spend, owner, now, key_file):
+    from marketplace.audit import keys
+
+    said = Checkpoint(f"toolcrib/{owner.plant}/{owner.gateway_id}", 2, LEAVES[0])
+    return SignedCheckpoint(said, Note(said.text, (note.sign(said.text, said.origin, keys.load(key_file)),)))
+
+
+@pytest.mark.parametrize(
+    ("say", "outcome"),
+    [
+        (WitnessAway(), Attested.AWAY),
+        (Answer(404), Attested.REFUSED),
+        (Answer(200, "nothing signed"), Attested.REFUSED),
+        (Answer(200, "— w AAAAAAAA\n"), Attested.REFUSED),
+        (Answer(422, "no"), Attested.FORKED),
+        (Answer(409, "99\n"), Attested.ROLLED_BACK),
+        (Answer(409, "no number"), Attested.FORKED),
+    ],
+)
+async def test_what_a_witness_says_is_told_apart(plant, say, outcome):
+    plant.way.say = say
+    assert (await plant.show()).outcome is outcome
+
+
+async def test_a_witness_that_answers_later_or_changes_its_mind_is_waited_for(plant):
+    async def nothing(_text):
+        return None
+
+    plant.way.submit = nothing
+    assert (await plant.show()).outcome is Attested.WAITING
+    sizes = iter(("1\n", "2\n", "1\n"))
+
+    async def fickle(_text):
+        return Answer(409, next(sizes))
+
+    plant.way.submit = fickle
+    assert (await plant.show()).outcome is Attested.AWAY
