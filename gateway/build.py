@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from gettext import gettext as _
@@ -119,7 +119,7 @@ async def open_gateway(
     i18n.activate(config.site.language)
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_databases(config.directory))
-        databases = replace(opened, spend=around.spend(opened.spend))
+        databases = Databases(around.spend(opened.spend), opened.telemetry)
         gateway = await _compose(config, databases, stack, clock, speed, around)
         await _open_doors(gateway, stack)
         _go_to_work(gateway, stack)
