@@ -54,7 +54,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "seal-kit-80",
         Recall(keys=None, lookup_lag=timedelta(hours=6)),
         timedelta(hours=3),
-        {"lookup_window": "36 h"},  # its index lags six hours; the rest is for a slow order that is still on its way
+        {"lookup_window": "60 h"},  # its index lags six hours; the rest is for a slow order that is still on its way
     ),
     "mute": Kind("coolant-20l", Recall(keys=None, looks_up=False), timedelta(0), {"lookup_window": None}),
 }
