@@ -183,15 +183,22 @@ def _sends(leaves: Iterable[Leaf]) -> tuple[Counter[str], set[str]]:
     sends: Counter[str] = Counter()
     without: set[str] = set()
     for leaf in leaves:
-        if leaf.kind == "approval.given" or (leaf.kind == "decision.made" and _approves(leaf.facts)):
+        if _books(leaf):
             booked.add(leaf.subject)
-        elif leaf.kind == "budget.released":
+        elif leaf.kind == "budget.released" and leaf.facts.get("send", 1) == 1:  # of a later send: the first one stays
             booked.discard(leaf.subject)
-        elif leaf.kind == "permit.issued":
+        if leaf.kind == "permit.issued":
             sends[leaf.subject] += 1
             if leaf.subject not in booked:
                 without.add(leaf.subject)
     return sends, without
+
+
+def _books(leaf: Leaf) -> bool:
+    """Whether something is booked for an order with this entry: its approval, or a permit that reserves again."""
+    if leaf.kind == "permit.issued":
+        return leaf.facts.get("reserved") is True
+    return leaf.kind == "approval.given" or (leaf.kind == "decision.made" and _approves(leaf.facts))
 
 
 def _approves(facts: Mapping[str, Any]) -> bool:

@@ -26,6 +26,8 @@ from tests.campaigns.crash.sellers import Entry
 MOVING: Final = ("proposed", "awaiting_approval", "approved", "submitting", "submitted", "unknown", "cancelling")
 """An order of which something is still to be said; `needs_person` waits for somebody, and nothing moves."""
 WANTING: Final = ("needed", "quoting", "proposed")
+WANTS: Final = ("line_requisition", "requisition")
+"""The table, and its column, that says what an order serves."""
 REQUEST_S: Final = 5.0
 
 
@@ -97,7 +99,7 @@ class Databases:
     def plant(self) -> Plant:
         """Return everything that is counted."""
         with self._open() as spend:
-            bookings, wants = _gathered(spend, "booking", "state"), _gathered(spend, "line_requisition", "requisition")
+            bookings, wants = _gathered(spend, _ledger(spend), "state"), _gathered(spend, *WANTS)
             purchases = [
                 Purchase(number, supplier, state, tuple(bookings[number]), tuple(wants[number]))
                 for number, supplier, state in spend.execute("SELECT number, supplier, state FROM purchase_order")
@@ -126,6 +128,12 @@ class Databases:
 async def _audit(directory: Path, owner: Owner) -> list[str]:
     async with read_databases(directory) as databases, databases.spend.read() as tx:
         return list((await verify(tx, owner)).problems)
+
+
+def _ledger(spend: sqlite3.Connection) -> str:
+    """Return the table that says what is booked for an order: for each send where there is one, else for the order."""
+    named = "SELECT count(*) FROM sqlite_master WHERE name = 'reservation'"
+    return "reservation" if spend.execute(named).fetchone()[0] else "booking"
 
 
 def _by_state(spend: sqlite3.Connection, table: str, states: tuple[str, ...]) -> Counter[str]:

@@ -8,6 +8,7 @@ kept, and counted at the end. Every act may meet a gateway that dies; then they 
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 import time
 import urllib.error
@@ -17,14 +18,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gateway import control_client
 from gateway.clock import PlantClock
 from gateway.demo.plant import PERSON, TECHNICIAN
 from tests.campaigns.crash import site
 from tests.campaigns.crash.counting import Told
-from tests.campaigns.crash.evidence import Books, Databases, OrderRow, Slot
+from tests.campaigns.crash.evidence import Databases, OrderRow, Slot
 from tests.campaigns.crash.sellers import Entry
 
 ROUND_S: Final = 0.04
@@ -52,10 +53,17 @@ class Act:
         return str(self.body.get("number") or self.body.get("component"))
 
 
+class BooksToRead(Protocol):
+    """The suppliers' books, as people read them."""
+
+    def entries(self, supplier: str) -> list[Entry] | None:
+        """Return what a supplier took; None while it has an order in hand."""
+
+
 class People:
     """Goes round until stopped, in a thread of its own. settling: nobody fits, refuses or cancels any more."""
 
-    def __init__(self, directory: Path, databases: Databases, books: Books, clock: PlantClock, seed: int) -> None:
+    def __init__(self, directory: Path, databases: Databases, books: BooksToRead, clock: PlantClock, seed: int) -> None:
         self.settling = False
         self.resolved = 0
         self._directory = directory
@@ -103,7 +111,7 @@ class People:
 
     def _go_round(self) -> None:
         while not self._stop.wait(ROUND_S):
-            with suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+            with suppress(urllib.error.URLError, ConnectionError, TimeoutError, sqlite3.OperationalError):
                 for act in self._acts():
                     if act.subject not in self._busy:
                         self._busy.add(act.subject)
@@ -117,7 +125,7 @@ class People:
 
     def _acts(self) -> Iterator[Act]:
         for order in self._databases.orders():
-            act = self._about(order)
+            act = self.about(order)
             if act is not None:
                 yield act
         if not self.settling:
@@ -133,7 +141,8 @@ class People:
         body = {"component": slot.component, "used": "995 h", "serial": f"S-{self._serials:06d}"}
         return Act("fitted", body, TECHNICIAN)
 
-    def _about(self, order: OrderRow) -> Act | None:
+    def about(self, order: OrderRow) -> Act | None:
+        """Return what a truthful person does about an order now, None for nothing."""
         if order.state == "awaiting_approval":
             refused = not self.settling and self._chance.random() < REFUSED_SHARE
             sign = {"number": order.number, "order_hash": order.order_hash}

@@ -24,6 +24,7 @@ from aiohttp import web
 from gateway.clock import Clock, PlantClock
 from marketplace.documents import parse_timestamp
 from marketplace.suppliers.simulator.book import Book
+from marketplace.suppliers.simulator.catalogue import ITEMS
 from marketplace.suppliers.simulator.habits import Fault
 from marketplace.suppliers.simulator.server import supplier_app
 from marketplace.suppliers.simulator.shop import Shop
@@ -31,7 +32,7 @@ from tests.campaigns.crash import site
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-ORDER_FAULTS: Final = {
+ORDER_FAULTS: Final[dict[Fault, float]] = {
     Fault.DROP_AFTER_ACCEPT: 0.10,
     Fault.DROP_BEFORE_ACCEPT: 0.07,
     Fault.SERVER_ERROR_AFTER_ACCEPT: 0.08,
@@ -43,7 +44,11 @@ ORDER_FAULTS: Final = {
     Fault.LOCKS_OUT: 0.03,
 }
 """What may happen to an order, and how often. Two may happen to one: taken, forgotten, and the line dropped."""
-OTHER_FAULTS: Final = {Fault.SERVER_ERROR: 0.04, Fault.SLOW: 0.02, Fault.ANSWERS_TWICE: 0.10}
+NOT_FORGOTTEN: Final[dict[Fault, float]] = {
+    fault: share for fault, share in ORDER_FAULTS.items() if fault is not Fault.FORGETS
+}
+"""Of an item that another sells cheaper: who forgot an order is not asked for it again, and somebody must be left."""
+OTHER_FAULTS: Final[dict[Fault, float]] = {Fault.SERVER_ERROR: 0.04, Fault.SLOW: 0.02, Fault.ANSWERS_TWICE: 0.10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,21 +136,26 @@ def application(shop: Shop, temper: Temper, token: str, clock: Clock) -> web.App
 
 def _tempered(shop: Shop, temper: Temper) -> Any:
     key = shop.business.key
+    own = ITEMS[site.KINDS[key].item].mpn.encode()
 
     @web.middleware
     async def tempered(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith("/simulator/"):
             return await handler(request)
         ordering = request.method == "POST" and request.path == "/orders"
-        if temper.bad:
-            temper.spoil(shop, ORDER_FAULTS if ordering else OTHER_FAULTS)
         temper.in_hand[key] = temper.in_hand.get(key, 0) + ordering
         try:
+            if temper.bad:
+                temper.spoil(shop, await _faults_for(request, own) if ordering else OTHER_FAULTS)
             return await handler(request)
         finally:
             temper.in_hand[key] -= ordering
 
     return tempered
+
+
+async def _faults_for(request: web.Request, own: bytes) -> dict[Fault, float]:
+    return ORDER_FAULTS if own in await request.read() else NOT_FORGOTTEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "seal-kit-80",
         Recall(keys=None, lookup_lag=timedelta(hours=6)),
         timedelta(hours=3),
-        {"lookup_window": "36 h"},  # its index lags six hours; the rest is for a slow order that is still on its way
+        {"lookup_window": "60 h"},  # its index lags six hours; the rest is for a slow order that is still on its way
     ),
     "mute": Kind("coolant-20l", Recall(keys=None, looks_up=False), timedelta(0), {"lookup_window": None}),
 }
@@ -108,6 +108,8 @@ def write_config(path: Path, addresses: Mapping[str, str], token: Path) -> None:
     around = plant.Surroundings(factory, suppliers, getpass.getuser(), 0)
     machines = {name: {"name": name.capitalize(), "components": _components(name)} for name in NAMES}
     document = plant.config(around, machines) | {"connections": {}, "suppliers": suppliers}
+    if "alarms" in document:  # half a plant day is a second: nobody is late for a season
+        document["alarms"] = {"acknowledge_within": {"default": "36500 d"}}
     plant.write(path, document, "A plant that loses power all the time.")
 
 
@@ -124,9 +126,13 @@ def _components(machine: str) -> dict[str, Any]:
 
 def policy() -> dict[str, Any]:
     """Return the policy that is applied: everything is known, and money is not what stops a season."""
+    usual = plant.policy()
     asked = {slot: "ask" for number, slot in enumerate(slots()) if number % 3 == 2}
-    return plant.policy() | {
+    ours: dict[str, Any] = {
         "modes": {"default": "buy", **asked},
         "window": {"days": 30, "per_machine": "4000000 EUR"},
         "known": {name: [kind.item for kind in KINDS.values()] for name in KINDS},
     }
+    if "limits" in usual:
+        ours["limits"] = [{"scope": "plant", "per": "month", "amount": "9000000 EUR"}]
+    return usual | ours

@@ -103,6 +103,13 @@ def test_a_permit_without_a_booking_is_unreserved():
         assert said.unreserved == (f"{NUMBER}: was permitted while nothing was booked for it",)
 
 
+def test_what_a_later_send_gave_back_leaves_the_first_booked():
+    later = Leaf("budget.released", NUMBER, {"send": 2})
+    again = Leaf("permit.issued", NUMBER, {"send": 3, "reserved": True})
+    assert found([HELD], plant(leaves=(RAISED, APPROVED, PERMITTED, PERMITTED, later, PERMITTED))).clean
+    assert found([HELD], plant(leaves=(RAISED, APPROVED, PERMITTED, RELEASED, again))).clean
+
+
 def test_a_live_order_whose_money_was_given_back_is_unreserved():
     said = found([HELD], plant(purchase(booking="released")))
     assert said.unreserved == (f"{NUMBER}: mute holds it, and nothing is booked for it",)
