@@ -286,9 +286,7 @@ class Reconciliation:
 
     async def _look_up(self, row: Row[Any], supplier: Supplier) -> None:
         if supplier.capabilities.lookup_window is not None:
-            found = await self._find(row.number, supplier)
-            if found is not None:
-                await self._sending.take(supplier.name, found, asked=True)
+            await self._ask_how_it_is(row, supplier)
         await self._poll(row, supplier)
 
     async def _poll(self, row: Row[Any], supplier: Supplier) -> None:
@@ -296,9 +294,17 @@ class Reconciliation:
         if supplier.capabilities.documents:
             await self._fetch(row, supplier)
         elif supplier.capabilities.lookup_window is not None and row.state == S.SUBMITTED:
+            await self._ask_how_it_is(row, supplier)
+
+    async def _ask_how_it_is(self, row: Row[Any], supplier: Supplier) -> None:
+        """Look up an order that the supplier has; one that cannot be asked now is asked at the next poll."""
+        try:
             found = await self._find(row.number, supplier)
-            if found is not None:
-                await self._sending.take(supplier.name, found, asked=True)
+        except (SupplierUnavailable, TimeoutError) as error:
+            _log.info("lookup_failed", order=row.number, supplier=row.supplier, error=type(error).__name__)
+            return
+        if found is not None:
+            await self._sending.take(supplier.name, found, asked=True)
 
     async def _fetch(self, row: Row[Any], supplier: Supplier) -> bool:
         """Take every document about an order into the inbox; False when the supplier cannot be asked now."""
