@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
 from gateway.inline import open_memory
 
@@ -40,22 +41,28 @@ class Disk:
 class FailingCursor(sqlite3.Cursor):
     """Asks the disk before each statement."""
 
-    def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
-        self.connection.disk.touch(statement)
-        return super().execute(statement, *parameters)
+    disk: Disk
 
-    def executemany(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
-        self.connection.disk.touch(statement)
-        return super().executemany(statement, *parameters)
+    def execute(self, statement: str, parameters: Any = (), /) -> Self:
+        self.disk.touch(statement)
+        super().execute(statement, parameters)
+        return self
+
+    def executemany(self, statement: str, parameters: Iterable[Any], /) -> Self:
+        self.disk.touch(statement)
+        super().executemany(statement, parameters)
+        return self
 
 
 class FailingConnection(sqlite3.Connection):
-    """A connection on a disk that may fail."""
+    """A connection on a disk that may fail; healthy while it is opened."""
 
-    disk: Disk
+    disk = Disk()
 
     def cursor(self, factory: Any = FailingCursor) -> Any:
-        return super().cursor(factory)
+        cursor = super().cursor(factory)
+        cursor.disk = self.disk
+        return cursor
 
 
 def open_on(disk: Disk, content: bytes) -> FailingConnection:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,7 @@ class Checker:
         self._open: dict[str, set[str]] = defaultdict(set)  # slot: orders that are not done
         self._permits: set[str] = set()  # that the log tells of
         self._used: set[str] = set()
+        self._left: Counter[str] = Counter()  # order: how often its bytes have left the plant
         self._hashes: dict[str, str] = {}  # order: hash of what was proposed
         self._shelf: dict[str, Decimal] = defaultdict(Decimal)
         self._recounted = False  # by a policy that was applied in this transaction
@@ -188,11 +189,15 @@ class Checker:
         elif row[4] != self._hashes[reference] or hashlib.sha256(request).hexdigest() != row[4]:
             self._trace.violated("OTHER_ORDER", f"what leaves under {reference} is not what was decided on")
         self._used.add(permit)
+        self._left[reference] += 1
         if ledger_view.booked(self._cursor, reference)[0] != "reserved":
             self._trace.violated("UNRESERVED", f"{reference} leaves without a reservation")
 
     def accepted(self, entry: Entry) -> None:
         """A supplier took an order: for each that it delivers there is money, and no slot is served twice."""
+        here = [each for each in self._books[entry.supplier].entries if each.reference == entry.reference]
+        if len(here) > self._left[entry.reference]:
+            self._trace.violated("NO_PERMIT", f"{entry.supplier} has {entry.reference} from somewhere else")
         live = [each for book in self._books.values() for each in book.live(entry.reference)]
         minor = ledger_view.booked(self._cursor, entry.reference)[1]
         if minor < sum(each.minor for each in live):

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from marketplace import fulfilment, stock
@@ -88,7 +89,7 @@ class People:
             await self._settle(number, supplier)
         for (supplier,) in self._rows("SELECT supplier FROM supplier_status WHERE suspended ORDER BY supplier"):
             if self.rng.random() < 0.3:
-                await self._act("reinstate", lambda name=supplier: self._purchasing.reinstate(name, person(ANNA)))
+                await self._act("reinstate", partial(self._reinstate, supplier))
         await self._type_in()
 
     @property
@@ -138,7 +139,13 @@ class People:
                 for invoice in [each for each in entry.said if isinstance(each, Invoice)]:
                     if self._typed(entry):
                         continue
-                    await self._act("answered", lambda said=invoice: self._purchasing.answered(said, person(ANNA)))
+                    await self._act("answered", partial(self._answered, invoice))
+
+    async def _answered(self, invoice: Invoice) -> Any:
+        return await self._purchasing.answered(invoice, person(ANNA))
+
+    async def _reinstate(self, supplier: str) -> Any:
+        return await self._purchasing.reinstate(supplier, person(ANNA))
 
     def _typed(self, entry: Entry) -> bool:
         query = "SELECT 1 FROM inbox WHERE order_number = ? AND kind = 'invoice' AND supplier = ?"

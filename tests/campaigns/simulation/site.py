@@ -98,7 +98,7 @@ class Site:
         elif self.rng.random() < 0.25:
             lines.append(self._line("consumable", self.rng.choice(parts), JobKind.CONSUMABLE))
         provenance = Provenance.B if machine == MACHINES - 1 else Provenance.A  # one machine speaks plain Modbus
-        return Component(f"{name}/slot-{number}", name, tuple(lines), self.rng.uniform(16, 36) * 24, provenance)
+        return Component(f"{name}/slot-{number}", name, tuple(lines), self.rng.uniform(20, 44) * 24, provenance)
 
     def _line(self, key: str, item: str, kind: JobKind) -> JobLine:
         quantity = Decimal(1 if kind is JobKind.SERVICE else self.rng.randint(1, 4))

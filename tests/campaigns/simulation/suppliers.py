@@ -67,13 +67,13 @@ class Character:
     pack: int = 1
 
 
-_ALL = {"quotes": True, "cancel": True, "documents": True}
+_OPEN = Capabilities(quotes=True, cancel=True, documents=True)
 CHARACTERS = (
-    Character("keyed", Capabilities(**_ALL, idempotency_key=KEY_LIFE), 1.00, 2.0),
-    Character("indexed", Capabilities(**_ALL, lookup_window=WINDOW), 0.98, 2.5),
-    Character("thorough", Capabilities(**_ALL, idempotency_key=KEY_LIFE, lookup_window=WINDOW), 1.06, 1.5),
+    Character("keyed", replace(_OPEN, idempotency_key=KEY_LIFE), 1.00, 2.0),
+    Character("indexed", replace(_OPEN, lookup_window=WINDOW), 0.98, 2.5),
+    Character("thorough", replace(_OPEN, idempotency_key=KEY_LIFE, lookup_window=WINDOW), 1.06, 1.5),
     Character("by-phone", Capabilities(quotes=True), 0.97, 2.2),
-    Character("liar", Capabilities(**_ALL, idempotency_key=KEY_LIFE, lookup_window=WINDOW), 0.90, 2.0, lies=0.3),
+    Character("liar", replace(_OPEN, idempotency_key=KEY_LIFE, lookup_window=WINDOW), 0.90, 2.0, lies=0.3),
     Character("packs", Capabilities(quotes=True, cancel=True, lookup_window=WINDOW), 0.93, 1.8, pack=2),
 )
 

@@ -11,7 +11,7 @@ from marketplace.authority.policy import Mode
 from marketplace.ordering.edges import move_order
 from marketplace.ordering.orders import load
 from marketplace.ordering.states import ForbiddenTransition, OrderState
-from marketplace.suppliers.supplier import SupplierRejected, SupplierUnavailable
+from marketplace.suppliers.supplier import OutcomeUnknown, SupplierRejected, SupplierUnavailable
 from tests.unit.marketplace.fakes import (
     ANNA,
     BLIND,
@@ -266,6 +266,43 @@ async def test_a_cancellation_that_nobody_answered_is_asked_about(make_plant, cl
     assert await plant.states() == ["cancelling"]
     await plant.reconciliation.run_once()
     assert await plant.states() == ["cancelled"]
+
+
+@pytest.mark.parametrize("state", ["submitted", "cancelling"])
+async def test_a_supplier_that_cannot_be_asked_how_it_is_has_broken_nothing(make_plant, clock, state):
+    plant = await make_plant(AwayForLookUps, capabilities=LOOKUP_ONLY)
+    await plant.want()
+    if state == "cancelling":
+        supplier = plant.suppliers["supplier-1"]
+        supplier.away = False
+        supplier.answers[supplier.bought[0]].append(supplier.confirm((await load_order(plant)).order))
+        clock.forward(hours=1)
+        await plant.reconciliation.run_once()
+        supplier.away = True
+        await plant.purchasing.cancel((await plant.order()).number, ANNA)
+    clock.forward(hours=1)
+    done = await plant.reconciliation.run_once()
+    row = await plant.order()
+    assert (done.failed, row.state, row.problem) == (0, state, "")
+
+
+class AwayForLookUps(ReceivingSupplier):
+    """Has the order; its look-up cannot be reached, nor does it say what became of a cancellation."""
+
+    away = True
+
+    async def find(self, reference):
+        if self.away:
+            raise SupplierUnavailable(self.name)
+        return await super().find(reference)
+
+    async def cancel(self, reference):
+        raise OutcomeUnknown(reference)
+
+
+async def load_order(plant):
+    async with plant.database.read() as tx:
+        return await load(tx, plant.owner, (await plant.order()).number)
 
 
 async def test_a_supplier_that_left_the_config_leaves_its_unknown_orders_to_a_person(make_plant):
