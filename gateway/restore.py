@@ -11,7 +11,6 @@ far the lost database had come; it is taken over into that note.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import tempfile
 import zipfile
@@ -40,7 +39,8 @@ from gateway.backup import (
     schema_of,
 )
 from gateway.databases import BORN, alone, make_directory, spend_file, telemetry_file
-from gateway.marks import Mark, load_mark, mark_file, sync_directory, write_durably
+from gateway.durable import sync_directory, sync_file, write_durably
+from gateway.marks import Mark, load_mark, mark_file
 from gateway.migrations import NewerSchema, prepare
 from gateway.restored import Restored, load_note, save_note
 from gateway.sealing import unseal
@@ -253,10 +253,6 @@ def _lay_databases(room: Path, to: Path) -> None:
     """The spend database comes last: without it no gateway starts on a half-restored directory."""
     (to / BORN).touch()
     for name, target in ((TELEMETRY, telemetry_file(to)), (SPEND, spend_file(to))):
-        descriptor = os.open(room / name, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_file(room / name)
         (room / name).replace(target)
     sync_directory(to)

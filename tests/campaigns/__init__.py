@@ -1,0 +1,1 @@
+"""Campaigns: what is proven by counting many runs, by command and in continuous integration."""
