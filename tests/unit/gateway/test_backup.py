@@ -164,9 +164,9 @@ async def test_every_changed_byte_of_a_backup_is_found(running, source):
             found = await verify_backup(path)
         except NotRestored:
             continue
-        with zipfile.ZipFile(path) as packed:  # a bit of the archive that nothing depends on, such as a file's time
-            harmless = packed.testzip() is None
-        assert found.problems or harmless, at
+        if not found.problems:  # a bit of the archive that nothing depends on, such as a file's time
+            with zipfile.ZipFile(path) as packed:
+                assert packed.testzip() is None, at
 
 
 @pytest.mark.parametrize("length", [0, 100, -100])
