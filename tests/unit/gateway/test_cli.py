@@ -420,3 +420,40 @@ def test_a_clock_is_handed_on_as_one_argument():
 
 def test_the_person_of_a_first_config_is_who_wrote_it(site):
     assert config.load(site).persons_of(getpass.getuser())
+
+
+def test_a_backup_is_made_looked_over_and_put_back(worked: Path, tmp_path: Path):
+    made = toolcrib("backup", "b.zip", "--json", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["audit"]["size"] > 0
+    looked = toolcrib("backup", "verify", "b.zip", cwd=tmp_path)
+    assert looked.returncode == 0, looked.stderr
+    assert "verifies" in looked.stdout
+    back = toolcrib("restore", "b.zip", "--to", "elsewhere", cwd=tmp_path)
+    assert back.returncode == 0, back.stderr
+    assert "buys nothing until you confirm" in back.stdout
+    again = toolcrib("restore", "b.zip", "--to", "elsewhere", cwd=tmp_path)
+    assert again.returncode == 1
+    assert "nothing was restored over it" in again.stderr
+
+
+def test_a_damaged_backup_exits_with_one(worked: Path, tmp_path: Path):
+    assert toolcrib("backup", "b.zip", cwd=tmp_path).returncode == 0
+    whole = (tmp_path / "b.zip").read_bytes()
+    (tmp_path / "b.zip").write_bytes(whole[: len(whole) // 2])
+    looked = toolcrib("backup", "verify", "b.zip", cwd=tmp_path)
+    assert looked.returncode == 1
+    assert "no backup of Toolcrib" in looked.stderr
+
+
+@pytest.mark.parametrize("words", [("backup", "save", "b.zip"), ("backup", "b.zip", "--with-key", "gone.txt")])
+def test_a_backup_command_that_cannot_be_meant_is_refused(worked: Path, tmp_path: Path, words: tuple[str, ...]):
+    done = toolcrib(*words, cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    assert not (tmp_path / "b.zip").exists()
+
+
+def test_restored_needs_a_running_gateway(worked: Path, tmp_path: Path):
+    done = toolcrib("restored", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "gateway" in done.stderr
