@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from gateway import VERSION
 from gateway.databases import spend_file, telemetry_file
-from gateway.marks import sync_directory
+from gateway.durable import sync_directory
 from gateway.sealing import seal
 from marketplace.store import Owner
 

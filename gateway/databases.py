@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from gateway.migrations import NewerSchema, current, prepare
+from gateway.durable import sync_directory, sync_file
+from gateway.migrations import HEADS, NewerSchema, current, prepare
 from gateway.storage import FULL, NORMAL, Storage, StorageBroken, Watch
 from marketplace.store import Owner, audit_tree
 
@@ -52,6 +54,8 @@ async def open_databases(directory: Path, watch: Watch | None = None) -> AsyncIt
         telemetry = Storage(telemetry_file(directory), NORMAL)
         try:
             for name, storage in (("spend", spend), ("telemetry", telemetry)):
+                await storage.check()
+                await _keep_the_older(name, storage)
                 await _prepare(name, storage, born=born)
             _remember_the_birth(directory)
             yield Databases(spend, telemetry)
@@ -134,8 +138,35 @@ def _lost(path: Path) -> str:
     return sentence.format(path=path)
 
 
+async def _keep_the_older(name: str, storage: Storage) -> None:
+    """Copy a file of an older schema before it is upgraded, so that the older version can be gone back to."""
+    async with storage.read() as connection:
+        found = await connection.run_sync(current)
+    if found is None or found >= HEADS[name]:
+        return
+    kept = storage.path.with_name(f"{storage.path.name}.schema-{found}")
+    try:
+        await asyncio.to_thread(_copy, storage.path, kept)
+    except (OSError, sqlite3.Error) as error:
+        sentence = _("{path} cannot be copied before its upgrade ({reason}); nothing was changed. Free space")
+        raise StorageBroken(sentence.format(path=storage.path, reason=error)) from error
+
+
+def _copy(path: Path, to: Path) -> None:
+    """Copy a database as SQLite does, durably; a copy that has its name is whole, and is not made twice."""
+    if to.exists():
+        return
+    beside = to.with_name(f"{to.name}.new")
+    beside.unlink(missing_ok=True)
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source, closing(sqlite3.connect(beside)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+    sync_file(beside)
+    beside.replace(to)
+    sync_directory(to.parent)
+
+
 async def _prepare(name: str, storage: Storage, *, born: bool) -> None:
-    await storage.check()
     try:
         async with storage.write() as connection:
             if born and await connection.run_sync(current) is None:

@@ -10,7 +10,6 @@ witness, not here. It judges no entry; that is `audit verify`.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.durable import write_durably
 from marketplace.audit.merkle import Frontier
 from marketplace.store import Owner, audit_leaf, audit_tree, order_counter
 
@@ -72,27 +72,6 @@ def load_mark(path: Path) -> Mark | None:
 def save_mark(path: Path, mark: Mark) -> None:
     """Keep a mark durably, whole or not at all. Raises OSError."""
     write_durably(path, json.dumps(asdict(mark)).encode() + b"\n")
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace a file so that after a power cut either the old or the new one is there, whole. Raises OSError."""
-    beside = path.with_name(f"{path.name}.new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names in a directory durable. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 async def require_not_older(connection: AsyncConnection, owner: Owner, path: Path) -> Mark:

@@ -11,10 +11,11 @@ far the lost database had come; it is taken over into that note.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ from gateway.backup import (
     schema_of,
 )
 from gateway.databases import BORN, alone, make_directory, spend_file, telemetry_file
-from gateway.marks import Mark, load_mark, mark_file, sync_directory, write_durably
+from gateway.durable import sync_directory, sync_file, write_durably
+from gateway.marks import Mark, load_mark, mark_file
 from gateway.migrations import NewerSchema, prepare
 from gateway.restored import Restored, load_note, save_note
 from gateway.sealing import unseal
@@ -49,6 +51,8 @@ from marketplace.audit.verify import verify
 from marketplace.store import Owner
 
 MANIFEST_MAX: Final = 1 << 20
+_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, struct.error)
+"""All that the archive's readers raise when somebody has changed a byte of it."""
 OLD_CONFIG: Final = "config-of-the-backup"
 """Where the config of a backup is laid: never over one that is there."""
 
@@ -94,10 +98,9 @@ def _manifest(path: Path) -> Mapping[str, Any]:
             said: Mapping[str, Any] = json.loads(file.read(MANIFEST_MAX))
         known = said["format"] == FORMAT
         _needed = (said["plant"], said["gateway"], said["made_at"], said["schema"], said["audit"], said["files"])
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise NotRestored(_("{path} cannot be read: {reason}").format(path=path, reason=reason)) from error
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
+    except FileNotFoundError as error:
+        raise NotRestored(_("{path} cannot be read: {reason}").format(path=path, reason=error.strerror)) from error
+    except (*_DAMAGED, KeyError, TypeError) as error:
         raise NotRestored(_("{path} is no backup of Toolcrib, or it was cut off").format(path=path)) from error
     if not known:
         raise NotRestored(_("{path} was made by a newer Toolcrib; restore it with that version").format(path=path))
@@ -124,7 +127,7 @@ def _unpack_one(packed: zipfile.ZipFile, name: str, said: Mapping[str, Any], roo
         with packed.open(name) as source, (room / name).open("wb") as target:
             while left > 0 and (chunk := source.read(min(CHUNK, left))):
                 left -= target.write(chunk)
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except _DAMAGED as error:
         return [_("{name}: cannot be unpacked ({reason})").format(name=name, reason=error)]
     if left != 1 or digest_of(room / name) != said["sha256"]:
         return [_("{name}: is not what the manifest says it was").format(name=name)]
@@ -168,10 +171,8 @@ async def _open(manifest: Mapping[str, Any], owner: Owner, room: Path) -> list[s
         await spend.close()
         await telemetry.close()
     problems = list(found.problems)
-    if manifest["audit"]["size"] and (found.entries, found.root) != (
-        manifest["audit"]["size"],
-        manifest["audit"]["root"],
-    ):
+    said = manifest["audit"]
+    if said["size"] and (found.entries, found.root) != (said["size"], said["root"]):
         problems.append(_("the audit log gives another root than the manifest says"))
     return problems
 
@@ -253,10 +254,6 @@ def _lay_databases(room: Path, to: Path) -> None:
     """The spend database comes last: without it no gateway starts on a half-restored directory."""
     (to / BORN).touch()
     for name, target in ((TELEMETRY, telemetry_file(to)), (SPEND, spend_file(to))):
-        descriptor = os.open(room / name, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_file(room / name)
         (room / name).replace(target)
     sync_directory(to)

@@ -34,7 +34,7 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.marks import write_durably
+from gateway.durable import write_durably
 from marketplace.audit import log as audit
 from marketplace.audit.actor import Actor
 from marketplace.authority.policy import Mode

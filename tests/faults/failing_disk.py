@@ -76,11 +76,11 @@ class Disk:
                         await super().in_thread(sqlite3.Cursor.execute, "ROLLBACK", ())
                 raise disk.kind.error()
 
-            async def together(self, statements: Any) -> Any:
-                return [
-                    (await self.in_thread(sqlite3.Cursor.executemany, statement, rows))[2]
-                    for statement, rows in statements
-                ]
+            async def together(self, statements: Any) -> bool:
+                for statement, rows in statements:
+                    if (await self.in_thread(sqlite3.Cursor.executemany, statement, rows))[2] != len(rows):
+                        return False
+                return True
 
         connection = Connection(lambda: sqlite3.connect(address, uri=True, check_same_thread=False), iter_chunk_size=64)
         connection._thread.daemon = True

@@ -149,10 +149,17 @@ def config(market: Market) -> dict[str, Any]:
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with opened(tmp_path) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def opened(home: Path) -> AsyncIterator[Bench]:
+    """A market, and a gateway at work beside it under a policy."""
     clock = PlantClock(datetime(2026, 3, 2, tzinfo=UTC), time.time(), SPEED)
-    async with Market(tmp_path / "market", clock=clock, seed=3) as market:
-        plant.write(tmp_path / "toolcrib.yaml", config(market), "test")
-        bench = Bench(tmp_path, market, clock)
+    async with Market(home / "market", clock=clock, seed=3) as market:
+        plant.write(home / "toolcrib.yaml", config(market), "test")
+        bench = Bench(home, market, clock)
         await bench.start()
         modes = {"default": "buy", **{f"bench/{moment}": "ask" for moment in ASKED}}
         window = {"days": 30, "per_machine": "20000 EUR"}

@@ -523,3 +523,40 @@ async def test_stops_and_alarms_are_listed_for_people_and_for_programs(worked, c
     found = json.loads(capsys.readouterr().out)
     assert sorted(each["halted"] for each in found) == [False, True]
     assert found[0]["acknowledge_by"] == "2026-03-02T16:00:00.000000Z"
+
+
+def test_a_backup_is_made_looked_over_and_put_back(worked: Path, tmp_path: Path):
+    made = toolcrib("backup", "b.zip", "--json", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["audit"]["size"] > 0
+    looked = toolcrib("backup", "verify", "b.zip", cwd=tmp_path)
+    assert looked.returncode == 0, looked.stderr
+    assert "verifies" in looked.stdout
+    back = toolcrib("restore", "b.zip", "--to", "elsewhere", cwd=tmp_path)
+    assert back.returncode == 0, back.stderr
+    assert "buys nothing until you confirm" in back.stdout
+    again = toolcrib("restore", "b.zip", "--to", "elsewhere", cwd=tmp_path)
+    assert again.returncode == 1
+    assert "nothing was restored over it" in again.stderr
+
+
+def test_a_damaged_backup_exits_with_one(worked: Path, tmp_path: Path):
+    assert toolcrib("backup", "b.zip", cwd=tmp_path).returncode == 0
+    whole = (tmp_path / "b.zip").read_bytes()
+    (tmp_path / "b.zip").write_bytes(whole[: len(whole) // 2])
+    looked = toolcrib("backup", "verify", "b.zip", cwd=tmp_path)
+    assert looked.returncode == 1
+    assert "no backup of Toolcrib" in looked.stderr
+
+
+@pytest.mark.parametrize("words", [("backup", "save", "b.zip"), ("backup", "b.zip", "--with-key", "gone.txt")])
+def test_a_backup_command_that_cannot_be_meant_is_refused(worked: Path, tmp_path: Path, words: tuple[str, ...]):
+    done = toolcrib(*words, cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    assert not (tmp_path / "b.zip").exists()
+
+
+def test_restored_needs_a_running_gateway(worked: Path, tmp_path: Path):
+    done = toolcrib("restored", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "gateway" in done.stderr

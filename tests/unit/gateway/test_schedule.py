@@ -42,3 +42,22 @@ async def test_stopping_waits_for_what_is_under_way():
     may_end.set()
     await asyncio.wait_for(stopping, 5)
     assert ended.is_set()
+
+
+async def test_an_act_that_hangs_is_cut_off_at_the_stop():
+    schedule = Schedule(speed=3600)
+    begun, cut = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut.set()
+
+    schedule.every(timedelta(minutes=30), "hang", hang)
+    schedule.start()
+    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(schedule.stop(), 5)
+    assert cut.is_set()
+    assert schedule.failures["hang"] == 0
