@@ -123,7 +123,7 @@ def orders(
         sentence = _("{state} is no state of an order; 'toolcrib states' lists them")
         raise Failure(sentence.format(state=", ".join(sorted(unknown))), exit_code=2)
     place = find_data(config)
-    found = wait_for(on_spend(place, lambda tx: views.orders(tx, place.owner, states=state or None, limit=limit)))
+    found = wait_for(_spend(place, lambda tx: views.orders(tx, place.owner, states=state or None, limit=limit)))
     _say_orders(found, place, as_json, nothing=_("there are no orders"))
 
 
@@ -132,7 +132,7 @@ def approvals(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from gateway import views
 
     place = find_data(config)
-    found = wait_for(on_spend(place, lambda tx: views.waiting(tx, place.owner)))
+    found = wait_for(_spend(place, lambda tx: views.waiting(tx, place.owner)))
     _say_orders(found, place, as_json, nothing=_("nothing waits for a person"))
 
 
@@ -168,7 +168,7 @@ def why(order: OrderArgument, config: ConfigOption = None, as_json: JsonOption =
     place = find_data(config)
     i18n.activate(place.language)
     try:
-        sentences = wait_for(on_spend(place, lambda tx: explain.why(tx, order, zone=place.zone)))
+        sentences = wait_for(_spend(place, lambda tx: explain.why(tx, order, zone=place.zone)))
     except explain.NothingKnown as error:
         raise Failure(str(error)) from error
     if as_json:
@@ -195,7 +195,7 @@ def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from marketplace.audit import verify as checker
 
     place = find_data(config)
-    found = wait_for(on_spend(place, lambda tx: checker.verify(tx, place.owner)))
+    found = wait_for(_spend(place, lambda tx: checker.verify(tx, place.owner)))
     if as_json:
         problems = list(found.problems)
         say_json({"entries": found.entries, "root": found.root, "verified": found.verified, "problems": problems})
@@ -227,9 +227,9 @@ def show(
     place = find_data(config)
     i18n.activate(place.language)
     if subject is not None:
-        entries = wait_for(on_spend(place, lambda tx: views.history(tx, place.owner, subject)))[-limit:]
+        entries = wait_for(_spend(place, lambda tx: views.history(tx, place.owner, subject)))[-limit:]
     else:
-        entries = list(wait_for(on_spend(place, lambda tx: views.audit(tx, place.owner, limit=limit))).entries)
+        entries = list(wait_for(_spend(place, lambda tx: views.audit(tx, place.owner, limit=limit))).entries)
     if as_json:
         say_json([entry.as_dict() for entry in entries])
         return
@@ -248,8 +248,7 @@ def show(
     say_table(columns, rows, nothing=_("the log has no such entries"), right=(0,))
 
 
-async def on_spend(place: DataPlace, look: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """Look at the spend database of a place. Raises `Failure`."""
+async def _spend(place: DataPlace, look: Callable[[AsyncConnection], Awaitable[T]]) -> T:
     async with databases(place.directory) as opened, opened.spend.read() as connection:
         return await look(connection)
 
@@ -258,7 +257,7 @@ def order_hash(place: DataPlace, number: str) -> str:
     """Return the hash of exactly the order that stands in the database now. Raises `Failure` when there is none."""
     from gateway import views
 
-    found = wait_for(on_spend(place, lambda tx: views.order(tx, place.owner, number)))
+    found = wait_for(_spend(place, lambda tx: views.order(tx, place.owner, number)))
     if found is None:
         raise Failure(_("there is no order {number}").format(number=number))
     return found.order_hash

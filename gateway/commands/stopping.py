@@ -6,18 +6,19 @@ counts before anything is sent at the next start. To lift a stop or acknowledge 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from gettext import gettext as _
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from gateway.commands.acting import PANEL, NoteOption, PersonOption, act
-from gateway.commands.looking import on_spend
 from gateway.commands.output import (
     MISTAKE,
     ConfigOption,
     Failure,
     JsonOption,
+    databases,
     find_data,
     say,
     say_json,
@@ -26,8 +27,12 @@ from gateway.commands.output import (
 )
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
     from gateway.config import DataPlace
     from gateway.views import AlarmView, HaltView
+
+T = TypeVar("T")
 
 ScopeArgument = Annotated[str, typer.Argument(help="plant, machine, supplier or component.", metavar="[SCOPE]")]
 KeyArgument = Annotated[str, typer.Argument(help="Which one; the plant needs no key.", metavar="[KEY]")]
@@ -107,7 +112,7 @@ def stops(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from gateway.stop_file import NAME
 
     place = find_data(config)
-    found = wait_for(on_spend(place, lambda tx: views.standing(tx, place.owner)))
+    found = wait_for(_look_at(place, lambda tx: views.standing(tx, place.owner)))
     if as_json:
         say_json([view.as_dict() for view in found])
         return
@@ -145,7 +150,7 @@ def alarms(context: typer.Context, config: ConfigOption = None, as_json: JsonOpt
     if context.invoked_subcommand is not None:
         return
     place = find_data(config)
-    found = wait_for(on_spend(place, lambda tx: views.open_alarms(tx, place.owner)))
+    found = wait_for(_look_at(place, lambda tx: views.open_alarms(tx, place.owner)))
     if as_json:
         say_json([view.as_dict() for view in found])
         return
@@ -181,3 +186,8 @@ def acknowledge(
 ) -> None:
     """Say that you have seen an alarm; a stop that it has caused stays until it is lifted."""
     act(find_data(config), "acknowledge", {"alarm": alarm, "note": note}, as_json, person)
+
+
+async def _look_at(place: DataPlace, look: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async with databases(place.directory) as opened, opened.spend.read() as connection:
+        return await look(connection)
