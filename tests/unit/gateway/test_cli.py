@@ -133,7 +133,8 @@ def test_help_names_every_command():
     assert shown.returncode == 0
     for name in ("init", "check", "schema", "run", "demo", "needs", "orders", "approvals", "why", "approve", "deny",
                  "received", "reading", "fitted", "stock", "answer", "prices", "states", "audit", "policy", "simulate",
-                 "benchmark", "sign-in", "status", "cancel", "release", "stop", "resume", "stops", "alarms"):  # fmt: skip
+                 "benchmark", "sign-in", "status", "cancel", "release", "stop", "resume", "stops",
+                 "alarms"):  # fmt: skip
         assert f" {name} " in shown.stdout
 
 
