@@ -407,3 +407,16 @@ async def test_a_pack_that_is_more_than_wanted_asks(make_plant):
     plant.suppliers["supplier-1"].pack = Decimal(3)
     await plant.want()
     assert (await plant.order()).rule == "QUANTITY_DIFFERS"
+
+
+async def test_nothing_is_sent_while_the_record_cannot_be_kept_and_it_is_sent_once_it_can(make_plant):
+    plant = await make_plant()
+    plant.purchasing.sending.stopped = lambda: "the audit log cannot be signed"
+    await plant.want()
+    order = await plant.order()
+    assert (order.state, "AUDIT_STOPPED" in order.problem) == ("approved", True)
+    plant.purchasing.sending.stopped = lambda: ""
+    await plant.passes(3)
+    order = await plant.order()
+    assert (order.state, order.problem) == ("confirmed", "")
+    assert plant.suppliers["supplier-1"].bought == [order.number]
