@@ -15,8 +15,12 @@ from sqlalchemy.exc import IntegrityError
 from gateway import migrations
 from gateway.databases import open_databases, spend_file
 from gateway.storage import FULL, Storage, StorageBroken
+from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.audit.merkle import Frontier, leaf_hash
+from marketplace.audit.verify import verify
 from marketplace.authority import alarms, halts
+from marketplace.documents import canonical
 from marketplace.store import Owner
 
 DATABASES = sorted(migrations.HEADS)
@@ -107,3 +111,35 @@ async def test_two_gateways_do_not_share_a_directory(tmp_path: Path):
         with pytest.raises(StorageBroken, match="another gateway"):
             async with open_databases(tmp_path):
                 pass
+
+
+def upgraded(connection: Connection, to: str) -> None:
+    """Walk the spend database's revisions as far as one of them."""
+    config = Config()
+    config.set_main_option("script_location", "gateway.migrations:spend")
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)
+
+
+async def test_a_log_of_the_schema_before_is_upgraded_and_verifies(tmp_path: Path):
+    owner, size = Owner("northworks", "G1"), 1_300  # more than is read at once
+    storage = Storage(tmp_path / "old.db", FULL)
+    async with storage.write() as connection:
+        await connection.run_sync(upgraded, "0004")
+        frontier = Frontier()
+        for index in range(size):
+            said = {"version": 1, "plant": "northworks", "gateway": "G1", "index": index, "kind": "thing.done"}
+            said |= {"at": "1970-01-01T00:00:00.000000Z", "subject": "thing", "facts": {}}
+            leaf = canonical(said | {"actor": {"kind": "gateway", "id": "G1", "method": "policy"}})
+            frontier = frontier.append(leaf_hash(leaf))
+            row = ("northworks", "G1", index, "thing.done", "thing", 0, leaf, leaf_hash(leaf))
+            await connection.exec_driver_sql("INSERT INTO audit_leaf VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        kept = ("northworks", "G1", size, frontier.encode(), frontier.root)
+        await connection.exec_driver_sql("INSERT INTO audit_tree VALUES (?, ?, ?, ?, ?)", kept)
+        await connection.run_sync(migrations.upgrade, "spend")
+    async with storage.write() as connection:
+        actor = Actor(ActorKind.GATEWAY, "G1", "policy")
+        await log.append(connection, owner, "thing.done", "thing", actor, {}, datetime(2026, 3, 2, tzinfo=UTC))
+        found = await verify(connection)
+    assert (found.entries, found.problems) == (size + 1, ())
+    await storage.close()

@@ -1,0 +1,179 @@
+"""The gateway signs, shows its log to witnesses by HTTP and by a folder, and buys nothing when one of them objects."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from gateway.auditing import Auditing
+from gateway.storage import FULL, Storage
+from gateway.witnesses import FolderWay, HttpWay, look_into, serve
+from marketplace.audit import log
+from marketplace.audit.actor import Actor, ActorKind
+from marketplace.audit.attendance import Attendance, Attested, WitnessAway
+from marketplace.audit.notary import Notary, stored_keys
+from marketplace.audit.witness import Witness
+
+ANNA = Actor(ActorKind.PERSON, "anna", "socket")
+
+
+class Alarms(list):
+    async def __call__(self, code, sentence):
+        self.append((code, sentence))
+
+
+@pytest.fixture
+async def plant(spend, owner, now, tmp_path):
+    """A log of three entries and what cares for it; `auditing(way)` is that care with one witness."""
+
+    class Plant:
+        alarms = Alarms()
+        notary = Notary(spend, owner, tmp_path / "audit.key", lambda: now)
+
+        async def grow(self, database=spend):
+            async with database.write() as tx:
+                for number in range(3):
+                    await log.append(tx, owner, "thing.done", f"thing-{number}", ANNA, {}, now)
+
+        def auditing(self, *ways, database=spend):
+            notary = Notary(database, owner, tmp_path / "audit.key", lambda: now)
+            return Auditing(notary, Attendance(database, owner, ways, lambda: now), self.alarms)
+
+    plant = Plant()
+    await plant.grow()
+    await plant.notary.sign()
+    async with spend.read() as connection:
+        [span] = await stored_keys(connection, owner)
+    plant.witness = Witness(tmp_path / "witness", "w.example/1", [span.key])
+    return plant
+
+
+@asynccontextmanager
+async def listening(witness):
+    """A witness that listens; gives the way to it."""
+    runner = await serve(witness, "127.0.0.1", 0, lambda: 1_700_000_000)
+    async with aiohttp.ClientSession() as session:
+        yield HttpWay(witness.public, f"http://127.0.0.1:{runner.addresses[0][1]}", session)
+    await runner.cleanup()
+
+
+async def older(spend, tmp_path):
+    """Return a copy of the database as it is now."""
+    async with spend.write() as tx:
+        await tx.exec_driver_sql("SELECT 1")
+    (tmp_path / "old.db").write_bytes(spend.path.read_bytes())
+    (tmp_path / "old.db-wal").write_bytes(spend.path.with_name("spend.db-wal").read_bytes())
+    return Storage(tmp_path / "old.db", FULL)
+
+
+async def test_a_witness_over_http_cosigns_each_minutes_log(plant):
+    async with listening(plant.witness) as way:
+        auditing = plant.auditing(way)
+        await auditing.begin()
+        await plant.grow()
+        await auditing.run_once()
+    assert [each.outcome for each in auditing.attestations] == [Attested.COSIGNED]
+    assert plant.witness.seen(plant.notary.origin).checkpoint.size == 6
+    assert (auditing.trouble, plant.alarms) == ("", [])
+
+
+async def test_an_older_database_is_found_at_the_start_and_nothing_is_bought(plant, spend, tmp_path):
+    async with listening(plant.witness) as way:
+        auditing = plant.auditing(way)
+        await auditing.begin()
+        old = await older(spend, tmp_path)
+        await plant.grow()
+        await auditing.run_once()
+        restored = plant.auditing(way, database=old)
+        await restored.begin()
+        await restored.run_once()
+        await old.close()
+    assert "it was rolled back" in restored.trouble
+    [(code, sentence)] = plant.alarms
+    assert (code, sentence) == ("AUDIT_ROLLED_BACK", restored.trouble)
+
+
+async def test_a_witness_in_a_folder_answers_later_and_tells_a_rollback_too(plant, spend, tmp_path):
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    way = FolderWay(plant.witness.public, folder, "plant.G1")
+    auditing = plant.auditing(way)
+    await auditing.begin()
+    assert auditing.attestations[0].outcome is Attested.WAITING
+    assert [answer.status for _name, answer in look_into(folder, plant.witness, 1)] == [200]
+    await auditing.run_once()
+    assert auditing.attestations[0].outcome is Attested.COSIGNED
+    old = await older(spend, tmp_path)
+    await plant.grow()
+    await auditing.run_once()
+    look_into(folder, plant.witness, 1)
+    await auditing.run_once()
+    restored = plant.auditing(way, database=old)
+    await restored.begin()
+    await old.close()
+    assert "it was rolled back" in restored.trouble
+
+
+async def test_rubbish_in_a_folder_is_no_answer(plant, tmp_path):
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    way = FolderWay(plant.witness.public, folder, "plant.G1")
+    auditing = plant.auditing(way)
+    await auditing.begin()
+    [request] = folder.glob("*.request")
+    for said in ("rubbish", "[]", '{"request": "x", "status": 200, "text": ""}'):
+        (folder / f"plant.G1.{plant.witness.public.id.hex()}").write_text(said)
+        await auditing.run_once()
+        assert auditing.attestations[0].outcome is Attested.WAITING
+    assert request.exists()
+    assert plant.alarms == []
+
+
+async def test_a_witness_that_cannot_be_reached_stops_nothing(plant, tmp_path):
+    async with aiohttp.ClientSession() as session:
+        gone = HttpWay(plant.witness.public, "http://127.0.0.1:9", session)
+        with pytest.raises(WitnessAway):
+            await gone.submit("x")
+        nowhere = FolderWay(plant.witness.public, tmp_path / "nowhere", "plant.G1")
+        auditing = plant.auditing(gone, nowhere)
+        await auditing.begin()
+    assert [each.outcome for each in auditing.attestations] == [Attested.AWAY, Attested.AWAY]
+    assert auditing.trouble == ""
+
+
+async def test_a_rotated_key_is_refused_by_a_witness_that_does_not_know_it_and_stops_nothing(plant):
+    async with listening(plant.witness) as way:
+        auditing = plant.auditing(way)
+        await auditing.begin()
+        key = await auditing.rotate(ANNA)
+        assert auditing.attestations[0].outcome is Attested.REFUSED
+        assert auditing.trouble == ""
+    taught = Witness(plant.witness._directory, "w.example/1", [key])
+    async with listening(taught) as way:
+        again = plant.auditing(way)
+        await again.begin()
+    assert again.attestations[0].outcome is Attested.COSIGNED
+
+
+async def test_a_log_that_cannot_be_signed_stops_buying_with_one_sentence(plant, tmp_path):
+    (tmp_path / "audit.key").chmod(0o644)
+    auditing = plant.auditing()
+    await plant.grow()
+    await auditing.begin()
+    assert "can be read by others" in auditing.trouble
+    (tmp_path / "audit.key").chmod(0o600)
+    await auditing.finish()
+    assert auditing.trouble == ""
+
+
+async def test_a_log_with_a_gap_is_not_shown(plant, spend):
+    async with listening(plant.witness) as way:
+        auditing = plant.auditing(way)
+        await auditing.begin()
+        await plant.grow()
+        async with spend.write() as tx:
+            await tx.exec_driver_sql("DELETE FROM audit_leaf WHERE leaf_index = 5")
+        await auditing.run_once()
+    assert plant.witness.seen(plant.notary.origin).checkpoint.size == 3
