@@ -78,8 +78,10 @@ async def test_a_signed_log_is_verified_quickly_and_a_changed_one_is_not(long_lo
 
     assert ((await quickly()).entries, (await quickly()).problems) == (SIZE, ())
     assert "not give the tree" in (await quickly("UPDATE audit_leaf SET leaf = x'00' WHERE leaf_index = 9")).problems[0]
-    assert "leaves are missing" in (await quickly("DELETE FROM audit_leaf WHERE leaf_index = 9")).problems
-    assert (await quickly("UPDATE audit_leaf SET leaf = 'x' WHERE leaf_index = 8")).problems == (
-        "a leaf cannot be read",
-    )
+    for statement in (
+        f"DELETE FROM audit_leaf WHERE leaf_index = {SIZE - 2}",
+        "DELETE FROM audit_leaf WHERE leaf_index = 9",
+        "UPDATE audit_leaf SET leaf = 'x' WHERE leaf_index = 8",
+    ):
+        assert "missing" in (await quickly(statement)).problems[0]
     await storage.close()
