@@ -35,27 +35,15 @@ from marketplace.audit.notary import Notary
 from marketplace.audit.verify import verify, verify_quickly
 from marketplace.authority import gate
 from marketplace.authority.approval import Approver
-from marketplace.authority.permit import SpendPermit, require
 from marketplace.authority.policy import Mode
 from marketplace.catalogue import Item
-from marketplace.documents import (
-    Delivery,
-    OrderResponse,
-    PurchaseOrder,
-    Quotation,
-    QuotationLine,
-    Reply,
-    RequestForQuotation,
-    ResponseLine,
-    SupplierDocument,
-    canonical,
-)
-from marketplace.money import Money, Quantity, UnitPrice
+from marketplace.documents import Delivery, canonical
+from marketplace.money import Money
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.terms import PurchasingTerms
 from marketplace.settings import BuyingSettings
 from marketplace.store import Database, Owner, audit_leaf, purchase_order
-from marketplace.suppliers.supplier import Capabilities, NotSupported, Offer
+from marketplace.suppliers.simulator.instant import InstantShop
 from marketplace.timing import FAILURE_BEFORE_ARRIVAL, Advice
 
 PURCHASES: Final = 100
@@ -103,58 +91,6 @@ async def _measure(directory: Path, purchases: int, entries: int) -> dict[str, f
 # --- buying -----------------------------------------------------------------------------------------------------------
 
 
-class _Shop:
-    """A supplier without delay: offers, and confirms what it is sent."""
-
-    name = "shop"
-    capabilities = Capabilities(quotes=True)
-
-    def __init__(self, now: datetime) -> None:
-        self._now = now
-
-    def encode(self, order: PurchaseOrder) -> bytes:
-        return canonical(order.document())
-
-    async def search(self, text: str) -> Sequence[Offer]:
-        raise NotSupported(self.name)
-
-    async def quote(self, request: RequestForQuotation) -> Quotation:
-        price = UnitPrice(Decimal("61.50"), request.currency)
-        lines = tuple(
-            QuotationLine(line.number, "S-1", line.quantity, price, Decimal(5), None) for line in request.lines
-        )
-        free = Money(0, request.currency)
-        until = self._now.replace(year=self._now.year + 1)
-        return Quotation(self.name, f"Q-{request.reference}", lines, free, free, until)
-
-    async def place(self, permit: SpendPermit) -> OrderResponse:
-        require(permit, self.name, self._now)
-        order = json.loads(permit.request_bytes)
-        lines = tuple(
-            ResponseLine(
-                line["number"],
-                line["sku"],
-                Quantity(Decimal(line["quantity"]), line["unit"]),
-                UnitPrice(Decimal(line["unit_price"]), order["currency"], Decimal(line["per"])),
-            )
-            for line in order["lines"]
-        )
-        total = Money(order["total"], order["currency"])
-        return OrderResponse(order["number"], "S-1", Reply.CONFIRMED, lines, total, self._now)
-
-    async def find(self, reference: str) -> OrderResponse | None:
-        raise NotSupported(self.name)
-
-    async def cancel(self, reference: str) -> OrderResponse:
-        raise NotSupported(self.name)
-
-    async def documents(self, reference: str) -> Sequence[SupplierDocument]:
-        raise NotSupported(self.name)
-
-    async def close(self) -> None:
-        pass
-
-
 @dataclass(slots=True)
 class _Stopwatch:
     seconds: float = 0.0
@@ -174,7 +110,9 @@ async def _append_share(database: Database, purchases: int) -> float:
     approver = Approver("anna", may_approve=True, limit=Money(1, "EUR"), may_apply_policy=True)
     async with database.write() as tx:
         await gate.apply_policy(tx, _OWNER, _POLICY, approver, now)
-    purchasing = Purchasing(database, _OWNER, {"shop": _Shop(now)}, {_ITEM.key: _ITEM}, _TERMS, lambda: now)
+    purchasing = Purchasing(
+        database, _OWNER, {"shop": InstantShop("shop", now)}, {_ITEM.key: _ITEM}, _TERMS, lambda: now
+    )
     with _timed() as watch:
         for number in range(purchases + WARM_UP):
             watch.seconds = 0.0

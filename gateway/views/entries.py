@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.views.texts import text_of
 from marketplace import store
+from marketplace.audit.notary import newest_checkpoint
+from marketplace.audit.note import NoteBroken
 from marketplace.store import Owner
 
 ENTRIES_MAX = 100
@@ -48,12 +50,26 @@ class AuditEntryView:
 
 
 @dataclass(frozen=True, slots=True)
+class SealView:
+    """The newest checkpoint: how many entries were signed, by the key of which identifier, and who witnessed it last.
+
+    `witnessed_at` is when a witness's newest signature came in, `witness` whose; None and "" before the first.
+    """
+
+    size: int
+    key_id: str
+    witness: str
+    witnessed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditView:
     """One page of the log, newest first; `size` and `root` stand for the whole."""
 
     size: int
     root: str
     entries: tuple[AuditEntryView, ...]
+    seal: SealView | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the page for programs."""
@@ -69,7 +85,23 @@ async def audit(
     head = found.one_or_none()
     older = [] if before is None else [store.audit_leaf.c.leaf_index < before]
     entries = await _entries(spend, owner, older, limit)
-    return AuditView(0 if head is None else head.size, "" if head is None else head.root.hex(), tuple(entries))
+    size, root = (0, "") if head is None else (head.size, head.root.hex())
+    return AuditView(size, root, tuple(entries), await _seal(spend, owner))
+
+
+async def _seal(spend: AsyncConnection, owner: Owner) -> SealView | None:
+    """Return the newest checkpoint as people see it; one that cannot be read is for verification to name."""
+    try:
+        newest = await newest_checkpoint(spend, owner)
+    except NoteBroken:
+        return None
+    if newest is None or not newest.note.signatures:
+        return None
+    c = store.cosignature.c
+    query = select(c.witness, c.at).where(c.plant == owner.plant, c.gateway_id == owner.gateway_id)
+    last = (await spend.execute(query.order_by(c.at.desc()).limit(1))).one_or_none()
+    who, when = (last.witness.partition("+")[0], last.at) if last else ("", None)
+    return SealView(newest.checkpoint.size, newest.note.signatures[0].id.hex(), who, when)
 
 
 async def history(spend: AsyncConnection, owner: Owner, subject: str) -> list[AuditEntryView]:

@@ -114,7 +114,7 @@ async def verify_quickly(
         roots = {0: EMPTY_ROOT, size: tree_of(hashed).root}
         roots |= await _newest_root(connection, file, owner, hashed, size)
     except LeafBroken:
-        return Verification(size, "", False, (_("a leaf cannot be read"),))
+        return Verification(size, "", False, (_("a leaf is missing or cannot be read"),))
     kept = select(tree.size, tree.root).where(tree.plant == owner.plant, tree.gateway_id == owner.gateway_id)
     stored = (await connection.execute(kept)).one_or_none()
     problems = [] if hashed.leaves == size else [_("leaves are missing")]

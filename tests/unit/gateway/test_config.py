@@ -6,10 +6,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import ValidationError
 
 from gateway import config, starter
 from gateway.actions import Right
+from gateway.settings import AuditSettings
 from gateway.yaml_file import Mistakes
+from marketplace.audit.note import KeyKind, verifier_of
 from marketplace.money import Money
 from marketplace.store import Owner
 
@@ -229,3 +233,36 @@ def test_the_schema_knows_every_installed_connector_and_adapter():
     text = json.dumps(config.schema())
     for name in ("OpcUaSettings", "ModbusTag", "ByHand", "lead_time", "$schema"):
         assert name in text
+
+
+LOG_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+
+
+@pytest.mark.parametrize(
+    ("audit", "said"),
+    [
+        ("{witnesses: [{key: x, folder: drop}]}", "is no public key"),
+        (f"{{witnesses: [{{key: {LOG_KEY}, folder: drop}}]}}", "a key for something else"),
+        (f"{{serve: {{name: w, logs: [{LOG_KEY}], port: 70000}}}}", "65535"),
+        ("{serve: {name: w, logs: []}}", "logs"),
+    ],
+)
+def test_who_witnesses_the_log_is_judged(site, audit, said):
+    site.write_text(site.read_text() + f"\naudit: {audit}\n")
+    assert said in "\n".join(mistakes(site))
+
+
+def test_a_witness_has_one_way_and_each_its_own_key():
+    key = str(verifier_of("w", KeyKind.WITNESS, Ed25519PrivateKey.from_private_bytes(b"w" * 32)))
+    folder, url = {"key": key, "folder": "drop"}, {"key": key, "url": "http://10.0.0.7:8081"}
+    assert AuditSettings.model_validate({"witnesses": [url]}).witnesses[0].url == url["url"]
+    for wrong in ([{"key": key}], [folder | url], [folder, url]):
+        with pytest.raises(ValidationError):
+            AuditSettings.model_validate({"witnesses": wrong})
+
+
+def test_the_audit_key_is_where_the_data_is_or_where_the_file_says(site):
+    loaded = config.load(site)
+    assert loaded.audit_key == loaded.directory / "audit.key"
+    site.write_text(site.read_text() + "\naudit: {key: secrets/audit.key}\n")
+    assert config.load(site).audit_key == site.parent / "secrets/audit.key"

@@ -4,10 +4,11 @@ import re
 
 import pytest
 import structlog
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from gateway.live import Link
 from marketplace import store
+from marketplace.audit.notary import Notary
 
 BARE = ["/", "/machines", "/machines/mill", "/machines/mill/coolant", "/machines/bench-drill", "/orders", "/audit",
         "/enter", "/enter/reading", "/enter/fitted", "/enter/stock", "/enter/received"]  # fmt: skip
@@ -158,6 +159,23 @@ async def test_the_audit_page_verifies_the_whole_log_on_request(anna):
     assert "computed again" not in (await anna.get("/audit")).text
     page = await anna.post("/audit/verify")
     assert re.search(r"All \d+ entries were computed again, and they hold", page.text)
+
+
+async def test_the_audit_page_says_who_signed_and_who_witnessed(made, anna, tmp_path):
+    assert "with the key" not in (await anna.get("/audit")).text
+    context, owner = made.context, made.context.owner
+    notary = Notary(made.spend, owner, tmp_path / "audit.key", context.clock)
+    signed = await notary.sign()
+    text = (await anna.get("/audit")).text
+    assert (signed.note.signatures[0].id.hex() in text, "no witness has seen it yet" in text) == (True, True)
+    row = {"size": signed.checkpoint.size, "witness": "w.example/1+00+00", "line": str(signed.note.signatures[0])}
+    async with made.spend.write() as tx:
+        await tx.execute(insert(store.cosignature).values(**row, at=context.clock(), **owner.columns))
+    assert "last witnessed by w.example/1" in (await anna.get("/audit")).text
+    async with made.spend.write() as tx:
+        await tx.execute(update(store.checkpoint).values(note="rubbish"))
+    page = await anna.get("/audit")
+    assert (page.status, "with the key" in page.text) == (200, False)
 
 
 async def test_a_log_that_was_changed_is_shown_as_broken(made, anna):
