@@ -41,11 +41,13 @@ class Outcome:
 class HandReply(StrEnum):
     """What a supplier said on the phone, or what a person found out about an order that needs one.
 
-    NOT_PLACED: the supplier knows nothing of the order and will not deliver it. WITHDRAWN: it was placed and is off.
+    PARTLY: the part that the supplier confirmed is taken, and the rest is needed again. NOT_PLACED: the supplier knows
+    nothing of the order and will not deliver it; that opens another attempt. WITHDRAWN: it was placed and is off.
     """
 
     RECEIVED = "received"
     CONFIRMED = "confirmed"
+    PARTLY = "partly"
     REJECTED = "rejected"
     NOT_PLACED = "not_placed"
     WITHDRAWN = "withdrawn"
@@ -81,6 +83,9 @@ class Actions(Protocol):
     async def answered(self, number: str, answer: HandAnswer, person: str, method: str) -> Outcome:
         """Enter what a supplier said about an order."""
 
+    async def release(self, subject: str, person: str, method: str) -> Outcome:
+        """Let a purchase that was set apart, an order or a requisition, be taken up again."""
+
     async def received(
         self, number: str, quantities: Mapping[int, Decimal] | None, person: str, method: str
     ) -> Outcome:
@@ -100,8 +105,23 @@ class Actions(Protocol):
     async def prices(self, supplier: str, text: str, person: str, method: str) -> Outcome:
         """Enter the prices of a supplier who is asked by hand, given as the text of a CSV file."""
 
+    async def stop(self, kind: str, key: str, reason: str, person: str, method: str) -> Outcome:
+        """Stop buying for the plant (no key), a machine, a supplier or a component; what was not sent is off."""
+
+    async def resume(self, kind: str, key: str, reason: str, person: str, method: str) -> Outcome:
+        """Lift the stop of exactly this scope."""
+
+    async def acknowledge(self, alarm: str, note: str, person: str, method: str) -> Outcome:
+        """Say that a money alarm was seen, so that it stops nothing."""
+
+    async def clock_accept(self, person: str, method: str) -> Outcome:
+        """Say that plant time is right although it has jumped; limits elapse by it from now on."""
+
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         """Put a policy, given as the text of its file, into force."""
+
+    async def audit_rotate(self, person: str, method: str) -> Outcome:
+        """Put a new key in the place of the one that signs the audit log; the old one hands over."""
 
     async def confirm_restore(self, person: str, method: str) -> Outcome:
         """Let buying go on after a restore, having read what was lost."""

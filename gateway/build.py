@@ -14,7 +14,7 @@ import asyncio
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +23,7 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import structlog
 
 from connectors.backlog import Backlog
@@ -30,30 +31,43 @@ from connectors.connector import Connector
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
+from gateway.auditing import Alarm, Auditing
 from gateway.backup import Source, scheduled_backup
 from gateway.buying import BuyingState, Cause
-from gateway.clock import Clock, real
+from gateway.clock import Clock, JumpWatch, real
 from gateway.config import Config, load
 from gateway.control import Door
-from gateway.databases import Databases, open_databases
+from gateway.databases import Databases, open_databases, require_owner
+from gateway.halting import Halting, known
 from gateway.live import Board
 from gateway.lives import Lives, first_lives
 from gateway.marks import Mark, RolledBack, mark_file, read_mark, require_not_older, save_mark
 from gateway.metrics import Counted, exposition
+from gateway.money_watch import MoneyWatch
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
 from gateway.restoration import Restoration
 from gateway.schedule import Schedule
-from gateway.settings import BackupSettings
+from gateway.settings import BackupSettings, WitnessServiceSettings, WitnessSettings
+from gateway.stop_file import StopFile
 from gateway.stopping import at_last, end_tasks, leave_in_time
-from gateway.storage import StorageBroken
+from gateway.storage import Storage, StorageBroken
 from gateway.web.context import WebContext
+from gateway.witnesses import FolderWay, HttpWay, serve
 from gateway.yaml_file import Mistakes
 from maintenance import store as telemetry_store
 from maintenance.monitor import Monitor
 from maintenance.slots import Watched
+from marketplace.audit.attendance import Attendance, Way
+from marketplace.audit.keys import KeyUnreadable
+from marketplace.audit.notary import Notary
+from marketplace.audit.note import VerifierKey
+from marketplace.audit.witness import Witness
+from marketplace.authority.alarms import AlarmCode, raise_alarm
+from marketplace.authority.halts import PLANT
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.reconciliation import Reconciliation
+from marketplace.ordering.stopping import Stopping
 from marketplace.ordering.terms import PurchasingTerms
 from marketplace.settings import SecretMissing, supplier_type
 from marketplace.suppliers.outbound import client_session
@@ -65,9 +79,25 @@ RECONCILE_EVERY = timedelta(seconds=30)
 """A person who looks at an order shall not be behind the supplier by more; a pass over nothing costs two queries."""
 SNAPSHOT_EVERY = timedelta(minutes=5)
 """What a crash forgets of the monitor; the machines tell it again."""
+SIGN_EVERY = timedelta(minutes=1)
+"""What a thief of the whole computer could still cut off unseen; nothing is signed or sent while nothing happens."""
 MARK_EVERY = RECONCILE_EVERY
 """What an older file, swapped in after a crash, could pass unnoticed here; the witness sees more."""
 FORGET_EVERY = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is put around the spend database and each supplier once they are made. A site puts nothing there.
+
+    It is how a test cuts the power between any two steps of a purchase while the product knows nothing of it.
+    """
+
+    spend: Callable[[Storage], Storage] = lambda storage: storage
+    supplier: Callable[[Supplier], Supplier] = lambda supplier: supplier
+
+
+NOTHING = Around()
 
 
 class CannotStart(Exception):
@@ -87,6 +117,10 @@ class Gateway:
     purchasing: Purchasing
     reconciliation: Reconciliation
     operations: Operations
+    stopping: Stopping
+    stop_file: StopFile
+    auditing: Auditing
+    money_watch: MoneyWatch
     schedule: Schedule
     clock: Clock
     speed: float
@@ -105,22 +139,34 @@ class Gateway:
             "plant_time": self.clock().isoformat(timespec="seconds"),
             "buying": self.buying.sentence or "on",
             "samples": self.pipeline.samples,
+            "audit": self.auditing.trouble or "signed",
             "connections": {link.name: link.connected for link in self.board.links()},
             "restored": self.restoration.told(),
         }
 
+    async def sign_audit(self) -> str:
+        """Sign the audit log as it stands; returns why it could not be, empty when it was."""
+        await self.auditing.run_once()
+        return self.auditing.trouble
+
 
 @asynccontextmanager
-async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.0) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    config: Config, *, clock: Clock = real, speed: float = 1.0, around: Around = NOTHING
+) -> AsyncIterator[Gateway]:
     """Run a gateway for as long as it is entered. Raises `CannotStart`, `StorageBroken`.
 
-    `clock` is plant time and `speed` how much faster than the wall it runs; a site leaves both as they are.
+    `clock` is plant time and `speed` how much faster than the wall it runs; a site leaves all three as they are.
     """
     i18n.activate(config.site.language)
     async with AsyncExitStack() as stack:
         buying = BuyingState()
-        databases = await stack.enter_async_context(open_databases(config.directory, buying))
-        gateway = await _compose(config, databases, stack, clock, speed, buying)
+        opened = await stack.enter_async_context(open_databases(config.directory, buying))
+        databases = Databases(around.spend(opened.spend), opened.telemetry)
+        await require_owner(databases.spend, config.owner)
+        gateway = await _compose(config, databases, stack, clock, speed, buying, around)
+        await gateway.stop_file.look()  # before any door is open and any task runs: nothing may have been sent yet
+        await gateway.money_watch.begin()
         await _open_doors(gateway, stack)
         _go_to_work(gateway, stack)
         gateway.ready = True
@@ -132,12 +178,19 @@ async def open_gateway(config: Config, *, clock: Clock = real, speed: float = 1.
 
 
 async def _compose(
-    config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock, speed: float, buying: BuyingState
+    config: Config,
+    databases: Databases,
+    stack: AsyncExitStack,
+    clock: Clock,
+    speed: float,
+    buying: BuyingState,
+    around: Around,
 ) -> Gateway:
     """Make everything that has neither door nor task yet."""
     mark = await _not_older(config, databases)
     monitor = await _monitor(config, databases, clock)
-    suppliers = await _suppliers(config, databases, stack, clock)
+    made = await _suppliers(config, databases, stack, clock)
+    suppliers = {name: around.supplier(supplier) for name, supplier in made.items()}
     purchasing = Purchasing(
         databases.spend,
         config.owner,
@@ -151,6 +204,11 @@ async def _compose(
     await restoration.begin()
     lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
     board, schedule = Board(), Schedule(speed)
+    tell = partial(board.tell, {"orders", "needs"})
+    stopping = Stopping(databases.spend, config.owner, clock)
+    stop_file = StopFile(config.directory, partial(known, config), stopping, tell)
+    halting = Halting(config, stopping, stop_file)
+    auditing = await _auditing(config, databases, stack, clock, buying)
     backlog = Backlog(config.directory / "backlog.db")
     stack.push_async_callback(backlog.close)
     pipeline = Pipeline(
@@ -165,7 +223,11 @@ async def _compose(
         pipeline,
         purchasing,
         Reconciliation(purchasing),
-        Operations(config, purchasing, lives, board, clock, restoration),
+        Operations(config, purchasing, lives, board, halting, auditing, restoration, clock),
+        stopping,
+        stop_file,
+        auditing,
+        MoneyWatch(stopping, JumpWatch(clock, speed), config.file.alarms.terms(), tell),
         schedule,
         clock,
         speed,
@@ -173,6 +235,58 @@ async def _compose(
         restoration,
         mark,
     )
+
+
+async def _auditing(
+    config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock, buying: BuyingState
+) -> Auditing:
+    """Sign the log as it is found and ask its witnesses about it, before anything is bought."""
+    settings = config.file.audit
+    if settings.serve is not None:
+        await _serve_as_witness(config, settings.serve, stack)
+    session = aiohttp.ClientSession()
+    stack.push_async_callback(session.close)
+    ways = [_way(config, each, session) for each in settings.witnesses]
+    notary = Notary(databases.spend, config.owner, config.audit_key, clock)
+    alarm = _audit_alarm(config, databases, clock)
+    auditing = Auditing(notary, Attendance(databases.spend, config.owner, ways, clock), alarm, buying)
+    stack.push_async_callback(auditing.finish)  # the last leaves, when everything else has stopped
+    await auditing.begin()
+    return auditing
+
+
+def _way(config: Config, settings: WitnessSettings, session: aiohttp.ClientSession) -> Way:
+    key = VerifierKey.parse(settings.key)
+    if settings.url is not None:
+        return HttpWay(key, settings.url, session)
+    assert settings.folder is not None  # one of the two, as the config was judged
+    return FolderWay(key, config.base / settings.folder, f"{config.site.plant}.{config.site.gateway}")
+
+
+async def _serve_as_witness(config: Config, settings: WitnessServiceSettings, stack: AsyncExitStack) -> None:
+    """Listen as a witness for other gateways. Its state is this gateway's, its logs are theirs."""
+    try:
+        logs = [VerifierKey.parse(each) for each in settings.logs]
+        witness = Witness(config.directory / "witness", settings.name, logs)
+        runner = await serve(witness, settings.bind, settings.port, lambda: int(real().timestamp()))
+    except (KeyUnreadable, OSError) as error:
+        raise CannotStart(_("this gateway cannot be a witness: {reason}").format(reason=error)) from error
+    stack.push_async_callback(runner.cleanup)
+    log.info("witness for other gateways", key=str(witness.public), port=runner.addresses[0][1])
+
+
+def _audit_alarm(config: Config, databases: Databases, clock: Clock) -> Alarm:
+    """Return how to tell that a witness objects: a money alarm for the whole plant; buying waits by itself."""
+
+    async def alarm(code: str, sentence: str) -> None:
+        log.critical("the audit log is contradicted; buying waits", code=code, reason=sentence)
+        figures, terms = {"reason": sentence[:200]}, config.file.alarms.terms()
+        async with databases.spend.write() as tx:
+            await raise_alarm(
+                tx, config.owner, AlarmCode.WITNESS_DISAGREES, PLANT, code, clock(), parameters=figures, terms=terms
+            )
+
+    return alarm
 
 
 async def _not_older(config: Config, databases: Databases) -> Mark:
@@ -240,6 +354,9 @@ def _terms(config: Config, speed: float) -> PurchasingTerms:
         send_within=usual.send_within * speed,
         ask_again=usual.ask_again * speed if speed == 1 else usual.requote_after,
         unknown_max=usual.unknown_max * speed,
+        alarms=config.file.alarms.terms(),
+        answer_within=usual.answer_within * speed,
+        cancel_within=usual.cancel_within * speed,
         software=VERSION,
     )
 
@@ -271,7 +388,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         language=config.site.language,
     )
     links = doors.link_maker(config, databases.spend, lambda: gateway.address)
-    door = Door(gateway.operations, config.persons_of, links, gateway.status)
+    door = Door(gateway.operations, config.persons_of, links, gateway.status, gateway.sign_audit)
     try:
         gateway.address = await doors.open_page(config, context, stack)
         await doors.open_socket(config, door, stack)
@@ -281,6 +398,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
 
 def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     """Start every task; the stack ends them in the opposite order, connections before the backlog."""
+    _in_background(stack, gateway.stop_file.run(), "stop file")
     _in_background(stack, gateway.backlog.forward(gateway.pipeline.store), "backlog")
     conversations = [
         asyncio.create_task(_supervisor(gateway, name).run(), name=f"connection {name}")
@@ -290,6 +408,7 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     schedule, pipeline = gateway.schedule, gateway.pipeline
     schedule.every(gateway.config.file.timing.step, "decide", pipeline.decide)
     schedule.every(RECONCILE_EVERY, "reconcile", partial(_reconcile, gateway))
+    schedule.every(SIGN_EVERY, "sign the audit log", gateway.auditing.run_once)
     schedule.every(SNAPSHOT_EVERY, "snapshot", pipeline.keep_snapshots)
     schedule.every(MARK_EVERY, "mark", partial(_keep_mark, gateway))
     schedule.every(FORGET_EVERY, "forget", partial(_forget, gateway))
@@ -330,6 +449,7 @@ async def _reconcile(gateway: Gateway) -> None:
         return
     if buying.is_stopped_by(Cause.REFUSED) and not await gateway.databases.spend.try_writing():
         return
+    await gateway.money_watch.look()
     done = await gateway.reconciliation.run_once()
     await gateway.restoration.look()
     if done.answers or done.orders or done.requisitions:
@@ -372,9 +492,11 @@ def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name:
     stack.push_async_callback(end)
 
 
-async def run_until_stopped(config: Config, *, clock: Clock = real, speed: float = 1.0) -> None:
+async def run_until_stopped(
+    config: Config, *, clock: Clock = real, speed: float = 1.0, around: Around = NOTHING
+) -> None:
     """Run a gateway until SIGINT or SIGTERM, at its start as well. Raises `CannotStart`, `StorageBroken`."""
-    running = asyncio.create_task(_run_for_ever(config, clock, speed))
+    running = asyncio.create_task(_run_for_ever(config, clock, speed, around))
     stopping = False
 
     def stop() -> None:
@@ -393,8 +515,8 @@ async def run_until_stopped(config: Config, *, clock: Clock = real, speed: float
             raise
 
 
-async def _run_for_ever(config: Config, clock: Clock, speed: float) -> None:
-    async with open_gateway(config, clock=clock, speed=speed):
+async def _run_for_ever(config: Config, clock: Clock, speed: float, around: Around) -> None:
+    async with open_gateway(config, clock=clock, speed=speed, around=around):
         await asyncio.Event().wait()
 
 

@@ -3,7 +3,8 @@
 Each cause stops buying by itself and says one sentence; buying goes on when none is left. What the disk refuses for a
 while (no room, an I/O error, read-only) ends with the next durable write: the gateway tries one before each pass. What
 cannot be trusted any more (a file that is malformed, or was taken away or exchanged under the running gateway) lasts
-until a start has looked at the file. A restored backup lasts until a named person confirms. It knows no database and
+until a start has looked at the file. A restored backup lasts until a named person confirms, an audit log that cannot be
+signed, or that a witness contradicts, until it can and the witness agrees. It knows no database and
 no order; watching never asks it.
 """
 
@@ -29,6 +30,7 @@ class Cause(StrEnum):
     REFUSED = "STORAGE_REFUSED"
     BROKEN = "STORAGE_BROKEN"
     RESTORED = "RESTORED"
+    AUDIT = "AUDIT_STOPPED"
 
 
 _PASSING: Final = frozenset(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 Clock = Callable[[], datetime]
 
@@ -17,6 +18,32 @@ Clock = Callable[[], datetime]
 def real() -> datetime:
     """Return the time of a real site."""
     return datetime.now(UTC)
+
+
+JUMP: Final = timedelta(minutes=5)
+"""Wall time that a clock may be put right by without anybody being asked; time servers slew less in a day."""
+
+
+class JumpWatch:
+    """Compares plant time with a clock that only ever runs on, so that a clock put forward or back is noticed."""
+
+    def __init__(self, clock: Clock, speed: float = 1.0, running: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._speed = speed
+        self._running = running
+        self._seen = clock(), running()
+
+    def jumped(self) -> timedelta | None:
+        """Return by how much plant time jumped since the last look, None when it ran on as it must."""
+        (before, began), (now, ran) = self._seen, (self._clock(), self._running())
+        self._seen = now, ran
+        jump = now - before - timedelta(seconds=(ran - began) * self._speed)
+        return jump if abs(jump) > self.tolerance else None
+
+    @property
+    def tolerance(self) -> timedelta:
+        """Plant time by which the clock may be put right."""
+        return JUMP * self._speed
 
 
 @dataclass(frozen=True, slots=True)

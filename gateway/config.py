@@ -71,6 +71,11 @@ class Config:
         return self.directory / "connections"
 
     @property
+    def audit_key(self) -> Path:
+        """Where the private key is that signs the audit log."""
+        return self.base / self.file.audit.key if self.file.audit.key else self.directory / "audit.key"
+
+    @property
     def policy_file(self) -> Path:
         """Where the policy is written; it counts only once a person has applied it."""
         return self.base / self.file.policy

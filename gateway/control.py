@@ -30,6 +30,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from gateway.actions import Actions, HandAnswer, HandReply, Outcome
 from gateway.control_client import address_of
 from gateway.storage import FAILURES
+from marketplace.authority.scopes import ScopeKind
 from marketplace.money import Money
 
 log = structlog.get_logger()
@@ -73,6 +74,12 @@ class Cancel(_Body):
     number: str = _Number
 
 
+class Release(_Body):
+    """A purchase that was set apart: an order's number, or a requisition's id."""
+
+    subject: str = Field(pattern=r"^([A-Z0-9-]{1,20}|[0-9a-f]{32})$")
+
+
 class Answer(_Body):
     """What a supplier said; `total` such as `123.45 EUR`."""
 
@@ -114,6 +121,21 @@ class Stock(_Body):
     quantity: str = _Value
 
 
+class Reach(_Body):
+    """What is stopped or goes on: the plant without a key, else one machine, supplier or component."""
+
+    scope: ScopeKind
+    key: str = Field(default="", max_length=130)
+    reason: str = _Remark
+
+
+class Seen(_Body):
+    """A money alarm that somebody has seen."""
+
+    alarm: str = Field(pattern=r"^[0-9a-f]{32}$")
+    note: str = _Remark
+
+
 class PolicyText(_Body):
     """The text of a policy file."""
 
@@ -121,7 +143,7 @@ class PolicyText(_Body):
 
 
 class Nothing(_Body):
-    """An act that needs no more than its name."""
+    """An act that needs no particulars."""
 
 
 class Prices(_Body):
@@ -148,12 +170,18 @@ ACTS: Final[Mapping[str, _Act]] = {
     "approve": _Act(Judgement, lambda a, b, who: a.approve(b.number, b.order_hash, who, b.note, METHOD)),
     "deny": _Act(Judgement, lambda a, b, who: a.deny(b.number, b.order_hash, who, b.note, METHOD)),
     "cancel": _Act(Cancel, lambda a, b, who: a.cancel(b.number, who, METHOD)),
+    "release": _Act(Release, lambda a, b, who: a.release(b.subject, who, METHOD)),
     "answer": _Act(Answer, _answered),
     "received": _Act(Received, lambda a, b, who: a.received(b.number, b.quantities, who, METHOD)),
     "reading": _Act(Reading, lambda a, b, who: a.reading(b.component, b.value, who, METHOD)),
     "fitted": _Act(Fitted, lambda a, b, who: a.fitted(b.component, b.serial, b.used, b.note, who, METHOD)),
     "stock": _Act(Stock, lambda a, b, who: a.stock(b.item, b.quantity, who, METHOD)),
+    "stop": _Act(Reach, lambda a, b, who: a.stop(b.scope, b.key, b.reason, who, METHOD)),
+    "resume": _Act(Reach, lambda a, b, who: a.resume(b.scope, b.key, b.reason, who, METHOD)),
+    "acknowledge": _Act(Seen, lambda a, b, who: a.acknowledge(b.alarm, b.note, who, METHOD)),
     "policy": _Act(PolicyText, lambda a, b, who: a.policy_apply(b.text, who, METHOD)),
+    "clock": _Act(_Body, lambda a, b, who: a.clock_accept(who, METHOD)),
+    "rotate-audit-key": _Act(Nothing, lambda a, b, who: a.audit_rotate(who, METHOD)),
     "prices": _Act(Prices, lambda a, b, who: a.prices(b.supplier, b.text, who, METHOD)),
     "confirm-restore": _Act(Nothing, lambda a, _b, who: a.confirm_restore(who, METHOD)),
 }
@@ -167,18 +195,21 @@ class Door:
     persons_of: the ids of the persons whom an operating-system user stands for; the first acts unless one is named.
     links: makes a sign-in link for a person and returns its whole address; shown once, never logged.
     status: what the gateway says of itself, ready for JSON.
+    sign_audit: signs the audit log as it stands; it changes nothing that anybody decides, so it needs no name.
     """
 
     actions: Actions
     persons_of: Callable[[str], Sequence[str]]
     links: Callable[[str], Awaitable[str]]
     status: Callable[[], Mapping[str, Any]]
+    sign_audit: Callable[[], Awaitable[str]] | None = None
 
     def application(self) -> web.Application:
         """Return the application; it holds no state of its own."""
         app = web.Application(client_max_size=BODY_MAX)
         app.router.add_get("/status", self._status)
         app.router.add_post("/sign-in", self._sign_in)
+        app.router.add_post("/sign-audit", self._sign_audit)
         app.router.add_post("/act/{name}", self._act)
         return app
 
@@ -190,6 +221,10 @@ class Door:
         if person is None:
             return _refused(user)
         return web.json_response({"ok": True, "person": person, "link": await self.links(person)})
+
+    async def _sign_audit(self, _request: web.Request) -> web.Response:
+        trouble = await self.sign_audit() if self.sign_audit else _("This gateway signs no log.")
+        return _answer(200, Outcome(not trouble, "AUDIT_STOPPED" if trouble else "AUDIT_SIGNED", trouble))
 
     async def _act(self, request: web.Request) -> web.Response:
         act = ACTS.get(request.match_info["name"])

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
 
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from gateway.durable import sync_directory, sync_file
 from gateway.migrations import HEADS, NewerSchema, current, prepare
 from gateway.storage import FULL, NORMAL, Storage, StorageBroken, Watch
+from marketplace.store import Owner, audit_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,31 @@ async def open_databases(directory: Path, watch: Watch | None = None) -> AsyncIt
             yield Databases(spend, telemetry)
         finally:
             await asyncio.gather(spend.close(), telemetry.close())
+
+
+async def require_owner(spend: Storage, owner: Owner) -> None:
+    """Refuse a data directory that another gateway has written in, or that was copied from one. Raises `StorageBroken`.
+
+    Two gateways that draw the same order numbers would take each other's orders for their own.
+    """
+    async with spend.read() as connection:
+        rows = (await connection.execute(select(audit_tree.c.plant, audit_tree.c.gateway_id))).all()
+    others = [row for row in rows if (row.plant, row.gateway_id) != (owner.plant, owner.gateway_id)]
+    if others:
+        sentence = _(
+            "{path} belongs to gateway {theirs} of plant {their_plant}, and the config says {ours} of {our_plant}; "
+            "nothing was started. Put the names back, or choose another storage.directory"
+        )
+        theirs = others[0]
+        raise StorageBroken(
+            sentence.format(
+                path=spend.path,
+                theirs=theirs.gateway_id,
+                their_plant=theirs.plant,
+                ours=owner.gateway_id,
+                our_plant=owner.plant,
+            )
+        )
 
 
 @asynccontextmanager

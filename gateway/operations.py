@@ -12,7 +12,9 @@ from decimal import Decimal
 from gettext import gettext as _
 
 from gateway.actions import HandAnswer, HandReply, Outcome, Right
+from gateway.auditing import Auditing
 from gateway.config import Config
+from gateway.halting import Halting
 from gateway.live import Board
 from gateway.lives import Lives
 from gateway.policy_file import parse_policy
@@ -22,6 +24,9 @@ from maintenance.needs import Measure
 from maintenance.settings import ComponentSettings, LevelWear, clock_unit, in_unit
 from marketplace import sentences, stock
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.audit.keys import KeyUnreadable
+from marketplace.audit.note import NoteBroken
+from marketplace.audit.tree import AuditBroken
 from marketplace.authority import gate
 from marketplace.authority.gate import Approver, PolicyRefused
 from marketplace.documents import Reply
@@ -53,14 +58,18 @@ class Operations:
         purchasing: Purchasing,
         lives: Lives,
         board: Board,
-        clock: Callable[[], datetime],
+        halting: Halting,
+        auditing: Auditing,
         restoration: Restoration,
+        clock: Callable[[], datetime],
     ) -> None:
         self._config = config
         self._purchasing = purchasing
         self._lives = lives
         self._board = board
+        self._halting = halting
         self._clock = clock
+        self._auditing = auditing
         self._restoration = restoration
 
     async def approve(self, number: str, order_hash: str, person: str, note: str, method: str) -> Outcome:
@@ -87,12 +96,20 @@ class Operations:
             return refusal
         return await self._ordering(number, self._answered(number, answer, _person(person, method)))
 
+    async def release(self, subject: str, person: str, method: str) -> Outcome:
+        """Let a purchase that was set apart, an order or a requisition, be taken up again."""
+        if refusal := self._refusal(person, Right.OPERATE):
+            return refusal
+        return await self._ordering(subject, self._purchasing.release(subject, _person(person, method)))
+
     async def _answered(self, number: str, answer: HandAnswer, actor: Actor) -> Act:
         database, owner = self._purchasing.database, self._purchasing.owner
         async with database.read() as tx:
             stored = await load(tx, owner, number)
         if stored.state in (OrderState.UNKNOWN, OrderState.NEEDS_PERSON) and answer.reply in _FOUND_OUT:
             return await self._purchasing.resolve(number, _FOUND_OUT[answer.reply], actor, answer.reason)
+        if answer.reply is HandReply.PARTLY:
+            return await self._purchasing.accept_part(number, actor, answer.reason)
         if answer.reply not in _REPLIES:
             return Act(False, "NOT_RESOLVABLE", {"order": number, "state": str(stored.state)})
         async with database.write() as tx:
@@ -187,6 +204,26 @@ class Operations:
             )
         return Outcome(True, "PRICES_ENTERED", _("{count} prices were entered.").format(count=entered))
 
+    async def stop(self, kind: str, key: str, reason: str, person: str, method: str) -> Outcome:
+        """Stop buying for the plant (no key), a machine, a supplier or a component; what was not sent is off."""
+        outcome = await self._halting.stop(kind, key, reason, _person(person, method))
+        self._board.tell({"orders", "needs"})
+        return outcome
+
+    async def resume(self, kind: str, key: str, reason: str, person: str, method: str) -> Outcome:
+        """Lift the stop of exactly this scope; what waited for it is taken up at the next pass."""
+        outcome = await self._halting.resume(kind, key, reason, _person(person, method))
+        if outcome.ok:
+            await self._purchasing.reconsider()
+        self._board.tell({"orders", "needs"})
+        return outcome
+
+    async def acknowledge(self, alarm: str, note: str, person: str, method: str) -> Outcome:
+        """Say that a money alarm was seen, so that it stops nothing."""
+        outcome = await self._halting.acknowledge(alarm, note, _person(person, method))
+        self._board.tell({"orders"})
+        return outcome
+
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         """Put a policy, given as the text of its file, into force."""
         try:
@@ -200,6 +237,25 @@ class Operations:
         await self._purchasing.reconsider()
         self._board.tell({"orders", "needs"})
         return Outcome(True, "POLICY_APPLIED", _("Policy version {version} is in force.").format(version=version))
+
+    async def clock_accept(self, person: str, method: str) -> Outcome:
+        """Say that plant time is right although it has jumped; limits elapse by it from now on."""
+        async with self._purchasing.database.write() as tx:
+            done = await gate.accept_clock(
+                tx, self._purchasing.owner, self._approver(person), self._clock(), method=method
+            )
+        return Outcome(done.rule == "CLOCK_ACCEPTED", done.rule, sentences.sentence(done.rule, done.parameters))
+
+    async def audit_rotate(self, person: str, method: str) -> Outcome:
+        """Put a new key in the place of the one that signs the audit log; the old one hands over."""
+        if refusal := self._refusal(person, Right.APPLY_POLICY):
+            return refusal
+        try:
+            key = await self._auditing.rotate(_person(person, method))
+        except (KeyUnreadable, AuditBroken, NoteBroken) as error:
+            return Outcome(False, "AUDIT_KEY_NOT_ROTATED", str(error))
+        sentence = _("The audit log is signed with a new key from now on; give it to its witnesses and auditors: {key}")
+        return Outcome(True, "AUDIT_KEY_ROTATED", sentence.format(key=key))
 
     async def confirm_restore(self, person: str, method: str) -> Outcome:
         """Let buying go on after a restore, having read what was lost."""

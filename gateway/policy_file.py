@@ -15,8 +15,10 @@ from pydantic import ValidationError
 
 from gateway.complaints import complaints, unknown
 from gateway.yaml_file import Mistake, Mistakes, Place, YamlFile, parse, read
+from marketplace.authority.limits import Scope
 from marketplace.authority.mandate import EVERY_MACHINE
 from marketplace.authority.policy import DEFAULT_MODE, Policy
+from marketplace.money import Money
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -58,7 +60,26 @@ def _strangers(file: YamlFile, policy: Policy, config: Config) -> Iterator[Mista
         yield from _known(file, ("known", supplier), supplier, config.suppliers, at_key=True)
         for index, item in enumerate(items):
             yield from _known(file, ("known", supplier, index), item, config.file.items)
+    yield from _limits(file, policy, config)
     yield from _currencies(file, policy, config.site.currency)
+
+
+def _limits(file: YamlFile, policy: Policy, config: Config) -> Iterator[Mistake]:
+    """A limit for something that the config does not have would protect nothing; so would another calendar."""
+    known: dict[Scope, Collection[str]] = {
+        Scope.COMPONENT: config.components,
+        Scope.MACHINE: config.file.machines,
+        Scope.SUPPLIER: config.suppliers,
+        Scope.CATEGORY: {item.category for item in config.file.items.values()} - {""},
+    }
+    for index, rule in enumerate(policy.limits):
+        if rule.key is not None:
+            yield from _known(file, ("limits", index, "key"), rule.key, known[rule.scope])
+        if rule.category is not None:
+            yield from _known(file, ("limits", index, "category"), rule.category, known[Scope.CATEGORY])
+    if policy.time_zone not in (None, config.site.time_zone):
+        sentence = _("is not the site's time zone, {zone}")
+        yield file.mistake(("time_zone",), sentence.format(zone=config.site.time_zone))
 
 
 def _known(
@@ -69,11 +90,13 @@ def _known(
 
 
 def _currencies(file: YamlFile, policy: Policy, currency: str) -> Iterator[Mistake]:
-    sentence = _("is in {found}, but the site's currency is {currency}")
-    limits = {
+    sentence = _("is in {found}, but the site's currency is {currency}, and no rate is pinned")
+    limits: dict[Place, Money | None] = {
         ("mandate", "per_order"): policy.mandate.per_order if policy.mandate else None,
         ("window", "per_machine"): policy.window.per_machine if policy.window else None,
+        **{("limits", index, "amount"): rule.amount for index, rule in enumerate(policy.limits)},
     }
+    usable = {currency, policy.rates.base, *policy.rates.of} if policy.rates else {currency}
     for place, limit in limits.items():
-        if limit is not None and limit.currency != currency:
+        if limit is not None and limit.currency not in usable:
             yield file.mistake(place, sentence.format(found=limit.currency, currency=currency))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from gettext import gettext as _
 from pathlib import Path
@@ -20,6 +20,8 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 
 from gateway.actions import Right
 from maintenance.settings import ComponentSettings
+from marketplace.audit.note import KeyKind, NoteBroken, VerifierKey
+from marketplace.authority.alarm_terms import AlarmCode, AlarmTerms
 from marketplace.documents import Delivery
 from marketplace.money import decimals_of
 from marketplace.settings import Amount, BuyingSettings, Duration, ItemSettings, Settings, TimingSettings
@@ -156,6 +158,80 @@ class NetworkSettings(Settings):
     allow_private_targets: bool = False
 
 
+def _alarm(value: str) -> str:
+    if value not in ("default", *AlarmCode):
+        raise ValueError(_("is no alarm; there are default, {codes}").format(codes=", ".join(sorted(AlarmCode))))
+    return value
+
+
+class AlarmSettings(Settings):
+    """How long a person may take to acknowledge a money alarm, by its code, before it stops what it names."""
+
+    acknowledge_within: Mapping[Annotated[str, AfterValidator(_alarm)], Duration] = Field(default_factory=dict)
+
+    def terms(self) -> AlarmTerms:
+        """Return the same as alarms take it."""
+        usual = AlarmTerms()
+        by_code = {code: span for code, span in self.acknowledge_within.items() if code != "default"}
+        return AlarmTerms(self.acknowledge_within.get("default", usual.default), by_code)
+
+
+def _verifier_key(kind: KeyKind) -> Callable[[str], str]:
+    def judge(value: str) -> str:
+        try:
+            key = VerifierKey.parse(value)
+        except NoteBroken:
+            raise ValueError(_("is no public key, written name+id+base64")) from None
+        if key.kind is not kind:
+            raise ValueError(_("is a key for something else: a witness's where a log's belongs, or the reverse"))
+        return value
+
+    return judge
+
+
+LogKey = Annotated[str, StringConstraints(max_length=200), AfterValidator(_verifier_key(KeyKind.LOG))]
+WitnessKey = Annotated[str, StringConstraints(max_length=200), AfterValidator(_verifier_key(KeyKind.WITNESS))]
+WitnessName = Annotated[str, StringConstraints(pattern=r"^[^\s+]{1,100}$")]
+
+
+class WitnessSettings(Settings):
+    """A witness of this gateway's audit log, off this computer: its public key, and either its address or a folder."""
+
+    key: WitnessKey
+    url: Annotated[str, AfterValidator(_web_url)] | None = None
+    folder: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> WitnessSettings:
+        if (self.url is None) == (self.folder is None):
+            raise ValueError(_("a witness has either a 'url' or a 'folder'"))
+        return self
+
+
+class WitnessServiceSettings(Settings):
+    """Being a witness for other gateways: the public keys of their logs, and where this one listens for them."""
+
+    name: WitnessName
+    logs: tuple[LogKey, ...] = Field(min_length=1)
+    bind: Annotated[str, AfterValidator(_address)] = "127.0.0.1"
+    port: int = Field(default=8081, ge=0, le=65535)
+
+
+class AuditSettings(Settings):
+    """The log of every act that touches money: where its private key is, and who witnesses it."""
+
+    key: Path | None = None
+    witnesses: tuple[WitnessSettings, ...] = Field(default=(), max_length=15)
+    serve: WitnessServiceSettings | None = None
+
+    @field_validator("witnesses")
+    @classmethod
+    def _different(cls, value: tuple[WitnessSettings, ...]) -> tuple[WitnessSettings, ...]:
+        if len({each.key for each in value}) < len(value):
+            raise ValueError(_("two witnesses have the same key"))
+        return value
+
+
 class ComponentConfig(ComponentSettings):
     """A component as a file says it: how it wears, and what buying for it means; without `buying` it is watched."""
 
@@ -183,11 +259,13 @@ class ConfigFile(Settings):
     storage: StorageSettings = StorageSettings()
     web: WebSettings = WebSettings()
     network: NetworkSettings = NetworkSettings()
+    audit: AuditSettings = AuditSettings()
     connections: Mapping[Key, Any] = Field(default_factory=dict)
     machines: Mapping[Key, MachineSettings] = Field(default_factory=dict)
     items: Mapping[Key, ItemSettings] = Field(default_factory=dict)
     suppliers: Mapping[Key, Any] = Field(default_factory=dict)
     timing: TimingSettings = TimingSettings()
+    alarms: AlarmSettings = AlarmSettings()
     policy: Path = Path("policy.yaml")
 
     _empty = model_validator(mode="before")(_without_empty)

@@ -99,6 +99,9 @@ suppliers:
 
 timing: {{failure_probability: 5 %, approval: 8 h, step: 1 h, quote_deadline: 5 s}}
 
+# How long somebody may take to acknowledge an alarm about money ('toolcrib alarms') before it stops what it names.
+alarms: {{acknowledge_within: {{default: 8 h}}}}
+
 policy: {policy}                 # only the place; it counts once a person runs 'toolcrib policy apply {policy}'
 """
 
@@ -113,7 +116,25 @@ mandate:                         # without a mandate no money is spent, not even
   per_order: 500 EUR
   until: {until}
 
-window: {{days: 30, per_machine: 2000 EUR}}
+window: {{days: 30, per_machine: 2000 EUR}}    # short for a limit for each machine
+
+# Further limits; every one that fits an order applies. Scopes: order, component, machine, supplier, category (of the
+# item), plant. per: day or month of the site's calendar (needs time_zone), a rolling window such as 30 d, or total.
+# limits:
+#   - {{scope: plant, per: month, amount: 10000 EUR}}
+#   - {{scope: machine, key: mill, per: month, amount: 3000 EUR}}
+#   - {{scope: supplier, each: true, per: day, count: 5}}       # orders, not money
+#   - {{scope: order, category: tools, amount: 200 EUR}}
+# time_zone: Europe/Berlin       # the site's
+# rates:                         # only where suppliers charge in another currency than a limit: pinned by you, by hand
+#   base: EUR
+#   good_for_days: 30            # older than that, a person is asked
+#   of: {{USD: {{rate: "0.92", dated: 2026-03-01}}}}            # one dollar is 0.92 EUR
+# checks:                        # what is looked at before each order; these are what counts if nothing is said
+#   price_collar: "1.5"          # times the last price
+#   own_price_most: "3"          # times the component's own price
+#   duplicate_days: 1            # the same for the same component within so many days asks
+#   supplier_orders: {{minute: 5, hour: 20, day: 60}}
 
 amounts: net
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from gettext import gettext as _
@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from gateway.buying import Cause, broken, cause_of
 from gateway.one_hop import OneHopConnection, connect
+from marketplace.store import AT_COMMIT
 
 READERS_MAX = 4
 """Enough for a page, a command and the event stream at once; each costs a thread."""
@@ -85,13 +86,19 @@ class Storage:
         self._file: tuple[int, int] | None = None
         self._broken = ""
         self._writing = asyncio.Lock()
-        self._writer = self._engine(readers=1)
-        self._readers = self._engine(readers=READERS_MAX)
+        self._writer = self._engine(readers=1, at_once=durability == FULL)
+        self._readers = self._engine(readers=READERS_MAX, at_once=False)
 
-    def _engine(self, *, readers: int) -> AsyncEngine:
+    def _connection(self, at_once: bool) -> OneHopConnection:
+        """Return a connection to be awaited; `at_once`: see `gateway.one_hop`."""
+        connection = self._connecting(self._address())
+        connection.at_once = at_once
+        return connection
+
+    def _engine(self, *, readers: int, at_once: bool) -> AsyncEngine:
         engine = create_async_engine(
             f"sqlite+aiosqlite:///{self._address()}&uri=true",
-            async_creator=lambda: self._connecting(self._address()),
+            async_creator=lambda: self._connection(at_once),
             pool_size=readers,
             max_overflow=0,
         )
@@ -158,14 +165,20 @@ class Storage:
             self._require_the_file()
             async with self._writer.connect() as connection:
                 await connection.execute(text("BEGIN IMMEDIATE"))
+                told, at_commit = connection.info, list[Callable[[AsyncConnection], Awaitable[None]]]()
+                told[AT_COMMIT] = at_commit
                 try:
                     yield connection
+                    for act in at_commit:
+                        await act(connection)
                     await connection.exec_driver_sql("COMMIT")
                 except BaseException as error:
                     if isinstance(error, sqlite3.Error):  # given past SQLAlchemy, which has not told of it
                         self._fails(error)
                     await _roll_back(connection)
                     raise
+                finally:
+                    del told[AT_COMMIT]
             if self._watch is not None:
                 self._watch.storage_works()
 
@@ -212,7 +225,8 @@ def _begin_by_hand(_connection: Any) -> None:
 async def _roll_back(connection: AsyncConnection) -> None:
     """End a transaction that failed; after a full disk or an I/O error SQLite has often done it by itself.
 
-    Where a statement was cancelled, SQLAlchemy has thrown the connection away, and its transaction with it.
+    Where a statement was cancelled, SQLAlchemy has thrown the connection away, and its transaction with it; to roll
+    that back again would only hide the cancellation behind another error, and who shall stop would go on.
     """
     if connection.invalidated:
         return

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A thing or a service that a plant buys; `unit` is a UN/ECE Recommendation 20 code."""
+    """A thing or a service that a plant buys; `unit` is a UN/ECE Recommendation 20 code, `category` is for limits."""
 
     key: str
     manufacturer: str
     mpn: str
     description: str
     unit: str
+    category: str = ""
 
 
 Catalogue = Mapping[str, Item]

@@ -30,15 +30,17 @@ def canonical(document: Mapping[str, Any]) -> bytes:
 
 
 def _refuse_floats(value: Any) -> None:
-    if isinstance(value, Mapping):
+    if value is None or isinstance(value, (str, int)):  # nearly everything, so it is asked first
+        return
+    if isinstance(value, (list, tuple)):
+        for inner in value:
+            _refuse_floats(inner)
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise TypeError("keys are texts")
             _refuse_floats(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _refuse_floats(inner)
-    elif not (value is None or isinstance(value, bool | int | str)):
+    else:
         raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
@@ -192,6 +194,7 @@ class PurchaseOrder:
                     "unit_price": f"{line.unit_price.amount:f}",
                     "per": plain(line.unit_price.per),
                     "amount": line.amount.minor,
+                    **({"category": line.item.category} if line.item.category else {}),
                 }
                 for line in self.lines
             ],
@@ -223,7 +226,10 @@ class ResponseLine:
 
 @dataclass(frozen=True, slots=True)
 class OrderResponse:
-    """A supplier's answer to the order `reference` (our number)."""
+    """A supplier's answer to the order `reference` (our number).
+
+    `order_hash` is the hash of the order that it answers, where the supplier repeats it: a number may be used twice.
+    """
 
     reference: str
     supplier_reference: str
@@ -232,6 +238,7 @@ class OrderResponse:
     total: Money
     promised_at: datetime | None
     reason: str = ""
+    order_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

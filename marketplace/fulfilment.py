@@ -8,7 +8,6 @@ to have seen counts only where a part was there to be fitted.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +19,7 @@ from marketplace import stock
 from marketplace.audit import log
 from marketplace.audit.actor import Actor
 from marketplace.documents import GoodsReceipt
+from marketplace.identity import new_id
 from marketplace.ordering import inbox
 from marketplace.ordering.answers import AnswerBroken, add_received
 from marketplace.ordering.arrival import AFTER_GOODS, AWAITING_GOODS
@@ -59,7 +59,7 @@ async def receive_goods(
     except AnswerBroken as error:  # a slip of the pen is told at once, and not kept as an answer
         return str(error)
     digest = await log.note(tx, owner, note)
-    receipt = GoodsReceipt(number, secrets.token_hex(8), quantities, at, person.id, digest)
+    receipt = GoodsReceipt(number, new_id(8), quantities, at, person.id, digest)
     received = await inbox.receive(tx, owner, stored.order.supplier, receipt, person, at)
     return await inbox.apply(tx, owner, received.id, at, terms)
 
@@ -111,13 +111,16 @@ async def may_accept_fitting(
 ) -> bool:
     """Return whether a fitting that telemetry proposes may count without a person: a part was there to be fitted.
 
-    That is so when a want of this life was fulfilled, from the shelf or by a supplier, or when an item that the
-    component takes lies free on the shelf. `items`: what its job takes, beside what was ever wanted for it.
+    That is so when a want of this life was fulfilled, from the shelf or by a supplier, or a part of it came and is
+    promised to it, or when an item that the component takes lies free on the shelf. `items`: what its job takes, beside
+    what was ever wanted for it.
     """
     mine = (requisition.c.plant == owner.plant) & (requisition.c.component == component)
-    rows = (await tx.execute(select(requisition.c.life, requisition.c.state, requisition.c.item).where(mine))).all()
-    if any(row.life == life and row.state == R.FULFILLED for row in rows):
-        return True
+    columns = requisition.c.id, requisition.c.life, requisition.c.state, requisition.c.item
+    rows = (await tx.execute(select(*columns).where(mine))).all()
+    for row in rows:
+        if row.life == life and (row.state == R.FULFILLED or await stock.is_promised(tx, row.id)):
+            return True
     for item in {row.item for row in rows} | set(items):
         found = await stock.shelf(tx, owner, item)
         if found is not None and found.free > 0:

@@ -141,7 +141,7 @@ class UnitPrice:
     def times(self, quantity: Quantity) -> Money:
         """Return the line's amount, rounded once, half away from zero."""
         exact = self.amount * quantity.amount / self.per
-        minor = exact.scaleb(decimals_of(self.currency)).quantize(Decimal(1), rounding=ROUND_HALF_UP)
+        minor = exact.scaleb(decimals_of(self.currency)).to_integral_value(rounding=ROUND_HALF_UP)
         return Money(int(minor), self.currency)
 
     def __str__(self) -> str:
@@ -163,12 +163,12 @@ class Rate:
     def over(self, span: timedelta) -> Money:
         """Return what `span` costs, rounded once, half away from zero; a negative span costs nothing."""
         share = Decimal(max(span, timedelta(0)) // timedelta(microseconds=1)) / (self.per // timedelta(microseconds=1))
-        minor = (self.amount.minor * share).quantize(Decimal(1), rounding=ROUND_HALF_UP)
+        minor = (self.amount.minor * share).to_integral_value(rounding=ROUND_HALF_UP)
         return Money(int(minor), self.amount.currency)
 
     def times(self, number: Decimal) -> Rate:
         """Return the rate of `number` of the same things, rounded half away from zero."""
-        minor = (self.amount.minor * number).quantize(Decimal(1), rounding=ROUND_HALF_UP)
+        minor = (self.amount.minor * number).to_integral_value(rounding=ROUND_HALF_UP)
         return Rate(Money(int(minor), self.amount.currency), self.per)
 
 

@@ -27,6 +27,11 @@ RULES: Final[Mapping[str, str]] = {
     "MODE_WATCH": _later("{component} is only watched; nothing is bought for it."),
     "MODE_ADVISE": _later("For {component} only advice is given; nothing is bought."),
     "ORDER_EMPTY": _later("The order has no lines."),
+    "VALUE_CEILING": _later("{value} is more than any order or line may ever be ({ceiling})."),
+    "CLOCK_JUMPED": _later(
+        "Plant time is {now}, but {mark} was seen last: a person must say that the clock is right "
+        "(toolcrib clock accept)."
+    ),
     "MODE_ASK": _later("For {component} a person wants to see every order."),
     "PROVENANCE_B": _later("The evidence came from {machine} over an unprotected connection, so a person decides."),
     "HISTORY_UNKNOWN": _later("How much the part in {component} has run is not known, so a person decides."),
@@ -36,15 +41,36 @@ RULES: Final[Mapping[str, str]] = {
     ),
     "QUOTATION_EXPIRED": _later("The quotation held until {quoted_until}; the price binds nobody any more."),
     "QUANTITY_DIFFERS": _later("The order is for {ordered} of {item}, but {wanted} is wanted."),
+    "QUANTITY_ABSURD": _later("The order is for {ordered} of {item}, many times the {wanted} that are wanted."),
     "CURRENCY_DIFFERS": _later("The order is in {currency}, a limit or the last price is in {other}."),
+    "RATE_MISSING": _later("A limit is in another currency, and the policy pins no rate for {currency}."),
+    "CURRENCY_UNKNOWN": _later("The policy pins rates to {base}, but none for {currency}."),
+    "RATE_STALE": _later("The rate of {rate} {base} for one {currency} is of {dated}, {days} days ago: too old."),
+    "RATE_FUTURE": _later("The rate of {rate} {base} for one {currency} is dated {dated}, which has not come yet."),
     "AMOUNT_NEGATIVE": _later("Freight ({freight}) or fees ({fees}) are below zero."),
     "TAX_UNKNOWN": _later("Limits include tax, but the quotation does not say the tax on {total}."),
     "ORDER_LIMIT_EXCEEDED": _later("The total of {total} is above the limit of {limit} for one order."),
     "LAST_PRICE_UNKNOWN": _later("{item} was bought before, but the price then is not known."),
     "PRICE_COLLAR": _later("{item} costs {price}, more than {factor} times the last price of {last}."),
+    "QUOTE_MISSING": _later("What the supplier quoted for {item} is not known."),
+    "PRICE_ABOVE_QUOTE": _later("{item} would be ordered at {price}, but {quoted} was quoted."),
+    "OWN_PRICE_UNKNOWN": _later("The plant has no price of its own for {item} to compare with."),
+    "OWN_PRICE_DIFFERS": _later("{item} costs {price}; the plant itself reckons with {own}."),
+    "DUPLICATE_ORDER": _later("{item} for {component} was ordered with {order} at {ordered_at} already."),
+    "ORDER_PACE": _later("It would be more than {limit} orders in a {span} ({whose}); there were {count}."),
+    "EXPOSURE_EXCEEDED": _later("With {total} more, more than {limit} would be ordered and not yet received."),
     "MISSING_LIMIT": _later("There is no limit for what may be spent on {machine} in a period."),
     "PERIOD_LIMIT_EXCEEDED": _later(
         "With {total} more, the limit of {limit} in {days} days for {machine} would be exceeded."
+    ),
+    "LIMIT_EXCEEDED": _later(
+        "With {total} more, the limit of {limit} ({per}) for the {scope} {key} would be exceeded; {used} are used."
+    ),
+    "ORDER_COUNT_EXCEEDED": _later(
+        "It would be one order more than the {limit} ({per}) that the {scope} {key} may have; there were {used}."
+    ),
+    "LIMIT_OVERDRAWN": _later(
+        "Against the limit of {limit} ({per}) for the {scope} {key} stand {used} already: there is no room for {total}."
     ),
     "WITHIN_LIMITS": _later("The total of {total} is within the limit of {limit} for one order and within its period."),
     "ALREADY_DECIDED": _later("The order {order} no longer waits for an approval."),
@@ -53,8 +79,57 @@ RULES: Final[Mapping[str, str]] = {
     "ORDER_CHANGED": _later("The order {order} is not the one that was shown; look at it again."),
     "OWN_LIMIT_EXCEEDED": _later("The total of {total} is above the own limit of {person} ({limit})."),
     "APPROVED_BY_PERSON": _later("{person} approved it."),
+    "NOTHING_TO_SEND": _later("The order {order} is {state} and has nothing to send."),
+    "ORDER_ALTERED": _later("The order {order} was changed after it was decided."),
+    "NOT_RESERVED": _later("The order {order} has no reservation for what it costs."),
+    "NOT_ALLOWED": _later("The order {order} is allowed by nobody as it stands."),
+    "RESEND_OVER_LIMIT": _later(
+        "The order {order} may be there already; to send it again the money must be there twice, and it is not."
+    ),
+    "LEAVE_TO_SEND": _later("The order {order} may be sent, for time number {send}."),
+    "CLOCK_ACCEPTED": _later("{person} says that the plant's clock is right: {now}."),
 }
 """What `authority` says to an order."""
+
+STOPS: Final[Mapping[str, str]] = {
+    "plant": _later("Buying is stopped for the whole plant since {since}."),
+    "machine": _later("Buying is stopped for the machine {machine} since {since}."),
+    "supplier": _later("Buying is stopped at the supplier {supplier} since {since}."),
+    "component": _later("Buying is stopped for {component} since {since}."),
+}
+"""The rule `STOPPED`, by its parameter `scope`."""
+
+HALTS: Final[Mapping[str, str]] = {
+    "STOPPED": _later("Buying is stopped since {since}."),
+    "STOPPED_BY_PERSON": _later("A person stopped it."),
+    "STOPPED_BY_FILE": _later("The file STOP in the data directory stopped it."),
+    "ALARM_UNACKNOWLEDGED": _later("A money alarm stopped it, because nobody acknowledged it in time."),
+}
+"""Why buying is stopped."""
+
+_REACH: Final[Mapping[str, str]] = {
+    "plant": _later("the whole plant"),
+    "machine": _later("the machine {key}"),
+    "supplier": _later("the supplier {key}"),
+    "component": _later("the component {key}"),
+}
+
+ALARMS: Final[Mapping[str, str]] = {
+    "OTHER_TERMS": _later(
+        "{supplier} answered the order {order} with other terms than were ordered, and is suspended."
+    ),
+    "OUTCOME_OPEN": _later(
+        "Nobody knows what became of the order {order} at {supplier}; its money stays reserved meanwhile."
+    ),
+    "APPROVED_NOT_PERMITTED": _later("The order {order} was approved, and the gate gave no leave to send it: {reason}"),
+    "LEDGER_BROKEN": _later("The bookings of the order {order} do not fit its path: {reason}"),
+    "GATE_CLOSED": _later("The order {order} is not stored as it was to be decided: {reason}"),
+    "ORDER_ALTERED": _later("The order {order} is not what was decided on: {reason}"),
+    "AUDIT_BROKEN": _later("The audit log does not hold: {reason}"),
+    "WITNESS_DISAGREES": _later("A witness has seen another audit log than this one: {reason}"),
+    "CLOCK_JUMPED": _later("The clock jumped by {jump}; time limits and windows may be wrong."),
+}
+"""What is wrong with money."""
 
 ORDERING: Final[Mapping[str, str]] = {
     "RESTORE_CONFIRMED": _later("Buying goes on; for thirty days every order asks a person."),
@@ -75,7 +150,27 @@ ORDERING: Final[Mapping[str, str]] = {
     "LOOKUP_NOT_USABLE": _later("What {supplier} says about it cannot be used: ask there."),
     "LOOKUP_UNAVAILABLE": _later("{supplier} could not be asked about it for too long: ask there by other means."),
     "RECONCILIATION_FAILED": _later("It could not be settled by the program; see the log."),
+    "PARTLY_CONFIRMED": _later("The supplier takes on only {answered} of {ordered}: say what becomes of the rest."),
+    "NOT_PARTLY_CONFIRMED": _later("No part of the order {order} was confirmed, so there is no part to accept."),
+    "ORDER_DIFFERS": _later("The supplier has another order under this number: ask there whose it is."),
+    "REFERENCE_TAKEN": _later(
+        "The supplier has an order under this number that is not this one, sent by another gateway: ask there."
+    ),
+    "RESEND_OVER_LIMIT": _later(
+        "It may have been placed, and sending it again would exceed a limit if both count: ask the supplier."
+    ),
+    "NOT_FOUND": _later("{supplier} does not find it, however often it was sent: ask there."),
+    "CANCELLATION_OPEN": _later("Whether {supplier} has cancelled it could not be found out in time: ask there."),
+    "NO_ANSWER": _later("It was sent on {since}, and the supplier has not said yes or no: ask there."),
+    "DELIVERY_LATE": _later("The goods were due on {since} and are not here: ask the supplier."),
+    "INVOICE_MISSING": _later("The goods came on {since}, and there is no invoice that agrees with them."),
+    "DATE_FAR_AWAY": _later("The supplier named a date of another year or century; nothing changed."),
+    "REFERENCE_ODD": _later("The reference in the answer has characters that no reference has."),
+    "QUARANTINED": _later("The program failed at it again and again ({error}); it is left alone until released."),
+    "RELEASED": _later("{order} is taken up again."),
+    "NOT_QUARANTINED": _later("{order} was not set apart; there is nothing to release."),
     "INVOICE_DIFFERS": _later("The invoice of {answered} does not agree with the order of {ordered}."),
+    "INVOICE_AFTER_END": _later("The order of {ordered} is closed, and the supplier sent another invoice: {invoice}."),
     "OVER_DELIVERY": _later("More came than was ordered, on line {lines}."),
     "NO_AWARD": _later("No supplier made an offer that could serve."),
     "CANCELLED": _later("The order {order} is off."),
@@ -168,13 +263,14 @@ STATES: Final[Mapping[str, str]] = {
 }
 """Where an order stands, in a few words."""
 
-SENTENCES: Final[Mapping[str, str]] = {**RULES, **ORDERING, **EVIDENCE}
+SENTENCES: Final[Mapping[str, str]] = {**RULES, **HALTS, **ALARMS, **ORDERING, **EVIDENCE}
 """By stable code; the text in braces is a parameter."""
 
 
 def sentence(code: str, parameters: Mapping[str, str]) -> str:
     """Return the sentence of a stable code; a parameter that is missing shows as a question mark."""
     text = ANSWERED.get(code) if "answered" in parameters else None
+    text = STOPS.get(parameters.get("scope", "")) if code == "STOPPED" else text
     text = text or SENTENCES.get(code)
     if text is None and code.removeprefix("ORDER_").lower() in STATES:  # an act says where it has brought the order
         text, parameters = "{order}: {state}", {**parameters, "state": standing(code.removeprefix("ORDER_").lower())}
@@ -182,6 +278,11 @@ def sentence(code: str, parameters: Mapping[str, str]) -> str:
         figures = ", ".join(f"{name} {value}" for name, value in parameters.items())
         return f"{code} ({figures})" if figures else code
     return _(text).format_map(defaultdict(lambda: "?", parameters))
+
+
+def reach(scope: str, key: str) -> str:
+    """Return how far a stop reaches, in a few words; `key` as people call it."""
+    return _(_REACH[scope]).format(key=key) if scope in _REACH else f"{scope} {key}"
 
 
 def standing(state: str) -> str:

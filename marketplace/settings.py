@@ -177,16 +177,17 @@ class SecretReference(Settings):
 
 
 class ItemSettings(Settings):
-    """A thing or a service that the plant buys: manufacturer and MPN are its identity."""
+    """A thing or a service that the plant buys: manufacturer and MPN are its identity; `category` is for limits."""
 
     manufacturer: str = Field(min_length=1, max_length=100)
     mpn: str = Field(min_length=1, max_length=100)
     description: str = Field(default="", max_length=200)
     unit: str = Field(default="C62", pattern=r"^[A-Z0-9]{2,3}$")
+    category: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,63})?$")
 
     def item(self, key: str) -> Item:
         """Return the item under its permanent key."""
-        return Item(key, self.manufacturer, self.mpn, self.description, self.unit)
+        return Item(key, self.manufacturer, self.mpn, self.description, self.unit, self.category)
 
 
 class SupplierSettings(Settings):

@@ -91,16 +91,23 @@ async def adjust(
 async def reserve(
     tx: AsyncConnection, owner: Owner, item: str, wanted: Quantity, requisition: str, actor: Actor, at: datetime
 ) -> bool:
-    """Promise goods on the shelf to a requisition; False, and nothing changed, when they do not cover it."""
+    """Promise goods on the shelf to a requisition, beside what it has been promised before.
+
+    False, and nothing changed, when what lies free does not cover it.
+    """
     before = await shelf(tx, owner, item)
     if before is None or before.unit != wanted.unit or before.free < wanted.amount:
         return False
     await _change(tx, owner, before, reserved=wanted.amount)
-    await tx.execute(
-        insert(stock_reservation).values(
-            requisition=requisition, item=item, quantity=wanted.amount, state=RESERVED, **owner.columns
-        )
-    )
+    held = await reservation(tx, requisition)
+    if held is None:
+        row = {"requisition": requisition, "item": item, "quantity": wanted.amount, "state": RESERVED}
+        await tx.execute(insert(stock_reservation).values(**row, **owner.columns))
+    else:
+        mine = (stock_reservation.c.requisition == requisition) & (stock_reservation.c.state == RESERVED)
+        more = update(stock_reservation).where(mine).values(quantity=held.quantity + wanted.amount)
+        if (await tx.execute(more)).rowcount != 1:
+            raise StockMoved(f"the goods promised to {requisition} are {held.state}: it gets no more")
     await _tell(tx, owner, item, "reserved", actor, at, quantity=wanted.amount, requisition=requisition)
     return True
 
@@ -119,11 +126,19 @@ async def expect_no_more(tx: AsyncConnection, owner: Owner, item: str, quantity:
 
 
 async def arrive(
-    tx: AsyncConnection, owner: Owner, item: str, arrived: Quantity, order: str, actor: Actor, at: datetime
+    tx: AsyncConnection,
+    owner: Owner,
+    item: str,
+    arrived: Quantity,
+    order: str,
+    actor: Actor,
+    at: datetime,
+    *,
+    expected: Decimal,
 ) -> Shelf:
-    """Put received goods on the shelf. Raises `UnitDiffers`."""
+    """Put received goods on the shelf; `expected` of them were on their way by `expect`. Raises `UnitDiffers`."""
     before = await _opened(tx, owner, item, arrived.unit)
-    coming = -min(arrived.amount, before.in_transit)
+    coming = -min(expected, before.in_transit)
     after = await _change(tx, owner, before, on_hand=arrived.amount, in_transit=coming)
     await _tell(tx, owner, item, "received", actor, at, quantity=arrived.amount, order=order)
     return after
@@ -133,6 +148,12 @@ async def reservation(tx: AsyncConnection, requisition: str) -> Row[Any] | None:
     """Return the reservation of a requisition, None when it has none."""
     query = select(stock_reservation).where(stock_reservation.c.requisition == requisition)
     return (await tx.execute(query)).one_or_none()
+
+
+async def is_promised(tx: AsyncConnection, requisition: str) -> bool:
+    """Return whether goods on the shelf are promised to a requisition."""
+    held = await reservation(tx, requisition)
+    return held is not None and held.state == RESERVED
 
 
 async def fit(tx: AsyncConnection, owner: Owner, requisition: str, actor: Actor, at: datetime) -> bool:

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 from sqlalchemy import (
     BigInteger,
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Column,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -36,6 +37,13 @@ from sqlalchemy.types import TypeDecorator
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def microseconds(moment: datetime) -> int:
+    """Return plant time as it is stored. Raises ValueError for a naive time: a time without a zone is a guess."""
+    if moment.tzinfo is None:
+        raise ValueError("plant time is aware")
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
 class PlantTime(TypeDecorator[datetime]):
     """An aware UTC time as integer microseconds."""
 
@@ -43,12 +51,8 @@ class PlantTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Refuse naive times: a time without a zone is a guess."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("plant time is aware")
-        return (value - _EPOCH) // timedelta(microseconds=1)
+        """Refuse naive times."""
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """Return the aware time."""
@@ -83,10 +87,16 @@ class Owner:
         return {"plant": self.plant, "gateway_id": self.gateway_id}
 
 
+AT_COMMIT: Final = "at_commit"
+"""Under this name a writing transaction's `info` holds a fresh list of what it awaits, in order, before it commits:
+each is called with the connection. What only needs to be written once for a transaction is kept there until then."""
+
+
 class Database(Protocol):
     """The spend database, as the marketplace sees it: one writer at a time, any number of readers.
 
-    Leaving `write()` without an exception has made everything in it durable; with one, nothing of it happened.
+    Leaving `write()` without an exception has made everything in it durable; with one, nothing of it happened. A
+    database that offers `AT_COMMIT` makes long transactions cheaper; without it everything is written at once.
     """
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -132,6 +142,10 @@ requisition = Table(
     Column("needed_by", PlantTime),
     Column("reason", Text, nullable=False),  # JSON: the timing's figures and the need's evidence, by code
     Column("quoting_after", PlantTime),  # a failed round of quotes waits until then
+    Column("attempt_group", Integer, nullable=False, server_default="1"),  # a person opens the next: "not placed"
+    Column("problem", Text, nullable=False, server_default=""),  # code and parameters as JSON while a person is needed
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row, of the program at this requisition
+    Column("quarantined_at", PlantTime),  # not touched from then on until a person releases it
     Column("created_at", PlantTime, nullable=False),
     Column("changed_at", PlantTime, nullable=False),
     UniqueConstraint("plant", "open_slot"),
@@ -218,6 +232,9 @@ purchase_order = Table(
     Column("promised_at", PlantTime),
     Column("problem", Text, nullable=False),  # code and parameters as JSON when a person is needed, else empty
     Column("next_ask_at", PlantTime),  # reconciliation looks again at this time
+    Column("attempt_group", Integer, nullable=False, server_default="1"),  # the requisition's when it was proposed
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row, of the program at this order
+    Column("quarantined_at", PlantTime),  # not touched from then on until a person releases it
     Column("created_at", PlantTime, nullable=False),
     Column("changed_at", PlantTime, nullable=False),
     UniqueConstraint("plant", "number"),
@@ -251,6 +268,7 @@ line_requisition = Table(
     Column("line", Integer, primary_key=True),
     Column("requisition", ForeignKey("requisition.id"), primary_key=True, index=True),
     *_owner(),
+    Column("quantity", Exact, nullable=False),  # how much of the line serves this requisition, in the line's unit
 )
 
 order_counter = Table(
@@ -261,33 +279,71 @@ order_counter = Table(
     Column("last", Integer, nullable=False),
 )
 
-budget = Table(
-    "budget",
+spend_limit = Table(
+    "spend_limit",
     metadata,
-    Column("id", String(160), primary_key=True),  # plant:scope
+    Column("id", String(460), primary_key=True),  # plant/gateway/name, the name as `authority.limits` gives it
     *_owner(),
-    Column("scope", String(130), nullable=False),  # machine:mill:EUR
-    Column("window_days", Integer, nullable=False),
-    Column("currency", String(3), nullable=False),
-    Column("limit_minor", BigInteger, nullable=False),
-    Column("machine_minor", BigInteger, nullable=False),  # booked by policy: never above the limit
-    Column("person_minor", BigInteger, nullable=False),  # booked by persons' approvals: narrows the machine's room
-    CheckConstraint("machine_minor >= 0 AND person_minor >= 0", name="not_negative"),
-    UniqueConstraint("plant", "scope", "window_days"),
+    Column("scope", String(16), nullable=False),  # order, component, machine, supplier, category, plant
+    Column("key", String(130), nullable=False),  # which of them
+    Column("per", String(8), nullable=False),  # day, month, total, or a rolling window such as 30 d
+    Column("period", String(10), nullable=False),  # the day or month that is counted; empty without a calendar
+    Column("measure", String(8), nullable=False),  # a currency, or orders
+    Column("rolling_days", Integer),  # of a rolling window
+    Column("limit_value", BigInteger, nullable=False),  # minor units, or a number of orders
+    Column("ceiling", BigInteger, nullable=False),  # the limit, or what was booked when it was lowered below that
+    Column("machine_used", BigInteger, nullable=False),  # booked by policy: never above the limit by a booking
+    Column("person_used", BigInteger, nullable=False),  # booked by persons' approvals: narrows the machine's room
+    CheckConstraint("machine_used >= 0 AND person_used >= 0 AND limit_value >= 0", name="not_negative"),
+    CheckConstraint("machine_used <= ceiling", name="within_ceiling"),
+    CheckConstraint("limit_value <= ceiling", name="ceiling_holds_limit"),
 )
+
+reservation = Table(
+    "reservation",
+    metadata,
+    Column("order_number", ForeignKey("purchase_order.number"), primary_key=True),
+    Column("send", Integer, primary_key=True),  # which send of the order it is for
+    *_owner(),
+    Column("machine", String(64), nullable=False),
+    Column("component", String(130), nullable=False),
+    Column("supplier", String(64), nullable=False),
+    Column("categories", Text, nullable=False),  # JSON list
+    Column("currency", String(3), nullable=False),
+    Column("minor", BigInteger, nullable=False),
+    Column("by_person", Boolean, nullable=False),
+    Column("state", String(10), nullable=False),  # reserved, committed, released
+    Column("booked_at", PlantTime, nullable=False),
+    CheckConstraint("minor >= 0", name="not_negative"),
+    Index("ix_reservation_booked_at", "plant", "gateway_id", "booked_at"),
+)
+"""Money kept for one send of an order, whatever limits there are: a new limit is counted from these."""
 
 booking = Table(
     "booking",
     metadata,
-    Column("order_number", ForeignKey("purchase_order.number"), primary_key=True),
-    Column("budget", ForeignKey("budget.id"), primary_key=True),
+    Column("order_number", String(20), primary_key=True),
+    Column("send", Integer, primary_key=True),
+    Column("limit_id", ForeignKey("spend_limit.id"), primary_key=True),
     *_owner(),
-    Column("minor", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),  # in the limit's measure
     Column("by_person", Boolean, nullable=False),
     Column("state", String(10), nullable=False),  # reserved, committed, released, elapsed
     Column("booked_at", PlantTime, nullable=False),
-    CheckConstraint("minor >= 0", name="not_negative"),
+    ForeignKeyConstraint(["order_number", "send"], ["reservation.order_number", "reservation.send"]),
+    CheckConstraint("amount >= 0", name="not_negative"),
+    Index("ix_booking_limit", "limit_id", "state", "booked_at"),
 )
+"""What a reservation takes of one limit."""
+
+clock_mark = Table(
+    "clock_mark",
+    metadata,
+    Column("plant", String(64), primary_key=True),
+    Column("gateway_id", String(64), primary_key=True),
+    Column("highest", PlantTime, nullable=False),
+)
+"""The highest plant time that was seen, or that a person has accepted."""
 
 policy_version = Table(
     "policy_version",
@@ -392,6 +448,46 @@ supplier_status = Table(
     Column("changed_at", PlantTime, nullable=False),
 )
 
+halt = Table(
+    "halt",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    *_owner(),
+    Column("scope", String(10), nullable=False),  # plant, machine, supplier, component
+    Column("key", String(130), nullable=False),  # of the machine, supplier or component; empty for the plant
+    Column("open_scope", String(141)),  # scope and key while it stands, null when lifted: one stands for each
+    Column("code", String(40), nullable=False),  # why: by a person, by the file, by an alarm
+    Column("by", String(64), nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("at", PlantTime, nullable=False),
+    Column("note", String(64), nullable=False),  # digest of what the person wrote
+    Column("alarm", String(32), nullable=False),  # the money alarm behind it, empty for none
+    Column("lifted_at", PlantTime),
+    Column("lifted_by", String(64)),
+    UniqueConstraint("plant", "open_scope"),
+)
+"""Where buying is stopped until a named person lifts it."""
+
+money_alarm = Table(
+    "money_alarm",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    *_owner(),
+    Column("code", String(40), nullable=False),
+    Column("scope", String(10), nullable=False),
+    Column("key", String(130), nullable=False),
+    Column("subject", String(130), nullable=False),
+    Column("parameters", Text, nullable=False),  # JSON: the figures of its sentence
+    Column("raised_at", PlantTime, nullable=False),
+    Column("acknowledge_by", PlantTime, nullable=False),
+    Column("acknowledged_at", PlantTime),
+    Column("acknowledged_by", String(64)),
+    Column("halted", String(32), nullable=False),  # the stop that followed, empty for none
+    Column("open_alarm", String(320)),  # code, scope and subject while open: raised once for each
+    UniqueConstraint("plant", "open_alarm"),
+)
+"""Something about money is not as it must be; not acknowledged in time, it stops its scope."""
+
 hand_price = Table(
     "hand_price",
     metadata,
@@ -437,6 +533,7 @@ audit_leaf = Table(
     Column("at", PlantTime, nullable=False),
     Column("leaf", LargeBinary, nullable=False),
     Column("leaf_hash", LargeBinary(32), nullable=False),
+    Column("subtree", LargeBinary(32), nullable=False),  # root of the largest complete subtree that ends with this leaf
     Index("ix_audit_leaf_subject", "plant", "gateway_id", "subject", "leaf_index"),
 )
 
@@ -448,6 +545,38 @@ audit_tree = Table(
     Column("size", Integer, nullable=False),
     Column("frontier", LargeBinary, nullable=False),  # roots of the complete subtrees, 32 bytes each, largest first
     Column("root", LargeBinary(32), nullable=False),
+)
+
+audit_key = Table(
+    "audit_key",
+    metadata,
+    Column("plant", String(64), primary_key=True),
+    Column("gateway_id", String(64), primary_key=True),
+    Column("from_size", Integer, primary_key=True),  # it signs trees of this many leaves and more, until the next
+    Column("key", String(200), nullable=False),  # C2SP verifier key: name+id+base64
+    Column("at", PlantTime, nullable=False),
+)
+"""Public keys alone; private ones stand in files, never here."""
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("plant", String(64), primary_key=True),
+    Column("gateway_id", String(64), primary_key=True),
+    Column("size", Integer, primary_key=True),
+    Column("note", Text, nullable=False),  # C2SP signed note
+    Column("at", PlantTime, nullable=False),
+)
+
+cosignature = Table(
+    "cosignature",
+    metadata,
+    Column("plant", String(64), primary_key=True),
+    Column("gateway_id", String(64), primary_key=True),
+    Column("size", Integer, primary_key=True),
+    Column("witness", String(200), primary_key=True),  # the witness's verifier key
+    Column("line", Text, nullable=False),  # the signature line, as the witness gave it
+    Column("at", PlantTime, nullable=False),
 )
 
 free_text = Table(

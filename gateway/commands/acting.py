@@ -25,9 +25,13 @@ PersonOption = Annotated[
 NoteOption = Annotated[str, typer.Option("--note", help="A remark for those who look later.")]
 
 
+clock_app = typer.Typer(help="The plant's clock, where it has jumped.", no_args_is_help=True, rich_markup_mode=None)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (approve, deny, cancel, answer, received, reading, fitted, stock, prices):
+    app.add_typer(clock_app, name="clock", rich_help_panel=PANEL)
+    for command in (approve, deny, cancel, release, answer, received, reading, fitted, stock, prices):
         app.command(rich_help_panel=PANEL)(command)
     app.command("sign-in", rich_help_panel=PANEL)(sign_in)
 
@@ -85,10 +89,20 @@ def cancel(
     act(find_data(config), "cancel", {"number": order}, as_json, person)
 
 
+def release(
+    subject: Annotated[str, typer.Argument(help="An order's number, or a requisition's id.", metavar="ORDER")],
+    person: PersonOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a purchase that was set apart be taken up again: you have looked at it."""
+    act(find_data(config), "release", {"subject": subject}, as_json, person)
+
+
 def answer(
     order: OrderArgument,
     reply: Annotated[
-        str, typer.Option("--reply", help="confirmed, rejected, received, not_placed or withdrawn.")
+        str, typer.Option("--reply", help="confirmed, partly, rejected, received, not_placed or withdrawn.")
     ] = "confirmed",
     price: Annotated[
         str | None, typer.Option("--price", help="The net total they named, such as '123.45 EUR'.")
@@ -203,6 +217,12 @@ def prices(
 ) -> None:
     """Enter a supplier's price list from a CSV file."""
     act(find_data(config), "prices", {"supplier": supplier, "text": text_of(csv)}, as_json, person)
+
+
+@clock_app.command("accept")
+def accept_clock(person: PersonOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Say that plant time is right although it has jumped; until then every order asks and no limit elapses."""
+    act(find_data(config), "clock", {}, as_json, person)
 
 
 def text_of(path: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from gateway.commands import acting, files, keeping, looking, policy, running, simulating
+from gateway.commands import acting, audit, files, keeping, looking, policy, running, simulating, stopping
 from gateway.commands.output import MISTAKE, Failure, complain
 
 FAILED: Final = 1
@@ -46,10 +46,10 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # rich would add a third to the time of --help
     )
-    for module in (files, running, looking, acting, keeping):
+    for module in (files, running, looking, acting, stopping, keeping):
         module.add_to(app)
     app.add_typer(policy.app, name="policy", rich_help_panel=files.PANEL)
-    app.add_typer(looking.audit_app, name="audit", rich_help_panel=looking.PANEL)
+    app.add_typer(audit.app, name="audit", rich_help_panel=looking.PANEL)
     app.add_typer(simulating.app, name="simulate", rich_help_panel=running.PANEL)
     app.add_typer(running.benchmark_app, name="benchmark", rich_help_panel=running.PANEL)
     app.callback()(_toolcrib)

@@ -36,7 +36,6 @@ T = TypeVar("T")
 
 PANEL = "Looking"
 OrderArgument = Annotated[str, typer.Argument(help="The order's number, such as G1-0001-7.", metavar="ORDER")]
-audit_app = typer.Typer(help="The log of every act that touched money.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -123,7 +122,7 @@ def orders(
         sentence = _("{state} is no state of an order; 'toolcrib states' lists them")
         raise Failure(sentence.format(state=", ".join(sorted(unknown))), exit_code=2)
     place = find_data(config)
-    found = wait_for(_spend(place, lambda tx: views.orders(tx, place.owner, states=state or None, limit=limit)))
+    found = wait_for(look_at(place, lambda tx: views.orders(tx, place.owner, states=state or None, limit=limit)))
     _say_orders(found, place, as_json, nothing=_("there are no orders"))
 
 
@@ -132,8 +131,16 @@ def approvals(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from gateway import views
 
     place = find_data(config)
-    found = wait_for(_spend(place, lambda tx: views.waiting(tx, place.owner)))
-    _say_orders(found, place, as_json, nothing=_("nothing waits for a person"))
+    found = wait_for(look_at(place, lambda tx: views.waiting(tx, place.owner)))
+    apart = wait_for(look_at(place, lambda tx: views.set_apart(tx, place.owner)))
+    if as_json:
+        say_json([*(view.as_dict() for view in found), *(each.as_dict() for each in apart)])
+        return
+    if found or not apart:
+        _say_orders(found, place, as_json, nothing=_("nothing waits for a person"))
+    for each in apart:
+        sentence = _("{requisition} for {component} is set apart; 'toolcrib release' takes it up again")
+        say(sentence.format(requisition=each.requisition, component=each.component))
 
 
 def _say_orders(found: list[OrderView], place: DataPlace, as_json: bool, *, nothing: str) -> None:
@@ -152,7 +159,7 @@ def _say_orders(found: list[OrderView], place: DataPlace, as_json: bool, *, noth
             i18n.amount(view.total),
             view.component,
             view.authority or "-",
-            view.rule,
+            view.problem[0] if view.problem else view.rule,
             i18n.when(view.changed_at, place.zone),
         )
         for view in found
@@ -168,7 +175,7 @@ def why(order: OrderArgument, config: ConfigOption = None, as_json: JsonOption =
     place = find_data(config)
     i18n.activate(place.language)
     try:
-        sentences = wait_for(_spend(place, lambda tx: explain.why(tx, order, zone=place.zone)))
+        sentences = wait_for(look_at(place, lambda tx: explain.why(tx, order, zone=place.zone)))
     except explain.NothingKnown as error:
         raise Failure(str(error)) from error
     if as_json:
@@ -178,10 +185,16 @@ def why(order: OrderArgument, config: ConfigOption = None, as_json: JsonOption =
         say(sentence)
 
 
-def states(as_json: JsonOption = False) -> None:
+def states(
+    as_json: JsonOption = False,
+    drawn: Annotated[bool, typer.Option("--mermaid", help="As two Mermaid diagrams, for a page in Markdown.")] = False,
+) -> None:
     """How requisitions and orders move, and what each step does to the budgets."""
-    from marketplace.ordering.states import rows
+    from marketplace.ordering.states import mermaid, rows
 
+    if drawn:
+        say(mermaid().rstrip("\n"))
+        return
     columns = ("document", "before", "after", "effect")
     if as_json:
         say_json([dict(zip(columns, row, strict=True)) for row in rows()])
@@ -189,66 +202,8 @@ def states(as_json: JsonOption = False) -> None:
     say_table(columns, list(rows()), nothing="")
 
 
-@audit_app.command("verify")
-def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Compute the whole log anew and hold the tables against it; exit 1 when anything is wrong."""
-    from marketplace.audit import verify as checker
-
-    place = find_data(config)
-    found = wait_for(_spend(place, lambda tx: checker.verify(tx, place.owner)))
-    if as_json:
-        problems = list(found.problems)
-        say_json({"entries": found.entries, "root": found.root, "verified": found.verified, "problems": problems})
-    else:
-        _say_verified(found.entries, found.root, found.problems)
-    if not found.verified:
-        raise typer.Exit(1)
-
-
-def _say_verified(entries: int, root: str, problems: tuple[str, ...]) -> None:
-    for problem in problems:
-        say(problem)
-    if problems:
-        say(_("the audit log does NOT verify"))
-    else:
-        say(_("{entries} entries, verified; root {root}").format(entries=entries, root=root))
-
-
-@audit_app.command("show")
-def show(
-    subject: Annotated[str | None, typer.Argument(help="An order's number; everything if left out.")] = None,
-    config: ConfigOption = None,
-    limit: LimitOption = 50,
-    as_json: JsonOption = False,
-) -> None:
-    """The entries of the log: of one subject the oldest first, or the newest of all."""
-    from gateway import i18n, views
-
-    place = find_data(config)
-    i18n.activate(place.language)
-    if subject is not None:
-        entries = wait_for(_spend(place, lambda tx: views.history(tx, place.owner, subject)))[-limit:]
-    else:
-        entries = list(wait_for(_spend(place, lambda tx: views.audit(tx, place.owner, limit=limit))).entries)
-    if as_json:
-        say_json([entry.as_dict() for entry in entries])
-        return
-    columns = (_("entry"), _("when"), _("kind"), _("subject"), _("who"), _("by"))
-    rows = [
-        (
-            str(entry.index),
-            i18n.when(entry.at, place.zone),
-            entry.kind,
-            entry.subject,
-            entry.actor_name or entry.actor,
-            entry.method,
-        )
-        for entry in entries
-    ]
-    say_table(columns, rows, nothing=_("the log has no such entries"), right=(0,))
-
-
-async def _spend(place: DataPlace, look: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+async def look_at(place: DataPlace, look: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    """Look at the spend database of a place. Raises `Failure`."""
     async with databases(place.directory) as opened, opened.spend.read() as connection:
         return await look(connection)
 
@@ -257,7 +212,7 @@ def order_hash(place: DataPlace, number: str) -> str:
     """Return the hash of exactly the order that stands in the database now. Raises `Failure` when there is none."""
     from gateway import views
 
-    found = wait_for(_spend(place, lambda tx: views.order(tx, place.owner, number)))
+    found = wait_for(look_at(place, lambda tx: views.order(tx, place.owner, number)))
     if found is None:
         raise Failure(_("there is no order {number}").format(number=number))
     return found.order_hash

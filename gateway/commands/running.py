@@ -93,3 +93,48 @@ def startup(
     else:
         for key, value in found.items():
             say(f"{key}: {value}")
+
+
+@benchmark_app.command("audit")
+def audit(
+    as_json: JsonOption = False,
+    purchases: Annotated[int, typer.Option("--purchases", min=1, max=10_000, help="Of which the median counts.")] = 100,
+    entries: Annotated[
+        int, typer.Option("--entries", min=1_000, max=50_000_000, help="In the log that is verified.")
+    ] = 500_000,
+) -> None:
+    """Measure the audit log: its share of a purchase, and verification; exit 1 unless what was measured verifies.
+
+    append_share: time in building, hashing and writing entries (waiting for the database included) over the wall time
+    of a purchase, from the need to the confirmed order, from a supplier in this process that answers at once; median.
+    verified_per_second: entries read from a database file, hashed, and held against tree and signed checkpoint; median.
+    """
+    from gateway.audit_benchmark import LogBroken, measure_audit
+
+    try:
+        found = measure_audit(purchases, entries)
+    except LogBroken as error:
+        raise Failure(_("what was measured does not verify: {reason}").format(reason=error)) from error
+    if as_json:
+        say_json(found)
+    else:
+        for key, value in found.items():
+            say(f"{key}: {value}")
+
+
+@benchmark_app.command("ledger")
+def ledger(
+    as_json: JsonOption = False,
+    orders: Annotated[int, typer.Option("--orders", min=100, max=1_000_000, help="How many are reserved.")] = 3_000,
+) -> None:
+    """Measure durable reservations of eight callers at once, and that not one of them is over a limit."""
+    from gateway.benchmark_ledger import measure
+
+    found = measure(orders)
+    if as_json:
+        say_json(found)
+    else:
+        for key, value in found.items():
+            say(f"{key}: {value}")
+    if found["overspent"]:
+        raise typer.Exit(1)

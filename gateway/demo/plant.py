@@ -20,6 +20,7 @@ from marketplace.suppliers.simulator.market import MarketReady, supplier_entries
 SUPPLIERS = tuple(business.key for business in BUSINESSES)
 PERSON = "demo"
 TECHNICIAN = "tom"
+TIME_ZONE = "Europe/Berlin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ def config(around: Surroundings, machines: Mapping[str, Any]) -> dict[str, Any]:
             "plant": "northworks",
             "gateway": "N1",
             "name": "Northworks, hall 2 (simulated)",
-            "time_zone": "Europe/Berlin",
+            "time_zone": TIME_ZONE,
             "currency": "EUR",
             "country": "DE",
         },
@@ -255,6 +256,8 @@ def config(around: Surroundings, machines: Mapping[str, Any]) -> dict[str, Any]:
             },
         },
         "timing": {"failure_probability": "5 %", "approval": "2 d", "step": "6 h", "quote_deadline": "2 s"},
+        # in compressed time eight hours are two seconds: nobody could look in time
+        "alarms": {"acknowledge_within": {"default": "60 d"}},
         "policy": "policy.yaml",
     }
 
@@ -315,6 +318,11 @@ def policy() -> dict[str, Any]:
             "until": "2099-12-31T00:00:00Z",
         },
         "window": {"days": 30, "per_machine": "2000 EUR"},
+        "limits": [
+            {"scope": "plant", "per": "month", "amount": "12000 EUR"},
+            {"scope": "supplier", "each": True, "per": "day", "count": 12},
+        ],
+        "time_zone": TIME_ZONE,
         "amounts": "net",
         "modes": {"default": "buy", "mill/calibration": "ask"},
         "known": {supplier: sorted(key for key in ITEMS if key != "turbofan-module") for supplier in SUPPLIERS},

@@ -6,25 +6,32 @@ holds texts for amounts and decimals, RFC 3339 for times and null for what is no
 
 from gateway.views.components import ComponentPlan, NeedView, need_view, need_views, under_way
 from gateway.views.entries import AuditEntryView, AuditView, audit, history
-from gateway.views.purchases import WAITING, LineView, OrderView, order, orders, waiting
+from gateway.views.halts import AlarmView, HaltView, open_alarms, standing
+from gateway.views.purchases import WAITING, LineView, OrderView, SetApartView, order, orders, set_apart, waiting
 from gateway.views.quotations import OfferView, offers
 
 __all__ = [
     "WAITING",
+    "AlarmView",
     "AuditEntryView",
     "AuditView",
     "ComponentPlan",
+    "HaltView",
     "LineView",
     "NeedView",
     "OfferView",
     "OrderView",
+    "SetApartView",
     "audit",
     "history",
     "need_view",
     "need_views",
     "offers",
+    "open_alarms",
     "order",
     "orders",
+    "set_apart",
+    "standing",
     "under_way",
     "waiting",
 ]

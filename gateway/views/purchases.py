@@ -10,13 +10,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, and_, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.views.texts import text_of
 from marketplace import store
 from marketplace.money import Money, plain
-from marketplace.ordering.states import OrderState
+from marketplace.ordering.edges import BROKE
+from marketplace.ordering.quarantine import SEEN
+from marketplace.ordering.states import ENDED, OrderState
 from marketplace.store import Owner
 
 LIST_MAX = 200
@@ -65,7 +67,10 @@ class LineView:
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """One purchase order. `problem` is (code, parameters) when a person is needed, else None."""
+    """One purchase order. `problem` is (code, parameters) when a person is needed, else None.
+
+    releasable: it is set apart, or shown, until a person has looked and releases it.
+    """
 
     number: str
     supplier: str
@@ -87,6 +92,7 @@ class OrderView:
     problem: tuple[str, Mapping[str, str]] | None
     order_hash: str
     policy_version: int
+    releasable: bool = False
 
     @property
     def currency(self) -> str:
@@ -122,6 +128,7 @@ class OrderView:
             "problem": None if self.problem is None else {"code": self.problem[0], "parameters": dict(self.problem[1])},
             "order_hash": self.order_hash,
             "policy_version": self.policy_version,
+            "releasable": self.releasable,
         }
 
 
@@ -133,7 +140,11 @@ async def orders(
     query = select(table).where(table.c.plant == owner.plant)
     if states is not None:
         query = query.where(table.c.state.in_([str(state) for state in states]))
-    rows = (await spend.execute(query.order_by(table.c.created_at.desc(), table.c.number).limit(limit))).all()
+    return await _views(spend, owner, query.order_by(table.c.created_at.desc(), table.c.number).limit(limit))
+
+
+async def _views(spend: AsyncConnection, owner: Owner, query: Select[Any]) -> list[OrderView]:
+    rows = (await spend.execute(query)).all()
     lines = await _lines(spend, owner, [row.number for row in rows])
     return [_order_view(row, lines[row.number]) for row in rows]
 
@@ -168,6 +179,8 @@ async def _lines(spend: AsyncConnection, owner: Owner, numbers: Sequence[str]) -
 def _order_view(row: Row[Any], lines: Sequence[tuple[Row[Any], str]]) -> OrderView:
     document = json.loads(row.document)
     said = {line["number"]: line for line in document.get("lines", [])}
+    problem = _problem(row.problem)
+    noted = problem[0] if problem else ""
     return OrderView(
         number=row.number,
         supplier=row.supplier,
@@ -186,9 +199,10 @@ def _order_view(row: Row[Any], lines: Sequence[tuple[Row[Any], str]]) -> OrderVi
         quoted_until=row.quoted_until,
         promised_at=row.promised_at,
         supplier_reference=row.supplier_reference,
-        problem=_problem(row.problem),
+        problem=problem,
         order_hash=row.order_hash,
         policy_version=row.policy_version,
+        releasable=row.quarantined_at is not None or noted in SEEN,
     )
 
 
@@ -226,6 +240,63 @@ WAITING = (OrderState.AWAITING_APPROVAL, OrderState.NEEDS_PERSON)
 """Where an order goes no further without a person."""
 
 
+_SETTLED_ELSEWHERE = frozenset({OrderState.DISPUTED, *ENDED})
+"""What is noted on these is told where they are listed; nothing moves them from the inbox."""
+
+
 async def waiting(spend: AsyncConnection, owner: Owner) -> list[OrderView]:
-    """Return the orders that wait for a person, the one whose quotation ends first in front."""
-    return sorted(await orders(spend, owner, states=WAITING), key=lambda view: (view.quoted_until, view.number))
+    """Return the orders that wait for a person, the one whose quotation ends first in front.
+
+    They go no further by themselves, or are set apart, or something is noted on them that a person must know.
+    """
+    table = store.purchase_order
+    query = select(table).where(table.c.plant == owner.plant, _wants_a_person())
+    found = await _views(spend, owner, query.order_by(table.c.quoted_until, table.c.number).limit(LIST_MAX))
+    return sorted(found, key=lambda view: (view.quoted_until, view.number))
+
+
+def _wants_a_person() -> ColumnElement[bool]:
+    table = store.purchase_order.c
+    noted = (table.problem != "") & table.state.not_in(_SETTLED_ELSEWHERE) & ~_says(BROKE)
+    return or_(table.state.in_(WAITING), table.quarantined_at.is_not(None), noted, *(_says(code) for code in SEEN))
+
+
+def _says(code: str) -> ColumnElement[bool]:
+    return store.purchase_order.c.problem.startswith(f'{{"code": "{code}"', autoescape=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SetApartView:
+    """A requisition that the program failed at too often, by its id; nothing asks for it until it is released."""
+
+    requisition: str
+    component: str
+    item: str
+    since: datetime
+    problem: tuple[str, Mapping[str, str]] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {
+            "requisition": self.requisition,
+            "component": self.component,
+            "item": self.item,
+            "state": "quarantined",
+            "since": text_of(self.since),
+            "problem": None if self.problem is None else {"code": self.problem[0], "parameters": dict(self.problem[1])},
+        }
+
+
+async def set_apart(spend: AsyncConnection, owner: Owner) -> list[SetApartView]:
+    """Return the requisitions that are quarantined, the oldest first."""
+    table = store.requisition.c
+    query = (
+        select(table.id, table.component, table.item, table.quarantined_at, table.problem)
+        .where(table.plant == owner.plant, table.quarantined_at.is_not(None))
+        .order_by(table.quarantined_at, table.id)
+        .limit(LIST_MAX)
+    )
+    return [
+        SetApartView(row.id, row.component, row.item, row.quarantined_at, _problem(row.problem))
+        for row in await spend.execute(query)
+    ]

@@ -62,6 +62,14 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     raise web.HTTPSeeOther(f"/orders/{number}")
 
 
+async def release(request: web.Request) -> web.StreamResponse:
+    """Let a purchase that was set apart be taken up again."""
+    account, subject = require(request, Right.OPERATE), request.match_info["subject"]
+    outcome = await request.app[CONTEXT].actions.release(subject, account.id, METHOD)
+    flash(request, outcome.message, ok=outcome.ok)
+    raise web.HTTPSeeOther("/")
+
+
 async def verify_audit(request: web.Request) -> web.StreamResponse:
     """Compute the whole log again and show the result; it changes nothing, but costs enough to be asked for."""
     context = request.app[CONTEXT]

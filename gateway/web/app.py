@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from gateway.storage import FAILURES
-from gateway.web import acts, api, entry, pages
+from gateway.web import acts, api, entry, pages, stops
 from gateway.web.context import CONTEXT, WebContext
 from gateway.web.render import FLASHES, Flashes, page
 from gateway.web.security import (
@@ -35,7 +35,8 @@ SHUTDOWN_S: Final = 1.0
 def create_app(context: WebContext) -> web.Application:
     """Return the application for a gateway."""
     app = web.Application(
-        middlewares=[show_errors, check_host, check_session, check_form], client_max_size=FORM_BYTES_MAX
+        middlewares=[show_errors, check_host, check_session, check_form, stops.see_stops],
+        client_max_size=FORM_BYTES_MAX,
     )
     app[CONTEXT], app[api.STREAMS], app[FLASHES] = context, set(), Flashes()
     app.on_response_prepare.append(add_headers)
@@ -52,10 +53,17 @@ def create_app(context: WebContext) -> web.Application:
             web.post("/orders/{number}/approve", acts.approve),
             web.post("/orders/{number}/deny", acts.deny),
             web.post("/orders/{number}/cancel", acts.cancel),
+            web.post("/release/{subject}", acts.release),
             web.get("/orders/{number}/received", acts.counted),
             web.post("/orders/{number}/received", acts.counted),
             web.get("/orders/{number}/answer", acts.answer),
             web.post("/orders/{number}/answer", acts.answer),
+            web.get("/stop", stops.choose),
+            web.post("/stop", stops.stop),
+            web.get("/stop/confirm", stops.confirm),
+            web.get("/stop/lift", stops.ask_lift),
+            web.post("/stop/lift", stops.lift),
+            web.post("/alarms/{alarm}/acknowledge", stops.acknowledge),
             web.get("/audit", pages.audit),
             web.post("/audit/verify", acts.verify_audit),
             web.get("/enter", acts.enter),

@@ -178,6 +178,7 @@ def answer_form(order: OrderView, supplier: str, texts: tuple[str, ...]) -> Form
     """Ask what a supplier said about an order."""
     replies = (
         Choice(HandReply.CONFIRMED, _("They confirmed it")),
+        Choice(HandReply.PARTLY, _("They deliver the part that they confirmed; the rest is needed again")),
         Choice(HandReply.RECEIVED, _("They have it, and will confirm later")),
         Choice(HandReply.REJECTED, _("They do not take it")),
         Choice(HandReply.NOT_PLACED, _("They know nothing of it and will not deliver it")),

@@ -86,9 +86,13 @@ async def inbox(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     async with context.spend.read() as spend:
         waiting = [await _waiting(context, spend, order) for order in await views.waiting(spend, context.owner)]
+        shown = {each.order.number for each in waiting}
         moving = await views.orders(spend, context.owner, states=UNDER_WAY)
+        moving = [order for order in moving if order.number not in shown]
+        apart = await views.set_apart(spend, context.owner)
+        alarms = await views.open_alarms(spend, context.owner)
     links = [link for link in context.live.links() if not link.connected or link.faults]
-    return page(request, "inbox.html", waiting=waiting, moving=moving, links=links)
+    return page(request, "inbox.html", waiting=waiting, moving=moving, alarms=alarms, links=links, apart=apart)
 
 
 async def _waiting(context: WebContext, spend: AsyncConnection, order: OrderView) -> Waiting:

@@ -16,9 +16,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gateway import i18n
 from gateway.actions import Right
+from gateway.halting import LIFTING
+from gateway.views import HaltView
 from gateway.web import charts, words
 from gateway.web.context import CONTEXT, WebContext
 from gateway.web.security import ACCOUNT, SESSION
+from marketplace import sentences
+from marketplace.audit.explain import KEYS
 from marketplace.sentences import sentence
 
 HERE: Final = Path(__file__).parent
@@ -99,6 +103,8 @@ class Flashes:
         return self._pending.pop(session, None)
 
 
+STOPS = web.RequestKey("stops", list[HaltView])
+"""What is stopped, as read for this request."""
 FLASHES = web.AppKey("flashes", Flashes)
 
 
@@ -122,6 +128,9 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: An
             form_token="" if opened is None else opened.form_token,
             now=context.clock(),
             speed=context.speed,
+            stops=request.get(STOPS, ()),
+            may_stop=account is not None and bool(account.may),
+            may_lift=account is not None and any(account.can(right) for right in LIFTING),
             buying_stopped=context.buying(),
             flash=None if opened is None else request.app[FLASHES].take(opened.form_token),
             **_times(context),
@@ -143,6 +152,12 @@ def _times(context: WebContext) -> dict[str, Any]:
     def distance(moment: datetime) -> str:
         return i18n.distance(moment, context.clock())
 
+    def reach(scope: str, key: str) -> str:
+        return sentences.reach(scope, context.called(key))
+
+    def named(parameters: Mapping[str, str]) -> dict[str, str]:
+        return {name: context.called(value) if name in KEYS else value for name, value in parameters.items()}
+
     def person(key: str) -> str:
         return context.people[key].name if key in context.people else key
 
@@ -152,4 +167,6 @@ def _times(context: WebContext) -> dict[str, Any]:
         "distance": distance,
         "called": context.called,
         "person_name": person,
+        "reach": reach,
+        "named": named,
     }

@@ -1,4 +1,4 @@
-"""Do the tables agree with what the log says? Orders, signatures, permits, policies and budgets against testimony.
+"""Do the tables agree with what the log says? Orders, signatures, permits, policies and limits against testimony.
 
 It promises to find an order that is not what was proposed, one that went on without an allowance of its very hash, a
 signature or a permit that no leaf knows, a changed policy, a limit that the policy does not set, and bookings that do
@@ -19,10 +19,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit.testimony import OrderTestimony, Testimony
 from marketplace.authority import ledger
+from marketplace.authority.limits import ORDERS, LimitRule, Scope, limit_for
 from marketplace.authority.policy import Policy
 from marketplace.money import Money
 from marketplace.ordering.states import OrderState
-from marketplace.store import Owner, approval, booking, budget, permit, policy_version, purchase_order
+from marketplace.store import (
+    Owner,
+    approval,
+    booking,
+    permit,
+    policy_version,
+    purchase_order,
+    reservation,
+    spend_limit,
+)
 
 CHUNK: Final = 1_000
 """Rows held at a time: a few megabytes of leaves, and some milliseconds of the database for each step."""
@@ -37,7 +47,7 @@ async def disagreements(connection: AsyncConnection, owner: Owner, heard: Testim
     """Yield a sentence for each thing in which a gateway's tables differ from its log."""
     async for problem in _orders(connection, owner, heard):
         yield problem
-    for check in (_signatures, _permits, _policies, _bookings, _budgets):
+    for check in (_signatures, _permits, _policies, _reservations, _bookings, _limits):
         async for problem in check(connection, owner, heard):
             yield problem
 
@@ -129,39 +139,52 @@ async def _policies(connection: AsyncConnection, owner: Owner, heard: Testimony)
         yield _("policy version {version} is missing").format(version=version)
 
 
-async def _bookings(connection: AsyncConnection, owner: Owner, heard: Testimony) -> AsyncIterator[str]:
-    query = (
-        select(booking, budget.c.currency)
-        .join(budget, budget.c.id == booking.c.budget)
-        .where(*_mine(booking, owner))
-        .order_by(booking.c.order_number, booking.c.booked_at)
-    )
-    last = {row.order_number: row for row in (await connection.execute(query)).all()}
+async def _reservations(connection: AsyncConnection, owner: Owner, heard: Testimony) -> AsyncIterator[str]:
+    query = select(reservation).where(*_mine(reservation, owner)).order_by(reservation.c.order_number)
+    kept: dict[str, dict[int, tuple[str, str, bool]]] = {}
+    for row in (await connection.execute(query)).all():
+        booked = (str(row.state), str(Money(row.minor, row.currency)), bool(row.by_person))
+        kept.setdefault(row.order_number, {})[row.send] = booked
     for number, said in sorted(heard.orders.items()):
-        row = last.pop(number, None)
-        if said.booked != (_booked(row) if row else None):
+        if said.booked != kept.pop(number, {}):
             yield _("order {number}: its booking is not what the log says").format(number=number)
-    for number in last:
+    for number in sorted(kept):
         yield _("order {number}: no leaf knows its booking").format(number=number)
 
 
-def _booked(row: StoredRow) -> tuple[str, str, bool]:
-    """Return a booking as leaves tell it: that a commitment elapsed is no act, only time."""
+async def _bookings(connection: AsyncConnection, owner: Owner, _heard: Testimony) -> AsyncIterator[str]:
+    """What a booking takes of a limit must follow from its reservation; rates make it differ in another currency."""
+    of = (booking.c.order_number == reservation.c.order_number) & (booking.c.send == reservation.c.send)
+    columns = (booking, spend_limit.c.measure, reservation.c.currency, reservation.c.minor)
+    told = (reservation.c.state.label("told"), reservation.c.by_person.label("for_person"))
+    query = select(*columns, *told).join(reservation, of, isouter=True)
+    query = query.join(spend_limit, spend_limit.c.id == booking.c.limit_id).where(*_mine(booking, owner))
+    wrong = {row.order_number for row in await connection.execute(query) if not _follows(row)}
+    for number in sorted(wrong):
+        yield _("order {number}: what it takes of its limits is not what is reserved for it").format(number=number)
+
+
+def _follows(row: StoredRow) -> bool:
     state = ledger.BookingState.COMMITTED if row.state == ledger.BookingState.ELAPSED else row.state
-    return str(state), str(Money(row.minor, row.currency)), bool(row.by_person)
+    amount = {ORDERS: 1, row.currency: row.minor}.get(row.measure, row.amount)
+    return (row.told, row.for_person, amount) == (state, row.by_person, row.amount)
 
 
-async def _budgets(connection: AsyncConnection, owner: Owner, heard: Testimony) -> AsyncIterator[str]:
-    window = await _window(connection, owner)
-    for row in (await connection.execute(select(budget).where(*_mine(budget, owner)).order_by(budget.c.id))).all():
-        if await ledger.counted(connection, row.id) != (row.machine_minor, row.person_minor):
-            yield _("budget {budget}: its bookings do not add up to what it says").format(budget=row.scope)
-        if row.limit_minor != (window.minor if window is not None and window.currency == row.currency else 0):
-            yield _("budget {budget}: its limit is not the policy's").format(budget=row.scope)
+async def _limits(connection: AsyncConnection, owner: Owner, _heard: Testimony) -> AsyncIterator[str]:
+    rules = await _rules(connection, owner)
+    mine = _mine(spend_limit, owner)
+    async for row in chunked(connection, spend_limit, spend_limit.c.id, *mine):
+        name = row.id.removeprefix(ledger.limit_id(owner, ""))
+        if await ledger.counted(connection, row.id) != (row.machine_used, row.person_used):
+            yield _("limit {limit}: its bookings do not add up to what it says").format(limit=name)
+        # a limit for one order is as it was when the order was looked at
+        set_by = None if row.scope == Scope.ORDER else limit_for(rules, Scope(row.scope), row.key, row.per, row.measure)
+        if set_by is not None and row.limit_value != set_by:
+            yield _("limit {limit}: it is not the policy's").format(limit=name)
 
 
-async def _window(connection: AsyncConnection, owner: Owner) -> Money | None:
-    """Return the window's limit of the policy that counts."""
+async def _rules(connection: AsyncConnection, owner: Owner) -> tuple[LimitRule, ...]:
+    """Return the limits of the policy that counts."""
     query = (
         select(policy_version.c.document)
         .where(*_mine(policy_version, owner))
@@ -170,7 +193,6 @@ async def _window(connection: AsyncConnection, owner: Owner) -> Money | None:
     )
     document = (await connection.execute(query)).scalar_one_or_none()
     try:
-        window = Policy.model_validate_json(document or "").window
+        return Policy.model_validate_json(document or "").terms.rules
     except ValueError:  # none, or not one of ours; which of the two is told where policies are checked
-        return None
-    return window.per_machine if window else None
+        return ()

@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit.actor import Actor, ActorKind
-from marketplace.audit.merkle import Frontier, leaf_hash
+from marketplace.audit.merkle import leaf_hash
+from marketplace.audit.tree import AuditBroken, flush, growing, settle
 from marketplace.documents import canonical, timestamp
-from marketplace.store import Owner, audit_leaf, audit_tree, free_text
+from marketplace.identity import random_bytes
+from marketplace.store import Owner, audit_leaf, free_text
 
 LEAF_VERSION: Final = 1
 LEAF_MAX = 64_000
@@ -33,21 +34,7 @@ NOTE_MAX = 4_000
 """Characters of what a person may write beside an act."""
 SALT_BYTES = 16
 
-
-_MINE: Final = (audit_tree.c.plant == bindparam("of_plant"), audit_tree.c.gateway_id == bindparam("of_gateway"))
-_READ_TREE: Final = select(audit_tree.c.size, audit_tree.c.frontier, audit_tree.c.root).where(*_MINE)
-_ADD_LEAF: Final = insert(audit_leaf)
-_ADD_TREE: Final = insert(audit_tree)
-_GROW_TREE: Final = (
-    update(audit_tree)
-    .where(*_MINE, audit_tree.c.size == bindparam("of_size"))
-    .values({name: bindparam(name) for name in ("size", "frontier", "root")})
-)
-"""Built once: an act writes several leaves, and building a statement costs as much as running it."""
-
-
-class AuditBroken(Exception):
-    """The log cannot be continued as it stands; nothing of the caller's transaction may become durable."""
+__all__ = ["AuditBroken", "AuditEntry", "append", "entries", "note", "note_digest", "parse", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +54,21 @@ class AuditEntry:
 async def append(
     tx: AsyncConnection, owner: Owner, kind: str, subject: str, actor: Actor, facts: Mapping[str, Any], at: datetime
 ) -> int:
-    """Add one leaf and return its index; the tree's frontier and root move in the same transaction.
+    """Add one leaf; leaf and tree are written in the same transaction, before it commits.
+
+    Returns the leaf's index, if nobody else writes this gateway's log meanwhile: else it is numbered anew.
 
     Facts are texts, integers, truths, lists and mappings of such. Raises TypeError for anything else (a float has no
-    canonical form), `AuditBroken` when the stored tree does not hold together.
+    canonical form), `AuditBroken` when the stored tree does not hold together or inside of a savepoint.
     """
-    frontier = await _frontier(tx, owner)
+    grown = await growing(tx, owner)
+    index = grown.frontier.size
     leaf = canonical(
         {
             "version": LEAF_VERSION,
             "plant": owner.plant,
             "gateway": owner.gateway_id,
-            "index": frontier.size,
+            "index": index,
             "at": timestamp(at),
             "kind": kind,
             "subject": subject,
@@ -88,38 +78,9 @@ async def append(
     )
     if len(leaf) > LEAF_MAX:
         raise AuditBroken(f"a leaf of {len(leaf)} bytes is more than the log takes ({LEAF_MAX})")
-    digest = leaf_hash(leaf)
-    row = {"leaf_index": frontier.size, "kind": kind, "subject": subject, "at": at, "leaf": leaf, "leaf_hash": digest}
-    await tx.execute(_ADD_LEAF, row | owner.columns)
-    await _grow(tx, owner, frontier, frontier.append(digest))
-    return frontier.size
-
-
-async def _frontier(tx: AsyncConnection, owner: Owner) -> Frontier:
-    stored = (await tx.execute(_READ_TREE, _place(owner))).one_or_none()
-    if stored is None:
-        return Frontier()
-    try:
-        frontier = Frontier.decode(stored.size, stored.frontier)
-    except ValueError as error:
-        raise AuditBroken(f"the audit tree of {owner.gateway_id} does not hold together: {error}") from error
-    if frontier.root != stored.root:
-        raise AuditBroken(f"the audit tree of {owner.gateway_id} has another root than its subtrees give")
-    return frontier
-
-
-async def _grow(tx: AsyncConnection, owner: Owner, before: Frontier, after: Frontier) -> None:
-    tree = {"size": after.size, "frontier": after.encode(), "root": after.root}
-    if before.size == 0:
-        await tx.execute(_ADD_TREE, tree | owner.columns)
-        return
-    moved = await tx.execute(_GROW_TREE, tree | _place(owner) | {"of_size": before.size})
-    if moved.rowcount != 1:  # another writer of the same gateway: there must never be two
-        raise AuditBroken(f"somebody else writes the audit log of {owner.gateway_id}")
-
-
-def _place(owner: Owner) -> dict[str, str]:
-    return {"of_plant": owner.plant, "of_gateway": owner.gateway_id}
+    grown.add(leaf, {"kind": kind, "subject": subject, "at": at})
+    await settle(tx, grown)
+    return index
 
 
 async def note(tx: AsyncConnection, owner: Owner, text: str) -> str:
@@ -130,7 +91,7 @@ async def note(tx: AsyncConnection, owner: Owner, text: str) -> str:
     kept = text.strip()[:NOTE_MAX]
     if not kept:
         return ""
-    salt = secrets.token_bytes(SALT_BYTES)
+    salt = random_bytes(SALT_BYTES)
     digest = note_digest(salt, kept)
     await tx.execute(insert(free_text).values(digest=digest, salt=salt, text=kept, **owner.columns))
     return digest
@@ -171,6 +132,7 @@ async def entries(
         query = query.where(audit_leaf.c.plant == owner.plant, audit_leaf.c.gateway_id == owner.gateway_id)
     if before is not None:
         query = query.where(audit_leaf.c.leaf_index < before)
+    await flush(connection)
     rows = (await connection.execute(query)).all()
     return [parse(row.gateway_id, row.leaf_index, row.leaf) for row in reversed(rows)]
 

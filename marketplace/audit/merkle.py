@@ -81,14 +81,7 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
 
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """Return the audit path of one leaf, nearest sibling first (RFC 9162, 2.1.3.1). Raises IndexError."""
-    if not 0 <= index < len(leaves):
-        raise IndexError(f"there is no leaf {index} in a tree of {len(leaves)}")
-    if len(leaves) == 1:
-        return []
-    split = 1 << ((len(leaves) - 1).bit_length() - 1)
-    if index < split:
-        return [*inclusion_proof(leaves[:split], index), root_of(leaves[split:])]
-    return [*inclusion_proof(leaves[split:], index - split), root_of(leaves[:split])]
+    return [root_of(leaves[first:last]) for first, last in inclusion_ranges(index, len(leaves))]
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
@@ -107,3 +100,85 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
             node = node_hash(node, sibling)
         here, last = here >> 1, last >> 1
     return last == 0 and node == root
+
+
+def subtrees(start: int, stop: int) -> list[tuple[int, int]]:
+    """Return the complete, aligned subtrees that cover leaves `start` to `stop`, largest first, as (first, height).
+
+    `start` is a multiple of the largest power of two that is not above `stop - start`, as it is within any tree.
+    """
+    found = []
+    while start < stop:
+        height = (stop - start).bit_length() - 1
+        found.append((start, height))
+        start += 1 << height
+    return found
+
+
+def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
+    """Return the ranges of leaves whose roots make the audit path of a leaf, nearest first. Raises IndexError."""
+    if not 0 <= index < size:
+        raise IndexError(f"there is no leaf {index} in a tree of {size}")
+    found, first, last = [], 0, size
+    while last - first > 1:
+        split = first + (1 << ((last - first - 1).bit_length() - 1))
+        if index < split:
+            found.append((split, last))
+            last = split
+        else:
+            found.append((first, split))
+            first = split
+    return found[::-1]
+
+
+def consistency_ranges(old: int, new: int) -> list[tuple[int, int]]:
+    """Return the ranges of leaves whose roots show that a tree continues an older one (RFC 9162, 2.1.4.1).
+
+    Raises IndexError unless 0 <= old <= new. An empty tree and the same tree need no proof.
+    """
+    if not 0 <= old <= new:
+        raise IndexError(f"a tree of {new} leaves does not continue one of {old}")
+    if old in (0, new):
+        return []
+    found: list[tuple[int, int]] = []
+    first, last, whole = 0, new, True
+    while old < last:
+        split = first + (1 << ((last - first - 1).bit_length() - 1))
+        if old <= split:
+            found.append((split, last))
+            last = split
+        else:
+            found.append((first, split))
+            first, whole = split, False
+    return found[::-1] if whole else [(first, last), *found[::-1]]
+
+
+def consistency_proof(leaves: Sequence[bytes], old: int) -> list[bytes]:
+    """Return the proof that the tree over leaf hashes continues that over the first `old`. Raises IndexError."""
+    return [root_of(leaves[first:last]) for first, last in consistency_ranges(old, len(leaves))]
+
+
+def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
+    """Return whether the proof shows that the tree of `new` leaves continues that of `old` (RFC 9162, 2.1.4.2)."""
+    if not 0 <= old <= new:
+        return False
+    if old in (0, new):
+        return not proof and old_root == (EMPTY_ROOT if old == 0 else new_root)
+    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
+    if not path:
+        return False
+    here, last = old - 1, new - 1
+    while here & 1:
+        here, last = here >> 1, last >> 1
+    before = after = path[0]
+    for node in path[1:]:
+        if last == 0:
+            return False
+        if here & 1 or here == last:
+            before, after = node_hash(node, before), node_hash(node, after)
+            while not here & 1 and here:
+                here, last = here >> 1, last >> 1
+        else:
+            after = node_hash(after, node)
+        here, last = here >> 1, last >> 1
+    return last == 0 and before == old_root and after == new_root

@@ -13,6 +13,8 @@ from typing import Any
 
 from marketplace.audit.log import AuditEntry
 
+FIRST_SEND = 1
+"""The send that is meant by leaves of versions in which there was one reservation for an order."""
 _BOOKED = {"budget.committed": "committed", "budget.released": "released"}
 
 
@@ -20,13 +22,13 @@ _BOOKED = {"budget.committed": "committed", "budget.released": "released"}
 class OrderTestimony:
     """What leaves say about one order; hashes are those of its canonical form.
 
-    booked: state, amount and whether for a person, as of the last leaf that moved money.
+    booked: by send, state, amount and whether for a person, as of the last leaf that moved its money.
     """
 
     stated: set[str] = field(default_factory=set)
     allowed: set[str] = field(default_factory=set)
     signed: set[tuple[str, str, str]] = field(default_factory=set)
-    booked: tuple[str, str, bool] | None = None
+    booked: dict[int, tuple[str, str, bool]] = field(default_factory=dict)
     last_index: int = 0
 
 
@@ -46,6 +48,9 @@ class Testimony:
                 self.policies[facts["version"]] = facts["hash"]
             case "permit.issued":
                 self.permits[facts["permit"]] = (entry.subject, facts["order_hash"])
+                if facts.get("reserved"):  # a second send that may buy a second time has money of its own
+                    booked = ("reserved", facts["total"], facts["by_person"])
+                    self.orders[entry.subject].booked[facts["send"]] = booked
             case "decision.made":
                 self._decided(entry, facts)
             case "approval.given":
@@ -54,8 +59,7 @@ class Testimony:
             case "approval.refused":
                 self._signed(entry, facts, "deny")
             case "budget.committed" | "budget.released":
-                order = self.orders[entry.subject]
-                order.booked = (_BOOKED[entry.kind], facts["amount"], facts["by_person"])
+                self._settled(entry, facts)
             case kind if kind.startswith("order.") and "order_hash" in facts:
                 self._stated(entry, facts)
 
@@ -73,7 +77,14 @@ class Testimony:
     def _allowed(self, entry: AuditEntry, facts: Mapping[str, Any], *, by_person: bool) -> None:
         order = self.orders[entry.subject]
         order.allowed.add(facts["order_hash"])
-        order.booked = ("reserved", facts["total"], by_person)
+        order.booked[facts.get("send", FIRST_SEND)] = ("reserved", facts["total"], by_person)
+
+    def _settled(self, entry: AuditEntry, facts: Mapping[str, Any]) -> None:
+        booked = self.orders[entry.subject].booked
+        of = (facts["amount"], facts["by_person"])
+        booked[facts.get("send", FIRST_SEND)] = (_BOOKED[entry.kind], *of)
+        for send in facts.get("released", ()):
+            booked[send] = ("released", *of)
 
     def _signed(self, entry: AuditEntry, facts: Mapping[str, Any], verdict: str) -> None:
         self.orders[entry.subject].signed.add((facts["order_hash"], entry.actor.id, verdict))

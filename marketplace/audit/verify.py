@@ -1,32 +1,40 @@
 """Is the log whole, and do the tables agree with it? Everything is computed anew from the stored bytes.
 
 It promises to name the place: the leaf that was changed, exchanged, taken out, put in or cut off, and where bytes and
-hash were changed together, the smallest complete subtree that no longer gives its stored root. It reads in chunks, so
+hash were changed together, the first complete subtree that no longer gives its stored root. It reads in chunks, so
 that a log of years fits in memory, and changes nothing. A whole log that somebody replaced by another whole one can
 only be found by a witness off the box.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from gettext import gettext as _
+from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from marketplace.audit import log
+from marketplace.audit import log, seals
 from marketplace.audit.accounts import StoredRow, chunked, disagreements
+from marketplace.audit.chain import ROTATED
+from marketplace.audit.hashing import CHUNK, Hashed, LeafBroken, Stretch, hash_log, hash_stretch
 from marketplace.audit.log import AuditBroken
 from marketplace.audit.merkle import EMPTY_ROOT, Frontier, leaf_hash
+from marketplace.audit.seals import Trust
 from marketplace.audit.testimony import Testimony
+from marketplace.audit.tree import flush
 from marketplace.documents import canonical, parse_timestamp
-from marketplace.store import Owner, audit_leaf, audit_tree
+from marketplace.store import Owner, audit_leaf, audit_tree, checkpoint
 
 PROBLEMS_MAX: Final = 100
 """Enough to see what happened; a log of millions of broken leaves must not fill the memory with sentences."""
+
+_NO_TRUST: Final = Trust()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,11 @@ class _Reading:
     frontier: Frontier = field(default_factory=Frontier)
     expected: int = 0
     read: int = 0
+    shifted: bool = False  # a leaf was found that is another, so that no later subtree can fit
     heard: Testimony = field(default_factory=Testimony)
+    wanted: set[int] = field(default_factory=set)  # sizes at which roots are compared with what was signed
+    roots: dict[int, bytes] = field(default_factory=lambda: {0: EMPTY_ROOT})
+    rotations: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
 
 
 class _Problems:
@@ -61,13 +73,72 @@ class _Problems:
             self.found.append(problem)
 
 
-async def verify(connection: AsyncConnection, owner: Owner | None = None) -> Verification:
-    """Recompute one gateway's log, or every log in the database, and hold the tables against it."""
+async def verify(connection: AsyncConnection, owner: Owner | None = None, trust: Trust = _NO_TRUST) -> Verification:
+    """Recompute one gateway's log, or every log in the database, and hold seals and tables against it.
+
+    `trust` is what is known of one gateway's log from elsewhere.
+    """
+    await flush(connection)
     problems = _Problems()
-    readings = [await _verify_one(connection, each, problems) for each in await _owners(connection, owner)]
+    readings = [await _verify_one(connection, each, problems, trust) for each in await _owners(connection, owner)]
     roots = [reading.frontier.root.hex() for reading in readings] or [EMPTY_ROOT.hex()]
     entries = sum(reading.read for reading in readings)
     return Verification(entries, " ".join(roots), not problems.found, tuple(problems.found))
+
+
+async def verify_quickly(
+    connection: AsyncConnection, file: Path, owner: Owner, trust: Trust = _NO_TRUST
+) -> Verification:
+    """Hash every leaf of a gateway's log in a SQLite file and hold tree, newest checkpoint and keys against the root.
+
+    Contents, older checkpoints and tables are not looked at, and no place is named: `verify` does both.
+    """
+    leaf, tree = audit_leaf.c, audit_tree.c
+    mine = (leaf.plant == owner.plant, leaf.gateway_id == owner.gateway_id)
+    size = (await connection.execute(select(func.max(leaf.leaf_index)).where(*mine))).scalar_one()
+    size = 0 if size is None else size + 1
+    try:
+        hashed = await asyncio.to_thread(hash_log, file, owner.plant, owner.gateway_id, size)
+        roots = {0: EMPTY_ROOT, size: tree_of(hashed).root}
+        roots |= await _newest_root(connection, file, owner, hashed, size)
+    except LeafBroken:
+        return Verification(size, "", False, (_("a leaf cannot be read"),))
+    kept = select(tree.size, tree.root).where(tree.plant == owner.plant, tree.gateway_id == owner.gateway_id)
+    stored = (await connection.execute(kept)).one_or_none()
+    problems = [] if hashed.leaves == size else [_("leaves are missing")]
+    if (stored.size, stored.root) != (size, roots[size]) if stored else size:
+        problems.append(_("the leaves do not give the tree that was kept"))
+    told = select(leaf.leaf_index, leaf.leaf).where(*mine, leaf.kind == ROTATED).order_by(leaf.leaf_index)
+    rows = (await connection.execute(told)).all()
+    rotations = [(row.leaf_index, log.parse(owner.gateway_id, row.leaf_index, row.leaf).facts) for row in rows]
+    problems += [each async for each in seals.broken(connection, owner, size, rotations, roots, trust)]
+    return Verification(hashed.leaves, roots[size].hex(), not problems, tuple(problems[:PROBLEMS_MAX]))
+
+
+def tree_of(hashed: Hashed) -> Frontier:
+    """Return the tree over what was hashed."""
+    frontier = Frontier()
+    for root in hashed.chunks:
+        frontier = frontier.append(root)
+    frontier = Frontier(frontier.size * CHUNK, frontier.peaks)
+    for leaf in hashed.rest:
+        frontier = frontier.append(leaf)
+    return frontier
+
+
+async def _newest_root(
+    connection: AsyncConnection, file: Path, owner: Owner, hashed: Hashed, size: int
+) -> dict[int, bytes]:
+    """Return the root at the newest checkpoint that the log is large enough for, hashed as everything else."""
+    c = checkpoint.c
+    mine = (c.plant == owner.plant, c.gateway_id == owner.gateway_id, c.size <= size)
+    newest = (await connection.execute(select(func.max(c.size)).where(*mine))).scalar_one()
+    if newest is None:
+        return {}
+    whole = newest // CHUNK
+    stretch = Stretch(file, owner.plant, owner.gateway_id, whole * CHUNK, newest)
+    rest = (await asyncio.to_thread(hash_stretch, stretch)).rest
+    return {newest: tree_of(Hashed(hashed.chunks[:whole], rest)).root}
 
 
 async def _owners(connection: AsyncConnection, owner: Owner | None) -> list[Owner]:
@@ -80,10 +151,10 @@ async def _owners(connection: AsyncConnection, owner: Owner | None) -> list[Owne
     return [Owner(*each) for each in sorted(found)]
 
 
-async def _verify_one(connection: AsyncConnection, owner: Owner, problems: _Problems) -> _Reading:
+async def _verify_one(connection: AsyncConnection, owner: Owner, problems: _Problems, trust: Trust) -> _Reading:
     query = select(audit_tree).where(audit_tree.c.plant == owner.plant, audit_tree.c.gateway_id == owner.gateway_id)
     tree = (await connection.execute(query)).one_or_none()
-    reading = _Reading(tree.size if tree else 0)
+    reading = _Reading(tree.size if tree else 0, wanted=await seals.sizes(connection, owner, trust))
     mine = (audit_leaf.c.plant == owner.plant, audit_leaf.c.gateway_id == owner.gateway_id)
     located = len(problems.found)
     async for row in chunked(connection, audit_leaf, audit_leaf.c.leaf_index, *mine):
@@ -94,6 +165,9 @@ async def _verify_one(connection: AsyncConnection, owner: Owner, problems: _Prob
     if tree is not None and len(problems.found) == located:  # a leaf that is named explains a tree that differs
         for problem in _compare(tree, reading):
             problems.add(problem)
+    size = reading.expected
+    async for problem in seals.broken(connection, owner, size, reading.rotations, reading.roots, trust):
+        problems.add(problem)
     async for problem in disagreements(connection, owner, reading.heard):
         problems.add(problem)
     return reading
@@ -112,7 +186,13 @@ def _read(row: StoredRow, reading: _Reading) -> Iterator[str]:
     if computed != row.leaf_hash:
         yield _("leaf {index} was changed: its bytes do not give its hash").format(index=index)
     reading.frontier = reading.frontier.append(computed)
+    reading.shifted |= computed != row.leaf_hash or index != reading.expected
+    if row.subtree != reading.frontier.peaks[-1] and not reading.shifted:
+        reading.shifted = True  # what follows is built on this one
+        yield _("leaf {index} was changed with its hash, or the subtree beside it: they do not fit").format(index=index)
     reading.expected, reading.read = index + 1, reading.read + 1
+    if reading.frontier.size in reading.wanted:
+        reading.roots[reading.frontier.size] = reading.frontier.root
     yield from _content(row, reading)
 
 
@@ -129,7 +209,10 @@ def _content(row: StoredRow, reading: _Reading) -> Iterator[str]:
             yield _("leaf {index} is not in its place: its text and its row differ").format(index=index)
         if canonical(said) != row.leaf:
             yield _("leaf {index} is not in canonical form").format(index=index)
-        reading.heard.hear(log.parse(row.gateway_id, index, row.leaf))
+        entry = log.parse(row.gateway_id, index, row.leaf)
+        if entry.kind == ROTATED:
+            reading.rotations.append((index, entry.facts))
+        reading.heard.hear(entry)
     except (AuditBroken, ValueError, KeyError, TypeError):
         yield _("leaf {index} cannot be read").format(index=index)
 

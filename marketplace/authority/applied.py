@@ -1,7 +1,7 @@
 """The policy that counts: applied by a named person, numbered, hashed, and audited with what it changes.
 
 It promises that an edited file changes nothing until somebody who may applies it, that nobody grants a mandate in
-somebody else's name, and that a stored policy which was tampered with stops buying. Budgets follow a policy in the
+somebody else's name, and that a stored policy which was tampered with stops buying. Limits follow a policy in the
 same transaction. It decides about no order.
 """
 
@@ -19,10 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
-from marketplace.authority import ledger
+from marketplace.authority import ledger, plant_time
 from marketplace.authority.approval import Approver
 from marketplace.authority.mandate import Mandate
-from marketplace.authority.policy import Policy
+from marketplace.authority.policy import Policy, ledger_time
 from marketplace.documents import canonical
 from marketplace.store import Owner, policy_version
 
@@ -97,9 +97,8 @@ async def apply_policy(
             **owner.columns, version=version, document=text, hash=policy.hash, applied_by=person.id, applied_at=now
         )
     )
-    window = policy.window
-    days = window.days if window else ledger.WINDOW_DAYS_DEFAULT
-    await ledger.follow(tx, owner, limit=window.per_machine if window else None, days=days, now=now)
+    at = ledger_time(await plant_time.observe(tx, owner, now), now)
+    await ledger.follow(tx, owner, policy.terms, at)
     facts = {
         "version": version,
         "hash": policy.hash,

@@ -9,46 +9,71 @@ and moves no order: `ordering` does, and must have stored the order's row before
     judge          the policy's verdict on an order; approval reserves
     allow          a person's approval of exactly what was shown; reserves
     refuse         a person's no
-    permit         leave to send an approved order's bytes, once
+    permit         leave to send an approved order's bytes, once; where it may be there already and no key makes sure
+                   that it counts once, the total is reserved once more
+    unsent         a send never left the plant: what was reserved for it beside an earlier one is given back
     settle         what the order's path does to the reservation
+    observe_clock, accept_clock   plant time as it was seen, and a person's word that it is right
+
+Every decision is a pure function of what its leaf records (`authority.decisions`); the ledger's conditional booking
+must agree with it, else nothing of the transaction happens.
 """
 
 from __future__ import annotations
 
 import hashlib
-import secrets
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
-from marketplace.authority import approval as signature
-from marketplace.authority import ledger
+from marketplace.authority import decisions, halts, ledger, plant_time
 from marketplace.authority.applied import AppliedPolicy, GateClosed, PolicyRefused, apply_policy, current_policy
 from marketplace.authority.approval import Approver
-from marketplace.authority.ledger import StoredRow
-from marketplace.authority.mandate import Decision, Outcome, objection_of
-from marketplace.authority.permit import PermitRefused, SpendPermit, issue
-from marketplace.authority.policy import Circumstances, Policy, decide, period_exceeded
+from marketplace.authority.issuing import issue
+from marketplace.authority.leave import Dispatch
+from marketplace.authority.ledger import BookingState, LedgerBroken, StoredRow
+from marketplace.authority.limits import Claim, Subject, claims_of
+from marketplace.authority.mandate import Decision, Outcome
+from marketplace.authority.permit import PermitRefused, SpendPermit
+from marketplace.authority.plant_time import accept_clock
+from marketplace.authority.policy import Circumstances, Policy, Standing, ledger_time
 from marketplace.documents import PurchaseOrder, timestamp
+from marketplace.identity import new_id
+from marketplace.money import Money
 from marketplace.ordering.states import Effect, OrderState
-from marketplace.store import Owner, approval, purchase_order
+from marketplace.store import Owner, approval, purchase_order, requisition
 from marketplace.store import permit as permit_table
 
 __all__ = [
     "AppliedPolicy", "Approver", "GateClosed", "PermitRefused", "PolicyRefused",
-    "allow", "apply_policy", "current_policy", "judge", "permit", "refuse", "settle",
+    "accept_clock", "allow", "apply_policy", "current_policy", "judge", "observe_clock", "permit", "refuse", "settle",
+    "unsent",
 ]  # fmt: skip
 
 PERMIT_LASTS: Final = timedelta(minutes=5)
 """Plant time from permit to send; longer would let an approval outlive the reasons for it."""
+FIRST_SEND: Final = 1
+
+# Every purchase runs these: built once, because building a statement costs more than running it.
+_STORED: Final = select(
+    purchase_order.c.machine,
+    purchase_order.c.state,
+    purchase_order.c.order_hash,
+    purchase_order.c.total_minor,
+    purchase_order.c.sends,
+).where(purchase_order.c.plant == bindparam("of_plant"), purchase_order.c.number == bindparam("of_number"))
+_COMPONENT: Final = select(requisition.c.component).where(
+    requisition.c.plant == bindparam("of_plant"), requisition.c.id == bindparam("of_id")
+)
 
 
-_SENDABLE: Final = frozenset({OrderState.APPROVED, OrderState.SUBMITTING, OrderState.UNKNOWN})
-"""A first send, and the same bytes again where the rules of `ordering` allow that."""
+async def observe_clock(tx: AsyncConnection, owner: Owner, now: datetime) -> bool:
+    """Keep plant time as it is seen, and return whether it has jumped; for whoever looks at it regularly."""
+    return ledger_time(await plant_time.observe(tx, owner, now), now) != now
 
 
 async def judge(
@@ -68,40 +93,37 @@ async def judge(
     if row.machine != circumstances.machine or row.state != OrderState.PROPOSED:
         raise GateClosed(f"order {order.number} is not a proposal for {circumstances.machine}")
     applied = await current_policy(tx, owner)
-    policy, mandate = (applied.policy, applied.mandate) if applied else (None, None)
-    decision = decide(order, circumstances, policy, mandate, now=now)
+    policy = applied.policy if applied else None
+    subject = Subject.of(order, row.machine, circumstances.component)
+    claims, standing = await _books(tx, owner, policy, subject, now)
+    facts = decisions.judge_record(
+        order, circumstances, policy, standing, claims, now, authority=_authority(applied), software=software
+    )
+    decision = _decision(facts["verdict"])
     if decision.outcome is Outcome.APPROVE:
-        assert policy is not None
-        decision = await _reserve(tx, owner, order, circumstances.machine, policy, decision, now)
-    facts = {
-        "verdict": _verdict(decision),
-        "order_hash": order.hash,
-        "supplier": order.supplier,
-        "total": str(order.total),
-        "policy": _authority(applied),
-        "inputs": circumstances.facts(),
-        "inputs_hash": circumstances.hash,
-        "software": software,
-    }
+        at, send = ledger_time(standing.mark, now), row.sends + 1
+        room = await ledger.reserve(tx, owner, subject, claims, send=send, by_person=False, at=at)
+        if room is not ledger.Room.RESERVED:
+            raise LedgerBroken(f"order {order.number} was approved, but the ledger has no room for it")
+        facts["send"] = send
     await log.append(tx, owner, "decision.made", order.number, _gateway(owner), facts, now)
     return decision
 
 
-async def _reserve(
-    tx: AsyncConnection,
-    owner: Owner,
-    order: PurchaseOrder,
-    machine: str,
-    policy: Policy,
-    decision: Decision,
-    now: datetime,
-) -> Decision:
-    """Book an order that the rules approve; without room in the window the verdict becomes a question."""
-    window = policy.window
-    assert window is not None  # the rules ask for one
-    await ledger.open_budget(tx, owner, machine, currency=order.currency, limit=window.per_machine, days=window.days)
-    room = await ledger.reserve(tx, owner, order.number, machine, order.total, by_person=False, now=now)
-    return decision if room is ledger.Room.RESERVED else period_exceeded(machine, order.total, window)
+async def _books(
+    tx: AsyncConnection, owner: Owner, policy: Policy | None, subject: Subject, now: datetime
+) -> tuple[tuple[Claim, ...], Standing]:
+    """Return what an order would take of each limit, and what stands there by the time that counts."""
+    mark = await plant_time.observe(tx, owner, now)
+    if policy is None:
+        return (), Standing(mark, {})
+    at = ledger_time(mark, now)
+    claims = claims_of(policy.terms, subject, at)
+    return claims, Standing(mark, await ledger.standing(tx, owner, claims, policy.terms, at))
+
+
+def _decision(verdict: dict[str, Any]) -> Decision:
+    return Decision(Outcome(verdict["outcome"]), verdict["rule"], verdict["parameters"])
 
 
 async def allow(
@@ -114,6 +136,8 @@ async def allow(
     method: str,
     note: str,
     now: datetime,
+    *,
+    software: str = "",
 ) -> Decision:
     """Return whether a person's approval of an order counts, and keep it; if so, the total is reserved.
 
@@ -122,42 +146,49 @@ async def allow(
     """
     row = await _stored(tx, owner, order)
     applied = await current_policy(tx, owner)
-    decision = objection_of(applied.mandate if applied else None, row.machine, now) or signature.check(
+    policy = applied.policy if applied else None
+    facts = decisions.approval_record(
         order,
+        row.machine,
         approver,
+        policy,
+        now,
+        stopped=await halts.over_order(tx, owner, order.number, row.machine, order.supplier),
         awaiting=row.state == OrderState.AWAITING_APPROVAL,
         asked_by=asked_by,
         approved_hash=approved_hash,
-        now=now,
+        authority=_authority(applied),
+        software=software,
     )
+    decision = _decision(facts["verdict"])
     counts = decision.outcome is Outcome.APPROVE
-    digest = await log.note(tx, owner, note)
+    facts["note"] = await log.note(tx, owner, note)
     if counts:
-        await _sign(tx, owner, order.number, order.hash, approver.id, method, "approve", digest, now)
-        await _book_for_person(tx, owner, order, row.machine, applied, now)
-    facts = {
-        "verdict": _verdict(decision),
-        "order_hash": order.hash,
-        "approved_hash": approved_hash,
-        "total": str(order.total),
-        "asked_by": asked_by,
-        "policy": _authority(applied),
-        "note": digest,
-    }
+        await _sign(tx, owner, order.number, order.hash, approver.id, method, "approve", facts["note"], now)
+        facts |= await _book_for_person(tx, owner, order, row, policy, now)
     kind = "approval.given" if counts else "approval.blocked"
     await log.append(tx, owner, kind, order.number, Actor(ActorKind.PERSON, approver.id, method), facts, now)
     return decision
 
 
 async def _book_for_person(
-    tx: AsyncConnection, owner: Owner, order: PurchaseOrder, machine: str, applied: AppliedPolicy | None, now: datetime
-) -> None:
-    """Book what a person approved, also where the gateway itself has no limit: it narrows the gateway's room."""
-    window = applied.policy.window if applied else None
-    limit, days = (window.per_machine, window.days) if window else (None, ledger.WINDOW_DAYS_DEFAULT)
-    await ledger.open_budget(tx, owner, machine, currency=order.currency, limit=limit, days=days)
-    room = await ledger.reserve(tx, owner, order.number, machine, order.total, by_person=True, now=now)
-    assert room is ledger.Room.RESERVED  # the budget is there, and persons always have room
+    tx: AsyncConnection, owner: Owner, order: PurchaseOrder, row: StoredRow, policy: Policy | None, now: datetime
+) -> dict[str, Any]:
+    """Book what a person approved, room or not: it narrows the gateway's room. Returns what the leaf says of it."""
+    subject = Subject.of(order, row.machine, await _component(tx, owner, order))
+    claims, standing = await _books(tx, owner, policy, subject, now)
+    at, send = ledger_time(standing.mark, now), row.sends + 1
+    room = await ledger.reserve(tx, owner, subject, claims, send=send, by_person=True, at=at, must_fit=False)
+    if room is not ledger.Room.RESERVED:
+        raise LedgerBroken(f"the limits of order {order.number} are not all there")
+    return {"send": send, "standing": decisions.standing_facts(standing, claims, now)}
+
+
+async def _component(tx: AsyncConnection, owner: Owner, order: PurchaseOrder) -> str:
+    """Return for which component an order is, by the first requisition that it serves; empty when there is none."""
+    served = [id for line in order.lines for id in line.requisitions]
+    found = await tx.execute(_COMPONENT, {"of_plant": owner.plant, "of_id": served[0] if served else ""})
+    return found.scalar_one_or_none() or ""
 
 
 async def refuse(
@@ -190,7 +221,7 @@ async def _sign(
 ) -> None:
     await tx.execute(
         insert(approval).values(
-            id=secrets.token_hex(16),
+            id=new_id(),
             **owner.columns,
             order_number=number,
             order_hash=order_hash,
@@ -204,19 +235,40 @@ async def _sign(
 
 
 async def permit(
-    tx: AsyncConnection, owner: Owner, order_row: StoredRow, now: datetime, *, lasts: timedelta = PERMIT_LASTS
+    tx: AsyncConnection,
+    owner: Owner,
+    order_row: StoredRow,
+    now: datetime,
+    *,
+    lasts: timedelta = PERMIT_LASTS,
+    key_proven: bool,
+    software: str = "",
 ) -> SpendPermit:
     """Return leave to send an order's stored bytes once more, as send `order_row.sends + 1`.
 
-    `order_row`: the whole row of `purchase_order` as read in this transaction, before `sends` is counted up. Raises
-    `PermitRefused` when the order is not allowed and reserved as it stands, its quotation or the mandate has ended,
-    or its bytes are missing; nothing may be sent then. A second permit for the same send breaks the unique index,
-    and with it the caller's transaction.
+    `order_row`: the whole row of `purchase_order` as read in this transaction, before `sends` is counted up.
+    `key_proven`: the supplier still remembers the order's key, so that a second send cannot buy twice; without it a
+    send after one that may have arrived reserves the total once more. Raises `PermitRefused` with its code when the
+    order is not allowed and reserved as it stands, its quotation or the mandate has ended, its bytes are missing, or
+    there is no room to reserve again; nothing may be sent then. A second permit for the same send breaks the unique
+    index, and with it the caller's transaction.
     """
-    await _may_send(tx, owner, order_row, now)
+    applied = await current_policy(tx, owner)
+    policy = applied.policy if applied else None
+    found = await _dispatch(tx, owner, order_row, key_proven)
+    if found.reserves_again:
+        claims, standing = await _books(tx, owner, policy, found.subject, now)
+    else:
+        claims, standing = (), Standing(await plant_time.observe(tx, owner, now), {})
+    facts = decisions.permit_record(found, policy, standing, claims, now)
+    decision = _decision(facts["verdict"])
+    if decision.outcome is not Outcome.APPROVE:
+        raise PermitRefused(f"no leave to send order {order_row.number}: {decision.rule}", decision.rule)
     send = order_row.sends + 1
+    if found.reserves_again:
+        await _reserve_again(tx, owner, found, claims, send, ledger_time(standing.mark, now))
     leave = issue(
-        id=secrets.token_hex(16),
+        id=new_id(),
         supplier=order_row.supplier,
         reference=order_row.number,
         key=order_row.key,
@@ -225,34 +277,67 @@ async def permit(
         ends_at=min(now + lasts, order_row.quoted_until),
     )
     row = {"order_hash": leave.order_hash, "send": send, "issued_at": now, "ends_at": leave.ends_at}
-    await tx.execute(insert(permit_table).values(id=leave.id, order_number=leave.reference, **owner.columns, **row))
-    facts = {
+    await tx.execute(insert(permit_table), {"id": leave.id, "order_number": leave.reference, **owner.columns, **row})
+    facts |= {
         "permit": leave.id,
         "send": send,
+        "reserved": found.reserves_again,
+        "by_person": found.by_person,
+        "total": str(found.subject.total),
         "order_hash": leave.order_hash,
         "request_hash": _sha256(leave.request_bytes),
         "ends_at": timestamp(leave.ends_at),
+        "policy": _authority(applied),
+        "software": software,
     }
     await log.append(tx, owner, "permit.issued", leave.reference, _gateway(owner), facts, now)
     return leave
 
 
-async def _may_send(tx: AsyncConnection, owner: Owner, row: StoredRow, now: datetime) -> None:
-    if row.state not in _SENDABLE or not row.request_bytes:
-        raise PermitRefused(f"order {row.number} is {row.state} and has nothing to send")
-    if _sha256(row.document.encode()) != row.order_hash:
-        raise PermitRefused(f"order {row.number} was changed after it was decided")
-    if now >= row.quoted_until:
-        raise PermitRefused(f"the quotation behind order {row.number} has expired")
-    applied = await current_policy(tx, owner)
-    objection = objection_of(applied.mandate if applied else None, row.machine, now)
-    if objection is not None:
-        raise PermitRefused(f"order {row.number} has no authority any more: {objection.rule}")
-    booked = await ledger.reserved(tx, row.number)
-    if booked is None or booked.state != ledger.BookingState.RESERVED or booked.minor != row.total_minor:
-        raise PermitRefused(f"order {row.number} has no reservation for what it costs")
-    if not await (_signed(tx, row) if booked.by_person else _approved(tx, owner, row)):
-        raise PermitRefused(f"order {row.number} is allowed by nobody as it stands")
+async def _dispatch(tx: AsyncConnection, owner: Owner, row: StoredRow, key_proven: bool) -> Dispatch:
+    """Return what there is to say about an order that is to be sent; reservations of another total do not count."""
+    live = await ledger.live(tx, row.number)
+    held = [each for each in live if each.state == BookingState.RESERVED]
+    fits = all((each.minor, each.currency) == (row.total_minor, row.currency) for each in held) and held == live
+    by_person = bool(held and held[0].by_person)
+    total = Money(row.total_minor, row.currency)
+    subject = ledger.subject_of(held[0]) if held and fits else _bare_subject(row, total)
+    return Dispatch(
+        subject=subject,
+        stopped=await halts.over_order(tx, owner, row.number, row.machine, row.supplier),
+        state=row.state,
+        has_bytes=bool(row.request_bytes),
+        intact=_sha256(row.document.encode()) == row.order_hash,
+        quoted_until=row.quoted_until,
+        reserved=tuple(each.send for each in held) if fits else (),
+        by_person=by_person,
+        allowed=await (_signed(tx, row) if by_person else _approved(tx, owner, row)),
+        sends=row.sends,
+        may_be_there=row.sends >= FIRST_SEND and (row.first_sent_at is not None or row.state == OrderState.UNKNOWN),
+        key_proven=key_proven,
+    )
+
+
+def _bare_subject(row: StoredRow, total: Money) -> Subject:
+    return Subject(row.number, row.machine, "", row.supplier, (), total)
+
+
+async def _reserve_again(
+    tx: AsyncConnection, owner: Owner, found: Dispatch, claims: tuple[Claim, ...], send: int, at: datetime
+) -> None:
+    room = await ledger.reserve(
+        tx, owner, found.subject, claims, send=send, by_person=found.by_person, at=at, extra=True
+    )
+    if room is not ledger.Room.RESERVED:
+        raise LedgerBroken(f"order {found.subject.order} may be sent again, but the ledger has no room for it")
+
+
+async def unsent(tx: AsyncConnection, owner: Owner, number: str, send: int, now: datetime) -> None:
+    """A send never left the plant: give back what was reserved for it beside an earlier one."""
+    live = await ledger.live(tx, number)
+    if any(row.send < send for row in live) and any(row.send == send for row in live):
+        settled = await ledger.release(tx, number, send=send)
+        await _keep(tx, owner, "budget.released", number, settled, _gateway(owner), now)
 
 
 async def _signed(tx: AsyncConnection, row: StoredRow) -> bool:
@@ -285,31 +370,42 @@ async def settle(
     if effect is Effect.NONE:
         return
     if effect is Effect.RESERVE:
-        booked = await ledger.reserved(tx, number)
-        if booked is None or booked.state != ledger.BookingState.RESERVED:
-            raise ledger.LedgerBroken(f"order {number} moves on without a reservation")
+        if not any(row.state == BookingState.RESERVED for row in await ledger.live(tx, number)):
+            raise LedgerBroken(f"order {number} moves on without a reservation")
         return
-    settled = await (ledger.commit if effect is Effect.COMMIT else ledger.release)(tx, number)
+    commits = effect is Effect.COMMIT
+    settled = await (ledger.commit(tx, number) if commits else ledger.release(tx, number))
+    kind = "budget.committed" if commits else "budget.released"
+    await _keep(tx, owner, kind, number, settled, actor or _gateway(owner), now)
+
+
+async def _keep(
+    tx: AsyncConnection,
+    owner: Owner,
+    kind: str,
+    number: str,
+    settled: ledger.Settled | None,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Keep what became of an order's money: the send that was settled, and further ones that were given back."""
     if settled is None:
         return
-    facts = {"budget": settled.budget, "amount": str(settled.amount), "by_person": settled.by_person}
-    kind = "budget.committed" if effect is Effect.COMMIT else "budget.released"
-    await log.append(tx, owner, kind, number, actor or _gateway(owner), facts, now)
+    facts = {
+        "send": settled.send,
+        "amount": str(settled.amount),
+        "by_person": settled.by_person,
+        "released": list(settled.released),
+    }
+    await log.append(tx, owner, kind, number, actor, facts, now)
 
 
 async def _stored(tx: AsyncConnection, owner: Owner, order: PurchaseOrder) -> StoredRow:
     """Return the order's row. Raises `GateClosed` when it is missing or is another order than the one in hand."""
-    query = select(
-        purchase_order.c.machine, purchase_order.c.state, purchase_order.c.order_hash, purchase_order.c.total_minor
-    ).where(purchase_order.c.plant == owner.plant, purchase_order.c.number == order.number)
-    row = (await tx.execute(query)).one_or_none()
+    row = (await tx.execute(_STORED, {"of_plant": owner.plant, "of_number": order.number})).one_or_none()
     if row is None or row.order_hash != order.hash or row.total_minor != order.total.minor:
         raise GateClosed(f"order {order.number} is not stored as it is to be decided")
     return row
-
-
-def _verdict(decision: Decision) -> dict[str, Any]:
-    return {"outcome": decision.outcome.value, "rule": decision.rule, "parameters": decision.parameters}
 
 
 def _authority(applied: AppliedPolicy | None) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The gate's single-use leave to spend. Without one, no adapter sends anything.
 
-A permit is bound to one order's hash and its exact request bytes, ends soon and is used once. Only `authority.gate` may
-make one: an import contract keeps others out, and the seal keeps out whoever tries all the same. Used once means twice
-over: one row for each send, which the gate writes in the transaction that moves the order to `submitting`, and here
-the permit itself, which `require` takes away from whoever shows it.
+A permit is bound to one order's hash and its exact request bytes, ends soon and is used once. It is made by
+`authority.issuing`, which an import contract opens to the gate alone; the seal keeps out whoever tries all the same.
+Used once means twice over: one row for each send, which the gate writes in the transaction that moves the order to
+`submitting`, and here the permit itself, which `require` takes away from whoever shows it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ _SEAL: Final = object()
 
 
 class PermitRefused(Exception):
-    """The permit is not the gate's, has ended, was used, or is for another supplier; nothing was sent."""
+    """There is no leave, or it is not the gate's, has ended, was used, or is for another supplier; nothing was sent.
+
+    `code` says why the gate gave none (see `authority.leave`); it is empty where a permit itself was refused.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -40,15 +47,6 @@ class SpendPermit:
 
 _UNUSED: Final[WeakSet[SpendPermit]] = WeakSet()
 """Permits that were issued and not shown yet; one that nobody holds any more is forgotten."""
-
-
-def issue(
-    *, id: str, supplier: str, reference: str, key: str, order_hash: str, request_bytes: bytes, ends_at: datetime
-) -> SpendPermit:
-    """Make a permit; `authority.gate` alone calls this, after it has written the row for this one send."""
-    permit = SpendPermit(id, supplier, reference, key, order_hash, request_bytes, ends_at, _SEAL)
-    _UNUSED.add(permit)
-    return permit
 
 
 def require(permit: SpendPermit, supplier: str, now: datetime) -> None:

@@ -1,8 +1,10 @@
 """What a supplier's answer means beside our intent: pure comparison, line sums, and the form in which answers are kept.
 
 An answer counts only for the order whose number it names, and only if it says what we said: lines, SKU, quantity,
-unit, unit price, currency and total. Any difference is a code for a person, the cheaper price as much as the dearer
-one. It decides nothing about time, money or storage.
+unit, unit price, currency and total, and the order's hash where the supplier repeats it. Any difference is a code for
+a person, the cheaper price as much as the dearer one; a part of what was ordered, on our terms, is one of them. What no
+honest supplier says (endless references, control characters, quantities beyond all measure) is refused before it is
+kept. It decides nothing about money or storage.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -39,6 +41,12 @@ REASON_MAX: Final = 500
 REFERENCE_MAX: Final = 100
 LINES_MAX: Final = 200
 """More lines than any order of ours has: an answer beyond it is no answer."""
+PARTLY_CONFIRMED: Final = "PARTLY_CONFIRMED"
+QUANTITY_MAX: Final = Decimal(10**12)
+"""Nobody ships so much of anything; a number that takes a page to write is an attack."""
+QUANTITY_PLACES: Final = 9
+FAR_AWAY: Final = timedelta(days=400)
+"""Longer than any lead time and shorter than a mistyped year: a date beyond it, either way, was not meant."""
 
 
 class AnswerBroken(ValueError):
@@ -66,11 +74,17 @@ def judge_response(order: PurchaseOrder, response: OrderResponse) -> Judgement:
     """
     if response.reference != order.number:
         return _differs("REFERENCE_DIFFERS", order.number, response.reference)
+    if response.order_hash not in ("", order.hash):  # the same number, and another order: somebody else's
+        return _differs("ORDER_DIFFERS", order.hash, response.order_hash)
     if response.reply is Reply.REJECTED or (response.reply is Reply.RECEIVED and not response.lines):
         return Judgement()
     answered = {line.number: line for line in response.lines}
     if len(answered) != len(response.lines) or set(answered) != {line.number for line in order.lines}:
         return _differs("LINES_DIFFER", _numbers(order.lines), _numbers(response.lines))
+    part = part_of(order, response)
+    if part is not None:
+        ordered = {line.number: line.quantity.amount for line in order.lines}
+        return _differs(PARTLY_CONFIRMED, _by_line(ordered), _by_line(part))
     for line in order.lines:
         judgement = _judge_line(line, answered[line.number])
         if not judgement.agrees:
@@ -80,6 +94,45 @@ def judge_response(order: PurchaseOrder, response: OrderResponse) -> Judgement:
     if response.total != order.total:
         return _differs("TOTAL_DIFFERS", order.total, response.total)
     return Judgement()
+
+
+def part_of(order: PurchaseOrder, response: OrderResponse) -> Mapping[int, Decimal] | None:
+    """Return what a confirmation takes on by line, when it is less than ordered and otherwise says what we said.
+
+    Every line is there, with less or as much of the same at the same price, and the total is that of the part.
+    """
+    answered = {line.number: line for line in response.lines}
+    part = {line.number: answered[line.number].quantity.amount for line in order.lines}
+    fewer = any(part[line.number] < line.quantity.amount for line in order.lines)
+    if response.reply is not Reply.CONFIRMED or not fewer:
+        return None
+    for line in order.lines:
+        theirs = answered[line.number]
+        whole = replace(theirs, quantity=Quantity(line.quantity.amount, theirs.quantity.unit))
+        if part[line.number] > line.quantity.amount or not _judge_line(line, whole).agrees:
+            return None
+    return part if response.total == total_of(order, part) else None
+
+
+def total_of(order: PurchaseOrder, quantities: Mapping[int, Decimal]) -> Money:
+    """Return the net total of an order if it brings so much of each line, freight and fees included."""
+    total = order.freight + order.fees
+    for line in order.lines:
+        if quantities[line.number] > 0:
+            total = total + line.unit_price.times(Quantity(quantities[line.number], line.quantity.unit))
+    return total
+
+
+def _by_line(quantities: Mapping[int, Decimal]) -> str:
+    return ", ".join(f"{number}: {plain(quantity)}" for number, quantity in quantities.items())
+
+
+def is_far_away(answer: Answer, now: datetime) -> bool:
+    """Return whether an answer names a date that nobody can have meant: another year's, another century's."""
+    dates = [
+        getattr(answer, name, None) for name in ("promised_at", "shipped_at", "expected_at", "issued_at", "received_at")
+    ]
+    return any(abs(moment - now) > FAR_AWAY for moment in dates if moment is not None)
 
 
 def _judge_line(ours: OrderLine, theirs: ResponseLine) -> Judgement:
@@ -220,15 +273,16 @@ def _write_response(response: OrderResponse) -> dict[str, Any]:
         "reply": str(response.reply),
         "total": _money(response.total),
         "promised_at": _maybe(response.promised_at),
-        "reason": response.reason[:REASON_MAX],
+        "reason": _readable(response.reason[:REASON_MAX]),
+        **({"order_hash": _bounded(response.order_hash)} if response.order_hash else {}),
         "lines": [
             {
                 "number": line.number,
                 "sku": _bounded(line.sku),
-                "quantity": plain(line.quantity.amount),
+                "quantity": plain(_sane(line.quantity.amount)),
                 "unit": line.quantity.unit,
-                "unit_price": f"{line.unit_price.amount:f}",
-                "per": plain(line.unit_price.per),
+                "unit_price": f"{_sane(line.unit_price.amount):f}",
+                "per": plain(_sane(line.unit_price.per)),
                 "currency": line.unit_price.currency,
             }
             for line in response.lines
@@ -261,6 +315,7 @@ def _read_response(document: Mapping[str, Any]) -> OrderResponse:
         total=Money(document["total"]["minor"], document["total"]["currency"]),
         promised_at=_moment(document["promised_at"]),
         reason=document["reason"],
+        order_hash=document.get("order_hash", ""),
     )
 
 
@@ -301,7 +356,19 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Answer]]] = {
 def _bounded(reference: str) -> str:
     if len(reference) > REFERENCE_MAX:
         raise AnswerBroken("REFERENCE_TOO_LONG")
+    if not reference.isprintable():  # no control, no invisible and no half character: two that look alike are two
+        raise AnswerBroken("REFERENCE_ODD")
     return reference
+
+
+def _readable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def _sane(number: Decimal) -> Decimal:
+    if not number.is_finite() or abs(number) >= QUANTITY_MAX or (number and number.adjusted() < -QUANTITY_PLACES):
+        raise AnswerBroken("ODD_QUANTITY")
+    return number
 
 
 def _money(amount: Money) -> dict[str, Any]:
@@ -309,9 +376,9 @@ def _money(amount: Money) -> dict[str, Any]:
 
 
 def _quantities(quantities: Mapping[int, Decimal]) -> dict[str, str]:
-    if len(quantities) > LINES_MAX or not all(quantity.is_finite() for quantity in quantities.values()):
+    if len(quantities) > LINES_MAX:
         raise AnswerBroken("ODD_QUANTITY")
-    return {str(number): plain(quantity) for number, quantity in quantities.items()}
+    return {str(number): plain(_sane(quantity)) for number, quantity in quantities.items()}
 
 
 def _read_quantities(written: Mapping[str, str]) -> dict[int, Decimal]:

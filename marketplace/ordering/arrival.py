@@ -1,9 +1,9 @@
 """Goods arrive: lines, shelf, requisitions and order move together.
 
-A requisition is fulfilled when all that it wants has been received: goods are then on the shelf and promised to it,
-and stay promised until they are fitted. A service is fulfilled by its receipt and never lies on a shelf. What arrived
-is always taken in, also when it is too much: then the order is disputed. Whoever enters a receipt is a named person,
-and goods in their hands settle what an unknown outcome left open.
+Goods are promised to the requisitions that the line serves as they come, and stay promised until they are fitted; a
+requisition is fulfilled when all that it wants is here. A service never lies on a shelf. What arrived is always taken
+in, also when it is too much: then the order is disputed. Whoever enters a receipt is a named person, and goods in their
+hands settle what an unknown outcome left open.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from marketplace import stock
 from marketplace.audit.actor import Actor
 from marketplace.documents import GoodsReceipt, OrderLine
 from marketplace.money import Quantity, plain
+from marketplace.ordering import serving
 from marketplace.ordering.answers import (
+    PARTLY_CONFIRMED,
     AnswerBroken,
     LineSum,
     add_received,
@@ -28,9 +30,9 @@ from marketplace.ordering.answers import (
     over_delivered,
     state_by_lines,
 )
-from marketplace.ordering.edges import move_order, move_requisition, problem, requisitions_of, speaks_against
+from marketplace.ordering.edges import move_order, problem, problem_code, speaks_against
 from marketplace.ordering.orders import StoredOrder, keep_sums, sums_of
-from marketplace.ordering.states import OrderState, RequisitionState
+from marketplace.ordering.states import OrderState
 from marketplace.store import Owner, requisition
 
 S = OrderState
@@ -48,14 +50,16 @@ async def take_in(
     if stored.state is S.SUBMITTING:
         return ""
     number = stored.order.number
+    before = await sums_of(tx, number)
     try:
-        lines = add_received(await sums_of(tx, number), receipt.quantities)
+        lines = add_received(before, receipt.quantities)
     except AnswerBroken as error:
         return str(error)
     await keep_sums(tx, number, lines)
+    sums = {old.number: (old, new) for old, new in zip(before, lines, strict=True)}
     for line in stored.order.lines:
         if line.number in receipt.quantities:
-            await _take_line(tx, owner, number, line, receipt.quantities[line.number], lines, person, at)
+            await _take_line(tx, owner, number, line, *sums[line.number], person, at)
     await _move(tx, owner, stored, lines, receipt, person, at)
     return "APPLIED"
 
@@ -65,26 +69,22 @@ async def _take_line(
     owner: Owner,
     number: str,
     line: OrderLine,
-    arrived: Decimal,
-    lines: tuple[LineSum, ...],
+    before: LineSum,
+    after: LineSum,
     person: Actor,
     at: datetime,
 ) -> None:
-    goods = await is_goods(tx, line)
+    goods, arrived = await is_goods(tx, line), after.received - before.received
     if goods:
-        await stock.arrive(tx, owner, line.item.key, Quantity(arrived, line.quantity.unit), number, person, at)
-    left = next(each.received for each in lines if each.number == line.number)
-    for id, state in await requisitions_of(tx, owner, number, line.number):
-        wanted = await _wanted(tx, id)
-        left -= wanted.amount
-        if left < 0:
-            break
-        if state is RequisitionState.ORDERED:
-            if goods:
-                await stock.reserve(tx, owner, line.item.key, wanted, id, person, at)
-            await move_requisition(
-                tx, owner, id, state, RequisitionState.FULFILLED, actor=person, at=at, facts={"order": number}
-            )
+        here, expected = Quantity(arrived, line.quantity.unit), _expected(before, arrived)
+        await stock.arrive(tx, owner, line.item.key, here, number, person, at, expected=expected)
+    received = before.received, after.received
+    await serving.goods_came(tx, owner, number, line, received, goods, person, at)
+
+
+def _expected(before: LineSum, arrived: Decimal) -> Decimal:
+    """Return how much of what arrived a confirmation had promised; the rest is on its way for other orders."""
+    return max(min(arrived, before.confirmed - before.received), Decimal(0))
 
 
 async def _move(
@@ -103,16 +103,20 @@ async def _move(
         await move_order(tx, owner, number, before, after, actor=person, at=at, facts=facts, **columns)
         return after
 
+    reached = state_by_lines(S.CONFIRMED if state in SETTLED_BY_GOODS else state, lines)
+    if problem_code(stored.row.problem) == PARTLY_CONFIRMED and reached is not S.RECEIVED:
+        return  # goods of the part prove the part: whether the rest is dropped is still a person's to say
     if state in SETTLED_BY_GOODS:
         state = await move(state, S.CONFIRMED, problem="")
-    if state_by_lines(state, lines) is not state:
-        state = await move(state, state_by_lines(state, lines))
+    if reached is not state:
+        clear = {} if speaks_against(stored.row.problem) else {"problem": ""}  # nobody waits for the goods any more
+        state = await move(state, reached, **clear)
     if state is not S.RECEIVED:
         return
-    over = over_delivered(lines)
+    too_much = over_delivered(lines)
     noted = stored.state not in SETTLED_BY_GOODS and speaks_against(stored.row.problem)
-    if over:
-        await move(state, S.DISPUTED, problem=problem("OVER_DELIVERY", {"lines": ", ".join(map(str, over))}))
+    if too_much:
+        await move(state, S.DISPUTED, problem=problem("OVER_DELIVERY", {"lines": ", ".join(map(str, too_much))}))
     elif noted:  # an invoice that did not agree has waited for the goods
         await move(state, S.DISPUTED)
     elif all_invoiced(lines):
@@ -124,8 +128,3 @@ async def is_goods(tx: AsyncConnection, line: OrderLine) -> bool:
     query = select(requisition.c.reason).where(requisition.c.id.in_(line.requisitions))
     kinds = {json.loads(reason).get("kind", "part") for reason in (await tx.execute(query)).scalars()}
     return kinds != {"service"}
-
-
-async def _wanted(tx: AsyncConnection, id: str) -> Quantity:
-    row = (await tx.execute(select(requisition.c.quantity, requisition.c.unit).where(requisition.c.id == id))).one()
-    return Quantity(row.quantity, row.unit)

@@ -2,7 +2,8 @@
 
 Nothing else in the program writes the state of an order or of a requisition. The update is conditional on the state
 that the caller saw: whoever comes second gets `ForbiddenTransition`, and nothing of their transaction happens. The
-tables of `states` say which edges there are and what each does to the money.
+tables of `states` say which edges there are and what each does to the money. What follows from an edge for those
+whom an order serves is `serving`'s.
 """
 
 from __future__ import annotations
@@ -146,38 +147,6 @@ async def mark_ordered(tx: AsyncConnection, owner: Owner, number: str, actor: Ac
             )
 
 
-async def need_again(
-    tx: AsyncConnection, owner: Owner, number: str, actor: Actor, at: datetime, *, quoting_after: datetime | None
-) -> None:
-    """An order ended without goods: what it served is needed again, and is quoted afresh after `quoting_after`."""
-    for id, state in await requisitions_of(tx, owner, number):
-        if state in (RequisitionState.PROPOSED, RequisitionState.ORDERED):
-            await move_requisition(
-                tx,
-                owner,
-                id,
-                state,
-                RequisitionState.NEEDED,
-                actor=actor,
-                at=at,
-                facts={"order": number},
-                quoting_after=quoting_after,
-            )
-
-
-async def withdraw_wants(
-    tx: AsyncConnection, owner: Owner, number: str, actor: Actor, at: datetime, hold: timedelta
-) -> None:
-    """A person said no: what the order served is withdrawn, and its slots are not asked for again for a while."""
-    for id, state in await requisitions_of(tx, owner, number):
-        if state is RequisitionState.ORDERED:
-            again = RequisitionState.NEEDED
-            await move_requisition(tx, owner, id, state, again, actor=actor, at=at, facts={"order": number})
-            state = again
-        if state in (RequisitionState.NEEDED, RequisitionState.PROPOSED):
-            await withdraw_requisition(tx, owner, id, state, actor, at, hold)
-
-
 async def withdraw_requisition(
     tx: AsyncConnection,
     owner: Owner,
@@ -206,6 +175,15 @@ async def hold_slot(tx: AsyncConnection, owner: Owner, slot: str, until: datetim
 
 BROKE: Final = "RECONCILIATION_FAILED"
 """Noted when the program failed at an order. It says nothing about the order itself and gives way to whatever does."""
+QUARANTINED: Final = "QUARANTINED"
+"""Noted when it failed again and again: nothing touches the purchase any more until a person releases it."""
+REFERENCE_TAKEN: Final = "REFERENCE_TAKEN"
+"""Noted when the supplier has our number under an order that it does not take for this one."""
+NO_ANSWER: Final = "NO_ANSWER"
+DELIVERY_LATE: Final = "DELIVERY_LATE"
+INVOICE_MISSING: Final = "INVOICE_MISSING"
+REMINDERS: Final = frozenset({BROKE, QUARANTINED, NO_ANSWER, DELIVERY_LATE, INVOICE_MISSING})
+"""What a person is told though nothing is wrong with the order as such."""
 
 
 def problem(code: str, parameters: Mapping[str, str] | None = None) -> str:
@@ -220,7 +198,7 @@ def problem_code(kept: str) -> str:
 
 def speaks_against(kept: str) -> bool:
     """Return whether a kept problem is about the order itself, so that it cannot simply be closed."""
-    return problem_code(kept) not in ("", BROKE)
+    return bool(kept) and problem_code(kept) not in REMINDERS
 
 
 async def note_problem(
@@ -229,11 +207,3 @@ async def note_problem(
     """Note on an order that something is wrong with it, without moving it."""
     mine = (purchase_order.c.plant == owner.plant) & (purchase_order.c.number == number)
     await tx.execute(update(purchase_order).where(mine).values(problem=problem(code, parameters)))
-
-
-async def note_failure(tx: AsyncConnection, owner: Owner, number: str, error: str, again_at: datetime) -> None:
-    """Note that the program failed at an order, and when it tries again; what is wrong with the order itself stays."""
-    mine = (purchase_order.c.plant == owner.plant) & (purchase_order.c.number == number)
-    await tx.execute(update(purchase_order).where(mine).values(next_ask_at=again_at))
-    quiet = mine & (purchase_order.c.problem == "")
-    await tx.execute(update(purchase_order).where(quiet).values(problem=problem(BROKE, {"error": error})))

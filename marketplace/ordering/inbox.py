@@ -3,15 +3,18 @@
 `receive` keeps an answer under its fingerprint: the same answer counts once, however often it is told. `apply` moves
 the order it speaks of, in one transaction with lines, shelf, budget and audit. An answer that cannot be applied is
 set aside with a code and never lost; one that is early (goods before the confirmation) waits. A confirmation on other
-terms than ours stops the order for a person and suspends the supplier: silence is never acceptance.
+terms than ours stops the order for a person and suspends the supplier: silence is never acceptance. So does one of a
+part, whose quantities are kept on the lines until the person says what becomes of the rest. An answer that comes after
+the end, or whose dates are another year's, moves nothing and is shown to a person.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import Row, insert, select, update
@@ -20,9 +23,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from marketplace import stock
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.documents import DespatchAdvice, GoodsReceipt, Invoice, OrderResponse, Reply
-from marketplace.money import Money, plain
+from marketplace.money import Money, Quantity, plain
 from marketplace.ordering import arrival
 from marketplace.ordering.answers import (
+    PARTLY_CONFIRMED,
     Answer,
     AnswerBroken,
     Judgement,
@@ -30,22 +34,25 @@ from marketplace.ordering.answers import (
     add_shipped,
     all_invoiced,
     fingerprint,
+    is_far_away,
     judge_response,
     kind_of,
     read,
     state_by_lines,
+    total_of,
     write,
 )
 from marketplace.ordering.edges import (
+    REFERENCE_TAKEN,
     move_order,
-    need_again,
     note_problem,
     problem,
+    problem_code,
     record,
     speaks_against,
-    withdraw_wants,
 )
 from marketplace.ordering.orders import OrderUnknown, StoredOrder, keep_sums, load, sums_of
+from marketplace.ordering.serving import keep_shares, need_again, withdraw_wants
 from marketplace.ordering.states import FAILED, UNSENT, OrderState
 from marketplace.ordering.suspension import suspend
 from marketplace.ordering.terms import PurchasingTerms
@@ -54,6 +61,7 @@ from marketplace.store import Owner, inbox, purchase_order
 S = OrderState
 
 APPLIED: Final = "APPLIED"
+FAR_AWAY_CODE: Final = "DATE_FAR_AWAY"
 WAITS: Final = ""
 """An early answer has no verdict yet."""
 
@@ -197,6 +205,8 @@ async def _verdict(
     case = Case(tx, owner, stored, read_actor(row.actor), at, terms, asked)
     if stored.state in FAILED or stored.state in UNSENT:
         return await _too_late(case, answer)
+    if is_far_away(answer, at):
+        return await _far_away(case, answer)
     if isinstance(answer, OrderResponse):
         return await _respond(case, answer)
     if isinstance(answer, GoodsReceipt):
@@ -219,8 +229,20 @@ async def _too_late(case: Case, answer: Answer) -> str:
     return code
 
 
+async def _far_away(case: Case, answer: Answer) -> str:
+    """A date that nobody can have meant: either the supplier or our own clock is wrong, and a person must see which."""
+    said = {"kind": kind_of(answer)}
+    if isinstance(answer, OrderResponse) and case.stored.state in _OPEN_TO_ANSWERS:
+        return await _stop(case, FAR_AWAY_CODE, said, supplier_reference=_reference(answer))
+    if not speaks_against(case.stored.row.problem):
+        await note_problem(case.tx, case.owner, case.number, FAR_AWAY_CODE, said)
+    return FAR_AWAY_CODE
+
+
 async def _respond(case: Case, response: OrderResponse) -> str:
     judgement = judge_response(case.stored.order, response)
+    if _may_be_anothers(case, response):
+        return await _stop(case, REFERENCE_TAKEN, {})
     if not judgement.agrees:
         return await _other_terms(case, judgement, response)
     if response.reply is Reply.REJECTED:
@@ -231,6 +253,12 @@ async def _respond(case: Case, response: OrderResponse) -> str:
         await case.move(S.SUBMITTED, _said(response), **_columns(response), problem="", next_ask_at=None)
         return APPLIED
     return "REPEATED"
+
+
+def _may_be_anothers(case: Case, response: OrderResponse) -> bool:
+    """The supplier has our number for an order that it did not take for ours: only the hash says whose it is."""
+    taken = case.stored.state is S.UNKNOWN and problem_code(case.stored.row.problem) == REFERENCE_TAKEN
+    return taken and case.actor.kind is not ActorKind.PERSON and response.order_hash != case.stored.order.hash
 
 
 async def _confirmed(case: Case, response: OrderResponse) -> str:
@@ -252,11 +280,39 @@ async def _confirmed(case: Case, response: OrderResponse) -> str:
 async def confirm_lines(tx: AsyncConnection, owner: Owner, stored: StoredOrder) -> None:
     """Note on every line that it is confirmed as ordered, and that the goods are on their way."""
     lines = await sums_of(tx, stored.order.number)
-    await keep_sums(tx, stored.order.number, tuple(replace(line, confirmed=line.quantity) for line in lines))
-    before = {line.number: line.confirmed for line in lines}
+    await _expect(tx, owner, stored, {line.number: line.quantity for line in lines})
+
+
+async def _expect(tx: AsyncConnection, owner: Owner, stored: StoredOrder, confirmed: Mapping[int, Decimal]) -> None:
+    """Note how much of each line the supplier takes on; the shelf expects as much more or less than before."""
+    lines = await sums_of(tx, stored.order.number)
+    after = {line.number: max(confirmed[line.number], line.received) for line in lines}
+    await keep_sums(tx, stored.order.number, tuple(replace(line, confirmed=after[line.number]) for line in lines))
+    before = {line.number: max(line.confirmed, line.received) for line in lines}
     for line in stored.order.lines:
-        if before[line.number] == 0 and await arrival.is_goods(tx, line):
-            await stock.expect(tx, owner, line.item.key, line.quantity)
+        more = after[line.number] - before[line.number]
+        if more == 0 or not await arrival.is_goods(tx, line):
+            continue
+        if more > 0:
+            await stock.expect(tx, owner, line.item.key, Quantity(more, line.quantity.unit))
+        else:
+            await stock.expect_no_more(tx, owner, line.item.key, -more)
+
+
+async def take_part(tx: AsyncConnection, owner: Owner, stored: StoredOrder, person: Actor, at: datetime) -> None:
+    """A person lets the order be for what was confirmed of it: lines and shares are cut, the rest is needed again.
+
+    The caller has just moved the order to confirmed; if the whole part is here already, it goes on from there.
+    """
+    number = stored.order.number
+    lines = tuple(replace(line, quantity=line.confirmed) for line in await sums_of(tx, number))
+    await keep_sums(tx, number, lines)
+    await keep_shares(tx, owner, number, {line.number: line.quantity for line in lines})
+    await need_again(tx, owner, number, person, at, quoting_after=None)
+    state = state_by_lines(S.CONFIRMED, lines)
+    if state is not S.CONFIRMED:
+        await move_order(tx, owner, number, S.CONFIRMED, state, actor=person, at=at)
+        await close_if_done(tx, owner, number, lines, person, at)
 
 
 async def goods_will_not_come(tx: AsyncConnection, owner: Owner, stored: StoredOrder) -> None:
@@ -289,8 +345,12 @@ async def _rejected(case: Case, response: OrderResponse) -> str:
 
 
 async def _other_terms(case: Case, judgement: Judgement, response: OrderResponse) -> str:
-    await suspend(case.tx, case.owner, case.stored.order.supplier, judgement.code, case.number, case.at)
+    supplier, terms = case.stored.order.supplier, case.terms.alarms
+    await suspend(case.tx, case.owner, supplier, judgement.code, case.number, case.at, terms)
     if case.stored.state in _OPEN_TO_ANSWERS or case.stored.state is S.CONFIRMED:
+        if judgement.code == PARTLY_CONFIRMED:
+            part = {line.number: line.quantity.amount for line in response.lines}
+            await _expect(case.tx, case.owner, case.stored, part)
         return await _stop(case, judgement.code, dict(judgement.parameters), supplier_reference=_reference(response))
     await note_problem(case.tx, case.owner, case.number, judgement.code, judgement.parameters)
     return judgement.code
@@ -319,16 +379,18 @@ async def _despatch(case: Case, advice: DespatchAdvice) -> str:
 
 
 async def _invoice(case: Case, invoice: Invoice) -> str:
-    order = case.stored.order
+    lines = await sums_of(case.tx, case.number)
+    due = total_of(case.stored.order, {line.number: line.quantity for line in lines})
     billed = await _billed(case, invoice)
-    if billed is None or billed > order.total:
-        parameters = {"ordered": str(order.total), "invoiced": str(billed or invoice.total), "invoice": invoice.invoice}
-        await note_problem(case.tx, case.owner, case.number, "INVOICE_DIFFERS", parameters)
+    if billed is None or billed > due:
+        parameters = {"ordered": str(due), "invoiced": str(billed or invoice.total), "invoice": invoice.invoice}
+        code = "INVOICE_AFTER_END" if case.stored.state is S.CLOSED else "INVOICE_DIFFERS"
+        await note_problem(case.tx, case.owner, case.number, code, parameters)
         if case.stored.state is S.RECEIVED:
-            await case.move(S.DISPUTED, {"code": "INVOICE_DIFFERS", "parameters": parameters})
-        return "INVOICE_DIFFERS"
-    if billed == order.total:
-        lines = tuple(replace(line, invoiced=line.quantity) for line in await sums_of(case.tx, case.number))
+            await case.move(S.DISPUTED, {"code": code, "parameters": parameters})
+        return code
+    if billed == due:
+        lines = tuple(replace(line, invoiced=line.quantity) for line in lines)
         await keep_sums(case.tx, case.number, lines)
         await close_if_done(case.tx, case.owner, case.number, lines, case.actor, case.at)
     return APPLIED

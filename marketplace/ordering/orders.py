@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,8 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from maintenance.needs import Provenance
 from marketplace.catalogue import Item
 from marketplace.documents import Delivery, OrderLine, PurchaseOrder, canonical, parse_timestamp
+from marketplace.identity import new_key
 from marketplace.money import Money, Quantity, UnitPrice
 from marketplace.ordering.answers import LineSum
+from marketplace.ordering.shares import Share
 from marketplace.ordering.states import OrderState
 from marketplace.store import Owner, line_requisition, order_line, purchase_order
 
@@ -98,7 +99,7 @@ def read_order(document: Mapping[str, Any], served: Mapping[int, tuple[str, ...]
             OrderLine(
                 number=line["number"],
                 requisitions=served.get(line["number"], ()),
-                item=Item(line["item"], line["manufacturer"], line["mpn"], line["description"], line["unit"]),
+                item=_item(line),
                 sku=line["sku"],
                 quantity=Quantity(Decimal(line["quantity"]), line["unit"]),
                 unit_price=UnitPrice(Decimal(line["unit_price"]), currency, Decimal(line["per"])),
@@ -113,10 +114,26 @@ def read_order(document: Mapping[str, Any], served: Mapping[int, tuple[str, ...]
     )
 
 
+def _item(line: Mapping[str, Any]) -> Item:
+    category = line.get("category", "")
+    return Item(line["item"], line["manufacturer"], line["mpn"], line["description"], line["unit"], category)
+
+
 async def insert_proposed(
-    tx: AsyncConnection, owner: Owner, order: PurchaseOrder, *, machine: str, provenance: Provenance, at: datetime
+    tx: AsyncConnection,
+    owner: Owner,
+    order: PurchaseOrder,
+    shares: Sequence[Share],
+    *,
+    machine: str,
+    provenance: Provenance,
+    at: datetime,
+    attempt_group: int = 1,
 ) -> None:
-    """Store a new order as proposed, with its lines and an idempotency key that is its own for ever."""
+    """Store a new order as proposed, with its lines and an idempotency key that is its own for ever.
+
+    `shares`: how much of each line serves whom; `attempt_group`: that of the requisitions behind it.
+    """
     await tx.execute(
         insert(purchase_order),
         {
@@ -128,9 +145,10 @@ async def insert_proposed(
             "total_minor": order.total.minor,
             "document": canonical(order.document()).decode(),
             "order_hash": order.hash,
-            "key": str(uuid.uuid4()),
+            "key": new_key(),
             "sends": 0,
             "clean_misses": 0,
+            "attempt_group": attempt_group,
             "provenance": provenance,
             "authority": "",
             "decided_by": "",
@@ -145,9 +163,14 @@ async def insert_proposed(
         },
     )
     links = [
-        {"order_number": order.number, "line": line.number, "requisition": requisition, **owner.columns}
-        for line in order.lines
-        for requisition in line.requisitions
+        {
+            "order_number": order.number,
+            "line": share.line,
+            "requisition": share.requisition,
+            "quantity": share.quantity,
+            **owner.columns,
+        }
+        for share in shares
     ]
     await tx.execute(insert(order_line), [_line_row(order.number, line) | owner.columns for line in order.lines])
     await tx.execute(insert(line_requisition), links)
@@ -183,8 +206,5 @@ async def keep_sums(tx: AsyncConnection, number: str, lines: tuple[LineSum, ...]
     """Store what has become of each line."""
     for line in lines:
         mine = (order_line.c.order_number == number) & (order_line.c.number == line.number)
-        await tx.execute(
-            update(order_line)
-            .where(mine)
-            .values(confirmed=line.confirmed, shipped=line.shipped, received=line.received, invoiced=line.invoiced)
-        )
+        sums = {name: getattr(line, name) for name in ("quantity", "confirmed", "shipped", "received", "invoiced")}
+        await tx.execute(update(order_line).where(mine).values(**sums))

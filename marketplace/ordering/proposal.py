@@ -7,16 +7,16 @@ the award are kept as rows, so that `why` can show them side by side, the losers
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
-from marketplace.authority.policy import Circumstances, Mode
+from marketplace.authority import halts, recent
+from marketplace.authority.policy import Circumstances, Mode, Similar
 from marketplace.catalogue import Catalogue
 from marketplace.documents import (
     OrderLine,
@@ -26,15 +26,18 @@ from marketplace.documents import (
     RequestedLine,
     RequestForQuotation,
 )
-from marketplace.money import UnitPrice
+from marketplace.identity import new_id
+from marketplace.money import Money, UnitPrice
 from marketplace.ordering.requisition import quantity_of
-from marketplace.ordering.states import OrderState
+from marketplace.ordering.shares import Share
+from marketplace.ordering.states import ENDED, FAILED, OrderState
 from marketplace.ordering.suspension import suspended
 from marketplace.ordering.terms import PurchasingTerms
 from marketplace.sourcing.award import Award, Refusal, lead_time
 from marketplace.sourcing.quoting import Answer
 from marketplace.store import (
     Owner,
+    PlantTime,
     award_term,
     line_requisition,
     order_line,
@@ -64,9 +67,10 @@ def request_for(row: Row[Any], round: int, catalogue: Catalogue, terms: Purchasi
 
 
 async def may_be_asked(tx: AsyncConnection, owner: Owner, id: str, names: Collection[str]) -> frozenset[str]:
-    """Return the suppliers to ask for a requisition: none that is suspended, none that refused an order for it."""
+    """Return the suppliers to ask for a requisition: none suspended or stopped, none that refused an order for it."""
     refused = (await tx.execute(_REFUSED, {"of_requisition": id})).scalars()
-    return frozenset(names) - await suspended(tx, owner) - frozenset(refused)
+    stopped = await halts.stopped_suppliers(tx, owner)
+    return frozenset(names) - await suspended(tx, owner) - stopped - frozenset(refused)
 
 
 _REFUSED: Final = (
@@ -92,7 +96,7 @@ async def keep_answers(
     why_not = {each.supplier: _refusal_text(each) for each in refusals}
     rows = [
         {
-            "id": secrets.token_hex(16),
+            "id": new_id(),
             "requisition": id,
             "round": round,
             "supplier": answer.supplier,
@@ -195,12 +199,26 @@ def _order_line(wanted: RequestedLine, offered: QuotationLine) -> OrderLine:
     )
 
 
-async def circumstances_of(tx: AsyncConnection, owner: Owner, order: PurchaseOrder, row: Row[Any]) -> Circumstances:
+def shares_in(order: PurchaseOrder, row: Row[Any]) -> tuple[Share, ...]:
+    """Return how much of a new order's lines serves its requisition: what it wants, as packs may hold more."""
+    left, shares = quantity_of(row).amount, []
+    for line in order.lines:
+        part = min(left, line.quantity.amount)
+        shares.append(Share(line.number, row.id, part))
+        left -= part
+    return tuple(shares)
+
+
+async def circumstances_of(
+    tx: AsyncConnection, owner: Owner, order: PurchaseOrder, row: Row[Any], now: datetime
+) -> Circumstances:
     """Return what the gate must know of an order besides its own text; `row` is the requisition behind it."""
     items = sorted({line.item.key for line in order.lines})
     last = await _last_purchases(tx, owner, items)
     here = [await _bought_here(tx, owner, item, order.supplier, last) for item in items]
+    plant_orders, supplier_orders = await recent.pace(tx, owner, order.supplier, order.number, now)
     return Circumstances(
+        stopped=await halts.over_order(tx, owner, order.number, row.machine, order.supplier),
         mode=Mode(row.mode),
         provenance=Provenance(row.provenance),
         known_history=row.known,
@@ -212,6 +230,83 @@ async def circumstances_of(tx: AsyncConnection, owner: Owner, order: PurchaseOrd
         supplier_suspended=order.supplier in await suspended(tx, owner),
         wanted={line.number: quantity_of(row) for line in order.lines if row.id in line.requisitions},
         last_prices={item: UnitPrice(row.unit_price, row.currency, row.per) for item, row in last.items()},
+        quoted=await _quoted(tx, order),
+        own_prices=_own_prices(row),
+        similar=await _similar(tx, owner, order, row.component, now),
+        plant_orders=plant_orders,
+        supplier_orders=supplier_orders,
+        exposure=await recent.exposure(tx, owner, order.number),
+    )
+
+
+_QUOTED: Final = (
+    select(quotation.c.unit_price, quotation.c.currency, quotation.c.per)
+    .where(
+        quotation.c.requisition == bindparam("of_requisition"),
+        quotation.c.supplier == bindparam("of_supplier"),
+        quotation.c.reference == bindparam("of_reference"),
+        quotation.c.unit_price.is_not(None),
+    )
+    .order_by(quotation.c.round.desc())
+    .limit(1)
+)
+
+
+async def _quoted(tx: AsyncConnection, order: PurchaseOrder) -> dict[int, UnitPrice]:
+    """Return by line what the supplier offered, as it was kept when it answered."""
+    found: dict[int, UnitPrice] = {}
+    for line in order.lines:
+        of = {"of_supplier": order.supplier, "of_reference": order.quotation}
+        row = (await tx.execute(_QUOTED, of | {"of_requisition": next(iter(line.requisitions), "")})).first()
+        if row is not None:
+            found[line.number] = UnitPrice(row.unit_price, row.currency, row.per)
+    return found
+
+
+def _own_prices(row: Row[Any]) -> dict[str, UnitPrice]:
+    """Return what the plant expects the item to cost, as the requisition keeps it; older ones keep nothing."""
+    told = reason_of(row).get("price")
+    if told is None:
+        return {}
+    price = Money.parse(told)
+    return {row.item: UnitPrice(price.amount, price.currency)}
+
+
+SIMILAR_MAX: Final = 20
+"""One that is open suffices to ask; the newest are looked at."""
+_SIMILAR: Final = (
+    select(purchase_order.c.number, order_line.c.item, purchase_order.c.created_at, purchase_order.c.state)
+    .join(order_line, order_line.c.order_number == purchase_order.c.number)
+    .join(
+        line_requisition,
+        (line_requisition.c.order_number == order_line.c.order_number)
+        & (line_requisition.c.line == order_line.c.number),
+    )
+    .join(requisition, requisition.c.id == line_requisition.c.requisition)
+    .where(
+        requisition.c.plant == bindparam("of_plant"),
+        requisition.c.component == bindparam("of_component"),
+        order_line.c.item.in_(bindparam("of_items", expanding=True)),
+        purchase_order.c.number != bindparam("of_number"),
+        purchase_order.c.state.not_in(FAILED),
+        purchase_order.c.created_at > bindparam("of_since", type_=PlantTime),
+    )
+    .distinct()
+    .order_by(purchase_order.c.created_at.desc(), purchase_order.c.number, order_line.c.item)
+    .limit(SIMILAR_MAX)
+)
+
+
+async def _similar(
+    tx: AsyncConnection, owner: Owner, order: PurchaseOrder, component: str, now: datetime
+) -> tuple[Similar, ...]:
+    """Return other orders of a year for the same items and component that came to something or still may."""
+    of = {"of_plant": owner.plant, "of_component": component, "of_number": order.number}
+    wanted = {"of_items": sorted({line.item.key for line in order.lines}), "of_since": now - timedelta(days=366)}
+    there = (*ENDED, *recent.ARRIVED)
+    return tuple(
+        Similar(row.number, row.item, row.created_at, row.state not in there)
+        for row in await tx.execute(_SIMILAR, of | wanted)
     )
 
 

@@ -23,22 +23,25 @@ from marketplace import fulfilment
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import gate
+from marketplace.authority.alarms import AlarmCode, acted_on
 from marketplace.authority.gate import Approver
 from marketplace.authority.policy import Mode, Outcome
 from marketplace.catalogue import Catalogue
 from marketplace.documents import SupplierDocument
-from marketplace.ordering import inbox, proposal, requisition
+from marketplace.identity import new_id
+from marketplace.ordering import inbox, proposal, quarantine, requisition
+from marketplace.ordering.answers import PARTLY_CONFIRMED
 from marketplace.ordering.edges import (
     gateway_actor,
     move_order,
-    need_again,
+    problem_code,
     withdraw_requisition,
-    withdraw_wants,
 )
 from marketplace.ordering.orders import load
 from marketplace.ordering.requisition import Raised, Raising, Want
 from marketplace.ordering.rounds import Rounds, decision_facts
 from marketplace.ordering.sending import Locks, Sending
+from marketplace.ordering.serving import need_again, withdraw_wants
 from marketplace.ordering.states import UNSENT, OrderState, RequisitionState
 from marketplace.ordering.suspension import reinstate
 from marketplace.ordering.terms import PurchasingTerms
@@ -114,7 +117,7 @@ class Purchasing:
 
     async def want_now(self, want: Want, actor: Actor, *, override: bool = False) -> Raised:
         """Raise a want and follow it as far as it goes by itself; `override` is a named person's."""
-        id = requisition.new_id()
+        id = new_id()
         async with self.locks.of(id):
             async with self.database.write() as tx:
                 raised = await requisition.raise_requisition(
@@ -179,7 +182,16 @@ class Purchasing:
                 stored = await load(tx, self.owner, number)
                 behind = await proposal.requisition_behind(tx, stored.order)
                 decision = await gate.allow(
-                    tx, self.owner, stored.order, approver, behind.asked_by, order_hash, method, note, now
+                    tx,
+                    self.owner,
+                    stored.order,
+                    approver,
+                    behind.asked_by,
+                    order_hash,
+                    method,
+                    note,
+                    now,
+                    software=self.terms.software,
                 )
                 if decision.outcome is not Outcome.APPROVE:
                     return Act(False, decision.rule, decision.parameters)
@@ -262,7 +274,10 @@ class Purchasing:
         return Act(state == S.CANCELLED, f"ORDER_{state.upper()}", {"order": number})
 
     async def resolve(self, number: str, verdict: OrderState, person: Actor, reason: str) -> Act:
-        """A named person says what became of an order that needs one, or whose outcome is unknown; with a reason."""
+        """A named person says what became of an order that needs one, or whose outcome is unknown; with a reason.
+
+        Only "not placed", said here, opens another attempt group: nothing that the program finds out does.
+        """
         async with self.locks.of(number), self.database.write() as tx:
             now, stored = self.clock(), await load(tx, self.owner, number)
             if verdict not in VERDICTS or stored.state not in (S.NEEDS_PERSON, S.UNKNOWN):
@@ -284,12 +299,35 @@ class Purchasing:
                 problem="",
                 next_ask_at=None,
             )
+            await acted_on(tx, self.owner, AlarmCode.OUTCOME_OPEN, number, person, now)
             if verdict is S.CONFIRMED:
                 await inbox.confirm_lines(tx, self.owner, stored)
             else:
                 await inbox.goods_will_not_come(tx, self.owner, stored)
-                await need_again(tx, self.owner, number, person, now, quoting_after=None)
+                new_attempt = verdict is S.NOT_PLACED
+                await need_again(tx, self.owner, number, person, now, quoting_after=None, new_attempt=new_attempt)
         return Act(True, f"ORDER_{verdict.upper()}", {"order": number})
+
+    async def accept_part(self, number: str, person: Actor, reason: str) -> Act:
+        """A named person takes the part that a supplier confirmed; what it left out is needed again by itself."""
+        async with self.locks.of(number), self.database.write() as tx:
+            now, stored = self.clock(), await load(tx, self.owner, number)
+            if stored.state is not S.NEEDS_PERSON or problem_code(stored.row.problem) != PARTLY_CONFIRMED:
+                return Act(False, "NOT_PARTLY_CONFIRMED", {"order": number})
+            if not reason.strip():
+                return Act(False, "REASON_MISSING", {"order": number})
+            facts = {"part": True, "note": await log.note(tx, self.owner, reason)}
+            await move_order(
+                tx, self.owner, number, S.NEEDS_PERSON, S.CONFIRMED, actor=person, at=now, facts=facts, problem=""
+            )
+            await inbox.take_part(tx, self.owner, stored, person, now)
+        return Act(True, "ORDER_CONFIRMED", {"order": number})
+
+    async def release(self, subject: str, person: Actor) -> Act:
+        """A named person lets a quarantined order or requisition be taken up again, or has seen what is noted on it."""
+        async with self.locks.of(subject), self.database.write() as tx:
+            done = await quarantine.release(tx, self.owner, subject, person, self.clock())
+        return Act(done, "RELEASED" if done else "NOT_QUARANTINED", {"order": subject})
 
     async def answered(self, document: SupplierDocument, person: Actor) -> Act:
         """A named person enters what a supplier said about an order, on the phone or on paper."""

@@ -6,46 +6,82 @@ It takes up answers that were kept and not applied, requisitions that wait for q
     awaiting_approval   expire with its quotation
     approved            send
     submitting          a send that nobody is at any more: unknown
-    unknown             ask the supplier; found: adopt. Not found: under a young idempotency key send the same bytes
-                        again; without one, and only with a look-up, wait out its window and three clean misses, then
-                        send the same bytes at most once more; with neither a person must find out
-    cancelling          ask the supplier
-    submitted ... disputed    fetch documents into the inbox
+    unknown, cancelling ask the supplier (`settlement`)
+    submitted ... disputed    fetch documents into the inbox; remind a person of what is overdue
 
-Whoever is at work on an order holds its lock; the pass leaves such orders alone. One purchase that fails is noted and
-does not stop the others.
+One query classifies all open orders (`due`), so that thousands that want nothing cost nothing. Whoever is at work on
+an order holds its lock; the pass leaves such orders alone. One purchase that fails is noted, waits longer each time,
+is set apart after a few times (`quarantine`), and never stops the others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, Select, bindparam, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from marketplace.documents import OrderResponse
-from marketplace.ordering import inbox
-from marketplace.ordering.edges import BROKE, gateway_actor, move_order, need_again, note_failure, problem_code
+from marketplace.authority.alarms import AlarmCode, raise_alarm
+from marketplace.authority.gate import GateClosed
+from marketplace.authority.halts import PLANT, Scope, ScopeKind
+from marketplace.authority.ledger import LedgerBroken
+from marketplace.documents import timestamp
+from marketplace.ordering import inbox, quarantine
+from marketplace.ordering.due import IN_HAND, Step, reminder, step
+from marketplace.ordering.edges import gateway_actor, move_order, problem, record
+from marketplace.ordering.orders import OrderBroken
 from marketplace.ordering.purchase import Purchasing
+from marketplace.ordering.serving import need_again
+from marketplace.ordering.settlement import Settlement
 from marketplace.ordering.states import OrderState, RequisitionState
+from marketplace.store import inbox as inbox_table
 from marketplace.store import purchase_order, requisition
-from marketplace.suppliers.supplier import Supplier, SupplierUnavailable
 
 S, R = OrderState, RequisitionState
 _log = structlog.get_logger()
 
-POLLED: Final = frozenset({S.SUBMITTED, S.CONFIRMED, S.SHIPPED, S.RECEIVED, S.DISPUTED})
-IN_HAND: Final = POLLED | {S.PROPOSED, S.AWAITING_APPROVAL, S.APPROVED, S.SUBMITTING, S.UNKNOWN, S.CANCELLING}
-"""States that a pass can move without a person."""
-KEY_YOUNG: Final = 0.9
-"""A key is trusted for nine tenths of its declared life: clocks differ, and a send takes time."""
+POLLS_MAX: Final = 500
+"""Orders asked about in one pass: an order of unknown outcome never waits behind thousands that go their way."""
+REMINDERS_MAX: Final = 200
+"""Reminders in one transaction; a plant that was off for a month is told in a few passes."""
 TRACE_FRAMES: Final = 5
 """Where it broke, without the values that were at hand there."""
+
+_orders = purchase_order.c
+_SEEN: Final[Select[Any]] = (
+    select(
+        _orders.number, _orders.machine, _orders.state, _orders.supplier, _orders.quoted_until, _orders.next_ask_at,
+        _orders.changed_at, _orders.promised_at, _orders.problem, _orders.failures,
+    )
+    .where(_orders.plant == bindparam("of_plant"), _orders.gateway_id == bindparam("of_gateway"))
+    .where(_orders.state.in_(IN_HAND), _orders.quarantined_at.is_(None))
+    .order_by(_orders.created_at, _orders.number)
+)  # fmt: skip
+_POSTPONE: Final = (
+    update(purchase_order)
+    .where(_orders.plant == bindparam("of_plant"), _orders.number == bindparam("of_number"))
+    .values(next_ask_at=bindparam("later"))
+)
+_NOTE: Final = (
+    update(purchase_order)
+    .where(_orders.plant == bindparam("of_plant"), _orders.number == bindparam("of_number"), _orders.problem == "")
+    .values(problem=bindparam("noted"))
+)
+
+
+_ALARMING: Final = (
+    (LedgerBroken, AlarmCode.LEDGER_BROKEN),
+    (GateClosed, AlarmCode.GATE_CLOSED),
+    (OrderBroken, AlarmCode.ORDER_ALTERED),
+)
+"""Failures of a purchase that are about money, not about the weather."""
 
 
 @dataclass(slots=True)
@@ -56,6 +92,15 @@ class Pass:
     orders: int = 0
     requisitions: int = 0
     failed: int = 0
+    reminded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Every open order's next step, counted; and those that are due, the most pressing first."""
+
+    steps: Counter[Step]
+    due: list[tuple[Step, Row[Any]]]
 
 
 class Reconciliation:
@@ -68,6 +113,7 @@ class Reconciliation:
         self._sending = purchasing.sending
         self._terms = purchasing.terms
         self._clock = purchasing.clock
+        self._settlement = Settlement(purchasing)
         self._passing = asyncio.Lock()
 
     async def run_once(self) -> Pass:
@@ -77,24 +123,50 @@ class Reconciliation:
             for row in await self._answers():
                 done.answers += 1
                 await self._guarded(done, row.order_number, self._apply, row)
-            await self._all(done, [(row.number, self._order, row) for row in await self._orders()])
-            await self._all(done, [(row.id, self._requisition, row) for row in await self._requisitions()])
+            due = (await self.survey()).due
+            done.reminded = await self._remind([row for each, row in due if each is Step.REMIND])
+            await self._postpone([row for each, row in due if each is Step.POLL], self._terms.poll_every)
+            work = [(each, row) for each, row in due if each is not Step.REMIND]
+            done.orders = len(work)
+            await self._all(done, [(row.number, self._doing(each), row) for each, row in work])
+            wanted = await self._requisitions()
+            done.requisitions = len(wanted)
+            await self._all(done, [(row.id, self._requisition, row) for row in wanted])
             return done
 
-    async def _all(self, done: Pass, work: list[tuple[str, Callable[[Row[Any]], Awaitable[None]], Row[Any]]]) -> None:
-        """Do the work of many purchases, a bounded number at the same time."""
-        room = asyncio.Semaphore(self._terms.parallel)
+    async def survey(self) -> Survey:
+        """Classify every open order of this gateway, in one query, and return those that are due."""
+        now, mine = self._clock(), {"of_plant": self._owner.plant, "of_gateway": self._owner.gateway_id}
+        async with self._database.read() as tx:
+            rows = (await tx.execute(_SEEN, mine)).all()
+        steps = [(self._step(row, now), row) for row in rows]
+        due = sorted((each for each in steps if each[0] is not Step.LEAVE), key=lambda each: each[0])
+        polls = [each for each in due if each[0] is Step.POLL]
+        polls.sort(key=lambda each: each[1].next_ask_at or each[1].changed_at)
+        pressing = [each for each in due if each[0] is not Step.POLL]
+        return Survey(Counter(each for each, _row in steps), pressing + polls[:POLLS_MAX])
 
-        async def one(subject: str, act: Callable[[Row[Any]], Awaitable[None]], row: Row[Any]) -> None:
-            async with room:
+    def _step(self, row: Row[Any], now: datetime) -> Step:
+        """Return an order's step; one whose supplier can tell us nothing by itself is not polled."""
+        found = step(row, self._terms, now)
+        if found is not Step.POLL:
+            return found
+        supplier = self._purchasing.suppliers.get(row.supplier)
+        can = supplier.capabilities if supplier is not None else None
+        asked = can is not None and (can.documents or (can.lookup_window is not None and row.state == S.SUBMITTED))
+        return Step.POLL if asked else Step.LEAVE
+
+    async def _all(self, done: Pass, work: list[tuple[str, Callable[[Row[Any]], Awaitable[None]], Row[Any]]]) -> None:
+        """Do the work of many purchases in its order, a bounded number at the same time."""
+        waiting = iter(work)
+
+        async def worker() -> None:
+            for subject, act, row in waiting:
                 await self._guarded(done, subject, act, row)
 
         async with asyncio.TaskGroup() as group:
-            for subject, act, row in work:
-                group.create_task(one(subject, act, row))
-        orders = sum(1 for _subject, act, _row in work if act == self._order)
-        done.orders += orders
-        done.requisitions += len(work) - orders
+            for _ in range(min(self._terms.parallel, len(work))):
+                group.create_task(worker())
 
     async def _guarded(
         self, done: Pass, subject: str, act: Callable[[Row[Any]], Awaitable[None]], row: Row[Any]
@@ -107,27 +179,49 @@ class Reconciliation:
             trace = "".join(traceback.format_exception(error, limit=-TRACE_FRAMES))
             _log.error("reconciliation_failed", subject=subject, error=type(error).__name__, trace=trace)
             await self._note_failure(subject, error)
+            await self._alarm(subject, row, error)
+            return
+        if row._mapping.get("failures"):
+            async with self._database.write() as tx:
+                await quarantine.forget_failures(tx, self._owner, subject)
 
     async def _note_failure(self, subject: str, error: Exception) -> None:
-        later = self._clock() + self._terms.ask_again
+        name, now = type(error).__name__, self._clock()
         try:
             async with self._database.write() as tx:
-                await note_failure(tx, self._owner, subject, type(error).__name__, later)
+                given_up = await quarantine.note_failure(tx, self._owner, subject, name, now, self._terms)
         except Exception as worse:  # the database itself; buying stands still, and the next pass will say so again
             _log.error("reconciliation_not_noted", subject=subject, error=type(worse).__name__)
+            return
+        if given_up:
+            _log.error("purchase_quarantined", subject=subject, error=name)
+
+    async def _alarm(self, subject: str, row: Row[Any], error: Exception) -> None:
+        """Raise a money alarm where a failure says that books or decisions do not hold together."""
+        code = next((code for kind, code in _ALARMING if isinstance(error, kind)), None)
+        if code is None:
+            return
+        machine = row._mapping.get("machine")
+        scope = Scope(ScopeKind.MACHINE, machine) if machine else PLANT
+        figures, terms = {"order": subject, "reason": str(error)[:200]}, self._terms.alarms
+        try:
+            async with self._database.write() as tx:
+                await raise_alarm(tx, self._owner, code, scope, subject, self._clock(), parameters=figures, terms=terms)
+        except Exception as worse:  # as above: without a database there is no alarm, and nothing is bought either
+            _log.error("alarm_not_raised", subject=subject, error=type(worse).__name__)
 
     async def _answers(self) -> list[Row[Any]]:
-        async with self._database.read() as tx:
-            return await inbox.waiting(tx, self._owner)
-
-    async def _orders(self) -> list[Row[Any]]:
-        table = purchase_order.c
+        """Return the answers that nobody has applied yet, less those whose order waits after a failure."""
+        table, order = inbox_table.c, purchase_order.c
+        about = (order.plant == table.plant) & (order.number == table.order_number)
+        rested = or_(order.failures == 0, order.next_ask_at.is_(None), order.next_ask_at <= self._clock())
         query = (
-            select(purchase_order)
+            select(table.id, table.order_number)
+            .select_from(inbox_table.outerjoin(purchase_order, about))
             .where(table.plant == self._owner.plant, table.gateway_id == self._owner.gateway_id)
-            .where(table.state.in_(IN_HAND))
-            .where(or_(table.next_ask_at.is_(None), table.next_ask_at <= self._clock()))
-            .order_by(table.created_at)
+            .where(table.applied_at.is_(None))
+            .where(or_(order.number.is_(None), order.quarantined_at.is_(None) & rested))
+            .order_by(table.id)
         )
         async with self._database.read() as tx:
             return list(await tx.execute(query))
@@ -135,14 +229,40 @@ class Reconciliation:
     async def _requisitions(self) -> list[Row[Any]]:
         table = requisition.c
         query = (
-            select(requisition)
+            select(table.id, table.failures)
             .where(table.plant == self._owner.plant, table.gateway_id == self._owner.gateway_id)
-            .where(table.state.in_((R.NEEDED, R.QUOTING)))
+            .where(table.state.in_((R.NEEDED, R.QUOTING)), table.quarantined_at.is_(None))
             .where(or_(table.quoting_after.is_(None), table.quoting_after <= self._clock()))
             .order_by(table.created_at)
         )
         async with self._database.read() as tx:
             return list(await tx.execute(query))
+
+    async def _postpone(self, rows: Sequence[Row[Any]], wait: timedelta) -> None:
+        """Ask about these again only after a while, whatever comes of it this time; one transaction for all."""
+        if rows:
+            later = self._clock() + wait
+            changes = [{"of_plant": self._owner.plant, "of_number": row.number, "later": later} for row in rows]
+            async with self._database.write() as tx:
+                await tx.execute(_POSTPONE, changes)
+
+    async def _remind(self, rows: Sequence[Row[Any]]) -> int:
+        """Tell a person of what has waited for too long: noted on the order, and in the audit."""
+        now, told = self._clock(), rows[:REMINDERS_MAX]
+        if told:
+            async with self._database.write() as tx:
+                for row in told:
+                    await self._remind_of(tx, row, now)
+        return len(told)
+
+    async def _remind_of(self, tx: AsyncConnection, row: Row[Any], now: datetime) -> None:
+        due = reminder(row, self._terms, now)
+        assert due is not None  # that is what made it due
+        since = {"since": timestamp(due.since)}
+        of = {"of_plant": self._owner.plant, "of_number": row.number, "noted": problem(due.code, since)}
+        if (await tx.execute(_NOTE, of)).rowcount == 1:
+            actor, facts = gateway_actor(self._owner, "clock"), {"code": due.code, "parameters": since}
+            await record(tx, self._owner, "purchase", row.number, "reminded", actor, now, facts)
 
     async def _requisition(self, row: Row[Any]) -> None:
         if not self._purchasing.locks.of(row.id).locked():
@@ -155,162 +275,44 @@ class Reconciliation:
         async with lock, self._database.write() as tx:
             await inbox.apply(tx, self._owner, row.id, self._clock(), self._terms)
 
-    async def _order(self, seen: Row[Any]) -> None:
-        number = seen.number
-        lock = self._purchasing.locks.of(number)
-        if lock.locked():
-            return
-        if seen.state == S.PROPOSED:
-            await self._purchasing.judge_again(number)
-            return
-        async with lock:
-            row = await self._sending.row(number)
-            await self._advance(row)
-        if problem_code(row.problem) == BROKE:
-            await self._forget_failure(number)
+    def _doing(self, next_step: Step) -> Callable[[Row[Any]], Awaitable[None]]:
+        """Return what to do for a step."""
 
-    async def _forget_failure(self, number: str) -> None:
-        if problem_code((await self._sending.row(number)).problem) == BROKE:
-            await self._sending.set(number, problem="")
+        async def act(seen: Row[Any]) -> None:
+            if next_step is Step.JUDGE:
+                await self._purchasing.judge_again(seen.number)
+                return
+            lock = self._purchasing.locks.of(seen.number)
+            if lock.locked():
+                return
+            async with lock:
+                row = await self._sending.row(seen.number)
+                if row.state == seen.state:  # else somebody was quicker, and the next pass looks anew
+                    await self._advance(next_step, row)
 
-    async def _advance(self, row: Row[Any]) -> None:
+        return act
+
+    async def _advance(self, next_step: Step, row: Row[Any]) -> None:
         """Take an order one step on; the caller holds its lock and has just read the row."""
-        state, number = S(row.state), row.number
-        supplier = self._purchasing.suppliers.get(row.supplier)
-        if state is S.AWAITING_APPROVAL:
+        number, supplier = row.number, self._purchasing.suppliers.get(row.supplier)
+        if next_step is Step.EXPIRE:
             await self._expire(row)
-        elif state is S.APPROVED:
+        elif next_step is Step.SEND:
             await self._sending.send(number)
         elif supplier is None:
-            await self._without_supplier(row)
-        elif state is S.SUBMITTING:  # nobody holds its lock, so whoever sent it is gone
+            await self._settlement.without_supplier(row)
+        elif next_step is Step.LOST:  # nobody holds its lock, so whoever sent it is gone
             await self._sending.lose(number, "interrupted")
-            await self._settle(await self._sending.row(number), supplier)
-        elif state is S.UNKNOWN:
-            await self._settle(row, supplier)
-        elif state is S.CANCELLING:
-            await self._look_up(row, supplier)
-        elif state in POLLED:
-            await self._poll(row, supplier)
+            await self._settlement.settle(await self._sending.row(number), supplier)
+        elif next_step is Step.SETTLE:
+            await self._settlement.settle(row, supplier)
+        elif next_step is Step.CALLED_OFF:
+            await self._settlement.called_off(row, supplier)
+        else:
+            await self._settlement.poll(row, supplier)
 
     async def _expire(self, row: Row[Any]) -> None:
         now, actor = self._clock(), gateway_actor(self._owner, "clock")
-        if now < row.quoted_until:
-            return
         async with self._database.write() as tx:
             await move_order(tx, self._owner, row.number, S.AWAITING_APPROVAL, S.EXPIRED, actor=actor, at=now)
             await need_again(tx, self._owner, row.number, actor, now, quoting_after=None)
-
-    async def _without_supplier(self, row: Row[Any]) -> None:
-        """The config lost the supplier of an open order: only a person can find out now."""
-        if row.state == S.SUBMITTING:
-            await self._sending.lose(row.number, "interrupted")
-        if row.state in (S.SUBMITTING, S.UNKNOWN):
-            await self._sending.give_to_person(row.number, S.UNKNOWN, "SUPPLIER_GONE", supplier=row.supplier)
-
-    # What became of an order that nobody knows of?
-
-    async def _settle(self, row: Row[Any], supplier: Supplier) -> None:
-        """Walk the rules of the header for one unknown order."""
-        number, can = row.number, supplier.capabilities
-        if can.documents and await self._fetch(row, supplier) and await self._settled(number):
-            return
-        if can.lookup_window is not None:
-            found = await self._ask(row, supplier)
-            if found is not _NOTHING:
-                return
-            row = await self._count_miss(row, supplier)
-        if self._key_is_young(row, supplier):
-            await self._sending.send(number, S.UNKNOWN)
-        elif can.lookup_window is None:
-            await self._sending.give_to_person(number, S.UNKNOWN, "OUTCOME_UNKNOWN", supplier=row.supplier)
-        elif row.clean_misses >= self._terms.misses_wanted:
-            await self._not_there(row)
-
-    async def _settled(self, number: str) -> bool:
-        return bool((await self._sending.row(number)).state != S.UNKNOWN)
-
-    async def _ask(self, row: Row[Any], supplier: Supplier) -> object:
-        """Look an unknown order up: adopt what is found; `_NOTHING` for a clean miss, None when nobody can tell."""
-        try:
-            found = await self._find(row.number, supplier)
-        except Exception as error:  # a look-up changes nothing: whatever went wrong, ask again
-            await self._cannot_tell(row, error)
-            return None
-        if found is None:
-            return _NOTHING
-        await self._sending.take(supplier.name, found, asked=True)
-        if not await self._settled(row.number):
-            await self._sending.give_to_person(row.number, S.UNKNOWN, "LOOKUP_NOT_USABLE", supplier=row.supplier)
-        return found
-
-    async def _find(self, number: str, supplier: Supplier) -> OrderResponse | None:
-        async with asyncio.timeout(self._terms.wire_timeout.total_seconds()):
-            return await supplier.find(number)
-
-    async def _cannot_tell(self, row: Row[Any], error: Exception) -> None:
-        _log.info("lookup_failed", order=row.number, supplier=row.supplier, error=type(error).__name__)
-        now = self._clock()
-        if row.first_sent_at is not None and now - row.first_sent_at > self._terms.unknown_max:
-            await self._sending.give_to_person(row.number, S.UNKNOWN, "LOOKUP_UNAVAILABLE", supplier=row.supplier)
-        else:
-            await self._sending.set(row.number, next_ask_at=now + self._terms.ask_again, clean_misses=0)
-
-    async def _count_miss(self, row: Row[Any], supplier: Supplier) -> Row[Any]:
-        """A miss counts once the look-up must know; until then it only means "not yet"."""
-        now, window = self._clock(), supplier.capabilities.lookup_window
-        assert window is not None
-        ripe = row.last_sent_at is None or now >= row.last_sent_at + window
-        later = now + self._terms.ask_again if ripe else row.last_sent_at + window
-        await self._sending.set(row.number, clean_misses=row.clean_misses + int(ripe), next_ask_at=later)
-        return await self._sending.row(row.number)
-
-    def _key_is_young(self, row: Row[Any], supplier: Supplier) -> bool:
-        life, now = supplier.capabilities.idempotency_key, self._clock()
-        if life is None or row.first_sent_at is None or row.sends >= self._terms.sends_max:
-            return False
-        return now < row.first_sent_at + life * KEY_YOUNG and self._may_still_leave(row, now)
-
-    def _may_still_leave(self, row: Row[Any], now: datetime) -> bool:
-        return bool(row.send_by is not None and now < row.send_by)
-
-    async def _not_there(self, row: Row[Any]) -> None:
-        """The look-up is sure. Once, the same bytes may go again; a second silence is for a person."""
-        once = row.first_sent_at == row.last_sent_at
-        if once and self._may_still_leave(row, self._clock()):
-            await self._sending.send(row.number, S.UNKNOWN)
-        else:
-            await self._sending.give_to_person(row.number, S.UNKNOWN, "NOT_FOUND", supplier=row.supplier)
-
-    # What else has a supplier to say?
-
-    async def _look_up(self, row: Row[Any], supplier: Supplier) -> None:
-        if supplier.capabilities.lookup_window is not None:
-            found = await self._find(row.number, supplier)
-            if found is not None:
-                await self._sending.take(supplier.name, found, asked=True)
-        await self._poll(row, supplier)
-
-    async def _poll(self, row: Row[Any], supplier: Supplier) -> None:
-        await self._sending.set(row.number, next_ask_at=self._clock() + self._terms.poll_every)
-        if supplier.capabilities.documents:
-            await self._fetch(row, supplier)
-        elif supplier.capabilities.lookup_window is not None and row.state == S.SUBMITTED:
-            found = await self._find(row.number, supplier)
-            if found is not None:
-                await self._sending.take(supplier.name, found, asked=True)
-
-    async def _fetch(self, row: Row[Any], supplier: Supplier) -> bool:
-        """Take every document about an order into the inbox; False when the supplier cannot be asked now."""
-        try:
-            async with asyncio.timeout(self._terms.wire_timeout.total_seconds()):
-                documents = await supplier.documents(row.number)
-        except (SupplierUnavailable, TimeoutError) as error:
-            _log.info("documents_unavailable", order=row.number, supplier=row.supplier, error=type(error).__name__)
-            return False
-        for document in documents:
-            await self._sending.take(supplier.name, document, asked=row.state == S.UNKNOWN)
-        return True
-
-
-_NOTHING: Final = object()

@@ -9,7 +9,6 @@ raised (the timing's figures, the belief, the costs), so that a restart quotes a
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from maintenance.needs import Belief, JobLine, Need, Provenance
 from marketplace.audit.actor import Actor
 from marketplace.authority.policy import Mode
 from marketplace.documents import parse_timestamp, timestamp
+from marketplace.identity import new_id
 from marketplace.money import Money, Quantity, Rate
 from marketplace.ordering.edges import record
 from marketplace.ordering.states import RequisitionState
@@ -58,7 +58,12 @@ class Want:
     @property
     def slot(self) -> str:
         """The place in the plant that gets replenished."""
-        return f"{self.component}|{self.life}|{self.line}" if self.life else f"stock|{self.item}"
+        return slot_of(self.component, self.life, self.line, self.item)
+
+
+def slot_of(component: str, life: str, line: str, item: str) -> str:
+    """Return the name of the place in the plant that gets replenished: a life's, or the shelf's."""
+    return f"{component}|{life}|{line}" if life else f"stock|{item}"
 
 
 class Raising(StrEnum):
@@ -89,6 +94,7 @@ def want_of(
         "code": advice.code,
         "parameters": dict(advice.parameters),
         "evidence": [{"code": each.code, "parameters": dict(each.parameters)} for each in need.evidence],
+        "price": str(economics.price),
         "standstill": _write_rate(economics.standstill),
         "holding": _write_rate(economics.holding_rate),
         "belief": write_belief(need.belief),
@@ -152,11 +158,6 @@ def read_belief(written: Mapping[str, Any]) -> Belief:
         provenance=Provenance(written["provenance"]),
         known=written["known"],
     )
-
-
-def new_id() -> str:
-    """Return an id that no requisition has."""
-    return secrets.token_hex(16)
 
 
 # Every want runs these: built once, because building a statement costs more than running it.

@@ -18,13 +18,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
 from marketplace import stock
-from marketplace.authority import gate
+from marketplace.authority import gate, halts
+from marketplace.authority.halts import STOPPED
 from marketplace.authority.policy import Decision, Outcome
 from marketplace.catalogue import Catalogue
 from marketplace.documents import PurchaseOrder, RequestForQuotation
-from marketplace.ordering import numbers, proposal, requisition
-from marketplace.ordering.edges import gateway_actor, move_order, move_requisition, need_again, record
+from marketplace.ordering import numbers, proposal, requisition, serving
+from marketplace.ordering.edges import gateway_actor, move_order, move_requisition, record
 from marketplace.ordering.orders import insert_proposed
+from marketplace.ordering.serving import need_again
+from marketplace.ordering.shares import NOTHING
 from marketplace.ordering.states import ForbiddenTransition, OrderState, RequisitionState
 from marketplace.ordering.terms import PurchasingTerms, backed_off
 from marketplace.sourcing.award import Award, award, refusals_of
@@ -81,6 +84,8 @@ class Rounds:
             return None
         if row.state == R.NEEDED and await self._from_the_shelf(tx, row, now):
             return None
+        if await self._stopped(tx, row, now):
+            return None
         number = await requisition.rounds(tx, id) + 1
         request = proposal.request_for(row, number, self.catalogue, self.terms)
         names = await proposal.may_be_asked(tx, self.owner, id, self.suppliers.keys())
@@ -90,6 +95,14 @@ class Rounds:
                 tx, self.owner, id, R.NEEDED, R.QUOTING, actor=actor, at=now, facts=facts, quoting_after=None
             )
         return Round(id, number, request, {name: self.suppliers[name] for name in sorted(names)})
+
+    async def _stopped(self, tx: AsyncConnection, row: Row[Any], now: datetime) -> bool:
+        """Return whether a stop covers the want: it waits as needed, and nobody is asked for a price."""
+        halt = await halts.over_want(tx, self.owner, row.machine, row.component)
+        if halt is not None and row.state == R.QUOTING:
+            actor, facts = gateway_actor(self.owner, "policy"), {"code": STOPPED, "parameters": halt.parameters}
+            await move_requisition(tx, self.owner, row.id, R.QUOTING, R.NEEDED, actor=actor, at=now, facts=facts)
+        return halt is not None
 
     async def finish(self, begun: Round) -> tuple[str | None, Outcome | None]:
         """Ask the suppliers of a round that is durably begun, and conclude it; returns what `run` does."""
@@ -155,8 +168,25 @@ class Rounds:
         order = proposal.order_for(number, self.owner, awarded.chosen, request, self.terms, now)
         actor = gateway_actor(self.owner, "award")
         provenance = Provenance(row.provenance)
-        await insert_proposed(tx, self.owner, order, machine=row.machine, provenance=provenance, at=now)
-        facts = {"order_hash": order.hash, "supplier": order.supplier, "total": str(order.total), "requisition": row.id}
+        shares = proposal.shares_in(order, row)
+        await serving.require_room(tx, self.owner, row, sum((each.quantity for each in shares), start=NOTHING))
+        await insert_proposed(
+            tx,
+            self.owner,
+            order,
+            shares,
+            machine=row.machine,
+            provenance=provenance,
+            at=now,
+            attempt_group=row.attempt_group,
+        )
+        facts = {
+            "order_hash": order.hash,
+            "supplier": order.supplier,
+            "total": str(order.total),
+            "requisition": row.id,
+            "attempt_group": row.attempt_group,
+        }
         await record(tx, self.owner, "order", number, S.PROPOSED, actor, now, facts)
         await move_requisition(
             tx, self.owner, row.id, R.QUOTING, R.PROPOSED, actor=actor, at=now, facts={"order": number}
@@ -165,7 +195,7 @@ class Rounds:
 
     async def judge(self, tx: AsyncConnection, order: PurchaseOrder, behind: Row[Any], now: datetime) -> Outcome:
         """Let the gate decide on a proposed order, and move it where the verdict says. `behind`: its requisition."""
-        told = await proposal.circumstances_of(tx, self.owner, order, behind)
+        told = await proposal.circumstances_of(tx, self.owner, order, behind, now)
         decision = await gate.judge(tx, self.owner, order, told, now, software=self.terms.software)
         version = await proposal.policy_in_force(tx, self.owner)
         columns: dict[str, Any] = {"rule": decision.rule, "policy_version": version}

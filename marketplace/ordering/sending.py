@@ -3,7 +3,9 @@
 Before the first byte leaves, one durable transaction holds the exact request bytes, the permit for this one send and
 the state `submitting`. Then exactly one of three things is known: nothing was sent (try later), the supplier answered
 (through the inbox), or nobody knows: the order is `unknown`, keeps its reservation, and is settled by asking, never
-by sending again blindly. A crash in between leaves `submitting`, which is `unknown` to whoever starts next.
+by sending again blindly. A crash in between leaves `submitting`, which is `unknown` to whoever starts next. A supplier
+that has our number under another order leaves the order unknown too, and marked: from then on only an answer that
+repeats the order's hash is its own.
 """
 
 from __future__ import annotations
@@ -19,18 +21,22 @@ from sqlalchemy import ColumnElement, Row, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit.actor import Actor, ActorKind
-from marketplace.authority import gate
+from marketplace.authority import gate, halts
+from marketplace.authority.alarms import AlarmCode, raise_alarm
+from marketplace.authority.halts import Scope, ScopeKind
 from marketplace.authority.permit import PermitRefused, SpendPermit
 from marketplace.documents import OrderResponse, PurchaseOrder
 from marketplace.ordering import inbox
 from marketplace.ordering.answers import Answer, AnswerBroken
-from marketplace.ordering.edges import gateway_actor, mark_ordered, move_order, need_again, problem
+from marketplace.ordering.edges import REFERENCE_TAKEN, gateway_actor, mark_ordered, move_order, problem
 from marketplace.ordering.orders import StoredOrder, load, load_row
+from marketplace.ordering.serving import need_again
 from marketplace.ordering.states import OrderState
+from marketplace.ordering.stopping import cancel_stopped
 from marketplace.ordering.suspension import suspended
 from marketplace.ordering.terms import PurchasingTerms, backed_off
 from marketplace.store import Database, Owner, purchase_order
-from marketplace.suppliers.supplier import Supplier, SupplierRejected, SupplierUnavailable
+from marketplace.suppliers.supplier import ReferenceTaken, Supplier, SupplierRejected, SupplierUnavailable
 
 S = OrderState
 _log = structlog.get_logger()
@@ -70,9 +76,10 @@ class Sending:
         self.clock = clock
         self.held = held
 
-    async def send(self, number: str, before: OrderState = S.APPROVED) -> None:
+    async def send(self, number: str, before: OrderState = S.APPROVED, *, key_proven: bool = False) -> None:
         """Send an order that is approved, or send an unknown one again: same bytes, same key, another permit.
 
+        `key_proven`: the supplier still remembers the key of the earlier send; without that the gate reserves anew.
         The rules for sending again are `reconciliation`'s; here it only makes sure that nothing else is ever sent.
         While buying is held nothing is: the order stays as it is, and the pass comes back to it.
         """
@@ -81,18 +88,18 @@ class Sending:
         async with self.database.write() as tx:
             stored = await load(tx, self.owner, number)
             supplier = self.suppliers.get(stored.order.supplier)
-            permit = await self._intend(tx, stored, supplier, before)
+            permit = await self._intend(tx, stored, supplier, before, key_proven)
         if permit is not None and supplier is not None:
             await self._place(stored.row, supplier, permit)
 
     async def _intend(
-        self, tx: AsyncConnection, stored: StoredOrder, supplier: Supplier | None, before: OrderState
+        self, tx: AsyncConnection, stored: StoredOrder, supplier: Supplier | None, before: OrderState, key_proven: bool
     ) -> SpendPermit | None:
         """Make everything durable that a send needs; None when it must not be sent (any more)."""
         now, row, number = self.clock(), stored.row, stored.order.number
-        if stored.state is not before:
+        if stored.state is not before or await self._stopped(tx, stored, now):
             return None
-        if before is S.APPROVED and await self._stays(tx, stored, now):
+        if await (self._stays if before is S.APPROVED else self._stays_unknown)(tx, stored, now):
             return None
         if supplier is None:  # the config lost it; perhaps somebody puts it back before the quotation expires
             gone = {"problem": problem("SUPPLIER_GONE", {"supplier": row.supplier}), "next_ask_at": self._later(1)}
@@ -101,9 +108,17 @@ class Sending:
         if row.request_bytes is None:
             row = await self._write_bytes(tx, stored.order, supplier, now)
         try:
-            permit = await gate.permit(tx, self.owner, row, now, lasts=self.terms.permit_lasts)
+            permit = await gate.permit(
+                tx,
+                self.owner,
+                row,
+                now,
+                lasts=self.terms.permit_lasts,
+                key_proven=key_proven,
+                software=self.terms.software,
+            )
         except PermitRefused as error:
-            await self._not_permitted(tx, stored, before, str(error), now)
+            await self._not_permitted(tx, stored, before, error, now)
             return None
         await move_order(
             tx,
@@ -113,7 +128,7 @@ class Sending:
             S.SUBMITTING,
             actor=gateway_actor(self.owner, "port"),
             at=now,
-            facts={"send": row.sends + 1},
+            facts={"send": row.sends + 1, "key_proven": key_proven},
             sends=row.sends + 1,
             first_sent_at=row.first_sent_at or now,
             last_sent_at=now,
@@ -122,6 +137,18 @@ class Sending:
         )
         await mark_ordered(tx, self.owner, number, gateway_actor(self.owner, "port"), now)
         return permit
+
+    async def _stopped(self, tx: AsyncConnection, stored: StoredOrder, now: datetime) -> bool:
+        """Return whether a stop covers the order: unsent it is off; what may have been sent is not sent again."""
+        number, row = stored.order.number, stored.row
+        halt = await halts.over_order(tx, self.owner, number, row.machine, row.supplier)
+        if halt is None:
+            return False
+        if stored.state is S.APPROVED:
+            await cancel_stopped(tx, self.owner, number, S.APPROVED, halt, gateway_actor(self.owner, "policy"), now)
+        else:
+            await tx.execute(update(purchase_order).where(self._is(number)).values(next_ask_at=self._later(1)))
+        return True
 
     async def _write_bytes(
         self, tx: AsyncConnection, order: PurchaseOrder, supplier: Supplier, now: datetime
@@ -143,10 +170,21 @@ class Sending:
             await move_order(tx, self.owner, number, S.APPROVED, S.EXPIRED, actor=actor, at=now)
             await need_again(tx, self.owner, number, actor, now, quoting_after=None)
             return True
+        if row.first_sent_at is not None:  # it came back to the gate after it was sent: its bytes never leave again
+            await self._ask_again(tx, number, "RESEND_REFUSED", now)
+            return True
         if row.authority == "policy" and row.supplier in await suspended(tx, self.owner):
             await self._ask_again(tx, number, "SUPPLIER_SUSPENDED", now)
             return True
         return False
+
+    async def _stays_unknown(self, tx: AsyncConnection, stored: StoredOrder, now: datetime) -> bool:
+        """Give an unknown order to a person where its supplier is not to be trusted with a second send."""
+        supplier = stored.order.supplier
+        if supplier not in await suspended(tx, self.owner):
+            return False
+        await self._give_to_person(tx, stored.order.number, S.UNKNOWN, "SUPPLIER_SUSPENDED", now, supplier=supplier)
+        return True
 
     async def _ask_again(self, tx: AsyncConnection, number: str, rule: str, now: datetime) -> None:
         columns = {"authority": "", "decided_by": "", "rule": rule}
@@ -164,14 +202,16 @@ class Sending:
         )
 
     async def _not_permitted(
-        self, tx: AsyncConnection, stored: StoredOrder, before: OrderState, why: str, now: datetime
+        self, tx: AsyncConnection, stored: StoredOrder, before: OrderState, why: PermitRefused, now: datetime
     ) -> None:
         """The gate gives no leave: what was never sent asks a person again, what may have been is theirs to settle."""
-        _log.warning("permit_refused", order=stored.order.number, reason=why)
+        _log.warning("permit_refused", order=stored.order.number, reason=str(why))
         if before is S.APPROVED:
             await self._ask_again(tx, stored.order.number, "PERMIT_REFUSED", now)
+            await self._alarm(tx, AlarmCode.APPROVED_NOT_PERMITTED, stored.row, ScopeKind.MACHINE, now, reason=str(why))
         else:
-            await self._give_to_person(tx, stored.order.number, before, "RESEND_REFUSED", now)
+            code = why.code or "RESEND_REFUSED"
+            await self._give_to_person(tx, stored.order.number, before, code, now)
 
     async def _give_to_person(
         self, tx: AsyncConnection, number: str, before: OrderState, code: str, now: datetime, **parameters: str
@@ -188,6 +228,16 @@ class Sending:
             problem=problem(code, parameters),
             next_ask_at=None,
         )
+        row = await load_row(tx, self.owner, number)
+        await self._alarm(tx, AlarmCode.OUTCOME_OPEN, row, ScopeKind.SUPPLIER, now, problem=code)
+
+    async def _alarm(
+        self, tx: AsyncConnection, code: AlarmCode, row: Row[Any], kind: ScopeKind, now: datetime, **figures: str
+    ) -> None:
+        """Raise a money alarm about an order; unanswered, it stops the order's machine or its supplier."""
+        scope = Scope(kind, row.supplier if kind is ScopeKind.SUPPLIER else row.machine)
+        parameters, terms = {"order": row.number, **figures}, self.terms.alarms
+        await raise_alarm(tx, self.owner, code, scope, row.number, now, parameters=parameters, terms=terms)
 
     async def give_to_person(self, number: str, before: OrderState, code: str, **parameters: str) -> None:
         """Stop an order for a person, with a code that says why."""
@@ -204,6 +254,8 @@ class Sending:
             await self._nothing_sent(earlier, number, error)
         except SupplierRejected as error:
             await self._refused(earlier, number, error)
+        except ReferenceTaken:
+            await self.lose(number, "reference_taken", problem=problem(REFERENCE_TAKEN))
         except Exception as error:  # whatever an adapter raises: the bytes may have left, so nobody knows
             await self.lose(number, type(error).__name__)
         else:
@@ -228,6 +280,7 @@ class Sending:
                 last_sent_at=earlier.last_sent_at,
                 next_ask_at=self._later(earlier.sends + 1),
             )
+            await gate.unsent(tx, self.owner, number, earlier.sends + 1, now)
 
     async def _refused(self, earlier: Row[Any], number: str, error: Exception) -> None:
         """The supplier said no. To a second send that may mean "I have it already", which only a person can tell."""
@@ -244,7 +297,7 @@ class Sending:
             )
             await need_again(tx, self.owner, number, actor, now, quoting_after=now + self.terms.ask_again)
 
-    async def lose(self, number: str, reason: str) -> None:
+    async def lose(self, number: str, reason: str, **columns: str) -> None:
         """Nobody knows what became of a send: the order is unknown and keeps its reservation."""
         _log.warning("outcome_unknown", order=number, reason=reason)
         async with self.database.write() as tx:
@@ -258,10 +311,11 @@ class Sending:
                 at=self.clock(),
                 facts={"reason": reason},
                 next_ask_at=None,
+                **columns,
             )
 
     async def _answered(self, supplier: Supplier, number: str, response: OrderResponse) -> None:
-        await self.take(supplier.name, response, asked=True)
+        await self.take_asked(supplier.name, number, response)
         if (await self.row(number)).state == S.SUBMITTING:  # the answer was none, or was for another order
             await self.lose(number, "answer_not_usable")
 
@@ -277,6 +331,10 @@ class Sending:
             return str(error)
         async with self.database.write() as tx:
             return await inbox.apply(tx, self.owner, received.id, now, self.terms, asked=asked)
+
+    async def take_asked(self, supplier: str, number: str, answer: Answer) -> str:
+        """Take in what a supplier says when asked about an order; about another one it is as if it came by itself."""
+        return await self.take(supplier, answer, asked=answer.reference == number)
 
     async def row(self, number: str) -> Row[Any]:
         """Return an order's row. Raises `OrderUnknown`."""

@@ -2,6 +2,15 @@
 
 A state is a word; an edge is a pair of words in a table that one can print and draw. Each edge of an order also says
 what it does to the money: reserve it, commit it, release it, or leave it. Recovery after a crash walks the same edges.
+
+Beyond the design's tables stand these edges, each because something real has no other way:
+
+    requisition  needed -> fulfilled             own stock serves it, and nothing is bought
+                 quoting -> needed               a round without an award
+                 proposed -> needed              its order was denied, has expired, or was called off unsent
+    order        submitting -> approved          nothing left the plant: the supplier could not be reached
+                 submitting, submitted, confirmed -> needs_person    an answer on other terms than ours
+                 unknown -> rejected             the look-up says that the supplier took it up and said no
 """
 
 from __future__ import annotations
@@ -142,6 +151,22 @@ def require_edge(before: RequisitionState, after: RequisitionState) -> None:
     """Raise `ForbiddenTransition` unless a requisition may go from one state to the other."""
     if after not in REQUISITION_EDGES[before]:
         raise ForbiddenTransition(f"a requisition does not go from {before} to {after}")
+
+
+def mermaid() -> str:
+    """Return both tables as Mermaid state diagrams in Markdown; an edge that moves money says how."""
+    return "\n".join((_diagram("requisition", RequisitionState.NEEDED), _diagram("order", OrderState.PROPOSED)))
+
+
+def _diagram(document: str, first: str) -> str:
+    drawn = [(before, after, money) for told, before, after, money in rows() if told == document]
+    left = {before for before, _after, _money in drawn}
+    ends = dict.fromkeys(after for _before, after, _money in drawn if after not in left)
+    edges = [
+        f"    {before} --> {after}" + ("" if money == Effect.NONE else f": {money}") for before, after, money in drawn
+    ]
+    lines = [f"    [*] --> {first}", *edges, *(f"    {end} --> [*]" for end in ends)]
+    return "\n".join(("```mermaid", "---", f"title: {document}", "---", "stateDiagram-v2", *lines, "```", ""))
 
 
 def rows() -> Iterator[tuple[str, str, str, str]]:

@@ -9,6 +9,9 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority import alarms
+from marketplace.authority.alarms import AlarmCode, AlarmTerms
+from marketplace.authority.halts import Scope, ScopeKind
 from marketplace.ordering.edges import record
 from marketplace.store import Owner, supplier_status
 
@@ -22,10 +25,23 @@ async def suspended(tx: AsyncConnection, owner: Owner) -> frozenset[str]:
     return frozenset((await tx.execute(_SUSPENDED, {"of_plant": owner.plant})).scalars())
 
 
-async def suspend(tx: AsyncConnection, owner: Owner, supplier: str, code: str, number: str, at: datetime) -> None:
-    """Suspend a supplier because of what it said about an order; one that is suspended already stays so."""
+async def suspend(
+    tx: AsyncConnection,
+    owner: Owner,
+    supplier: str,
+    code: str,
+    number: str,
+    at: datetime,
+    terms: AlarmTerms = alarms.USUAL,
+) -> None:
+    """Suspend a supplier because of what it said about an order; one that is suspended already stays so.
+
+    It is a money alarm: nobody acknowledges it in time, and buying stops at that supplier.
+    """
     if supplier in await suspended(tx, owner):
         return
+    scope, figures = Scope(ScopeKind.SUPPLIER, supplier), {"order": number, "code": code}
+    await alarms.raise_alarm(tx, owner, AlarmCode.OTHER_TERMS, scope, supplier, at, parameters=figures, terms=terms)
     await _set(tx, owner, supplier, True, code, at)
     actor = Actor(ActorKind.GATEWAY, owner.gateway_id, "inbox")
     await record(tx, owner, "supplier", supplier, "suspended", actor, at, {"code": code, "order": number})
@@ -36,6 +52,7 @@ async def reinstate(tx: AsyncConnection, owner: Owner, supplier: str, person: Ac
     if supplier not in await suspended(tx, owner):
         return False
     await _set(tx, owner, supplier, False, "", at)
+    await alarms.acted_on(tx, owner, AlarmCode.OTHER_TERMS, supplier, person, at)
     await record(tx, owner, "supplier", supplier, "reinstated", person, at, {})
     return True
 

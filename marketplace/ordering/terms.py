@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from marketplace.authority.alarm_terms import AlarmTerms
 from marketplace.documents import Delivery
 
 DOUBLINGS_MAX = 6
@@ -24,9 +25,13 @@ class PurchasingTerms:
     permit_lasts: how long one leave to send is good.
     ask_again, ask_again_max: first and longest wait before an unavailable supplier is tried again.
     poll_every: how often suppliers are asked for documents about open orders.
-    unknown_max: an unknown outcome that no look-up settled for so long goes to a person.
+    unknown_max: an outcome that stays unknown for so long, past the look-up's window, goes to a person.
+    answer_within, cancel_within: a sent order, or a cancellation, of which nothing is heard for so long is told to one.
+    late_after, invoice_within: goods so long past their promise, and an invoice so long after the goods, likewise.
     misses_wanted: look-ups in a row that must find nothing, past the look-up's window, before "not there" counts.
-    sends_max: sends of one order under its idempotency key. parallel: orders handled at the same time.
+    sends_max: sends of one order, under its one idempotency key. parallel: orders handled at the same time.
+    failures_max: failures of the program at one purchase, in a row, after which it is quarantined.
+    alarms: how long a person may take to acknowledge a money alarm before it stops its scope.
     software: the version that decides, for the record.
     """
 
@@ -46,9 +51,15 @@ class PurchasingTerms:
     ask_again_max: timedelta = timedelta(hours=1)
     poll_every: timedelta = timedelta(minutes=15)
     unknown_max: timedelta = timedelta(days=1)
+    answer_within: timedelta = timedelta(days=3)
+    cancel_within: timedelta = timedelta(days=1)
+    late_after: timedelta = timedelta(days=2)
+    invoice_within: timedelta = timedelta(days=60)
     misses_wanted: int = 3
     sends_max: int = 5
+    failures_max: int = 5
     parallel: int = 8
+    alarms: AlarmTerms = field(default_factory=AlarmTerms)
     software: str = ""
 
 

@@ -20,7 +20,8 @@ from typing import Any
 
 import pytest
 
-from marketplace.authority.permit import PermitRefused, SpendPermit, issue
+from marketplace.authority.issuing import issue
+from marketplace.authority.permit import PermitRefused, SpendPermit
 from marketplace.catalogue import Item
 from marketplace.documents import (
     Delivery,

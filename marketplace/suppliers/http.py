@@ -4,6 +4,7 @@ What each failure of an order allows:
   before a byte left (no connection, name, certificate, proxy or private target):    SupplierUnavailable
   401, 403, 429 (not let in, so not looked at):                                      SupplierUnavailable
   400, 409, 422 with the documented refusal, unless the key is in use:               SupplierRejected
+  the same with KEY_REUSED or REFERENCE_REUSED:                                      ReferenceTaken
   everything else (time out, dropped, 5xx, redirect, any answer that cannot be read): OutcomeUnknown
 Look-ups change nothing, so whatever goes wrong with one is SupplierUnavailable; "no such order" must be said in the
 documented words, because a bare 404 may come from anything on the way. Redirects are never followed, answers are
@@ -38,6 +39,7 @@ from marketplace.suppliers.supplier import (
     Capabilities,
     Offer,
     OutcomeUnknown,
+    ReferenceTaken,
     SupplierContext,
     SupplierError,
     SupplierRejected,
@@ -46,7 +48,8 @@ from marketplace.suppliers.supplier import (
 
 NOT_LET_IN = frozenset({401, 403, 429})
 REFUSING = frozenset({400, 409, 422})
-KEY_IN_USE = frozenset({"KEY_REUSED", "REFERENCE_REUSED", "IN_PROGRESS"})
+TAKEN = frozenset({"KEY_REUSED", "REFERENCE_REUSED"})
+KEY_IN_USE = TAKEN | {"IN_PROGRESS"}
 """Refusals of the request, not of the order: an earlier one with this key or reference may have bought."""
 NO_SUCH_ORDER = "NO_SUCH_ORDER"
 
@@ -205,6 +208,8 @@ class HttpSupplier:
         refusal = wire.parse_refusal(answer.content) if answer.status in REFUSING else None
         if refusal is not None and refusal.code not in KEY_IN_USE:
             raise SupplierRejected(self._says(refusal))
+        if refusal is not None and refusal.code in TAKEN:
+            raise ReferenceTaken(f"{self.name}, {reference}: HTTP {answer.status} {refusal.code}")
         if answer.status not in (200, 201, 202):
             raise self._unknown(reference, f"HTTP {answer.status}")
         try:

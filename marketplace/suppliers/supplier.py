@@ -1,7 +1,8 @@
 """The port for suppliers: what each can do, and what its failures allow us to do next.
 
 Three errors, by what may follow: `SupplierUnavailable`, nothing was sent, ask again later; `SupplierRejected`, the
-answer is no, stop; `OutcomeUnknown`, it may have been bought, ask and never simply send again. An adapter sends only
+answer is no, stop; `OutcomeUnknown`, it may have been bought, ask and never simply send again (`ReferenceTaken`: under
+our number, but perhaps not by us; only the order's hash, or a person, tells). An adapter sends only
 what a `SpendPermit` allows, byte for byte, and matches answers by our reference only.
 """
 
@@ -44,6 +45,10 @@ class SupplierRejected(SupplierError):
 
 class OutcomeUnknown(SupplierError):
     """The order may have been placed; ask what became of it, never send again blindly."""
+
+
+class ReferenceTaken(OutcomeUnknown):
+    """The supplier has an order under our number and does not take this one for it: ours from before, or another's."""
 
 
 class NotSupported(SupplierError):

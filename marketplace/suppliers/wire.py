@@ -81,6 +81,7 @@ def encode_order(order: PurchaseOrder) -> bytes:
     document["fees"] = f"{order.fees.amount:f}"
     for written, line in zip(document["lines"], order.lines, strict=True):
         del written["item"]
+        written.pop("category", None)  # how the plant sorts what it buys is nobody else's affair
         written["amount"] = f"{line.amount.amount:f}"
     return canonical(document)
 
@@ -184,6 +185,7 @@ class _Response(_Message):
     total: Number
     promised_at: When | None = None
     reason: Note = ""
+    order_hash: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
     lines: Annotated[list[_Line], Field(max_length=LINES_MAX)] = []
 
 
@@ -322,6 +324,7 @@ def _response(reference: str, value: object) -> OrderResponse:
             Money.of(message.total, currency),
             message.promised_at,
             message.reason,
+            message.order_hash,
         )
     )
 
@@ -382,6 +385,7 @@ def response_document(response: OrderResponse) -> dict[str, Any]:
         "total": f"{response.total.amount:f}",
         "promised_at": None if response.promised_at is None else timestamp(response.promised_at),
         "reason": response.reason,
+        **({"order_hash": response.order_hash} if response.order_hash else {}),
         "lines": [
             {
                 "number": line.number,

@@ -1,17 +1,23 @@
 """The revisions build exactly the tables that the code speaks of; older files are upgraded, newer ones refused."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from gateway import migrations
 from gateway.databases import open_databases, spend_file
 from gateway.storage import FULL, Storage, StorageBroken
+from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority import alarms, halts
+from marketplace.store import Owner
 
 DATABASES = sorted(migrations.HEADS)
 
@@ -42,6 +48,40 @@ def test_the_head_is_the_scripts_head(database: str):
     config = Config()
     config.set_main_option("script_location", f"gateway.migrations:{database}")
     assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEADS[database]
+
+
+def walk(connection: Connection, revision: str) -> None:
+    """Bring a spend database to a revision, as an older version of the program did."""
+    config = Config()
+    config.set_main_option("script_location", "gateway.migrations:spend")
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+async def test_a_plant_that_knew_no_stops_is_upgraded_with_its_orders_and_nothing_is_stopped(tmp_path: Path):
+    storage = Storage(tmp_path / "old.db", FULL)
+    async with storage.write() as connection:
+        await connection.run_sync(walk, "0003")
+        assert await connection.run_sync(migrations.current) == "0003"
+        moved = "INSERT INTO outbox VALUES (7, 'northworks', 'G1', 'order', 'G1-1', 'confirmed', 1)"
+        await connection.execute(text(moved))
+    async with storage.write() as connection:
+        await connection.run_sync(migrations.prepare, "spend")
+    async with storage.write() as connection:
+        owner, now = Owner("northworks", "G1"), datetime(2026, 3, 2, tzinfo=UTC)
+        assert (await connection.execute(text("SELECT subject FROM outbox"))).scalars().all() == ["G1-1"]
+        assert await halts.standing(connection, owner) == ()
+        assert await alarms.open_alarms(connection, owner) == ()
+        person = Actor(ActorKind.PERSON, "anna", "web")
+        await halts.put(connection, owner, halts.PLANT, halts.BY_PERSON, person, now)
+        await alarms.raise_alarm(connection, owner, alarms.AlarmCode.AUDIT_BROKEN, halts.PLANT, "audit", now)
+        for table in ("halt", "money_alarm"):  # whoever writes past us meets the index
+            with pytest.raises(IntegrityError):
+                async with connection.begin_nested():
+                    columns = [row[1] for row in await connection.execute(text(f"PRAGMA table_info({table})"))]
+                    same = ", ".join("'again'" if column == "id" else f'"{column}"' for column in columns)
+                    await connection.execute(text(f"INSERT INTO {table} SELECT {same} FROM {table}"))
+    await storage.close()
 
 
 async def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path):

@@ -1,1 +1,1 @@
-"""Campaigns: what is proven by counting many runs, by command and in continuous integration."""
+"""Campaigns: what is proven by counting many runs, by command and in continuous integration; short runs are tests."""

@@ -134,7 +134,9 @@ async def expect_one_purchase(plant: Plant, where: str) -> None:
     assert len(await plant.rows(store.requisition)) == 1, where
     assert (await plant.requisition()).state == "fulfilled", where
     assert await plant.states() == ["closed"], where
-    assert [row.state for row in await plant.rows(store.booking)] == ["committed"], where
+    # a second send that might have bought twice had money of its own, which came back
+    kept = [row.state for row in await plant.rows(store.booking) if row.state != "released"]
+    assert kept == ["committed"], where
     (shelf,) = await plant.rows(store.stock_item)
     assert (shelf.on_hand, shelf.reserved, shelf.in_transit) == (2, 2, 0), where
     assert len({(key, body) for _number, key, body in supplier.sent}) == 1, where

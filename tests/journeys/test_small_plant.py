@@ -179,6 +179,15 @@ async def test_without_a_policy_nothing_is_asked_of_anybody(plant: Plant):
         assert await views.orders(tx, plant.gateway.config.owner) == []
 
 
+async def test_a_person_who_may_says_that_the_clock_is_right(plant: Plant):
+    act = plant.gateway.operations
+    assert (await act.clock_accept("ben", "socket")).code == "NOT_AUTHORISED"
+    plant.now += timedelta(days=400)
+    said = await act.clock_accept("anna", "socket")
+    assert (said.ok, said.code) == (True, "CLOCK_ACCEPTED")
+    assert "2027-04-06" in said.message
+
+
 @pytest.mark.parametrize(
     ("act", "arguments", "code"),
     [

@@ -11,6 +11,8 @@ from typing import Any
 
 from gateway.actions import HandAnswer, Outcome
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority.halts import BY_PERSON
+from marketplace.authority.scopes import Scope, ScopeKind
 from marketplace.documents import (
     OrderResponse,
     PurchaseOrder,
@@ -23,6 +25,7 @@ from marketplace.documents import (
 )
 from marketplace.money import Money, Quantity, UnitPrice
 from marketplace.ordering.purchase import Act, Purchasing
+from marketplace.ordering.stopping import Stopping
 from marketplace.sentences import sentence
 from marketplace.suppliers.supplier import Capabilities, SupplierUnavailable
 from tests.showcase.data import PARTS, SIGNS
@@ -105,6 +108,9 @@ class PlantActions:
 
     def __init__(self, purchasing: Purchasing) -> None:
         self.purchasing = purchasing
+        self.stopping = Stopping(purchasing.database, purchasing.owner, purchasing.clock)
+        self.stop_file_there = False
+        self.refusal = ""
         self.entered: list[tuple[Any, ...]] = []
         self.answer = Outcome(True, "DONE", "Entered.")
 
@@ -142,8 +148,34 @@ class PlantActions:
     async def stock(self, item: str, quantity: str, person: str, method: str) -> Outcome:
         return self._enter("stock", item, quantity, person, method)
 
+    async def stop(self, kind: str, key: str, reason: str, person: str, method: str) -> Outcome:
+        if self.refusal:
+            return Outcome(False, "SCOPE_UNKNOWN", self.refusal)
+        scope, actor = Scope(ScopeKind(kind), key), Actor(ActorKind.PERSON, person, method)
+        stopped = await self.stopping.stop(scope, BY_PERSON, actor, note=reason)
+        return Outcome(True, "STOPPED", f"Buying is stopped: {len(stopped.cancelled)} orders are off.")
+
+    async def resume(self, kind: str, key: str, reason: str, person: str, method: str) -> Outcome:
+        scope, actor = Scope(ScopeKind(kind), key), Actor(ActorKind.PERSON, person, method)
+        if self.stop_file_there:
+            return Outcome(False, "STOP_FILE_THERE", "The file demands this stop: take it away first.")
+        lifted = await self.stopping.resume(scope, actor, note=reason)
+        return Outcome(lifted is not None, "STOP_LIFTED", "The stop is lifted." if lifted else "No such stop stands.")
+
+    async def acknowledge(self, alarm: str, note: str, person: str, method: str) -> Outcome:
+        seen = await self.stopping.acknowledge(alarm, Actor(ActorKind.PERSON, person, method), note=note)
+        return Outcome(
+            seen is not None, "ALARM_ACKNOWLEDGED", "The alarm is acknowledged." if seen else "There is none."
+        )
+
+    async def clock_accept(self, person: str, method: str) -> Outcome:
+        return self._enter("clock", person, method)
+
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         return self._enter("policy", text, person, method)
+
+    async def audit_rotate(self, person: str, method: str) -> Outcome:
+        return self._enter("audit_rotate", person, method)
 
     def _enter(self, *what: Any) -> Outcome:
         self.entered.append(what)

@@ -17,7 +17,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from marketplace.suppliers.simulator.habits import Fault
-from marketplace.suppliers.simulator.messages import OrderBody, QuoteBody
+from marketplace.suppliers.simulator.messages import OrderBody, QuoteBody, RecallBody
 from marketplace.suppliers.simulator.shop import Refusal, Shop
 from marketplace.suppliers.wire import BYTES_MAX, Unreadable, load
 
@@ -42,6 +42,9 @@ def supplier_app(shop: Shop, token: str) -> web.Application:
             web.get("/simulator/faults", partial(_faults, shop)),
             web.put("/simulator/faults", partial(_switch, shop)),
             web.delete("/simulator/faults", partial(_clear, shop)),
+            web.get("/simulator/recall", partial(_recall, shop)),
+            web.put("/simulator/recall", partial(_remember, shop)),
+            web.get("/simulator/orders", partial(_orders, shop)),
         ]
     )
     return app
@@ -130,7 +133,7 @@ async def _quote(shop: Shop, request: web.Request) -> web.Response:
 async def _order(shop: Shop, request: web.Request) -> web.Response:
     content = await request.read()
     key = request.headers.get("Idempotency-Key", "")
-    if not 1 <= len(key) <= 100:
+    if shop.recall.keys is not None and not 1 <= len(key) <= 100:
         raise Refusal(400, "KEY_MISSING", "an order needs an Idempotency-Key of at most 100 characters")
     body = _read(OrderBody, content)
     if shop.habits.take(Fault.DROP_BEFORE_ACCEPT):
@@ -182,6 +185,20 @@ async def _switch(shop: Shop, request: web.Request) -> web.Response:
 async def _clear(shop: Shop, _request: web.Request) -> web.Response:
     shop.habits.clear()
     return _json({"faults": {}})
+
+
+async def _recall(shop: Shop, _request: web.Request) -> web.Response:
+    return _json(RecallBody.of(shop.recall).model_dump())
+
+
+async def _remember(shop: Shop, request: web.Request) -> web.Response:
+    shop.recall = _read(RecallBody, await request.read()).recall()
+    return _json(RecallBody.of(shop.recall).model_dump())
+
+
+async def _orders(shop: Shop, _request: web.Request) -> web.Response:
+    """Tell everything that was taken, for those who count: twice what was taken twice."""
+    return _json({"orders": shop.orders(), "forgotten": shop.forgotten()})
 
 
 def _loaded(content: bytes) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 What becomes of an order is drawn when it is taken, from the seed, the business and our reference alone, so that a
 replay meets the same lateness; documents appear as plant time passes the drawn moments. Every refusal has a code.
-The same idempotency key gives the same answer, and other bytes under it are refused.
+The same idempotency key gives the same answer, and other bytes under it are refused, for as long as the shop's `recall`
+reaches: what it does not know again is another order, as it is at suppliers who know no keys.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from marketplace.suppliers.simulator.book import QUOTATIONS_MAX, Book
 from marketplace.suppliers.simulator.catalogue import ITEMS, Article, Business
 from marketplace.suppliers.simulator.habits import Fault, Habits
 from marketplace.suppliers.simulator.messages import OrderBody, QuoteBody, QuoteBodyLine
+from marketplace.suppliers.simulator.recall import Recall
 
 CURRENCY = "EUR"
 VALID_FOR = timedelta(days=90)
@@ -39,11 +41,14 @@ class Refusal(Exception):
 
 
 class Shop:
-    """One business with its memory; `clock` is plant time."""
+    """One business with its memory; `clock` is plant time, `recall` what it can tell of an order afterwards."""
 
-    def __init__(self, business: Business, book: Book, *, clock: Callable[[], datetime], seed: int) -> None:
+    def __init__(
+        self, business: Business, book: Book, *, clock: Callable[[], datetime], seed: int, recall: Recall | None = None
+    ) -> None:
         self.business = business
         self.habits = Habits()
+        self.recall = recall or Recall()
         self._book = book
         self._clock = clock
         self._seed = seed
@@ -131,7 +136,9 @@ class Shop:
         return Decimal(math.ceil(days * 4)) / 4
 
     def on_hand(self, item: str, article: Article, now: datetime) -> Decimal:
-        """Return how many lie there: what was sold comes back after `restock`."""
+        """Return how many lie there: what was sold comes back after `restock`, what is made on order never lies."""
+        if not article.stock:
+            return Decimal(0)
         begin = timestamp(now - self.business.restock)
         sold = sum(
             (
@@ -146,25 +153,55 @@ class Shop:
         return max(Decimal(article.stock) - sold, Decimal(0))
 
     def order(self, body: OrderBody, key: str, content: bytes) -> dict[str, Any]:
-        """Take an order once for each key, and return the answer. Raises `Refusal`."""
+        """Take an order once for each key that is known again, and return the answer. Raises `Refusal`."""
         digest = hashlib.sha256(content).hexdigest()
-        earlier = self._book.get("key", key)
+        earlier = self._known_again(key, body.reference)
         if earlier is not None:
             if earlier["digest"] != digest:
                 raise Refusal(422, "KEY_REUSED", "this key came with other bytes before")
             return dict(earlier["answer"])
-        if self._book.get("order", body.reference) is not None:
-            raise Refusal(409, "REFERENCE_REUSED", "an order with this reference came under another key")
         if self.habits.take(Fault.REFUSES):
             raise Refusal(422, "REFUSED", "we do not deliver to you at present")
         taken = self._take(body)
         answer = self.response(taken)
         if self.habits.take(Fault.FORGETS):
+            self._book.put("forgotten", taken["supplier_reference"], taken)
             return answer
         with self._book.all_or_nothing():
-            self._book.put("order", body.reference, taken)
-            self._book.put("key", key, {"digest": digest, "answer": answer})
+            page = self._free_page(body.reference)
+            self._book.put("order", page, taken)
+            self._book.put("key", key, {"digest": digest, "answer": answer, "at": taken["ordered_at"]})
         return answer
+
+    def _known_again(self, key: str, reference: str) -> dict[str, Any] | None:
+        """Return what is kept under a key that the shop still remembers. Raises `Refusal` for its order's reference."""
+        now = self._clock()
+        earlier = self._book.get("key", key)
+        if earlier is not None:
+            taken_at = earlier.get("at", timestamp(now))  # a book of an earlier version does not say when
+            if self.recall.knows_key(parse_timestamp(taken_at), now):
+                return dict(earlier)
+        if any(self.recall.knows_key(parse_timestamp(each["ordered_at"]), now) for each in self._orders_of(reference)):
+            raise Refusal(409, "REFERENCE_REUSED", "an order with this reference came under another key")
+        return None
+
+    def _orders_of(self, reference: str) -> list[dict[str, Any]]:
+        """Return every order under a reference, oldest first; more than one is what buyers must not let happen."""
+        found: list[dict[str, Any]] = []
+        while (order := self._book.get("order", _page(reference, len(found)))) is not None:
+            found.append(order)
+        return found
+
+    def _free_page(self, reference: str) -> str:
+        return _page(reference, len(self._orders_of(reference)))
+
+    def orders(self) -> list[dict[str, Any]]:
+        """Return every order that the shop holds, one for each time that it took one."""
+        return self._book.all("order")
+
+    def forgotten(self) -> list[dict[str, Any]]:
+        """Return every order that the shop took and knows nothing of any more."""
+        return self._book.all("forgotten")
 
     def _take(self, body: OrderBody) -> dict[str, Any]:
         now = self._clock()
@@ -182,6 +219,7 @@ class Shop:
         takes = max(self._takes(line["item"], body.reference, now) for line in lines)
         return {
             "reference": body.reference,
+            "order_hash": body.order_hash,
             "supplier_reference": f"{self.business.key[0].upper()}-{self._book.next_number('order'):06d}",
             "ordered_at": timestamp(now),
             "confirmed_at": timestamp(now + min(self.business.confirms_after, takes / 4)),
@@ -232,10 +270,14 @@ class Shop:
         return self.response(self._known(reference))
 
     def _known(self, reference: str) -> dict[str, Any]:
-        order = self._book.get("order", reference)
-        if order is None:
-            raise Refusal(404, "NO_SUCH_ORDER", "we have no order with this reference")
-        return dict(order)
+        """Return the last order under a reference that is in the index already. Raises `Refusal`."""
+        if not self.recall.looks_up:
+            raise Refusal(404, "NO_SUCH_SERVICE", "we answer no questions about orders")
+        now = self._clock()
+        for order in reversed(self._orders_of(reference)):
+            if self.recall.in_index(parse_timestamp(order["ordered_at"]), now):
+                return dict(order)
+        raise Refusal(404, "NO_SUCH_ORDER", "we have no order with this reference")
 
     def response(self, order: Mapping[str, Any], reason: str = "") -> dict[str, Any]:
         """Return what the supplier answers about an order now."""
@@ -250,6 +292,7 @@ class Shop:
             "total": order["total"],
             "promised_at": order["promised_at"] if reply == "confirmed" else None,
             "reason": "cancelled at your request" if order["cancelled"] else reason,
+            "order_hash": order.get("order_hash", ""),  # a book of an earlier version has none
             "lines": [
                 {name: line[name] for name in ("number", "sku", "quantity", "unit", "unit_price", "per")}
                 for line in order["lines"]
@@ -265,7 +308,8 @@ class Shop:
         if not order["cancelled"] and self._shipped(order):
             return self.response(order, reason="already on the road")
         order["cancelled"] = True
-        self._book.put("order", reference, order)
+        of_reference = [each["supplier_reference"] for each in self._orders_of(reference)]
+        self._book.put("order", _page(reference, of_reference.index(order["supplier_reference"])), order)
         return self.response(order)
 
     def _shipped(self, order: Mapping[str, Any]) -> bool:
@@ -320,6 +364,11 @@ class Shop:
             }
             for order in sorted(there, key=lambda order: str(order["delivered_at"]))
         ]
+
+
+def _page(reference: str, earlier: int) -> str:
+    """Return where an order is kept before which so many came under the same reference."""
+    return reference if earlier == 0 else f"{reference}#{earlier + 1}"
 
 
 def _amount(line: Mapping[str, Any]) -> Decimal:

@@ -29,6 +29,9 @@ from gateway.databases import open_databases
 from marketplace import store
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority import alarms, halts
+from marketplace.authority.alarms import AlarmCode
+from marketplace.authority.scopes import BY_ALARM, BY_PERSON, PLANT, Scope, ScopeKind
 from marketplace.money import Money
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -130,7 +133,7 @@ def test_help_names_every_command():
     assert shown.returncode == 0
     for name in ("init", "check", "schema", "run", "demo", "needs", "orders", "approvals", "why", "approve", "deny",
                  "received", "reading", "fitted", "stock", "answer", "prices", "states", "audit", "policy", "simulate",
-                 "benchmark", "sign-in", "status", "cancel"):  # fmt: skip
+                 "benchmark", "sign-in", "status", "cancel", "stop", "resume", "stops", "alarms"):  # fmt: skip
         assert f" {name} " in shown.stdout
 
 
@@ -457,3 +460,93 @@ def test_restored_needs_a_running_gateway(worked: Path, tmp_path: Path):
     done = toolcrib("restored", cwd=tmp_path)
     assert done.returncode == 1
     assert "gateway" in done.stderr
+
+
+async def test_buying_is_stopped_and_goes_on_by_command(worked, capsys):
+    clerk = Clerk()
+    (person,) = config.load(worked).people
+    async with running(worked, clerk):
+        assert await do("stop") == 0
+        assert await do("stop", "machine", "mill", "--reason", "smoke") == 0
+        assert await do("resume", "supplier", "corner-shop") == 0
+        assert await do("alarms", "ack", "a" * 32, "--note", "seen") == 0
+    assert clerk.acts == [
+        ("stop", ("plant", "", "", person, "socket")),
+        ("stop", ("machine", "mill", "smoke", person, "socket")),
+        ("resume", ("supplier", "corner-shop", "", person, "socket")),
+        ("acknowledge", ("a" * 32, "seen", person, "socket")),
+    ]
+    assert not (worked.parent / "data" / "STOP").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["stop", "hall"], ["stop", "machine"], ["stop", "plant", "mill"], ["resume", "mill"]]
+)
+def test_a_scope_that_is_none_is_a_mistake_and_stops_nothing(worked, capsys, words):
+    assert main(words) == 2
+    assert "such as 'machine mill'" in capsys.readouterr().err
+    assert not (worked.parent / "data" / "STOP").exists()
+
+
+def test_without_a_gateway_the_file_stops(worked, capsys):
+    assert main(["stop", "component", "mill/spindle-bearing"]) == 0
+    assert "counts before anything is sent at the next start" in capsys.readouterr().out
+    assert main(["stop", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["code"] == "STOP_WRITTEN"
+    file = worked.parent / "data" / "STOP"
+    assert file.read_text() == "component mill/spindle-bearing\nplant\n"
+    assert main(["stops"]) == 0
+    assert capsys.readouterr().out == f"nothing is stopped\nthe file {file} is there\n"
+
+
+def test_a_stop_that_nobody_takes_says_so(site, capsys):
+    (site.parent / "data").write_text("in the way")
+    assert main(["stop"]) == 1
+    assert "nothing was stopped" in capsys.readouterr().err
+
+
+def test_nothing_goes_on_without_a_running_gateway(worked, capsys):
+    for words in (["resume"], ["alarms", "ack", "a" * 32]):
+        assert main(words) == 1
+        assert "is not running" in capsys.readouterr().err
+
+
+async def test_a_gateway_that_hangs_up_is_stopped_by_the_file(worked):
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    directory = config.load(worked).directory
+    server = await asyncio.start_unix_server(hang_up, str(directory / "control.sock"))
+    assert await do("stop", "machine", "mill") == 0
+    server.close()
+    assert (directory / "STOP").read_text() == "machine mill\n"
+
+
+async def test_stops_and_alarms_are_listed_for_people_and_for_programs(worked, capsys):
+    loaded = config.load(worked)
+    actor, mill = Actor(ActorKind.PERSON, "anna", "web"), Scope(ScopeKind.MACHINE, "mill")
+    async with open_databases(loaded.directory) as databases, databases.spend.write() as tx:
+        await halts.put(tx, loaded.owner, mill, BY_PERSON, actor, NOW, note="smoke")
+        code, figures = AlarmCode.CLOCK_JUMPED, {"jump": "3600 s"}
+        for subject in ("1", "2"):
+            alarm = await alarms.raise_alarm(tx, loaded.owner, code, PLANT, subject, NOW, parameters=figures)
+        [first, _second] = await alarms.open_alarms(tx, loaded.owner)
+        stop, _new = await halts.put(tx, loaded.owner, PLANT, BY_ALARM, actor, NOW, alarm=alarm)
+        await alarms.escalated(tx, loaded.owner, first, stop, NOW)
+    assert await do("stops") == 0
+    shown = capsys.readouterr().out
+    assert "A person stopped it." in shown
+    assert "smoke" in shown
+    assert await do("stops", "--json") == 0
+    [one, other] = json.loads(capsys.readouterr().out)
+    assert {each["scope"]: (each["key"], each["by"], each["method"]) for each in (one, other)} == {
+        "machine": ("mill", "anna", "web"), "plant": ("", "anna", "web"),
+    }  # fmt: skip
+    assert await do("alarms") == 0
+    shown = capsys.readouterr().out
+    assert "The clock jumped by 3600 s" in shown
+    assert "the whole plant" in shown
+    assert await do("alarms", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert sorted(each["halted"] for each in found) == [False, True]
+    assert found[0]["acknowledge_by"] == "2026-03-02T16:00:00.000000Z"

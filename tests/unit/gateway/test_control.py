@@ -84,10 +84,27 @@ async def test_every_act_of_people_has_an_address(directory, actions):
     await act(directory, "stock", item="bearing", quantity="3")
     await act(directory, "prices", supplier="huber", text="item;price\n")
     await act(directory, "policy", text="schema: 1\n")
+    await act(directory, "stop", scope="machine", key="mill", reason="smoke")
+    await act(directory, "resume", scope="plant")
+    await act(directory, "acknowledge", alarm="a" * 32, note="seen")
+    await act(directory, "clock")
     answer = {"number": "G1-1", "reply": "confirmed", "total": "12.50 EUR", "promised_at": "2026-03-09T22:59:00+00:00"}
     await act(directory, "answer", **answer)
+    for subject in ("G1-1", "0f" * 16):
+        await act(directory, "release", subject=subject)
     names = [name for name, _arguments in actions.acts]
-    assert names == ["deny", "cancel", "received", "reading", "fitted", "stock", "prices", "policy_apply", "answered"]
+    acts = [
+        "deny", "cancel", "received", "reading", "fitted", "stock", "prices", "policy_apply", "stop", "resume",
+        "acknowledge", "clock_accept", "answered",
+    ]  # fmt: skip
+    assert names == [*acts, "release", "release"]
+    assert actions.acts[8][1] == ("machine", "mill", "smoke", "anna", "socket")
+    assert actions.acts[10][1] == ("a" * 32, "seen", "anna", "socket")
+    assert [arguments for name, arguments in actions.acts if name == "release"] == [
+        ("G1-1", "anna", "socket"),
+        ("0f" * 16, "anna", "socket"),
+    ]
+    del actions.acts[-2:]
     assert actions.acts[2][1] == ("G1-1", {1: Decimal("2.5")}, "anna", "socket")
     said = actions.acts[-1][1][1]
     assert (said.reply, said.total) == (HandReply.CONFIRMED, Money(1250, "EUR"))
@@ -205,7 +222,7 @@ async def test_a_gateway_that_goes_away_while_it_answers_leaves_the_outcome_open
 
 def test_every_act_that_changes_anything_is_there():
     assert set(control.ACTS) == {
-        "approve", "deny", "cancel", "answer", "received", "reading", "fitted", "stock", "policy", "prices",
-        "confirm-restore",
+        "approve", "deny", "cancel", "release", "answer", "received", "reading", "fitted", "stock", "policy", "prices",
+        "stop", "resume", "acknowledge", "clock", "rotate-audit-key", "confirm-restore",
     }  # fmt: skip
     assert all(json.dumps(each.body.model_json_schema()) for each in control.ACTS.values())

@@ -1,24 +1,116 @@
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from gateway.buying import BuyingState, Cause
+from gateway.inline import InlineStorage, open_file, open_memory
 from gateway.storage import FULL, Storage, StorageBroken
 from marketplace import store
+from marketplace.store import Database
+
+KINDS: dict[str, Callable[[Path, bytes], Storage | InlineStorage]] = {
+    "threads": lambda path, _empty: Storage(path, FULL),
+    "inline file": lambda path, _empty: InlineStorage(open_file(path)),
+    "inline memory": lambda _path, empty: InlineStorage(open_memory(empty)),
+}
 
 
-async def test_what_fails_leaves_nothing(spend, owner):
-    with pytest.raises(RuntimeError):
-        async with spend.write() as tx:
+class TestEveryStore:
+    """What `marketplace.store.Database` promises, with threads and without."""
+
+    @pytest.fixture(params=KINDS)
+    async def database(self, request, tmp_path, empty_spend) -> AsyncIterator[Database]:
+        path = tmp_path / "spend.db"
+        path.write_bytes(empty_spend)
+        storage = KINDS[request.param](path, empty_spend)
+        yield storage
+        await storage.close()
+
+    @staticmethod
+    async def names(database: Database) -> list[str]:
+        async with database.read() as tx:
+            return list((await tx.execute(select(store.person.c.name).order_by(store.person.c.id))).scalars())
+
+    async def test_what_is_left_well_is_there_for_the_next_reader(self, database, owner):
+        async with database.write() as tx:
             await tx.execute(insert(store.person).values(id="p1", name="Anna", **owner.columns))
-            raise RuntimeError
-    async with spend.read() as tx:
-        assert (await tx.execute(select(store.person))).all() == []
+        assert await self.names(database) == ["Anna"]
+
+    async def test_what_fails_leaves_nothing(self, database, owner):
+        with pytest.raises(RuntimeError):
+            async with database.write() as tx:
+                await tx.execute(insert(store.person).values(id="p1", name="Anna", **owner.columns))
+                raise RuntimeError
+        assert await self.names(database) == []
+
+    async def test_who_is_called_off_leaves_nothing(self, database, owner):
+        begun = asyncio.Event()
+
+        async def halfway() -> None:
+            async with database.write() as tx:
+                await tx.execute(insert(store.person).values(id="p1", name="Anna", **owner.columns))
+                begun.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(halfway())
+        await begun.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert await self.names(database) == []
+
+    async def test_writers_wait_for_each_other(self, database, owner):
+        async with database.write() as tx:
+            await tx.execute(insert(store.person).values(id="p1", name="0", **owner.columns))
+
+        async def count_up() -> None:
+            async with database.write() as tx:
+                before = int((await tx.execute(select(store.person.c.name))).scalar_one())
+                await asyncio.sleep(0)
+                await tx.execute(update(store.person).values(name=str(before + 1)))
+
+        await asyncio.gather(*(count_up() for _ in range(8)))
+        assert await self.names(database) == ["8"]
+
+    async def test_a_reader_sees_nothing_that_is_not_committed(self, database, owner):
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slowly() -> None:
+            async with database.write() as tx:
+                await tx.execute(insert(store.person).values(id="p1", name="Anna", **owner.columns))
+                begun.set()
+                await go_on.wait()
+                await tx.execute(update(store.person).values(name="Berta"))
+
+        writing = asyncio.create_task(slowly())
+        await begun.wait()
+        reading = asyncio.create_task(self.names(database))
+        await asyncio.sleep(0)
+        go_on.set()
+        await writing
+        assert await reading in ([], ["Berta"])
+
+    async def test_a_reader_changes_nothing(self, database, owner):
+        async with database.read() as tx:
+            await tx.execute(insert(store.person).values(id="p1", name="Anna", **owner.columns))
+        assert await self.names(database) == []
+
+    async def test_foreign_keys_and_nested_transactions_hold(self, database, owner):
+        async with database.write() as tx:
+            await tx.execute(insert(store.person).values(id="p1", name="Anna", **owner.columns))
+            with pytest.raises(IntegrityError):
+                async with tx.begin_nested():
+                    await tx.execute(insert(store.person).values(id="p1", name="Berta", **owner.columns))
+            lost = {"requisition": "absent", "item": "bearing", "quantity": 1, "state": "reserved"}
+            with pytest.raises(IntegrityError):
+                async with tx.begin_nested():
+                    await tx.execute(insert(store.stock_reservation).values(**lost, **owner.columns))
+        assert await self.names(database) == ["Anna"]
 
 
 async def test_what_is_left_well_is_there_for_the_next_process(spend, owner):
@@ -28,6 +120,30 @@ async def test_what_is_left_well_is_there_for_the_next_process(spend, owner):
     async with other.read() as tx:
         assert (await tx.execute(select(store.person.c.name))).scalars().all() == ["Anna"]
     await other.close()
+
+
+LONG = text("WITH RECURSIVE up(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < 300000) SELECT max(n) FROM up")
+"""A statement that is still at work when somebody loses patience."""
+
+
+@pytest.mark.parametrize("way", ["write", "read"])
+async def test_who_is_cancelled_within_a_statement_stops_and_leaves_nothing(spend, owner, way):
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        async with getattr(spend, way)() as tx:
+            if way == "write":
+                await tx.execute(insert(store.person).values(id="p1", name="Anna", **owner.columns))
+            asyncio.get_running_loop().call_soon(begun.set)
+            await tx.execute(LONG)
+
+    task = asyncio.create_task(work())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with spend.write() as tx:
+        assert (await tx.execute(select(store.person))).all() == []
 
 
 async def test_a_broken_file_is_named_and_left_alone(tmp_path: Path):
@@ -134,3 +250,22 @@ async def test_a_cancelled_write_leaves_nothing_and_the_next_one_works(spend, ow
     assert writing.cancelled()
     async with spend.write() as tx:
         assert (await tx.execute(select(store.person))).all() == []
+
+
+async def test_without_threads_a_transaction_within_ones_own_is_refused_and_not_waited_for(empty_spend):
+    storage = InlineStorage(open_memory(empty_spend))
+    with pytest.raises(RuntimeError, match="within another"):
+        async with storage.write(), storage.read():
+            pass
+    async with storage.read():  # and the store goes on
+        pass
+    await storage.close()
+
+
+async def test_without_threads_there_are_no_threads(empty_spend, owner):
+    before = threading.active_count()
+    storage = InlineStorage(open_memory(empty_spend))
+    async with storage.write() as tx:
+        await tx.execute(insert(store.person).values(id="p1", name="Anna", **owner.columns))
+        assert threading.active_count() == before
+    await storage.close()

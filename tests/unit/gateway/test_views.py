@@ -121,6 +121,7 @@ async def test_orders_come_newest_first_with_the_lines_they_buy(made):
         "problem": None,
         "order_hash": None,
         "policy_version": 1,
+        "releasable": False,
     }
     (line,) = shipped.as_dict()["lines"]
     assert line["component"] == "mill/spindle-bearing"

@@ -61,6 +61,7 @@ def make_order(now: datetime, owner: Owner) -> MakeOrder:
 def circumstances() -> Circumstances:
     """Circumstances in which nothing asks for a person."""
     return Circumstances(
+        stopped=None,
         mode=Mode.BUY,
         provenance=Provenance.A,
         known_history=True,
@@ -72,6 +73,12 @@ def circumstances() -> Circumstances:
         supplier_suspended=False,
         wanted={1: Quantity(Decimal(2), "C62")},
         last_prices={"bearing-7014": UnitPrice(Decimal(60), "EUR")},
+        quoted={1: UnitPrice(Decimal(5000), "EUR")},
+        own_prices={"bearing-7014": UnitPrice(Decimal(60), "EUR")},
+        similar=(),
+        plant_orders={"minute": 0, "hour": 0, "day": 0},
+        supplier_orders={"minute": 0, "hour": 0, "day": 0},
+        exposure={},
     )
 
 

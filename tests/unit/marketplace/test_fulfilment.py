@@ -105,6 +105,24 @@ async def test_too_much_in_the_end_is_disputed_too(plant):
     assert await plant.states() == ["disputed"]
 
 
+async def test_too_much_takes_nothing_from_what_is_on_its_way_for_others(plant):
+    first = (await plant.order()).number
+    await plant.want(life="life-2")
+    assert (await shelf(plant)).in_transit == 4
+    await plant.purchasing.received(first, {1: Decimal(3)}, ANNA)
+    assert (await shelf(plant)).in_transit == 2
+
+
+async def test_goods_that_nobody_had_confirmed_take_nothing_from_what_is_on_its_way_for_others(make_plant):
+    plant = await make_plant(DroppingSupplier, capabilities=BLIND)
+    await plant.want()
+    lost = (await plant.order()).number
+    await plant.want(life="life-2")
+    assert await plant.states() == ["unknown", "confirmed"]
+    await plant.purchasing.received(lost, None, ANNA)
+    assert ((await shelf(plant)).on_hand, (await shelf(plant)).in_transit) == (2, 2)
+
+
 @pytest.mark.parametrize("quantities", [("0",), ("-1",), ("2", "1"), ("NaN",)])
 async def test_an_odd_receipt_changes_nothing(plant, quantities):
     assert not (await receive(plant, *quantities)).ok
@@ -189,7 +207,8 @@ async def test_what_arrives_after_the_fitting_is_free_for_the_next(plant):
 async def test_a_fitting_seen_by_telemetry_counts_only_where_a_part_was_there(plant, now):
     assert not await may_fit(plant)
     await receive(plant, "1")
-    assert await may_fit(plant)  # one lies free on the shelf
+    assert await may_fit(plant)  # one is here, promised to this life
+    assert not await may_fit(plant, life="life-2", items=[BEARING.key])
     await receive(plant, "1")
     assert await may_fit(plant)
     assert not await may_fit(plant, life="life-2")

@@ -190,3 +190,16 @@ def test_what_is_no_rate_is_refused(minor, per):
 def test_whole_packs_hold_what_is_wanted_and_no_more(wanted, pack, bought):
     quantity = Quantity(Decimal(wanted), "C62").in_packs(Decimal(pack))
     assert quantity == Quantity(Decimal(bought), "C62")
+
+
+def test_half_a_minor_unit_of_time_is_rounded_away_from_zero():
+    assert Rate(Money(1, "EUR"), timedelta(hours=2)).over(timedelta(hours=1)) == Money(1, "EUR")
+
+
+def test_half_a_minor_unit_of_a_share_is_rounded_away_from_zero():
+    assert Rate(Money(1, "EUR"), timedelta(hours=1)).times(Decimal("0.5")).amount == Money(1, "EUR")
+
+
+def test_a_span_of_centuries_is_counted_to_the_microsecond():
+    span = timedelta(microseconds=9_007_199_254_741_005)  # an odd number that no float holds
+    assert Rate(Money(1, "EUR"), timedelta(microseconds=10)).over(span) == Money(900_719_925_474_101, "EUR")

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from marketplace.authority.alarm_terms import AlarmCode
+from marketplace.authority.scopes import ScopeKind
 from marketplace.ordering.states import OrderState
-from marketplace.sentences import ANSWERED, SENTENCES, STATES, sentence, standing
+from marketplace.sentences import ANSWERED, SENTENCES, STATES, reach, sentence, standing
 
 
 def test_a_code_becomes_a_sentence():
@@ -24,6 +26,30 @@ def test_a_suppliers_difference_is_told_from_a_rule_of_the_same_code():
 def test_an_act_says_where_it_has_brought_the_order():
     assert sentence("ORDER_NOT_PLACED", {"order": "G1-1"}) == "G1-1: never placed"
     assert sentence("ORDER_CHANGED", {"order": "G1-1"}).startswith("The order G1-1 is not the one")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"scope": "plant", "key": ""}, "Buying is stopped for the whole plant since noon."),
+        ({"scope": "machine", "machine": "mill"}, "Buying is stopped for the machine mill since noon."),
+        ({"scope": "supplier", "supplier": "kontor"}, "Buying is stopped at the supplier kontor since noon."),
+        ({"scope": "component", "component": "mill/bearing"}, "Buying is stopped for mill/bearing since noon."),
+        ({"scope": "hall"}, "Buying is stopped since noon."),
+        ({}, "Buying is stopped since noon."),
+    ],
+)
+def test_a_stop_says_how_far_it_reaches(parameters, said):
+    assert sentence("STOPPED", {**parameters, "since": "noon"}) == said
+
+
+def test_every_alarm_and_every_reach_has_its_words():
+    for code in AlarmCode:
+        assert sentence(code, {"order": "G1-1"}) != code
+    assert {reach(kind, "mill") for kind in ScopeKind} == {
+        "the whole plant", "the machine mill", "the supplier mill", "the component mill",
+    }  # fmt: skip
+    assert reach("hall", "2") == "hall 2"
 
 
 def test_a_code_of_another_version_speaks_for_itself():

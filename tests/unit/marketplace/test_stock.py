@@ -95,7 +95,9 @@ async def test_another_unit_is_refused(shelved, owner, now):
 
 async def test_goods_on_their_way_arrive(shelved, owner, now):
     await stock.expect(shelved, owner, "bearing", TWO)
-    after = await stock.arrive(shelved, owner, "bearing", Quantity(Decimal(5), "C62"), "TC-1", ANNA, now)
+    after = await stock.arrive(
+        shelved, owner, "bearing", Quantity(Decimal(5), "C62"), "TC-1", ANNA, now, expected=Decimal(5)
+    )
     assert (after.on_hand, after.in_transit) == (8, 0)
 
 

@@ -29,7 +29,7 @@ async def told(spend, owner, now, anna, store_order, move, make_order, circumsta
         for order in (ours, theirs):
             await move(tx, order.number, state="approved")
             row = (await tx.execute(purchase_order.select().where(purchase_order.c.number == order.number))).one()
-            await gate.permit(tx, owner, row, now)
+            await gate.permit(tx, owner, row, now, key_proven=True)
         await gate.settle(tx, owner, ours.number, Effect.COMMIT, now)
         await move(tx, ours.number, state="confirmed", sends=1)
         await move(tx, theirs.number, state="unknown", sends=1)

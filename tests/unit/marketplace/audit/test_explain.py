@@ -64,7 +64,9 @@ async def want(tx, owner, now, id, order, *, reason=REASON, provenance="A", aske
             changed_at=now,
         )
     )
-    await tx.execute(insert(line_requisition).values(order_number=order, line=1, requisition=id, **owner.columns))
+    await tx.execute(
+        insert(line_requisition).values(order_number=order, line=1, requisition=id, quantity=2, **owner.columns)
+    )
 
 
 async def offer(tx, owner, now, id, round, supplier, price=None, **changes):

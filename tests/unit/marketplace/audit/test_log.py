@@ -5,12 +5,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from gateway.storage import FULL, Storage
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.log import AuditBroken
 from marketplace.audit.merkle import leaf_hash, root_of
+from marketplace.audit.tree import head
+from marketplace.audit.verify import verify
 from marketplace.documents import canonical
 from marketplace.store import Owner, audit_leaf, audit_tree, free_text
 
@@ -37,6 +42,7 @@ async def test_leaves_are_numbered_and_their_root_is_kept(spend, owner, now):
 async def test_a_leaf_is_canonical_and_says_everything(spend, owner, now):
     async with spend.write() as tx:
         index = await log.append(tx, owner, "thing.done", "thing", ANNA, {"größe": "2", "ok": True}, now)
+    async with spend.read() as tx:
         leaf = (await tx.execute(select(audit_leaf.c.leaf))).scalar_one()
     said = json.loads(leaf)
     assert canonical(said) == leaf
@@ -99,11 +105,82 @@ async def test_a_tree_that_was_tampered_with_takes_no_leaf(spend, owner, now):
 
 async def test_a_second_writer_is_noticed(spend, owner, now):
     await grow(spend, owner, now, 1)
+    with pytest.raises(AuditBroken, match="somebody else"):
+        async with spend.write() as tx:
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+            await tx.execute(delete(audit_tree))
+    assert await sizes(spend) == [1]
+
+
+async def sizes(spend):
+    async with spend.read() as connection:
+        return list((await connection.execute(select(audit_tree.c.size))).scalars())
+
+
+async def test_two_processes_that_write_in_turn_leave_one_log(spend, owner, now):
+    other = Storage(spend.path, FULL)
+    for each in (spend, other, spend, other):
+        await grow(each, owner, now, 2)
+    await other.close()
+    async with spend.read() as connection:
+        assert (await verify(connection)).problems == ()
+    assert await sizes(spend) == [8]
+
+
+async def test_a_leaf_that_is_kept_until_the_commit_is_seen_in_its_own_transaction(spend, owner, now):
     async with spend.write() as tx:
-        before = await log._frontier(tx, owner)
-        await tx.execute(delete(audit_tree))
-        with pytest.raises(AuditBroken, match="somebody else"):
-            await log._grow(tx, owner, before, before.append(b"\0" * 32))
+        await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+        assert len(await log.entries(tx)) == 1
+        await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+        assert (await head(tx, owner)).size == 2
+        assert (await verify(tx)).entries == 2
+
+
+async def test_a_savepoint_takes_no_leaf(spend, owner, now):
+    with pytest.raises(AuditBroken, match="savepoint"):
+        async with spend.write() as tx, tx.begin_nested():
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+    assert await sizes(spend) == []
+
+
+async def test_a_disk_that_takes_no_leaf_is_told_as_any_failing_statement(spend, owner, now):
+    await grow(spend, owner, now, 1)
+    with pytest.raises(IntegrityError):
+        async with spend.write() as tx:
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+            await tx.execute(insert(audit_leaf).values(**row(owner, now, leaf_index=1)))
+    with pytest.raises(OperationalError):
+        async with spend.write() as tx:
+            await tx.exec_driver_sql("DROP TABLE audit_tree")
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+    assert await sizes(spend) == [1]
+
+
+def row(owner, now, **columns):
+    digest = b"\0" * 32
+    return {"kind": "x", "subject": "x", "at": now, "leaf": b"", "leaf_hash": digest, "subtree": digest} | (
+        owner.columns | columns
+    )
+
+
+@pytest.fixture
+async def plain(tmp_path, empty_spend):
+    """A database of another make: no short way, and nothing is kept until the commit."""
+    (tmp_path / "plain.db").write_bytes(empty_spend)
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'plain.db'}")
+    yield engine
+    await engine.dispose()
+
+
+async def test_any_other_database_writes_each_leaf_at_once(plain, owner, now):
+    for _ in range(2):
+        async with plain.begin() as tx:
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+            assert (await tx.execute(select(func.max(audit_leaf.c.leaf_index)))).scalar_one() == _ * 2
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+    async with plain.connect() as connection:
+        found = await verify(connection)
+    assert (found.entries, found.problems) == (4, ())
 
 
 async def test_readers_see_the_newest_leaves_oldest_first(spend, owner, now):

@@ -20,10 +20,11 @@ from marketplace.store import (
     audit_leaf,
     audit_tree,
     booking,
-    budget,
     permit,
     policy_version,
     purchase_order,
+    reservation,
+    spend_limit,
 )
 
 LEAVES = 11
@@ -72,6 +73,7 @@ async def test_each_gateway_is_verified_by_itself(told, owner, now):
     other = Owner(owner.plant, "G2")
     async with told.write() as tx:
         await log.append(tx, other, "thing.done", "thing", Actor(ActorKind.PERSON, "anna", "web"), {}, now)
+    async with told.write() as tx:
         await tx.execute(update(audit_leaf).where(audit_leaf.c.gateway_id == "G2").values(kind="x"))
     async with told.read() as connection:
         assert (await verify(connection, owner)).verified
@@ -248,13 +250,14 @@ async def test_an_order_that_no_leaf_knows_is_found(told, make_order, store_orde
 async def test_an_order_that_was_deleted_is_found(tamper):
     problems = await tamper(
         delete(booking).where(booking.c.order_number == "G1-0001-A"),
+        delete(reservation).where(reservation.c.order_number == "G1-0001-A"),
         delete(permit).where(permit.c.order_number == "G1-0001-A"),
         delete(purchase_order).where(FIRST),
     )
     assert "order G1-0001-A is missing; leaf 2 speaks of it" in problems
     assert any("is missing" in problem and "permit" in problem for problem in problems)
     assert "order G1-0001-A: its booking is not what the log says" in problems
-    assert "budget machine:mill:EUR: its bookings do not add up to what it says" in problems
+    assert "limit machine:mill:30 d:EUR: its bookings do not add up to what it says" in problems
 
 
 @pytest.mark.parametrize("change", [{"person": "bob"}, {"verdict": "deny"}, {"order_hash": "0"}])
@@ -280,49 +283,48 @@ async def test_a_policy_that_was_changed_is_found(tamper):
 async def test_a_policy_that_was_deleted_is_found(tamper):
     problems = await tamper(delete(policy_version))
     assert "policy version 1 is missing" in problems
-    assert "budget machine:mill:EUR: its limit is not the policy's" in problems
+    assert "limit machine:mill:30 d:EUR: it is not the policy's" in problems
 
 
 async def test_a_raised_limit_is_found(tamper):
-    assert await tamper(update(budget).values(limit_minor=10**9)) == [
-        "budget machine:mill:EUR: its limit is not the policy's"
+    assert await tamper(update(spend_limit).values(limit_value=10**9, ceiling=10**9)) == [
+        "limit machine:mill:30 d:EUR: it is not the policy's"
     ]
 
 
 async def test_bookings_that_do_not_add_up_are_found(tamper):
-    assert await tamper(update(budget).values(machine_minor=0)) == [
-        "budget machine:mill:EUR: its bookings do not add up to what it says"
+    assert await tamper(update(spend_limit).values(machine_used=0)) == [
+        "limit machine:mill:30 d:EUR: its bookings do not add up to what it says"
     ]
 
 
 @pytest.mark.parametrize("change", [{"minor": 1}, {"state": "released"}, {"by_person": True}])
+async def test_a_reservation_that_was_changed_is_found(tamper, change):
+    ours = reservation.c.order_number == "G1-0001-A"
+    problems = await tamper(update(reservation).where(ours).values(**change))
+    assert "order G1-0001-A: its booking is not what the log says" in problems
+    assert "order G1-0001-A: what it takes of its limits is not what is reserved for it" in problems
+
+
+@pytest.mark.parametrize("change", [{"amount": 1}, {"state": "released"}, {"by_person": True}])
 async def test_a_booking_that_was_changed_is_found(tamper, change):
     ours = booking.c.order_number == "G1-0001-A"
-    assert "order G1-0001-A: its booking is not what the log says" in await tamper(
-        update(booking).where(ours).values(**change)
-    )
+    problems = await tamper(update(booking).where(ours).values(**change))
+    assert "order G1-0001-A: what it takes of its limits is not what is reserved for it" in problems
+    assert "limit machine:mill:30 d:EUR: its bookings do not add up to what it says" in problems
 
 
 async def test_a_commitment_that_elapsed_is_what_the_log_says(told):
     async with told.write() as tx:
         ours = booking.c.order_number == "G1-0001-A"
         await tx.execute(update(booking).where(ours).values(state="elapsed"))
-        await tx.execute(update(budget).values(machine_minor=0))
+        await tx.execute(update(spend_limit).values(machine_used=0))
         assert (await verify(tx)).problems == ()
 
 
-async def test_a_booking_that_no_leaf_knows_is_found(told, make_order, store_order, owner, now):
+async def test_a_reservation_that_no_leaf_knows_is_found(told, make_order, store_order, owner, now):
     async with told.write() as tx:
         await store_order(tx, make_order("G1-0003-C"))
-        await tx.execute(
-            insert(booking).values(
-                order_number="G1-0003-C",
-                budget="northworks:machine:mill:EUR",
-                **owner.columns,
-                minor=0,
-                by_person=False,
-                state="released",
-                booked_at=now,
-            )
-        )
+        copied = (await tx.execute(select(reservation).where(reservation.c.send == 1).limit(1))).one()._asdict()
+        await tx.execute(insert(reservation).values(**copied | {"order_number": "G1-0003-C"}))
         assert "order G1-0003-C: no leaf knows its booking" in (await verify(tx)).problems

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from marketplace.audit import log
 from marketplace.authority import gate
 from marketplace.authority.applied import GateClosed, PolicyRefused, difference
-from marketplace.store import Owner, budget, policy_version
+from marketplace.store import Owner, policy_version, spend_limit
 
 
 @pytest.fixture
@@ -20,6 +20,15 @@ def apply(spend, owner, anna, now):
             return await gate.apply_policy(tx, whose, document, person, at)
 
     return apply
+
+
+@pytest.fixture
+async def order(spend, make_order, store_order):
+    """A stored proposal."""
+    made = make_order()
+    async with spend.write() as tx:
+        await store_order(tx, made)
+    return made
 
 
 async def test_before_the_first_application_there_is_no_policy(spend, owner):
@@ -119,17 +128,17 @@ async def test_a_stored_policy_that_was_changed_stops_buying(spend, owner, apply
             await gate.current_policy(tx, owner)
 
 
-async def test_budgets_follow_in_the_same_transaction(spend, owner, apply, policy_document, now):
+async def test_limits_follow_in_the_same_transaction(spend, owner, apply, policy_document, circumstances, now, order):
     await apply(policy_document)
     async with spend.write() as tx:
-        await gate.ledger.open_budget(tx, owner, "mill", currency="EUR", limit=None, days=30)
-    await apply({**policy_document, "window": {"days": 7, "per_machine": "70 EUR"}}, at=now + timedelta(1))
+        await gate.judge(tx, owner, order, circumstances, now)
+    await apply({**policy_document, "window": {"days": 30, "per_machine": "70 EUR"}}, at=now + timedelta(1))
     async with spend.read() as connection:
-        row = (await connection.execute(select(budget))).one()
-    assert (row.window_days, row.limit_minor) == (7, 70_00)
+        row = (await connection.execute(select(spend_limit))).one()
+    assert (row.limit_value, row.machine_used, row.ceiling) == (70_00, 132_00, 132_00)
     await apply({**policy_document, "window": None}, at=now + timedelta(2))
     async with spend.read() as connection:
-        assert (await connection.execute(select(budget.c.limit_minor))).scalar_one() == 0
+        assert (await connection.execute(select(spend_limit.c.limit_value))).scalar_one() == 0
 
 
 def test_a_difference_names_paths():

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from maintenance.needs import Provenance
@@ -20,7 +20,17 @@ from marketplace.authority.gate import GateClosed, PermitRefused
 from marketplace.authority.policy import Outcome
 from marketplace.money import Money, Quantity
 from marketplace.ordering.states import Effect
-from marketplace.store import approval, booking, budget, free_text, purchase_order
+from marketplace.store import (
+    approval,
+    audit_tree,
+    booking,
+    clock_mark,
+    free_text,
+    purchase_order,
+    requisition,
+    reservation,
+    spend_limit,
+)
 from marketplace.store import permit as permit_table
 
 
@@ -68,11 +78,19 @@ class Plant:
     async def permit(self, number, at=None, **changes):
         async with self.spend.write() as tx:
             row = (await tx.execute(select(purchase_order).where(purchase_order.c.number == number))).one()
-            return await gate.permit(tx, self.owner, row, at or self.now, **changes)
+            return await gate.permit(tx, self.owner, row, at or self.now, **({"key_proven": True} | changes))
 
     async def settle(self, number, effect):
         async with self.spend.write() as tx:
             await gate.settle(tx, self.owner, number, effect, self.now)
+
+    async def observed(self, at):
+        async with self.spend.write() as tx:
+            return await gate.observe_clock(tx, self.owner, at)
+
+    async def accept(self, person, at):
+        async with self.spend.write() as tx:
+            return await gate.accept_clock(tx, self.owner, person, at)
 
     async def rows(self, table):
         async with self.spend.read() as connection:
@@ -102,9 +120,9 @@ def order(make_order):
 async def test_what_the_policy_approves_is_reserved_and_recorded(plant, order):
     decision = await plant.judge(order)
     assert (decision.outcome, decision.rule) == (Outcome.APPROVE, "WITHIN_LIMITS")
-    [row], [held] = await plant.rows(booking), await plant.rows(budget)
-    assert (row.order_number, row.minor, row.state, row.by_person) == (order.number, 132_00, "reserved", False)
-    assert (held.machine_minor, held.limit_minor) == (132_00, 2000_00)
+    [row], [held] = await plant.rows(booking), await plant.rows(spend_limit)
+    assert (row.order_number, row.amount, row.state, row.by_person) == (order.number, 132_00, "reserved", False)
+    assert (held.machine_used, held.limit_value) == (132_00, 2000_00)
     [leaf] = await plant.leaves(order.number)
     assert leaf.kind == "decision.made"
     assert leaf.facts["order_hash"] == order.hash
@@ -137,8 +155,8 @@ async def test_a_full_window_turns_approval_into_a_question(plant, make_order):
         made = make_order(f"G1-{number}", quantity="6")
         verdicts.append((await plant.judge(made, four)).rule)
     assert verdicts == ["WITHIN_LIMITS"] * 5 + ["PERIOD_LIMIT_EXCEEDED"]
-    [held] = await plant.rows(budget)
-    assert held.machine_minor == 5 * 378_00 <= held.limit_minor
+    [held] = await plant.rows(spend_limit)
+    assert held.machine_used == 5 * 378_00 <= held.limit_value
 
 
 async def test_an_order_that_is_not_stored_as_it_is_is_not_decided(plant, order, make_order, spend, owner, now):
@@ -168,9 +186,9 @@ async def test_a_person_allows_what_the_policy_would_not(plant, make_order):
     dear = make_order(price="900")
     decision = await plant.allow(dear, note="call first")
     assert (decision.outcome, decision.rule) == (Outcome.APPROVE, "APPROVED_BY_PERSON")
-    [row], [held], [signed] = await plant.rows(booking), await plant.rows(budget), await plant.rows(approval)
-    assert (row.minor, row.by_person) == (1809_00, True)
-    assert (held.machine_minor, held.person_minor) == (0, 1809_00)
+    [row], [held], [signed] = await plant.rows(booking), await plant.rows(spend_limit), await plant.rows(approval)
+    assert (row.amount, row.by_person) == (1809_00, True)
+    assert (held.machine_used, held.person_used) == (0, 1809_00)
     assert (signed.person, signed.verdict, signed.order_hash, signed.method) == ("anna", "approve", dear.hash, "web")
     [leaf] = await plant.leaves(dear.number)
     assert leaf.kind == "approval.given"
@@ -211,17 +229,27 @@ async def test_without_a_mandate_a_person_cannot_spend_either(plant, order):
 async def test_what_persons_approve_is_booked_where_there_is_no_window_too(plant, order, policy_document):
     await plant.apply({**policy_document, "window": None})
     assert (await plant.allow(order)).outcome is Outcome.APPROVE
-    [held] = await plant.rows(budget)
-    assert (held.limit_minor, held.person_minor) == (0, 132_00)
+    assert await plant.rows(spend_limit) == await plant.rows(booking) == []
+    [row] = await plant.rows(reservation)
+    assert (row.minor, row.by_person, row.state) == (132_00, True, "reserved")
 
 
-async def test_another_currency_is_booked_in_its_own_budget(plant, make_order):
+async def test_a_limit_that_comes_later_counts_what_was_booked_before(plant, order, make_order, policy_document):
+    await plant.apply({**policy_document, "window": None})
+    await plant.allow(order)
+    await plant.apply(policy_document)
+    assert (await plant.judge(make_order("G1-0002-B"))).outcome is Outcome.APPROVE
+    [held] = await plant.rows(spend_limit)
+    assert (held.machine_used, held.person_used) == (132_00, 132_00)
+
+
+async def test_what_no_rate_converts_is_reserved_and_takes_no_limits_room(plant, make_order):
     dollars = make_order("G1-USD", currency="USD")
     await plant.say_proposed(dollars)
     rich = Approver("bob", may_approve=True, limit=Money(10**6, "USD"))
     assert (await plant.allow(dollars, rich)).outcome is Outcome.APPROVE
-    [held] = await plant.rows(budget)
-    assert (held.scope, held.limit_minor, held.person_minor) == ("machine:mill:USD", 0, 132_00)
+    [held], [row] = await plant.rows(spend_limit), await plant.rows(reservation)
+    assert (held.measure, held.person_used, row.currency, row.minor) == ("EUR", 0, "USD", 132_00)
     assert (await plant.verified()).verified
 
 
@@ -270,16 +298,16 @@ async def test_there_is_one_permit_for_each_send(plant, order):
 async def test_what_is_not_about_to_be_sent_gets_no_permit(plant, order, state):
     await plant.judge(order)
     await plant.set(order.number, state=state)
-    with pytest.raises(PermitRefused, match="nothing to send"):
+    with pytest.raises(PermitRefused, match="NOTHING_TO_SEND"):
         await plant.permit(order.number)
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"request_bytes": None}, "nothing to send"),
-        ({"document": "{}"}, "changed after"),
-        ({"total_minor": 1}, "no reservation"),
+        ({"request_bytes": None}, "NOTHING_TO_SEND"),
+        ({"document": "{}"}, "ORDER_ALTERED"),
+        ({"total_minor": 1}, "NOT_RESERVED"),
     ],
 )
 async def test_a_row_that_was_changed_gets_no_permit(plant, order, change, why):
@@ -293,7 +321,7 @@ async def test_a_row_that_was_changed_gets_no_permit(plant, order, change, why):
 async def test_an_expired_quotation_gets_no_permit(plant, order):
     await plant.judge(order)
     await plant.set(order.number, state="approved")
-    with pytest.raises(PermitRefused, match="expired"):
+    with pytest.raises(PermitRefused, match="QUOTATION_EXPIRED"):
         await plant.permit(order.number, at=order.quoted_until)
 
 
@@ -310,7 +338,7 @@ async def test_without_a_reservation_there_is_no_permit(plant, order, effect):
     await plant.judge(order)
     await plant.settle(order.number, effect)
     await plant.set(order.number, state="approved")
-    with pytest.raises(PermitRefused, match="no reservation"):
+    with pytest.raises(PermitRefused, match="NOT_RESERVED"):
         await plant.permit(order.number)
 
 
@@ -320,7 +348,7 @@ async def test_another_order_under_an_approved_number_gets_no_permit(plant, orde
     await plant.judge(order)
     forged = {"document": log.canonical(twin.document()).decode(), "order_hash": twin.hash}
     await plant.set(order.number, state="approved", **forged)
-    with pytest.raises(PermitRefused, match="allowed by nobody"):
+    with pytest.raises(PermitRefused, match="NOT_ALLOWED"):
         await plant.permit(order.number)
 
 
@@ -331,14 +359,14 @@ async def test_another_order_under_a_signed_number_gets_no_permit(plant, order, 
     await plant.permit(order.number)
     forged = {"document": log.canonical(twin.document()).decode(), "order_hash": twin.hash}
     await plant.set(order.number, sends=1, **forged)
-    with pytest.raises(PermitRefused, match="allowed by nobody"):
+    with pytest.raises(PermitRefused, match="NOT_ALLOWED"):
         await plant.permit(order.number)
 
 
 async def test_an_order_that_was_asked_about_is_not_sent_by_moving_its_state(plant, order):
     await plant.judge(order, replace(plant.told, provenance=Provenance.B))
     await plant.set(order.number, state="approved")
-    with pytest.raises(PermitRefused, match="no reservation"):
+    with pytest.raises(PermitRefused, match="NOT_RESERVED"):
         await plant.permit(order.number)
 
 
@@ -351,8 +379,8 @@ async def test_settling_follows_the_edges_and_is_recorded_once(plant, order):
         "budget.committed",
         "budget.released",
     ]
-    [held] = await plant.rows(budget)
-    assert held.machine_minor == 0
+    [held] = await plant.rows(spend_limit)
+    assert held.machine_used == 0
     assert (await plant.leaves(order.number))[-1].facts["amount"] == "132.00 EUR"
 
 
@@ -371,7 +399,7 @@ async def test_nothing_is_approved_without_a_reservation(plant, order):
 async def test_a_failing_record_undoes_the_reservation(plant, order, spend, owner, now):
     async with spend.write() as tx:
         await plant.store(tx, order)
-        await tx.execute(update(log.audit_tree).values(root=b"\0" * 32))
+        await tx.execute(update(audit_tree).values(root=b"\0" * 32))
     with pytest.raises(log.AuditBroken):
         async with spend.write() as tx:
             await gate.judge(tx, owner, order, plant.told, now)
@@ -392,3 +420,237 @@ async def test_the_whole_story_verifies(plant, order, make_order):
     assert found.problems == ()
     assert found.verified
     assert found.entries == 6
+
+
+async def sent_once(plant, order, *, by_person=False):
+    """An order of which one send may have arrived."""
+    await (plant.allow(order) if by_person else plant.judge(order))
+    await plant.set(order.number, state="approved")
+    await plant.permit(order.number, key_proven=False)
+    await plant.set(order.number, state="unknown", sends=1, first_sent_at=plant.now)
+
+
+async def reserved(plant):
+    return [(row.send, row.minor, row.state, row.by_person) for row in await plant.rows(reservation)]
+
+
+@pytest.mark.parametrize("by_person", [False, True])
+async def test_a_second_send_without_a_proven_key_reserves_again(plant, order, by_person):
+    await sent_once(plant, order, by_person=by_person)
+    await plant.permit(order.number, key_proven=False)
+    assert await reserved(plant) == [(1, 132_00, "reserved", by_person), (2, 132_00, "reserved", by_person)]
+    await plant.settle(order.number, Effect.COMMIT)
+    assert [state for _send, _minor, state, _who in await reserved(plant)] == ["committed", "released"]
+    [held] = await plant.rows(spend_limit)
+    assert held.machine_used + held.person_used == 132_00
+    await plant.say_proposed(order)
+    assert (await plant.verified()).problems == ()
+
+
+async def test_a_second_send_with_a_proven_key_reserves_nothing(plant, order):
+    await sent_once(plant, order)
+    await plant.permit(order.number, key_proven=True)
+    assert await reserved(plant) == [(1, 132_00, "reserved", False)]
+
+
+async def test_a_send_after_one_that_never_left_reserves_nothing(plant, order):
+    await sent_once(plant, order)
+    await plant.set(order.number, state="approved", first_sent_at=None)
+    await plant.permit(order.number, key_proven=False)
+    assert len(await reserved(plant)) == 1
+
+
+@pytest.mark.parametrize("by_person", [False, True])
+async def test_a_second_send_over_a_limit_is_for_a_person(plant, order, by_person, policy_document):
+    await sent_once(plant, order, by_person=by_person)
+    await plant.apply({**policy_document, "window": {"days": 30, "per_machine": "263.99 EUR"}})
+    with pytest.raises(PermitRefused, match="RESEND_OVER_LIMIT") as caught:
+        await plant.permit(order.number, key_proven=False)
+    assert caught.value.code == "RESEND_OVER_LIMIT"
+    assert len(await reserved(plant)) == 1
+    await plant.apply({**policy_document, "window": {"days": 30, "per_machine": "264 EUR"}})
+    await plant.permit(order.number, key_proven=False)
+
+
+async def test_a_second_send_is_held_against_the_mandates_limit_for_one_order(plant, order, policy_document):
+    await sent_once(plant, order)
+    mandate = policy_document["mandate"]
+    for most, fits in (("263.99 EUR", False), ("1 USD", False), ("264 EUR", True)):
+        await plant.apply({**policy_document, "mandate": {**mandate, "per_order": most}})
+        if fits:
+            await plant.permit(order.number, key_proven=False)
+        else:
+            with pytest.raises(PermitRefused, match="RESEND_OVER_LIMIT"):
+                await plant.permit(order.number, key_proven=False)
+
+
+async def test_where_no_limit_is_set_nothing_is_sent_twice_without_a_person(plant, order, policy_document):
+    await sent_once(plant, order, by_person=True)
+    await plant.apply({**policy_document, "window": None})
+    with pytest.raises(PermitRefused, match="RESEND_OVER_LIMIT"):
+        await plant.permit(order.number, key_proven=False)
+
+
+async def test_a_second_send_that_never_left_gives_its_money_back(plant, order, spend, owner, now):
+    await sent_once(plant, order)
+    await plant.permit(order.number, key_proven=False)
+    for send in (3, 2, 2, 1):
+        async with spend.write() as tx:
+            await gate.unsent(tx, owner, order.number, send, now)
+    assert [state for _send, _minor, state, _who in await reserved(plant)] == ["reserved", "released"]
+    await plant.say_proposed(order)
+    assert (await plant.verified()).problems == ()
+
+
+async def test_a_release_gives_every_sends_money_back(plant, order):
+    await sent_once(plant, order)
+    await plant.permit(order.number, key_proven=False)
+    await plant.settle(order.number, Effect.RELEASE)
+    [held] = await plant.rows(spend_limit)
+    assert held.machine_used == 0
+    [*_others, leaf] = await plant.leaves(order.number)
+    assert (leaf.facts["send"], leaf.facts["released"]) == (1, [2])
+
+
+async def test_an_order_that_came_back_is_reserved_for_its_next_send(plant, order, spend, owner, now):
+    await sent_once(plant, order)
+    await plant.settle(order.number, Effect.RELEASE)
+    await plant.set(order.number, state="awaiting_approval")
+    async with spend.write() as tx:
+        await gate.allow(tx, owner, order, plant.anna, "G1", order.hash, "web", "", now)
+    await plant.set(order.number, state="approved")
+    await plant.permit(order.number, key_proven=False)
+    assert await reserved(plant) == [(1, 132_00, "released", False), (2, 132_00, "reserved", True)]
+    await plant.say_proposed(order)
+    assert (await plant.verified()).problems == ()
+
+
+YEAR = timedelta(days=365)
+
+
+@pytest.mark.parametrize("jump", [YEAR, -YEAR])
+async def test_a_clock_that_jumps_a_year_asks_until_a_person_says_that_it_is_right(plant, make_order, jump, now):
+    told, later = plant.told, now + jump
+    await plant.apply({"schema": 1} | POLICY_FOR_YEARS)
+    orders = [make_order(f"G1-{number}", quoted_until=later + 2 * abs(jump)) for number in range(4)]
+    assert (await plant.judge(orders[0], told)).rule == "WITHIN_LIMITS"
+    await plant.settle(orders[0].number, Effect.COMMIT)
+    decision = await plant.judge(orders[1], told, at=later)
+    assert (decision.outcome, decision.rule) == (Outcome.ASK, "CLOCK_JUMPED")
+    [held] = await plant.rows(spend_limit)
+    assert held.machine_used == 132_00, "nothing elapses on the strength of a jump"
+    assert await plant.observed(later)
+    assert (await plant.accept(replace(plant.anna, may_approve=False), later)).outcome is not Outcome.APPROVE
+    assert (await plant.accept(plant.anna, later)).rule == "CLOCK_ACCEPTED"
+    assert not await plant.observed(later)
+    assert (await plant.judge(orders[2], told, at=later)).rule == "WITHIN_LIMITS"
+    [leaf] = await plant.leaves("clock")
+    assert (leaf.kind, leaf.actor.id, leaf.facts["jumped"]) == ("clock.accepted", "anna", True)
+
+
+POLICY_FOR_YEARS = {
+    "mandate": {"granted_by": "anna", "machines": ["*"], "per_order": "500 EUR", "until": "2099-12-31T00:00:00Z"},
+    "window": {"days": 30, "per_machine": "2000 EUR"},
+    "modes": {"default": "buy"},
+}
+
+
+@pytest.mark.parametrize("by_person", [False, True])
+async def test_while_the_clock_has_jumped_only_what_a_person_signed_is_sent(plant, make_order, by_person, now):
+    await plant.apply({"schema": 1} | POLICY_FOR_YEARS)
+    order = make_order(quoted_until=now + 3 * YEAR)
+    await (plant.allow(order) if by_person else plant.judge(order))
+    await plant.set(order.number, state="approved")
+    if by_person:
+        assert (await plant.permit(order.number, at=now + YEAR)).ends_at
+    else:
+        with pytest.raises(PermitRefused, match="CLOCK_JUMPED"):
+            await plant.permit(order.number, at=now + YEAR)
+
+
+async def test_time_that_goes_on_is_kept_minute_by_minute(plant, now):
+    await plant.observed(now)
+    for seconds, kept in ((59, 0), (60, 60), (30, 60), (100, 60), (120, 120)):
+        await plant.observed(now + timedelta(seconds=seconds))
+        [mark] = await plant.rows(clock_mark)
+        assert mark.highest == now + timedelta(seconds=kept)
+
+
+async def test_a_person_may_set_the_first_mark(plant, spend, owner, now):
+    async with spend.write() as tx:
+        await tx.execute(delete(clock_mark))
+    assert (await plant.accept(plant.anna, now)).outcome is Outcome.APPROVE
+    [mark] = await plant.rows(clock_mark)
+    assert mark.highest == now
+
+
+async def test_an_order_for_a_component_is_counted_for_it(plant, make_order, policy_document, spend, owner, now):
+    limits = [{"scope": "component", "key": "mill/spindle-bearing", "per": "30 d", "amount": "300 EUR"}]
+    await plant.apply({**policy_document, "limits": limits})
+    assert (await plant.judge(make_order("G1-1"))).outcome is Outcome.APPROVE
+    async with spend.write() as tx:
+        await tx.execute(insert(requisition), _want(owner, now))
+    assert (await plant.allow(make_order("G1-2"))).outcome is Outcome.APPROVE
+    assert (await plant.judge(make_order("G1-3"))).rule == "LIMIT_EXCEEDED"
+    assert (await plant.allow(make_order("G1-4", lines=()), state="awaiting_approval")).outcome is Outcome.APPROVE
+
+
+def _want(owner, now):
+    texts = dict.fromkeys(("life", "line", "open_slot"), "x")
+    told = {"machine": "mill", "component": "mill/spindle-bearing", "item": "bearing-7014", "unit": "C62"}
+    rest = {"state": "proposed", "provenance": "A", "known": True, "mode": "buy", "asked_by": "G1", "reason": "{}"}
+    times = {"created_at": now, "changed_at": now}
+    return {"id": "r1", "quantity": Decimal(2), **texts, **told, **rest, **times, **owner.columns}
+
+
+async def test_what_stands_is_what_the_ledger_books_or_nothing_happens(plant, order, spend, owner, now):
+    """Another hand in the ledger between the verdict and the booking: the gate does not go on."""
+    async with spend.write() as tx:
+        await plant.store(tx, order)
+        trigger = (
+            "CREATE TRIGGER hand AFTER INSERT ON reservation BEGIN UPDATE spend_limit SET person_used = 200000; END"
+        )
+        await tx.exec_driver_sql(trigger)
+    with pytest.raises(ledger.LedgerBroken, match="has no room for it"):
+        async with spend.write() as tx:
+            await gate.judge(tx, owner, order, plant.told, now)
+    assert await plant.rows(reservation) == await plant.rows(booking) == []
+
+
+async def test_what_a_person_approved_is_booked_on_every_limit_or_nothing_happens(plant, order, spend):
+    async with spend.write() as tx:
+        trigger = "CREATE TRIGGER hand AFTER INSERT ON booking BEGIN DELETE FROM booking; END"
+        await tx.exec_driver_sql(trigger)
+    with pytest.raises(ledger.LedgerBroken, match="not all there"):
+        await plant.allow(order)
+    assert await plant.rows(reservation) == await plant.rows(approval) == []
+
+
+async def test_a_second_send_that_the_ledger_does_not_take_is_not_permitted(plant, order, spend):
+    await sent_once(plant, order)
+    async with spend.write() as tx:
+        trigger = (
+            "CREATE TRIGGER hand AFTER INSERT ON reservation BEGIN UPDATE spend_limit SET person_used = 200000; END"
+        )
+        await tx.exec_driver_sql(trigger)
+    with pytest.raises(ledger.LedgerBroken, match="may be sent again"):
+        await plant.permit(order.number, key_proven=False)
+    assert [row.send for row in await plant.rows(permit_table)] == [1]
+
+
+async def test_a_limit_lowered_below_what_is_reserved_asks_by_name_and_loses_nothing(
+    plant, make_order, policy_document
+):
+    await plant.judge(make_order("G1-1"))
+    await plant.judge(make_order("G1-2"))
+    await plant.apply({**policy_document, "window": {"days": 30, "per_machine": "200 EUR"}})
+    decision = await plant.judge(make_order("G1-3"))
+    assert (decision.outcome, decision.rule) == (Outcome.ASK, "LIMIT_OVERDRAWN")
+    assert decision.parameters["used"] == "264.00 EUR"
+    await plant.set("G1-1", state="approved")
+    assert (await plant.permit("G1-1")).reference == "G1-1", "what was reserved stays permitted"
+    await plant.settle("G1-2", Effect.RELEASE)
+    assert (await plant.judge(make_order("G1-4"))).rule == "PERIOD_LIMIT_EXCEEDED"
+    for number in ("G1-1", "G1-2", "G1-3", "G1-4"):
+        await plant.say_proposed(make_order(number))
+    assert (await plant.verified()).problems == ()

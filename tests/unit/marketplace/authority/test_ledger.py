@@ -1,9 +1,12 @@
-"""Budgets under contention, over time, and along every path that an order's money takes."""
+"""Limits under contention, over time, and along every path that an order's money takes."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select, update
@@ -12,212 +15,376 @@ from sqlalchemy.exc import IntegrityError
 from gateway.storage import FULL, Storage
 from marketplace.authority import ledger
 from marketplace.authority.ledger import BookingState, LedgerBroken, Room
+from marketplace.authority.limits import LimitRule, Scope, Subject, Terms, Used, claims_of
+from marketplace.authority.rates import PinnedRate, Rates
 from marketplace.money import Money
-from marketplace.store import booking, budget
+from marketplace.store import booking, reservation, spend_limit
 
-LIMIT = Money(100_00, "EUR")
 DAYS = 30
+MACHINE = LimitRule(scope=Scope.MACHINE, each=True, per=f"{DAYS} d", amount=Money(100_00, "EUR"))
+PLANT_MONTH = LimitRule(scope=Scope.PLANT, per="month", amount=Money(150_00, "EUR"))
+THREE_A_DAY = LimitRule(scope=Scope.SUPPLIER, key="shop", per="day", count=3)
+TOOLS = LimitRule(scope=Scope.CATEGORY, key="tools", per="total", amount=Money(80_00, "EUR"))
+DOLLAR = Rates(base="EUR", good_for_days=30, of={"USD": PinnedRate(rate=Decimal("0.5"), dated=date(2026, 3, 1))})
+BERLIN = ZoneInfo("Europe/Berlin")
+NAME = f"machine:mill:{DAYS} d:EUR"
+
+
+def terms(*rules: LimitRule, rates: Rates | None = None) -> Terms:
+    return Terms(rules or (MACHINE,), rates, BERLIN)
+
+
+class Books:
+    """A ledger of some limits; every act is a transaction of its own."""
+
+    def __init__(self, spend, owner, now):
+        self.spend, self.owner, self.now, self.terms = spend, owner, now, terms()
+
+    def subject(self, order, minor, currency="EUR", **changes):
+        whole = Subject(order, "mill", "mill/spindle", "shop", (), Money(minor, currency))
+        return replace(whole, **changes)
+
+    async def book(self, order, minor, *, by_person=False, at=None, storage=None, send=1, extra=False, **subject):
+        at = at or self.now
+        must_fit = extra or not by_person
+        asked = self.subject(order, minor, **subject)
+        async with (storage or self.spend).write() as tx:
+            claims = claims_of(self.terms, asked, at)
+            await ledger.standing(tx, self.owner, claims, self.terms, at)
+            return await ledger.reserve(
+                tx,
+                self.owner,
+                asked,
+                claims,
+                send=send,
+                by_person=by_person,
+                at=at,
+                must_fit=must_fit,
+                extra=extra,
+            )
+
+    async def act(self, act, order, **changes):
+        async with self.spend.write() as tx:
+            return await act(tx, order, **changes)
+
+    async def used(self, name=NAME):
+        """Return what stands against a limit, after making sure that its bookings say the same."""
+        async with self.spend.read() as connection:
+            mine = spend_limit.c.id == ledger.limit_id(self.owner, name)
+            row = (await connection.execute(select(spend_limit).where(mine))).one()
+            assert await ledger.counted(connection, row.id) == (row.machine_used, row.person_used)
+            return row.machine_used, row.person_used
+
+    async def follow(self, new, at=None):
+        self.terms = new
+        async with self.spend.write() as tx:
+            await ledger.follow(tx, self.owner, new, at or self.now)
+
+    async def rows(self, table):
+        async with self.spend.read() as connection:
+            return (await connection.execute(select(table))).all()
 
 
 @pytest.fixture
-async def orders(spend, store_order, make_order, owner):
-    """Twenty stored orders and the mill's budget of 100 EUR in 30 days."""
+async def orders(spend, store_order, make_order):
+    """Twenty stored orders."""
     numbers = [f"G1-{number:04}" for number in range(20)]
     async with spend.write() as tx:
         for number in numbers:
             await store_order(tx, make_order(number))
-        await ledger.open_budget(tx, owner, "mill", currency="EUR", limit=LIMIT, days=DAYS)
     return numbers
 
 
 @pytest.fixture
-def book(spend, owner, now):
-    async def book(order, minor, *, by_person=False, at=now, machine="mill", storage=spend):
-        async with storage.write() as tx:
-            return await ledger.reserve(tx, owner, order, machine, Money(minor, "EUR"), by_person=by_person, now=at)
-
-    return book
+def books(spend, owner, now):
+    return Books(spend, owner, now)
 
 
-@pytest.fixture
-def standing(spend):
-    async def standing():
-        async with spend.read() as connection:
-            row = (await connection.execute(select(budget))).one()
-            assert await ledger.counted(connection, row.id) == (row.machine_minor, row.person_minor)
-            return row.machine_minor, row.person_minor
-
-    return standing
+async def test_what_fits_is_reserved_and_what_does_not_leaves_no_trace(orders, books):
+    assert await books.book(orders[0], 60_00) is Room.RESERVED
+    assert await books.book(orders[1], 40_01) is Room.FULL
+    assert await books.book(orders[2], 40_00) is Room.RESERVED
+    assert await books.used() == (100_00, 0)
+    assert len(await books.rows(booking)) == len(await books.rows(reservation)) == 2
 
 
-async def test_what_fits_is_reserved_and_what_does_not_leaves_no_trace(orders, book, standing):
-    assert await book(orders[0], 60_00) is Room.RESERVED
-    assert await book(orders[1], 40_01) is Room.FULL
-    assert await book(orders[2], 40_00) is Room.RESERVED
-    assert await standing() == (100_00, 0)
+async def test_one_limit_without_room_stops_all_of_them(orders, books):
+    books.terms = terms(MACHINE, PLANT_MONTH, THREE_A_DAY, TOOLS)
+    assert await books.book(orders[0], 70_00, categories=("tools",)) is Room.RESERVED
+    assert await books.book(orders[1], 20_00, categories=("tools",)) is Room.FULL
+    assert await books.book(orders[2], 20_00) is Room.RESERVED
+    assert await books.used() == (90_00, 0)
+    assert await books.used("category:tools:total:EUR") == (70_00, 0)
+    assert await books.used("plant:*:month:EUR:2026-03") == (90_00, 0)
+    assert await books.used("supplier:shop:day:orders:2026-03-02") == (2, 0)
 
 
-async def test_a_machine_without_a_budget_has_no_limit_to_stay_within(orders, book):
-    assert await book(orders[0], 1, machine="press") is Room.NO_LIMIT
+async def test_a_limit_is_counted_for_each_machine_by_itself(orders, books):
+    assert await books.book(orders[0], 100_00) is Room.RESERVED
+    assert await books.book(orders[1], 100_00, machine="press") is Room.RESERVED
+    assert await books.book(orders[2], 1, machine="press") is Room.FULL
 
 
-async def test_another_currency_finds_no_budget(spend, owner, orders, now):
-    async with spend.write() as tx:
-        room = await ledger.reserve(tx, owner, orders[0], "mill", Money(1, "USD"), by_person=False, now=now)
-    assert room is Room.NO_LIMIT
+async def test_orders_are_counted_too(orders, books):
+    books.terms = terms(THREE_A_DAY)
+    found = [await books.book(order, 1) for order in orders[:4]]
+    assert found == [Room.RESERVED] * 3 + [Room.FULL]
+    assert await books.book(orders[4], 1, supplier="other") is Room.RESERVED
 
 
-async def test_persons_are_not_held_by_the_limit_but_narrow_the_gateways_room(orders, book, standing):
-    assert await book(orders[0], 90_00, by_person=True) is Room.RESERVED
-    assert await book(orders[1], 10_01) is Room.FULL
-    assert await book(orders[2], 10_00) is Room.RESERVED
-    assert await book(orders[3], 500_00, by_person=True) is Room.RESERVED
-    assert await standing() == (10_00, 590_00)
+async def test_a_month_ends_by_the_sites_calendar(orders, books):
+    books.terms = terms(PLANT_MONTH)
+    last_minute = datetime(2026, 3, 31, 21, 59, tzinfo=UTC)  # 23:59 in Berlin, which has summer time by then
+    assert await books.book(orders[0], 150_00, at=last_minute) is Room.RESERVED
+    assert await books.book(orders[1], 1, at=last_minute) is Room.FULL
+    assert await books.book(orders[1], 150_00, at=last_minute + timedelta(minutes=1)) is Room.RESERVED
 
 
-async def test_eight_at_once_never_overspend(orders, book, standing):
-    outcomes = await asyncio.gather(*(book(order, 15_00) for order in orders[:8]))
+async def test_a_release_gives_room_back_to_the_month_that_it_was_taken_from(orders, books):
+    books.terms = terms(PLANT_MONTH)
+    await books.book(orders[0], 100_00)
+    await books.book(orders[1], 50_00, at=books.now + timedelta(days=31))
+    await books.act(ledger.release, orders[0])
+    assert await books.used("plant:*:month:EUR:2026-03") == (0, 0)
+    assert await books.used("plant:*:month:EUR:2026-04") == (50_00, 0)
+
+
+async def test_another_currency_takes_room_at_the_pinned_rate_rounded_up(orders, books):
+    books.terms = terms(rates=DOLLAR)
+    assert await books.book(orders[0], 3, currency="USD") is Room.RESERVED
+    assert await books.used() == (2, 0)  # a cent and a half
+
+
+async def test_what_a_person_approves_is_counted_by_a_rate_of_any_day(orders, books):
+    books.terms = terms(rates=DOLLAR)
+    later = books.now + timedelta(days=200)
+    await books.book(orders[0], 40_00, currency="USD", by_person=True, at=later)
+    assert await books.used() == (0, 20_00)
+
+
+async def test_what_no_rate_converted_is_counted_once_a_rate_is_pinned(orders, books):
+    await books.book(orders[0], 40_00, currency="USD", by_person=True)
+    assert await books.used() == (0, 0)
+    await books.follow(terms(rates=DOLLAR))
+    assert await books.used() == (0, 20_00)
+    await books.follow(terms(rates=DOLLAR))
+    assert await books.used() == (0, 20_00)
+
+
+async def test_persons_are_not_held_by_the_limit_but_narrow_the_gateways_room(orders, books):
+    assert await books.book(orders[0], 90_00, by_person=True) is Room.RESERVED
+    assert await books.book(orders[1], 10_01) is Room.FULL
+    assert await books.book(orders[2], 10_00) is Room.RESERVED
+    assert await books.book(orders[3], 500_00, by_person=True) is Room.RESERVED
+    assert await books.used() == (10_00, 590_00)
+
+
+async def test_eight_at_once_never_overspend(orders, books):
+    outcomes = await asyncio.gather(*(books.book(order, 15_00) for order in orders[:8]))
     assert outcomes.count(Room.RESERVED) == 6
-    assert await standing() == (90_00, 0)
+    assert await books.used() == (90_00, 0)
 
 
-async def test_eight_writers_on_one_file_never_overspend(spend, orders, book, standing):
+async def test_eight_writers_on_one_file_never_overspend(spend, orders, books):
     storages = [Storage(spend.path, FULL) for _ in range(8)]
     outcomes = await asyncio.gather(
-        *(book(order, 15_00, storage=storage) for order, storage in zip(orders, storages, strict=False))
+        *(books.book(order, 15_00, storage=storage) for order, storage in zip(orders, storages, strict=False))
     )
     for storage in storages:
         await storage.close()
     assert outcomes.count(Room.RESERVED) == 6
-    assert await standing() == (90_00, 0)
+    assert await books.used() == (90_00, 0)
 
 
-async def test_an_order_is_booked_once(orders, book, standing):
-    await book(orders[0], 10_00)
+async def test_an_order_is_booked_once(orders, books):
+    await books.book(orders[0], 10_00)
     for by_person in (False, True):
         with pytest.raises(LedgerBroken, match="booked already"):
-            await book(orders[0], 10_00, by_person=by_person)
-    assert await standing() == (10_00, 0)
+            await books.book(orders[0], 10_00, by_person=by_person)
+        with pytest.raises(LedgerBroken, match="booked already"):
+            await books.book(orders[0], 10_00, by_person=by_person, send=2)
+    assert await books.used() == (10_00, 0)
 
 
-async def test_a_release_gives_the_room_back_once(spend, orders, book, standing):
-    await book(orders[0], 10_00)
-    await book(orders[1], 20_00, by_person=True)
+@pytest.mark.parametrize("by_person", [False, True])
+async def test_a_second_send_is_booked_beside_the_first_if_there_is_room(orders, books, by_person):
+    await books.book(orders[0], 40_00, by_person=by_person)
+    assert await books.book(orders[0], 40_00, by_person=by_person, send=2, extra=True) is Room.RESERVED
+    assert await books.book(orders[0], 40_00, by_person=by_person, send=3, extra=True) is Room.FULL
+    with pytest.raises(LedgerBroken, match="booked already"):
+        await books.book(orders[0], 40_00, by_person=by_person, send=2, extra=True)
+    assert sum(await books.used()) == 80_00
+
+
+async def test_a_commitment_is_of_one_send_and_gives_the_others_back(orders, books):
+    await books.book(orders[0], 40_00)
+    await books.book(orders[0], 40_00, send=2, extra=True)
+    settled = await books.act(ledger.commit, orders[0])
+    assert (settled.send, settled.released) == (1, (2,))
+    assert await books.used() == (40_00, 0)
+    assert await books.act(ledger.commit, orders[0]) is None
+
+
+async def test_a_send_that_comes_after_the_commitment_is_given_back_by_committing_again(orders, books):
+    await books.book(orders[0], 40_00)
+    await books.act(ledger.commit, orders[0])
+    await books.book(orders[0], 40_00, send=2, extra=True)
+    assert (await books.act(ledger.commit, orders[0])).released == (2,)
+    assert await books.used() == (40_00, 0)
+
+
+async def test_one_send_can_be_given_back_alone(orders, books):
+    await books.book(orders[0], 40_00)
+    await books.book(orders[0], 40_00, send=2, extra=True)
+    assert (await books.act(ledger.release, orders[0], send=2)).send == 2
+    assert await books.used() == (40_00, 0)
+
+
+async def test_a_release_gives_the_room_back_once(orders, books):
+    await books.book(orders[0], 10_00)
+    await books.book(orders[1], 20_00, by_person=True)
     for order in orders[:2]:
+        assert await books.act(ledger.release, order) is not None
+        assert await books.act(ledger.release, order) is None
+    assert await books.used() == (0, 0)
+
+
+async def test_a_released_order_can_come_back_to_the_gate(orders, books):
+    await books.book(orders[0], 10_00)
+    await books.act(ledger.release, orders[0])
+    assert await books.book(orders[0], 12_00, by_person=True) is Room.RESERVED
+    assert await books.used() == (0, 12_00)
+
+
+async def test_a_commitment_keeps_its_room_and_may_still_be_released(orders, books):
+    await books.book(orders[0], 10_00)
+    settled = await books.act(ledger.commit, orders[0])
+    assert (settled.amount, settled.by_person, settled.released) == (Money(10_00, "EUR"), False, ())
+    assert await books.used() == (10_00, 0)
+    await books.act(ledger.release, orders[0])
+    assert await books.used() == (0, 0)
+
+
+async def test_what_was_released_is_not_committed(orders, books):
+    await books.book(orders[0], 10_00)
+    await books.act(ledger.release, orders[0])
+    with pytest.raises(LedgerBroken, match="no reservation"):
+        await books.act(ledger.commit, orders[0])
+
+
+async def test_an_order_that_was_never_booked_has_nothing_to_settle(orders, books):
+    for act in (ledger.commit, ledger.release):
+        with pytest.raises(LedgerBroken, match="never booked"):
+            await books.act(act, orders[0])
+
+
+async def test_a_commitment_elapses_with_the_window_and_a_reservation_does_not(orders, books):
+    await books.book(orders[0], 30_00)
+    await books.book(orders[1], 30_00)
+    await books.book(orders[2], 20_00, by_person=True)
+    await books.act(ledger.commit, orders[0])
+    await books.act(ledger.commit, orders[2])
+    end = books.now + timedelta(days=DAYS)
+    assert await books.book(orders[3], 70_00, at=end - timedelta(microseconds=1)) is Room.FULL
+    assert await books.book(orders[3], 70_00, at=end) is Room.RESERVED
+    assert await books.used() == (100_00, 0)
+
+
+async def test_what_elapsed_gives_nothing_back_twice(orders, books):
+    await books.book(orders[0], 30_00)
+    await books.act(ledger.commit, orders[0])
+    await books.book(orders[1], 10_00, at=books.now + timedelta(days=DAYS))
+    assert await books.act(ledger.commit, orders[0]) is None
+    assert await books.act(ledger.release, orders[0]) is not None
+    assert await books.used() == (10_00, 0)
+
+
+async def test_a_limit_lowered_below_what_is_reserved_loses_nothing_and_gives_no_room(orders, books):
+    await books.book(orders[0], 60_00)
+    await books.book(orders[1], 30_00)
+    lower = MACHINE.model_copy(update={"amount": Money(50_00, "EUR")})
+    await books.follow(terms(lower))
+    assert await books.used() == (90_00, 0)
+    assert await books.book(orders[2], 1) is Room.FULL
+    await books.act(ledger.release, orders[0])
+    [row] = await books.rows(spend_limit)
+    assert (row.machine_used, row.limit_value, row.ceiling) == (30_00, 50_00, 50_00)
+    assert await books.book(orders[2], 20_01) is Room.FULL
+    assert await books.book(orders[2], 20_00) is Room.RESERVED
+
+
+async def test_the_schema_itself_keeps_the_gateway_below_the_ceiling(spend, orders, books):
+    await books.book(orders[0], 60_00)
+    with pytest.raises(IntegrityError, match="within_ceiling"):
         async with spend.write() as tx:
-            assert await ledger.release(tx, order) is not None
-            assert await ledger.release(tx, order) is None
-    assert await standing() == (0, 0)
-
-
-async def test_a_released_order_can_come_back_to_the_gate(spend, orders, book, standing):
-    await book(orders[0], 10_00)
-    async with spend.write() as tx:
-        await ledger.release(tx, orders[0])
-    assert await book(orders[0], 12_00, by_person=True) is Room.RESERVED
-    assert await standing() == (0, 12_00)
-
-
-async def test_a_commitment_keeps_its_room_and_may_still_be_released(spend, orders, book, standing):
-    await book(orders[0], 10_00)
-    async with spend.write() as tx:
-        settled = await ledger.commit(tx, orders[0])
-        assert (settled.amount, settled.by_person) == (Money(10_00, "EUR"), False)
-        assert await ledger.commit(tx, orders[0]) is None
-    assert await standing() == (10_00, 0)
-    async with spend.write() as tx:
-        await ledger.release(tx, orders[0])
-    assert await standing() == (0, 0)
-
-
-async def test_what_was_released_is_not_committed(spend, orders, book):
-    await book(orders[0], 10_00)
-    async with spend.write() as tx:
-        await ledger.release(tx, orders[0])
-        with pytest.raises(LedgerBroken, match="no reservation"):
-            await ledger.commit(tx, orders[0])
-
-
-async def test_an_order_that_was_never_booked_has_nothing_to_settle(spend, orders):
-    async with spend.write() as tx:
-        for act in (ledger.commit, ledger.release):
-            with pytest.raises(LedgerBroken, match="never booked"):
-                await act(tx, orders[0])
-
-
-async def test_a_commitment_elapses_with_the_window_and_a_reservation_does_not(spend, orders, book, standing, now):
-    await book(orders[0], 30_00)
-    await book(orders[1], 30_00)
-    await book(orders[2], 20_00, by_person=True)
-    async with spend.write() as tx:
-        await ledger.commit(tx, orders[0])
-        await ledger.commit(tx, orders[2])
-    end = now + timedelta(days=DAYS)
-    assert await book(orders[3], 70_00, at=end - timedelta(microseconds=1)) is Room.FULL
-    assert await book(orders[3], 70_00, at=end) is Room.RESERVED
-    assert await standing() == (100_00, 0)
-
-
-async def test_what_elapsed_gives_nothing_back_twice(spend, orders, book, standing, now):
-    await book(orders[0], 30_00)
-    async with spend.write() as tx:
-        await ledger.commit(tx, orders[0])
-    await book(orders[1], 10_00, at=now + timedelta(days=DAYS))
-    async with spend.write() as tx:
-        assert await ledger.commit(tx, orders[0]) is None
-        assert await ledger.release(tx, orders[0]) is not None
-    assert await standing() == (10_00, 0)
-
-
-async def test_a_late_commitment_elapses_from_the_day_it_was_booked(spend, orders, book, standing, now):
-    await book(orders[0], 30_00)
-    async with spend.write() as tx:
-        await ledger.commit(tx, orders[0])
-    await book(orders[1], 100_00, at=now + timedelta(days=DAYS))
-    assert await standing() == (100_00, 0)
-
-
-async def test_budgets_follow_the_policy(spend, owner, orders, book, standing, now):
-    await book(orders[0], 30_00)
-    async with spend.write() as tx:
-        await ledger.commit(tx, orders[0])
-        later = now + timedelta(days=40)
-        await ledger.follow(tx, owner, limit=Money(50_00, "EUR"), days=30, now=later)
-        assert await ledger.counted(tx, "northworks:machine:mill:EUR") == (0, 0)
-        await ledger.follow(tx, owner, limit=Money(50_00, "EUR"), days=60, now=later)
-    assert await standing() == (30_00, 0)
-    assert await book(orders[1], 20_01, at=later) is Room.FULL
-    assert await book(orders[1], 20_00, at=later) is Room.RESERVED
-
-
-@pytest.mark.parametrize("limit", [None, Money(10**9, "USD")])
-async def test_without_a_limit_in_its_currency_a_budget_has_no_room(spend, owner, orders, book, now, limit):
-    async with spend.write() as tx:
-        await ledger.follow(tx, owner, limit=limit, days=DAYS, now=now)
-        await ledger.open_budget(tx, owner, "press", currency="EUR", limit=limit, days=DAYS)
-    assert await book(orders[0], 1) is Room.FULL
-    assert await book(orders[0], 1, machine="press") is Room.FULL
-
-
-async def test_a_budget_that_is_there_is_left_alone(spend, owner, orders):
-    async with spend.write() as tx:
-        await ledger.open_budget(tx, owner, "mill", currency="EUR", limit=Money(1, "EUR"), days=1)
-        assert (await tx.execute(select(budget.c.limit_minor))).scalar_one() == LIMIT.minor
-
-
-async def test_a_budget_never_falls_below_zero(spend, orders, book):
-    await book(orders[0], 10_00)
+            await tx.execute(update(spend_limit).values(machine_used=100_01))
     with pytest.raises(IntegrityError, match="not_negative"):
         async with spend.write() as tx:
-            await tx.execute(update(budget).values(machine_minor=0))
-            await ledger.release(tx, orders[0])
+            await tx.execute(update(spend_limit).values(person_used=-1))
 
 
-async def test_a_booking_that_moved_meanwhile_is_not_moved_again(spend, orders, book):
-    await book(orders[0], 10_00)
+async def test_a_new_limit_counts_what_is_reserved_already(orders, books):
+    await books.book(orders[0], 60_00)
+    await books.book(orders[1], 30_00, by_person=True)
+    await books.act(ledger.commit, orders[1])
+    await books.follow(terms(MACHINE, PLANT_MONTH))
+    assert await books.book(orders[2], 5_00) is Room.RESERVED
+    assert await books.used("plant:*:month:EUR:2026-03") == (65_00, 30_00)
+
+
+async def test_a_limit_that_is_gone_gives_no_room_and_counts_what_it_missed_when_it_is_back(orders, books):
+    await books.book(orders[0], 60_00)
+    await books.follow(terms(PLANT_MONTH))
+    await books.book(orders[1], 30_00)
+    assert await books.used() == (60_00, 0)
+    await books.follow(terms(MACHINE, PLANT_MONTH))
+    assert await books.used() == (90_00, 0)
+
+
+async def test_another_window_counts_from_the_reservations_within_it(orders, books):
+    await books.book(orders[0], 30_00)
+    await books.book(orders[1], 20_00, at=books.now + timedelta(days=9))
+    for order in orders[:2]:
+        await books.act(ledger.commit, order)
+    await books.follow(terms(MACHINE.model_copy(update={"per": "7 d"})))
+    await books.book(orders[2], 10_00, at=books.now + timedelta(days=10))
+    assert await books.used("machine:mill:7 d:EUR") == (30_00, 0)
+
+
+async def test_a_row_that_somebody_raised_is_set_to_the_policys_limit(spend, owner, orders, books):
+    await books.book(orders[0], 60_00)
     async with spend.write() as tx:
-        row = await ledger.reserved(tx, orders[0])
+        await tx.execute(update(spend_limit).values(limit_value=10**9, ceiling=10**9))
+    assert await books.book(orders[1], 60_00) is Room.FULL
+
+
+async def test_what_stands_is_told_by_name(spend, owner, orders, books):
+    await books.book(orders[0], 60_00)
+    async with spend.write() as tx:
+        claims = claims_of(books.terms, books.subject(orders[1], 1), books.now)
+        assert await ledger.standing(tx, owner, claims, books.terms, books.now) == {NAME: Used(60_00, 0)}
+        assert await ledger.standing(tx, owner, (), books.terms, books.now) == {}
+
+
+async def test_a_limit_for_one_order_is_a_row_of_that_order(orders, books):
+    books.terms = terms(LimitRule(scope=Scope.ORDER, amount=Money(50_00, "EUR")))
+    assert await books.book(orders[0], 50_01) is Room.FULL
+    assert await books.book(orders[0], 30_00) is Room.RESERVED
+    assert await books.book(orders[1], 50_00) is Room.RESERVED
+    assert await books.book(orders[0], 30_00, send=2, extra=True) is Room.FULL
+    assert await books.used(f"order:{orders[0]}:total:EUR") == (30_00, 0)
+
+
+async def test_a_reservation_that_moved_meanwhile_is_not_moved_again(spend, orders, books):
+    await books.book(orders[0], 10_00)
+    async with spend.write() as tx:
+        [row] = await ledger.live(tx, orders[0])
         await ledger.release(tx, orders[0])
         with pytest.raises(LedgerBroken, match="somebody else"):
             await ledger._move(tx, row, BookingState.COMMITTED)
-        assert (await tx.execute(select(booking.c.state))).scalar_one() == BookingState.RELEASED
+
+
+async def test_limits_of_two_gateways_never_meet(spend, owner, orders, books):
+    other = Books(spend, type(owner)(owner.plant, "G2"), books.now)
+    assert await books.book(orders[0], 100_00) is Room.RESERVED
+    assert await other.book(orders[1], 100_00) is Room.RESERVED

@@ -3,14 +3,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from marketplace.authority import permit
+from marketplace.authority import issuing, permit
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 BEFORE = AT - timedelta(minutes=1)
 
 
 def issued() -> permit.SpendPermit:
-    return permit.issue(
+    return issuing.issue(
         id="p", supplier="shop", reference="G1-1", key="k", order_hash="h", request_bytes=b"x", ends_at=AT
     )
 

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from maintenance.needs import Provenance
 from marketplace.authority import policy as module
+from marketplace.authority.checks import Checks
+from marketplace.authority.limits import Subject, Used, claims_of
 from marketplace.authority.policy import (
     CAUTION,
     FREEDOM,
@@ -21,10 +23,12 @@ from marketplace.authority.policy import (
     Mode,
     Outcome,
     Policy,
+    Standing,
     Window,
     decide,
     mode_of,
 )
+from marketplace.authority.scopes import BY_PERSON, Halt, Scope, ScopeKind
 from marketplace.catalogue import Item
 from marketplace.documents import Delivery, OrderLine, PurchaseOrder
 from marketplace.money import Money, Quantity, UnitPrice
@@ -37,6 +41,7 @@ MANDATE = Mandate(
 )
 POLICY = Policy(
     schema_=1,
+    checks=Checks(own_price_most="1000", own_price_least="0"),  # `test_checks` looks at these
     mandate=MANDATE,
     window=Window(days=30, per_machine=Money(200_000, "EUR")),
     modes={"mill": Mode.BUY},
@@ -64,6 +69,7 @@ def order(price: Decimal = Decimal("61.5"), quantity: Decimal = Decimal(2), curr
 
 def told(**changes) -> Circumstances:
     known = Circumstances(
+        stopped=None,
         mode=Mode.BUY,
         provenance=Provenance.A,
         known_history=True,
@@ -75,12 +81,25 @@ def told(**changes) -> Circumstances:
         supplier_suspended=False,
         wanted={1: Quantity(Decimal(2), "C62")},
         last_prices={ITEM.key: UnitPrice(Decimal(60), "EUR")},
+        quoted={1: UnitPrice(Decimal(5000), "EUR")},
+        own_prices={ITEM.key: UnitPrice(Decimal(60), "EUR")},
+        similar=(),
+        plant_orders={"minute": 0, "hour": 0, "day": 0},
+        supplier_orders={"minute": 0, "hour": 0, "day": 0},
+        exposure={},
     )
     return replace(known, **changes)
 
 
+def judged(made, known, policy, mandate, *, now, mark=None, used=Used(0, 0)):  # noqa: B008 - a value
+    """The verdict where so much stands against each limit."""
+    claims = () if policy is None else claims_of(policy.terms, Subject.of(made, known.machine, known.component), now)
+    standing = Standing(mark, {claim.name: used for claim in claims})
+    return decide(made, known, policy, mandate, standing=standing, now=now)
+
+
 def rule(made=None, known=None, policy=POLICY, mandate=MANDATE, now=NOW) -> str:
-    return decide(made or order(), known or told(), policy, mandate, now=now).rule
+    return judged(made or order(), known or told(), policy, mandate, now=now).rule
 
 
 def with_policy(**changes) -> Policy:
@@ -88,16 +107,26 @@ def with_policy(**changes) -> Policy:
 
 
 def test_an_order_to_which_nothing_objects_is_approved():
-    decision = decide(order(), told(), POLICY, MANDATE, now=NOW)
+    decision = judged(order(), told(), POLICY, MANDATE, now=NOW)
     assert (decision.outcome, decision.rule) == (Outcome.APPROVE, "WITHIN_LIMITS")
     assert decision.parameters == {"total": "132.00 EUR", "limit": "500.00 EUR"}
 
 
 def test_without_policy_or_mandate_nothing_is_bought():
-    assert decide(order(), told(), None, MANDATE, now=NOW).outcome is Outcome.DENY
+    assert judged(order(), told(), None, MANDATE, now=NOW).outcome is Outcome.DENY
     assert rule(policy=None) == "NO_POLICY"
-    assert decide(order(), told(), POLICY, None, now=NOW).outcome is Outcome.DENY
+    assert judged(order(), told(), POLICY, None, now=NOW).outcome is Outcome.DENY
     assert rule(mandate=None) == "NO_MANDATE"
+
+
+@pytest.mark.parametrize("policy", [None, POLICY], ids=["without a policy", "within every limit"])
+def test_a_stop_has_the_first_word(policy):
+    stopped = Halt("h1", Scope(ScopeKind.MACHINE, "mill"), BY_PERSON, "anna", "web", NOW)
+    decision = decide(order(), told(stopped=stopped), policy, MANDATE, now=NOW)
+    assert (decision.outcome, decision.rule) == (Outcome.DENY, "STOPPED")
+    assert decision.parameters == stopped.parameters
+    assert told(stopped=stopped).facts()["stopped"] == stopped.parameters
+    assert told().facts()["stopped"] is None
 
 
 def test_a_mandate_ends_at_its_end():
@@ -124,8 +153,8 @@ def test_a_suspended_supplier_gets_no_order():
 )
 def test_the_stricter_of_both_modes_rules(mode, code, outcome):
     for decision in (
-        decide(order(), told(mode=mode), POLICY, MANDATE, now=NOW),
-        decide(order(), told(), with_policy(modes={"mill": mode}), MANDATE, now=NOW),
+        judged(order(), told(mode=mode), POLICY, MANDATE, now=NOW),
+        judged(order(), told(), with_policy(modes={"mill": mode}), MANDATE, now=NOW),
     ):
         assert (decision.rule, decision.outcome) == (code, outcome)
 
@@ -174,15 +203,18 @@ def test_another_quantity_than_is_wanted_asks(wanted):
 
 def test_forty_instead_of_four_asks():
     four = told(wanted={1: Quantity(Decimal(4), "C62")})
-    decision = decide(order(Decimal(1), Decimal(40)), four, POLICY, MANDATE, now=NOW)
+    decision = judged(order(Decimal(1), Decimal(40)), four, POLICY, MANDATE, now=NOW)
+    assert decision.rule == "QUANTITY_ABSURD"
     assert decision.parameters == {"item": "bearing-7014", "ordered": "40 C62", "wanted": "4 C62"}
+    assert rule(known=four, made=order(Decimal(60), Decimal(20))) == "QUANTITY_DIFFERS"
 
 
 def test_amounts_of_two_currencies_are_never_compared():
     assert rule(made=order(currency="USD")) == "CURRENCY_DIFFERS"
-    assert rule(mandate=MANDATE.model_copy(update={"per_order": Money(9, "JPY")})) == "CURRENCY_DIFFERS"
+    assert rule(known=told(quoted={1: UnitPrice(Decimal(60), "USD")})) == "CURRENCY_DIFFERS"
+    assert rule(mandate=MANDATE.model_copy(update={"per_order": Money(9, "JPY")})) == "RATE_MISSING"
     yen = Window(days=30, per_machine=Money(10**9, "JPY"))
-    assert rule(policy=with_policy(window=yen)) == "CURRENCY_DIFFERS"
+    assert rule(policy=with_policy(window=yen)) == "RATE_MISSING"
     assert rule(known=told(last_prices={ITEM.key: UnitPrice(Decimal(60), "USD")})) == "CURRENCY_DIFFERS"
 
 
@@ -291,14 +323,14 @@ orders = st.builds(order, prices, quantities, st.sampled_from(["EUR", "EUR", "EU
 @given(prices, prices, quantities, known, policies, mandates)
 def test_a_higher_price_is_never_judged_more_leniently(price, rise, quantity, known, policy, mandate):
     before, after = (
-        decide(order(amount, quantity), known, policy, mandate, now=NOW).outcome for amount in (price, price + rise)
+        judged(order(amount, quantity), known, policy, mandate, now=NOW).outcome for amount in (price, price + rise)
     )
     assert CAUTION.index(after) >= CAUTION.index(before)
 
 
 @given(orders, known, policies, mandates)
 def test_the_gateway_approves_only_what_everything_allows(made, known, policy, mandate):
-    if decide(made, known, policy, mandate, now=NOW).outcome is not Outcome.APPROVE:
+    if judged(made, known, policy, mandate, now=NOW).outcome is not Outcome.APPROVE:
         return
     assert policy is not None
     assert mandate is not None
@@ -318,31 +350,31 @@ open_known = known.map(lambda each: replace(each, mode=Mode.BUY, known_history=T
 
 @given(orders, open_known, policies)
 def test_without_a_mandate_nothing_is_approved(made, known, policy):
-    assert decide(made, known, policy, None, now=NOW).outcome is Outcome.DENY
+    assert judged(made, known, policy, None, now=NOW).outcome is Outcome.DENY
 
 
 @given(orders, open_known, policies, mandates)
 def test_plain_evidence_is_never_approved(made, known, policy, mandate):
     plain = replace(known, provenance=Provenance.B)
-    assert decide(made, plain, policy, mandate, now=NOW).outcome is not Outcome.APPROVE
+    assert judged(made, plain, policy, mandate, now=NOW).outcome is not Outcome.APPROVE
 
 
 @given(orders, open_known, policies, mandates)
 def test_an_unknown_history_is_never_approved(made, known, policy, mandate):
     unknown = replace(known, known_history=False)
-    assert decide(made, unknown, policy, mandate, now=NOW).outcome is not Outcome.APPROVE
+    assert judged(made, unknown, policy, mandate, now=NOW).outcome is not Outcome.APPROVE
 
 
 @given(orders, open_known, policies, mandates, st.sampled_from(FREEDOM[:-1]))
 def test_no_mode_but_buy_is_ever_approved(made, known, policy, mandate, mode):
-    assert decide(made, replace(known, mode=mode), policy, mandate, now=NOW).outcome is not Outcome.APPROVE
+    assert judged(made, replace(known, mode=mode), policy, mandate, now=NOW).outcome is not Outcome.APPROVE
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"schema": 2},
-        {"limits": {}},
+        {"limits": {"scope": "plant"}},
         {"amounts": "both"},
         {"modes": {"default": "yes"}},
         {"window": {"days": 0}},

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -5,13 +6,15 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import insert
 
+from gateway import views
 from marketplace import store
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority.policy import Mode
 from marketplace.documents import DespatchAdvice, Invoice, Reply
-from marketplace.money import Money
+from marketplace.money import Money, Quantity, UnitPrice
 from marketplace.ordering import inbox
 from marketplace.ordering.orders import load
+from marketplace.suppliers.supplier import OutcomeUnknown
 from tests.unit.marketplace.fakes import ANNA, AcceptingSupplier, DroppingSupplier, ReceivingSupplier
 
 SUPPLIER = Actor(ActorKind.SUPPLIER, "supplier-1", "port")
@@ -251,3 +254,167 @@ async def test_what_was_kept_before_a_crash_is_applied_after_it(submitted):
     submitted.restart()
     await submitted.reconciliation.run_once()
     assert await submitted.states() == ["confirmed"]
+
+
+# Bad input: each has its rule, and nothing of it moves money, goods or another order.
+
+
+def dearer(said):
+    return replace(said, lines=(replace(said.lines[0], unit_price=UnitPrice(Decimal("61.51"), "EUR")),))
+
+
+def cheaper(said):
+    return replace(said, lines=(replace(said.lines[0], unit_price=UnitPrice(Decimal("61.49"), "EUR")),))
+
+
+def more(said):
+    return replace(said, lines=(replace(said.lines[0], quantity=Quantity(Decimal(200), "C62")),))
+
+
+def boxes(said):
+    return replace(said, lines=(replace(said.lines[0], quantity=Quantity(Decimal(2), "BX")),))
+
+
+def dollars(said):
+    return replace(said, total=Money(said.total.minor, "USD"))
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (dearer, "PRICE_DIFFERS"),
+        (cheaper, "PRICE_DIFFERS"),
+        (more, "QUANTITY_DIFFERS"),
+        (boxes, "UNIT_DIFFERS"),
+        (dollars, "CURRENCY_DIFFERS"),
+        (lambda said: replace(said, order_hash="0" * 64), "ORDER_DIFFERS"),
+        (lambda said: replace(said, lines=()), "LINES_DIFFER"),
+    ],
+)
+async def test_an_answer_on_other_terms_stops_the_order_and_suspends_the_supplier(submitted, change, code):
+    assert await take(submitted, change(await confirmation(submitted))) == code
+    assert await submitted.states() == ["needs_person"]
+    (status,) = await submitted.rows(store.supplier_status)
+    assert (status.suspended, status.reason) == (True, code)
+    assert [row.state for row in await submitted.rows(store.booking)] == ["reserved"]
+
+
+async def test_an_answer_for_another_order_moves_neither(make_plant):
+    """Asked about one order, the supplier answers about another of ours: for that one nobody had asked."""
+    plant = await make_plant()
+    await plant.want()
+    first = (await plant.order()).number
+    supplier = plant.suppliers["supplier-1"]
+
+    async def unknown(reference):
+        raise OutcomeUnknown(reference)
+
+    supplier.cancel = unknown
+    await plant.purchasing.cancel(first, ANNA)
+    said = supplier.answers[first][0]
+
+    async def answer_about_the_first(permit):
+        supplier.accept(permit)
+        return said
+
+    supplier.place = answer_about_the_first
+    await plant.want(life="life-2")
+    assert await plant.states() == ["cancelling", "unknown"]
+
+
+async def test_an_answer_twice_counts_once_however_it_comes(submitted):
+    said = await confirmation(submitted)
+    assert await take(submitted, said) == "APPLIED"
+    assert await take(submitted, said) == "APPLIED"  # what became of it, not once more
+    assert await take(submitted, replace(said, reason="as I said")) == "REPEATED"
+    (shelf,) = await submitted.rows(store.stock_item)
+    assert (shelf.in_transit, [row.state for row in await submitted.rows(store.booking)]) == (2, ["committed"])
+
+
+async def test_an_answer_years_after_the_end_is_shown_to_a_person_until_they_have_seen_it(submitted):
+    await take(submitted, await confirmation(submitted, reply=Reply.REJECTED))
+    number = (await submitted.order()).number
+    said = await confirmation(submitted)
+    submitted.clock.forward(days=3 * 365)
+    assert await take(submitted, said) == "ANSWER_AFTER_END"
+    assert await submitted.states() == ["rejected"]
+    async with submitted.database.read() as tx:
+        assert [view.number for view in await views.waiting(tx, submitted.owner)] == [number]
+    assert (await submitted.purchasing.release(number, ANNA)).ok
+    async with submitted.database.read() as tx:
+        assert await views.waiting(tx, submitted.owner) == []
+
+
+async def test_a_second_invoice_after_the_end_is_shown_to_a_person(confirmed):
+    number = (await confirmed.order()).number
+    await confirmed.purchasing.received(number, None, ANNA)
+    await take(confirmed, invoice(confirmed, number))
+    assert await confirmed.states() == ["closed"]
+    assert await take(confirmed, invoice(confirmed, number, name="I-2")) == "INVOICE_AFTER_END"
+    assert await confirmed.states() == ["closed"]
+    async with confirmed.database.read() as tx:
+        assert [view.problem[0] for view in await views.waiting(tx, confirmed.owner)] == ["INVOICE_AFTER_END"]
+
+
+@pytest.mark.parametrize("days", [-4000, 500, 27000])
+async def test_a_confirmation_with_a_date_far_away_is_a_persons(submitted, days):
+    promised = submitted.clock() + timedelta(days=days)
+    assert await take(submitted, await confirmation(submitted, promised_at=promised)) == "DATE_FAR_AWAY"
+    row = await submitted.order()
+    assert (row.state, row.promised_at) == ("needs_person", None)
+
+
+async def test_goods_and_bills_with_a_date_far_away_are_set_aside(confirmed):
+    number = (await confirmed.order()).number
+    then = confirmed.clock() - timedelta(days=3650)
+    assert await take(confirmed, replace(despatch(confirmed, number), shipped_at=then)) == "DATE_FAR_AWAY"
+    assert await take(confirmed, replace(invoice(confirmed, number), issued_at=then)) == "DATE_FAR_AWAY"
+    (line,) = await confirmed.rows(store.order_line)
+    assert (line.shipped, line.invoiced, await confirmed.states()) == (0, 0, ["confirmed"])
+    async with confirmed.database.read() as tx:
+        (view,) = await views.waiting(tx, confirmed.owner)
+    assert (view.number, view.releasable) == (number, True)
+
+
+def odd(number):
+    """Texts that a careless comparison would take for a number."""
+    return [
+        f" {number}", f"{number} ", f"{number}\n", number.lower(), number.replace("-", "\u2010"), f"{number}\u200b",
+        f"{number}\x00", f"{number}%", "%", "_" * len(number), number.replace("O", "0").replace("0", "O", 1),
+        f"{number}'; DROP TABLE purchase_order; --", "\ud800", "Ｔ" + number[1:], f"{number}{number}", "",
+    ]  # fmt: skip
+
+
+async def test_a_reference_with_odd_characters_is_never_matched_loosely(submitted):
+    number = (await submitted.order()).number
+    for reference in odd(number):
+        verdict = await take(submitted, await confirmation(submitted, reference=reference))
+        assert verdict in ("UNKNOWN_REFERENCE", "REFERENCE_ODD"), reference
+    assert await submitted.states() == ["submitted"]
+    assert await take(submitted, await confirmation(submitted)) == "APPLIED"
+
+
+@pytest.mark.parametrize("field", ["supplier_reference", "sku"])
+async def test_control_characters_in_what_is_kept_are_refused(submitted, field):
+    said = await confirmation(submitted)
+    if field == "sku":
+        said = replace(said, lines=(replace(said.lines[0], sku="A\x1b[2J"),))
+    else:
+        said = replace(said, supplier_reference="A\u202e1")
+    assert await take(submitted, said) == "REFERENCE_ODD"
+    assert await submitted.states() == ["submitted"]
+
+
+async def test_a_reason_is_kept_readable(submitted):
+    assert await take(submitted, await confirmation(submitted, reason="yes\x07\ud800!")) == "APPLIED"
+    kept = [json.loads(row.document) for row in await submitted.rows(store.inbox)]
+    assert kept[-1]["reason"] == "yes  !"
+
+
+@pytest.mark.parametrize("quantity", ["1E+999999", "1E-999999", "1000000000000", "NaN"])
+async def test_a_quantity_beyond_all_measure_is_refused_before_it_is_written(confirmed, quantity):
+    number = (await confirmed.order()).number
+    before = len(await confirmed.rows(store.inbox))
+    advice = DespatchAdvice(number, "D-9", {1: Decimal(quantity)}, confirmed.clock(), None)
+    assert await take(confirmed, advice) == "ODD_QUANTITY"
+    assert len(await confirmed.rows(store.inbox)) == before

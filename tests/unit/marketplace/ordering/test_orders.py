@@ -7,6 +7,9 @@ from sqlalchemy import update
 from maintenance.needs import Provenance
 from marketplace import store
 from marketplace.ordering.orders import OrderBroken, OrderUnknown, insert_proposed, load, read_order
+from marketplace.ordering.shares import Share
+
+SHARES = (Share(1, "r1", Decimal(2)),)
 
 
 @pytest.fixture
@@ -14,7 +17,7 @@ async def stored(spend, owner, make_order, now):
     order = make_order()
     async with spend.write() as tx:
         await _requisition(tx, owner, now)
-        await insert_proposed(tx, owner, order, machine="mill", provenance=Provenance.A, at=now)
+        await insert_proposed(tx, owner, order, SHARES, machine="mill", provenance=Provenance.A, at=now)
     return order
 
 

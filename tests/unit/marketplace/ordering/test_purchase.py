@@ -407,3 +407,51 @@ async def test_a_pack_that_is_more_than_wanted_asks(make_plant):
     plant.suppliers["supplier-1"].pack = Decimal(3)
     await plant.want()
     assert (await plant.order()).rule == "QUANTITY_DIFFERS"
+
+
+async def test_the_same_for_the_same_place_asks_while_the_first_is_on_its_way(make_plant):
+    plant = await make_plant(policy={"checks": {}})
+    await plant.want()
+    await plant.want(life="life-2")
+    assert [(row.state, row.rule) for row in await plant.orders()] == [
+        ("confirmed", "WITHIN_LIMITS"),
+        ("awaiting_approval", "DUPLICATE_ORDER"),
+    ]
+
+
+async def test_an_order_that_failed_is_no_duplicate(make_plant):
+    plant = await make_plant(policy={"checks": {}})
+    await plant.want()
+    async with plant.database.write() as tx:
+        await tx.execute(update(store.purchase_order).values(state="rejected"))
+    await plant.want(life="life-2")
+    assert (await plant.order()).rule == "WITHIN_LIMITS"
+
+
+async def test_a_price_that_is_not_the_plants_own_asks(make_plant):
+    plant = await make_plant()
+    for supplier in plant.suppliers.values():
+        supplier.price = Decimal("184.51")
+    await plant.want()
+    assert (await plant.order()).rule == "OWN_PRICE_DIFFERS"
+
+
+async def test_a_want_without_the_plants_own_price_asks(make_plant):
+    plant = await make_plant()
+    await plant.want(mode=Mode.ASK)
+    async with plant.database.write() as tx:
+        await tx.execute(update(store.requisition).values(mode="buy", reason="{}"))
+        await tx.execute(update(store.purchase_order).values(state="proposed"))
+    await plant.purchasing.judge_again((await plant.order()).number)
+    assert (await plant.order()).rule == "OWN_PRICE_UNKNOWN"
+
+
+async def test_an_order_whose_quotation_nobody_kept_asks(make_plant):
+    plant = await make_plant()
+    await plant.want(mode=Mode.ASK)
+    async with plant.database.write() as tx:
+        await tx.execute(update(store.requisition).values(mode="buy"))
+        await tx.execute(update(store.quotation).values(reference="another"))
+        await tx.execute(update(store.purchase_order).values(state="proposed"))
+    await plant.purchasing.judge_again((await plant.order()).number)
+    assert (await plant.order()).rule == "QUOTE_MISSING"

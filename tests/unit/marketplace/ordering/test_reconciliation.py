@@ -94,15 +94,15 @@ async def test_what_is_not_found_is_sent_once_more_after_the_window_and_three_cl
     assert len(supplier.bought) == 1
 
 
-async def test_what_is_lost_twice_is_for_a_person(make_plant):
+async def test_what_is_lost_every_time_is_for_a_person(make_plant):
     plant = await make_plant(VanishingSupplier, capabilities=LOOKUP_ONLY)
-    plant.suppliers["supplier-1"].vanishes = 9
+    plant.suppliers["supplier-1"].vanishes = 99
     await plant.want()
-    await plant.passes(20)
+    await plant.passes(40)
     row = await plant.order()
     assert row.state == "needs_person"
     assert "NOT_FOUND" in row.problem
-    assert len(plant.suppliers["supplier-1"].sent) == 2
+    assert len(plant.suppliers["supplier-1"].sent) == plant.terms.sends_max
 
 
 async def test_sends_under_a_key_are_bounded(make_plant):

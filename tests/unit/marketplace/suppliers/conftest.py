@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from marketplace.authority.permit import SpendPermit, issue
+from marketplace.authority.issuing import issue
+from marketplace.authority.permit import SpendPermit
 from marketplace.documents import PurchaseOrder, RequestForQuotation
 from marketplace.money import Quantity
 from marketplace.settings import SecretReference

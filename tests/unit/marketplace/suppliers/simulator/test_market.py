@@ -12,6 +12,7 @@ from marketplace.settings import supplier_type
 from marketplace.suppliers.contract import REFERENCE, order_of, request_for
 from marketplace.suppliers.simulator.catalogue import ITEMS
 from marketplace.suppliers.simulator.market import CARRIER, Market, MarketReady, serve_market, supplier_entries
+from marketplace.suppliers.simulator.recall import Recall
 from marketplace.suppliers.supplier import SupplierContext
 
 FAULTS = "/simulator/faults"
@@ -82,6 +83,28 @@ def connected(market: Market, context: SupplierContext):
     entry = supplier_entries(market.ready)["kontor"]
     kind = supplier_type(entry["adapter"])
     return kind.build("kontor", kind.Settings.model_validate(entry), context)
+
+
+async def test_integrators_switch_what_a_supplier_recalls_over_http(market, session):
+    url, headers = market.ready.addresses["kontor"], bearer(market, "kontor")
+    wanted = {"keys_s": None, "lookup_lag_s": 60, "looks_up": True}
+    async with session.put(f"{url}/simulator/recall", headers=headers, json=wanted) as reply:
+        assert await reply.json() == wanted
+    assert market.shops["kontor"].recall == Recall(None, timedelta(minutes=1))
+    async with session.put(f"{url}/simulator/recall", headers=headers, json={"keys_s": -1}) as reply:
+        assert reply.status == 422
+    async with session.get(f"{url}/simulator/recall", headers=headers) as reply:
+        assert await reply.json() == wanted
+
+
+async def test_integrators_count_what_was_taken_over_http(market, session, connect, permit_for):
+    url, headers = market.ready.addresses["kontor"], bearer(market, "kontor")
+    supplier, request = connect("kontor"), request_for(ITEMS["bearing-7014"], Quantity(Decimal(2), "C62"))
+    await supplier.place(permit_for(supplier, order_of(request, await supplier.quote(request))))
+    async with session.get(f"{url}/simulator/orders", headers=headers) as reply:
+        told = await reply.json()
+    assert [order["reference"] for order in told["orders"]] == [REFERENCE]
+    assert told["forgotten"] == []
 
 
 async def test_integrators_switch_faults_over_http(market, session):

@@ -9,6 +9,7 @@ from marketplace.suppliers.simulator.book import Book
 from marketplace.suppliers.simulator.catalogue import EXPRESS, ITEMS, KONTOR, MAKER, Business
 from marketplace.suppliers.simulator.habits import Fault
 from marketplace.suppliers.simulator.messages import OrderBody, QuoteBody
+from marketplace.suppliers.simulator.recall import Recall
 from marketplace.suppliers.simulator.shop import Refusal, Shop
 
 
@@ -261,6 +262,67 @@ class TestFaults:
         shop.habits.switch_on(Fault.OTHER_CURRENCY, times=1)
         assert shop.quote(asking("bearing-7014"))["currency"] == "USD"
         assert shop.quote(asking("bearing-7014"))["currency"] == "EUR"
+
+
+class TestRecall:
+    """How far a supplier's memory reaches decides what a second send of the same order is."""
+
+    REFERENCE = "TC-G1-000001-A"
+
+    @pytest.fixture
+    def shop(self, street) -> Shop:
+        return street.open(KONTOR)
+
+    def send_twice(self, shop: Shop, clock, *, after: timedelta) -> int:
+        body = accepting(shop.quote(asking("bearing-7014")), "bearing-7014", self.REFERENCE)
+        for _send in range(2):
+            shop.order(body, "the-key", b"the same bytes")
+            clock.forward(after)
+        return len(shop.orders())
+
+    def test_one_who_knows_the_key_again_takes_it_once(self, shop, clock):
+        shop.recall = Recall(keys=timedelta(days=1))
+        assert self.send_twice(shop, clock, after=timedelta(hours=23)) == 1
+
+    def test_one_who_has_forgotten_the_key_takes_it_twice(self, shop, clock):
+        shop.recall = Recall(keys=timedelta(days=1))
+        assert self.send_twice(shop, clock, after=timedelta(hours=24)) == 2
+
+    def test_one_who_looks_at_no_keys_takes_it_twice(self, shop, clock):
+        shop.recall = Recall(keys=None)
+        assert self.send_twice(shop, clock, after=timedelta(0)) == 2
+        assert [order["reference"] for order in shop.orders()] == [self.REFERENCE] * 2
+        assert len({order["supplier_reference"] for order in shop.orders()}) == 2
+
+    def test_what_was_taken_twice_is_shipped_twice_unless_it_is_cancelled(self, shop, clock):
+        shop.recall = Recall(keys=None)
+        self.send_twice(shop, clock, after=timedelta(0))
+        shop.cancel(self.REFERENCE)
+        assert [order["cancelled"] for order in shop.orders()] == [False, True]
+        clock.forward(timedelta(days=90))
+        assert len(shop.deliveries()) == 1
+
+    def test_an_index_that_lags_misses_an_order_for_a_while(self, shop, clock):
+        shop.recall = Recall(lookup_lag=timedelta(hours=6))
+        buy(shop, "bearing-7014")
+        for ask in (shop.find, shop.documents, shop.cancel):
+            with pytest.raises(Refusal, match="no order"):
+                ask(self.REFERENCE)
+        clock.forward(timedelta(hours=6))
+        assert shop.find(self.REFERENCE)["reference"] == self.REFERENCE
+
+    def test_one_who_answers_no_questions_does_not_say_that_there_is_no_order(self, shop):
+        shop.recall = Recall(looks_up=False)
+        buy(shop, "bearing-7014")
+        with pytest.raises(Refusal) as refused:
+            shop.find(self.REFERENCE)
+        assert refused.value.code == "NO_SUCH_SERVICE"
+
+    def test_what_was_forgotten_is_known_to_those_who_count(self, shop):
+        shop.habits.switch_on(Fault.FORGETS, times=1)
+        buy(shop, "bearing-7014")
+        assert shop.orders() == []
+        assert [order["reference"] for order in shop.forgotten()] == [self.REFERENCE]
 
 
 def test_prices_lie_on_their_side_of_the_demo_s_limit(street):

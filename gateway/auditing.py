@@ -1,0 +1,91 @@
+"""The audit log's care on a running gateway: signed each minute that it grew, shown to its witnesses, watched.
+
+It promises that buying waits, with one sentence, while the log cannot be signed or a witness has seen another log than
+this one, and that the second is told as an alarm, once. What is signed and what is believed is decided in
+`marketplace.audit`; here is only when, and who is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from gateway.buying import BuyingState, Cause
+from marketplace.audit.actor import Actor
+from marketplace.audit.attendance import ALARMING, Attendance, Attestation, Attested
+from marketplace.audit.checkpoint import SignedCheckpoint
+from marketplace.audit.notary import Notary
+from marketplace.audit.note import VerifierKey
+from marketplace.audit.tree import AuditBroken
+
+log = structlog.get_logger()
+
+Alarm = Callable[[str, str], Awaitable[None]]
+"""Told a stable code and a sentence, when a person must look before more money is spent."""
+
+
+class Auditing:
+    """One gateway's notary and its witnesses; `trouble` is why buying waits, empty when nothing is wrong."""
+
+    def __init__(self, notary: Notary, attendance: Attendance, alarm: Alarm, buying: BuyingState) -> None:
+        self._notary = notary
+        self._attendance = attendance
+        self._alarm = alarm
+        self._buying = buying
+        self._objections: dict[str, str] = {}
+        self.attestations: Sequence[Attestation] = ()
+
+    @property
+    def trouble(self) -> str:
+        """Why buying must wait."""
+        return self._notary.trouble or next(iter(self._objections.values()), "")
+
+    async def begin(self) -> None:
+        """Sign and show what is there at the start, to every witness: an old copy of the database is found out here."""
+        await self.run_once(again=True)
+
+    async def run_once(self, *, again: bool = False) -> None:
+        """Sign the log if it has grown, and show it to the witnesses that have not signed it yet."""
+        try:
+            signed = await self._notary.sign()
+            if signed is not None:
+                await self._show(signed, again or bool(self._objections))
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Buying waits for as long as there is trouble."""
+        if self.trouble:
+            self._buying.stop(Cause.AUDIT, self.trouble)
+        else:
+            self._buying.resume(Cause.AUDIT)
+
+    async def finish(self) -> None:
+        """Sign the last leaves when everything else has stopped; no witness is waited for."""
+        await self._notary.sign()
+
+    async def _show(self, signed: SignedCheckpoint, again: bool) -> None:
+        try:
+            self.attestations = await self._attendance.show(signed, again=again)
+        except AuditBroken as error:
+            log.error("the audit log cannot be shown to its witnesses", reason=str(error))
+            return
+        for each in self.attestations:
+            await self._hear(each)
+
+    async def _hear(self, said: Attestation) -> None:
+        if said.outcome in ALARMING:
+            known, self._objections[said.witness] = said.witness in self._objections, said.sentence
+            if not known:
+                await self._alarm(f"AUDIT_{said.outcome.name}", said.sentence)
+        elif said.outcome is Attested.COSIGNED:
+            self._objections.pop(said.witness, None)
+        elif said.outcome is Attested.REFUSED:
+            log.warning("a witness does not know this log or its key", witness=said.witness)
+
+    async def rotate(self, actor: Actor) -> VerifierKey:
+        """Put a new key in the old one's place; returns its public half. Raises as `Notary.rotate` does."""
+        key = await self._notary.rotate(actor)
+        await self.run_once()
+        return key

@@ -1,0 +1,199 @@
+"""Verify a Toolcrib audit log without Toolcrib: its database, an export of it, or the proof of one order.
+
+    python verify.py FILE [--key VKEY] [--seen NOTE ...] [--witness VKEY] [--gateway G1]
+
+It prints what is wrong, each with its place, and exits 1; or one word, and exits 0. --key is the log's public key,
+known from elsewhere: without it you learn only that the file fits itself. --seen is a file with a checkpoint such as a
+witness keeps, which the log must continue; --witness is the key of a witness that must have signed it, or a proof's.
+Hashes are as of RFC 9162, notes as of C2SP (signed-note, tlog-checkpoint, tlog-cosignature).
+"""
+
+import argparse
+import json
+import sqlite3
+import sys
+from base64 import b64decode as b64
+from collections.abc import Iterator
+from datetime import datetime
+from functools import reduce
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+Fault = (ValueError, KeyError, TypeError, IndexError, InvalidSignature)  # what a text that is none of ours gives
+
+
+def key_of(text: str) -> tuple[str, bytes, bytes]:
+    """Return name, id and bytes of a public key; the first byte says what it signs: 1 logs, 4 what a witness saw."""
+    name, told, raw = text.strip().split("+", 2)
+    if sha(name.encode(), b"\n", b64(raw))[:4].hex() != told or len(b64(raw)) != 33:
+        raise ValueError(f"{text!r} is no public key")
+    return name, bytes.fromhex(told), b64(raw)
+
+
+def signed_by(note: str, key: str) -> tuple[str, int, bytes]:
+    """Return (origin, size, root) of a checkpoint that a key has signed."""
+    (name, identity, public), (body, _, lines) = key_of(key), note.rpartition("\n\n")
+    for line in lines.splitlines():
+        who, _, raw = line.removeprefix("\u2014 ").partition(" ")
+        if (who, b64(raw)[:4]) == (name, identity):
+            signature, message = b64(raw)[4:], f"{body}\n"
+            if public[:1] == b"\x04":
+                seconds, signature = int.from_bytes(signature[:8], "big"), signature[8:]
+                message = f"cosignature/v1\ntime {seconds}\n{message}"
+            Ed25519PublicKey.from_public_bytes(public[1:]).verify(signature, message.encode())
+            origin, size, root = body.split("\n")[:3]
+            return origin, int(size), b64(root)
+    raise ValueError(f"{name} has not signed it")
+
+
+def handed_over(leaf: bytes, old: str) -> str:
+    """Return the key that a leaf hands over to, if the old one has signed for it."""
+    facts = json.loads(leaf)["facts"]
+    statement = f"toolcrib/audit-key-handover/v1\n{old}\n{facts['new']}\n".encode()
+    Ed25519PublicKey.from_public_bytes(key_of(old)[2][1:]).verify(b64(facts["signature"]), statement)
+    return str(facts["new"])
+
+
+def sha(*parts: bytes) -> bytes:
+    return sha256(b"".join(parts)).digest()
+
+
+def grown(peaks: list[bytes], node: bytes, size: int) -> list[bytes]:
+    """Return the roots of the complete subtrees of a tree of `size` leaves with one more, largest first."""
+    while size & 1:
+        *peaks, left = peaks
+        node, size = sha(b"\x01", left, node), size >> 1
+    return [*peaks, node]
+
+
+def root_of(peaks: list[bytes]) -> bytes:
+    return reduce(lambda right, left: sha(b"\x01", left, right), peaks[-2::-1], peaks[-1]) if peaks else sha()
+
+
+def root_by(proof: list[str], node: bytes, index: int, size: int) -> bytes:
+    """Return the root that a leaf's hash and its audit path give, b"" for a path of another length."""
+    if size == 1 or not proof:
+        return node if size == 1 and not proof else b""
+    split, other = 1 << ((size - 1).bit_length() - 1), b64(proof[-1])
+    if index < split:
+        return sha(b"\x01", root_by(proof[:-1], node, index, split), other)
+    return sha(b"\x01", other, root_by(proof[:-1], node, index - split, size - split))
+
+
+def content(index: int, leaf: bytes, columns: Any) -> Iterator[str]:
+    """Yield in what a leaf's text differs from its place."""
+    try:
+        said = json.loads(leaf)
+        at = round(datetime.fromisoformat(said["at"]).timestamp() * 1e6)
+        if said["index"] != index:
+            yield f"leaf {index} was exchanged: it says that it is leaf {said['index']}"
+        elif columns not in (None, (said["plant"], said["gateway"], said["kind"], said["subject"], at)):
+            yield f"leaf {index} is not in its place: its text and its row differ"
+        if json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() != leaf:
+            yield f"leaf {index} is not in canonical form"
+    except Fault:
+        yield f"leaf {index} cannot be read"
+
+
+def verify_log(log: Any, seen: list[str], witness: str, trusted: str) -> Iterator[str]:
+    """Yield what is wrong with a log; of an export only the bytes of its leaves are known, and no tree."""
+    origin, first, leaves, notes, tree = log
+    peaks, roots, size, shifted = list[bytes](), {"0": root_of([])}, 0, False
+    keys, wanted = [(0, first)] if first else [], {note.split("\n")[1] for note in notes + seen if "\n" in note}
+    for index, leaf, columns, stored, subtree in leaves:
+        node = sha(b"\x00", leaf)
+        if index != size:
+            yield f"leaf {size} is missing" if index == size + 1 else f"leaves {size} to {index - 1} are missing"
+        if tree and index >= tree[0]:
+            yield f"leaf {index} was added: the tree has {tree[0]} leaves"
+        if stored not in (None, node):
+            yield f"leaf {index} was changed: its bytes do not give its hash"
+        peaks, shifted = grown(peaks, node, size), shifted or index != size or stored not in (None, node)
+        if subtree not in (None, peaks[-1]) and not shifted:
+            yield f"leaf {index} was changed with its hash, or the subtree beside it: they do not fit"
+            shifted = True
+        yield from content(index, leaf, columns)
+        size = index + 1
+        if str(size) in wanted:
+            roots[str(size)] = root_of(peaks)
+        try:
+            if keys and b"audit.key_rotated" in leaf and json.loads(leaf)["kind"] == "audit.key_rotated":
+                keys.append((size, handed_over(leaf, keys[-1][1])))
+        except Fault:
+            yield f"leaf {index}: the key before has not signed for this one"
+    if tree and tree != (size, root_of(peaks), b"".join(peaks)):
+        yield f"the {size} leaves do not give the tree of {tree[0]} leaves that was kept"
+    if (trusted and trusted not in dict(keys).values()) or (not keys and notes + seen):
+        yield f"the log was never signed with the key {trusted}"
+    for note in notes + seen if keys else []:
+        where = f"a checkpoint{' from elsewhere' * (note in seen)} of {note.split(chr(10))[1:2]} leaves"
+        try:
+            said = signed_by(note, [key for start, key in keys if start <= int(note.split("\n")[1])][-1])
+            if (witness and note in seen and not signed_by(note, witness)) or said[0] != origin or said[1] > size:
+                yield f"{where}: the log has only {size}, it was cut off or rolled back; or it is of another log"
+            elif roots.get(str(said[1])) != said[2]:
+                yield f"{where} was signed over other leaves: the log was changed or forked"
+        except Fault as error:
+            yield f"{where} does not hold: {error or 'the signature is wrong'}"
+
+
+def verify_proof(proof: Any, witness: str, trusted: str) -> Iterator[str]:
+    """Yield what is wrong with the proof of one order."""
+    keys = [(0, proof["key"])]
+    for each in proof["rotations"]:
+        keys.append((each["index"] + 1, handed_over(b64(each["leaf"]), keys[-1][1])))
+    signer = [key for start, key in keys if start <= int(proof["checkpoint"].split("\n")[1])][-1]
+    origin, size, root = signed_by(proof["checkpoint"], signer)
+    other = origin != proof["origin"] or (witness and not signed_by(proof["checkpoint"], witness))
+    if other or (trusted and trusted not in dict(keys).values()):
+        yield f"this is a proof from {origin}, which was never signed with the key {trusted}"
+    for each in proof["rotations"] + proof["leaves"]:
+        leaf = b64(each["leaf"])
+        if root_by(each["proof"], sha(b"\x00", leaf), each["index"], size) != root:
+            yield f"leaf {each['index']} does not stand in the log that was signed"
+        yield from content(each["index"], leaf, None)
+        if each in proof["leaves"] and json.loads(leaf)["subject"] != proof["subject"]:
+            yield f"leaf {each['index']} is not about {proof['subject']}"
+
+
+def database(path: Path, gateway: str) -> Any:
+    opened = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    every = opened.execute("SELECT DISTINCT plant, gateway_id FROM audit_leaf")
+    owner = next(each for each in every if gateway in ("", each[1]))
+    keys, notes, trees, rows = (
+        opened.execute(f"SELECT * FROM {table} WHERE plant = ? AND gateway_id = ? ORDER BY 3", owner)  # noqa: S608
+        for table in ("audit_key", "checkpoint", "audit_tree", "audit_leaf")
+    )
+    leaves = ((each[2], each[6], (*each[:2], *each[3:6]), *each[7:]) for each in rows)
+    tree = next(((each[2], each[4], each[3]) for each in trees), (0,))
+    return "/".join(("toolcrib", *owner)), next((each[3] for each in keys), ""), leaves, [row[3] for row in notes], tree
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--seen", type=Path, action="append", default=[])
+    for option in ("--key", "--witness", "--gateway"):
+        parser.add_argument(option, default="")
+    given = parser.parse_args()
+    try:
+        seen, trust = [path.read_text(encoding="utf-8") for path in given.seen], (given.witness, given.key)
+        if given.file.read_bytes()[:6] == b"SQLite":
+            found = [*verify_log(database(given.file, given.gateway), seen, *trust)]
+        else:
+            first, *lines = [json.loads(line) for line in given.file.read_text(encoding="utf-8").splitlines()]
+            leaves = [(n, b64(each["leaf"]), None, None, None) for n, each in enumerate(lines) if "leaf" in each]
+            log = (first["origin"], first["key"], leaves, [each["checkpoint"] for each in lines[len(leaves) :]], None)
+            found = list(verify_proof(first, *trust) if "subject" in first else verify_log(log, seen, *trust))
+    except (*Fault, OSError, sqlite3.Error, StopIteration) as error:
+        found = [f"{given.file} cannot be verified: {error or 'a signature does not hold'}"]
+    sys.stdout.write("\n".join(found or ["verified"]) + "\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

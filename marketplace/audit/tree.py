@@ -1,0 +1,197 @@
+"""The tree as it is stored, and how a transaction grows it: once, just before it commits.
+
+It promises that a gateway's leaves have no gap and no double, whoever else writes: the kept tree moves only from where
+the new leaves begin. Where that is, a connection remembers from its last transaction; when the memory is wrong, because
+somebody else wrote or the transaction was undone, the tree is read and the leaves are numbered anew. Leaves of one
+transaction are kept until it commits and then written with the tree; who reads the log within it asks `flush` first.
+Beside each leaf stands the root of the largest complete subtree that ends with it, so that any proof needs a few rows
+only. It knows no meaning of a leaf.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, cast
+
+from sqlalchemy import Executable, bindparam, insert, select, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from marketplace.audit.merkle import Frontier, leaf_hash
+from marketplace.documents import canonical
+from marketplace.store import AT_COMMIT, Owner, audit_leaf, audit_tree, microseconds
+
+_MINE: Final = (audit_tree.c.plant == bindparam("of_plant"), audit_tree.c.gateway_id == bindparam("of_gateway"))
+_READ_TREE: Final = select(audit_tree.c.size, audit_tree.c.frontier, audit_tree.c.root).where(*_MINE)
+_ADD_LEAF: Final = insert(audit_leaf)
+_ADD_TREE: Final = insert(audit_tree)
+_GROW_TREE: Final = (
+    update(audit_tree)
+    .where(*_MINE, audit_tree.c.size == bindparam("of_size"), audit_tree.c.root == bindparam("of_root"))
+    .values({name: bindparam(name) for name in ("size", "frontier", "root")})
+)
+_REMEMBERED: Final = "audit_trees"
+"""Under this name a connection's `info` holds each gateway's tree as its last transaction left it."""
+_NAMED: Final = sqlite.dialect(paramstyle="named")
+_TEXTS: Final[Mapping[Executable, str]] = {
+    each: str(each.compile(dialect=_NAMED)) for each in (_READ_TREE, _ADD_LEAF, _ADD_TREE, _GROW_TREE)
+}
+"""Built once: an act writes several leaves, and building a statement costs as much as running it."""
+
+
+class AuditBroken(Exception):
+    """The log cannot be continued as it stands; nothing of the caller's transaction may become durable."""
+
+
+class _ShortWay(Protocol):
+    """A driver's connection that offers one hop to its thread for several statements with named parameters."""
+
+    async def look(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Return the rows of a query."""
+
+    async def together(self, statements: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> bool:
+        """Run each statement for all of its rows, until one touches fewer; return whether none did."""
+
+
+@dataclass(slots=True)
+class Growing:
+    """One gateway's log in a writing transaction: the tree as it is stored, and as it will be with the new leaves."""
+
+    owner: Owner
+    stored: Frontier
+    frontier: Frontier
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, leaf: bytes, row: dict[str, Any]) -> None:
+        """Take in one leaf; `row` holds what else stands beside it."""
+        index, digest = self.frontier.size, leaf_hash(leaf)
+        self.frontier = self.frontier.append(digest)
+        beside = {"leaf_index": index, "leaf": leaf, "leaf_hash": digest, "subtree": self.frontier.peaks[-1]}
+        self.rows.append({**row, **self.owner.columns, **beside})
+
+    async def __call__(self, tx: AsyncConnection) -> None:
+        """Write what was added since the last time, and the tree. Raises `AuditBroken` when it cannot be continued."""
+        if not self.rows:
+            return
+        if not await self._written(tx):
+            await self._number_anew(tx)
+            if not await self._written(tx):
+                raise AuditBroken(f"somebody else writes the audit log of {self.owner.gateway_id}")
+        self.rows, self.stored = [], self.frontier
+        if AT_COMMIT in tx.info:
+            tx.info.setdefault(_REMEMBERED, {})[self.owner] = self.frontier
+
+    async def _written(self, tx: AsyncConnection) -> bool:
+        tree = {"size": self.frontier.size, "frontier": self.frontier.encode(), "root": self.frontier.root}
+        if self.stored.size == 0:
+            return await _write(tx, _ADD_TREE, tree | self.owner.columns, self.rows)
+        found = {"of_size": self.stored.size, "of_root": self.stored.root}
+        return await _write(tx, _GROW_TREE, tree | found | _place(self.owner), self.rows)
+
+    async def _number_anew(self, tx: AsyncConnection) -> None:
+        """What was remembered is no longer so: begin where the tree ends now."""
+        rows, self.rows = self.rows, []
+        self.stored = self.frontier = await _stored(tx, self.owner)
+        for row in rows:
+            self.add(canonical(json.loads(row["leaf"]) | {"index": self.frontier.size}), row)
+
+
+async def growing(tx: AsyncConnection, owner: Owner) -> Growing:
+    """Return a gateway's log as this transaction grows it.
+
+    Raises `AuditBroken` when the stored tree does not hold together, or inside of a savepoint: a leaf that is kept
+    until the commit could not be taken back with it.
+    """
+    if tx.in_nested_transaction():
+        raise AuditBroken("a leaf is written outside of savepoints")
+    acts = tx.info.get(AT_COMMIT)
+    for each in acts or ():
+        if isinstance(each, Growing) and each.owner == owner:
+            return each
+    stored = tx.info.get(_REMEMBERED, {}).get(owner) if acts is not None else None
+    stored = stored or await _stored(tx, owner)
+    begun = Growing(owner, stored, stored)
+    if acts is not None:
+        acts.append(begun)
+    return begun
+
+
+async def settle(tx: AsyncConnection, grown: Growing) -> None:
+    """Write a leaf at once where the database keeps nothing until the commit."""
+    if AT_COMMIT not in tx.info:
+        await grown(tx)
+
+
+async def flush(connection: AsyncConnection) -> None:
+    """Write what this transaction has added so far, so that a read in it sees it; nothing to do anywhere else."""
+    for each in connection.info.get(AT_COMMIT, ()):
+        if isinstance(each, Growing):
+            await each(connection)
+
+
+async def head(connection: AsyncConnection, owner: Owner) -> Frontier:
+    """Return the tree as this transaction sees it. Raises `AuditBroken` when it does not hold together."""
+    await flush(connection)
+    return await _stored(connection, owner)
+
+
+async def _stored(tx: AsyncConnection, owner: Owner) -> Frontier:
+    found = await _read(tx, owner)
+    if found is None:
+        return Frontier()
+    size, peaks, root = found
+    try:
+        frontier = Frontier.decode(size, peaks)
+    except ValueError as error:
+        raise AuditBroken(f"the audit tree of {owner.gateway_id} does not hold together: {error}") from error
+    if frontier.root != root:
+        raise AuditBroken(f"the audit tree of {owner.gateway_id} has another root than its subtrees give")
+    return frontier
+
+
+async def _read(tx: AsyncConnection, owner: Owner) -> Sequence[Any] | None:
+    short = _short_way(tx)
+    if short is None:
+        return (await tx.execute(_READ_TREE, _place(owner))).one_or_none()
+    try:
+        rows = await short.look(_TEXTS[_READ_TREE], _place(owner))
+    except Exception as error:
+        raise _told(tx, _READ_TREE, error) from error
+    return rows[0] if rows else None
+
+
+async def _write(
+    tx: AsyncConnection, grow: Executable, tree: Mapping[str, Any], rows: Sequence[dict[str, Any]]
+) -> bool:
+    """Move the tree and insert leaves; returns false, without leaves, when the tree is elsewhere than was thought."""
+    short = _short_way(tx)
+    if short is None:
+        if (await tx.execute(grow, dict(tree))).rowcount != 1:
+            return False
+        await tx.execute(_ADD_LEAF, list(rows))
+        return True
+    plain = [{**row, "at": microseconds(row["at"])} for row in rows]
+    try:
+        return await short.together([(_TEXTS[grow], [tree]), (_TEXTS[_ADD_LEAF], plain)])
+    except Exception as error:
+        raise _told(tx, grow, error) from error
+
+
+def _short_way(tx: AsyncConnection) -> _ShortWay | None:
+    """Return the driver's connection if it has a short way; any other database is asked in the ordinary one."""
+    opened = tx.sync_connection
+    found = opened.connection.driver_connection if opened is not None else None
+    return cast(_ShortWay, found) if hasattr(found, "together") else None
+
+
+def _told(tx: AsyncConnection, statement: Executable, error: Exception) -> BaseException:
+    """Return a driver's error as everybody above knows it."""
+    base = tx.dialect.loaded_dbapi.Error
+    return DBAPIError.instance(_TEXTS[statement], None, error, base, dialect=tx.dialect)
+
+
+def _place(owner: Owner) -> dict[str, str]:
+    return {"of_plant": owner.plant, "of_gateway": owner.gateway_id}

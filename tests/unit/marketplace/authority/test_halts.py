@@ -1,0 +1,164 @@
+"""Stops and alarms as rows: one for each scope, kept with their audit leaf, ended by a named person."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+
+from marketplace import store
+from marketplace.audit import log
+from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority import alarms, halts
+from marketplace.authority.alarms import Alarm, AlarmCode, AlarmTerms
+from marketplace.authority.halts import BY_PERSON, PLANT, Scope, ScopeKind
+
+ANNA = Actor(ActorKind.PERSON, "anna", "web")
+MILL = Scope(ScopeKind.MACHINE, "mill")
+KONTOR = Scope(ScopeKind.SUPPLIER, "kontor")
+
+
+async def leaves(tx) -> list[str]:
+    return [entry.kind for entry in await log.entries(tx)]
+
+
+async def test_a_stop_stands_until_it_is_lifted_and_says_who(spend, owner, now):
+    async with spend.write() as tx:
+        made, new = await halts.put(tx, owner, MILL, BY_PERSON, ANNA, now, note="Smoke.")
+        assert new
+        assert await halts.standing(tx, owner) == (made,)
+        assert await log.written(tx, made.note) == "Smoke."
+    async with spend.write() as tx:
+        lifted = await halts.lift(tx, owner, MILL, ANNA, now + timedelta(hours=1))
+        assert lifted == made
+        assert await halts.standing(tx, owner) == ()
+        [row] = (await tx.execute(select(store.halt))).all()
+        assert (row.lifted_by, row.lifted_at) == ("anna", now + timedelta(hours=1))
+        [was_set, was_lifted] = await log.entries(tx)
+    assert (was_set.kind, was_set.subject, was_set.actor) == ("halt.set", made.id, ANNA)
+    assert was_set.facts == {
+        "scope": "machine",
+        "key": "mill",
+        "code": BY_PERSON,
+        "note": made.note,
+        "alarm": "",
+    }
+    assert (was_lifted.kind, was_lifted.actor) == ("halt.lifted", ANNA)
+
+
+async def test_stopping_twice_is_one_stop(spend, owner, now):
+    async with spend.write() as tx:
+        first, _new = await halts.put(tx, owner, PLANT, BY_PERSON, ANNA, now)
+        again, new = await halts.put(tx, owner, PLANT, BY_PERSON, ANNA, now + timedelta(hours=1))
+        assert (again, new) == (first, False)
+        assert await leaves(tx) == ["halt.set"]
+        assert [row.topic for row in await tx.execute(select(store.outbox))] == ["halt"]
+
+
+async def test_the_index_knows_one_stop_of_a_scope_whoever_writes_it(spend, owner, now):
+    row = {"scope": "plant", "key": "", "open_scope": "plant", "code": "x", "by": "x", "method": "x", "at": now,
+           "note": "", "alarm": "", **owner.columns}  # fmt: skip
+    with pytest.raises(IntegrityError):
+        async with spend.write() as tx:
+            await tx.execute(insert(store.halt), [{"id": "1", **row}, {"id": "2", **row}])
+
+
+async def test_a_stop_whose_leaf_cannot_be_written_does_not_stand(spend, owner, now):
+    with pytest.raises(TypeError):
+        async with spend.write() as tx:
+            await halts.put(tx, owner, PLANT, BY_PERSON, ANNA, now, facts={"x": 0.5})
+    async with spend.read() as tx:
+        assert await halts.standing(tx, owner) == ()
+
+
+async def test_lifting_what_is_not_stopped_changes_nothing(spend, owner, now):
+    async with spend.write() as tx:
+        await halts.put(tx, owner, MILL, BY_PERSON, ANNA, now)
+        assert await halts.lift(tx, owner, PLANT, ANNA, now) is None
+        assert len(await halts.standing(tx, owner)) == 1
+
+
+async def test_a_scope_can_be_stopped_again_after_it_was_lifted(spend, owner, now):
+    async with spend.write() as tx:
+        for _time in range(3):
+            await halts.put(tx, owner, MILL, BY_PERSON, ANNA, now)
+            await halts.lift(tx, owner, MILL, ANNA, now)
+        assert len((await tx.execute(select(store.halt))).all()) == 3
+
+
+async def test_suppliers_that_are_stopped_are_named(spend, owner, now):
+    async with spend.write() as tx:
+        for scope in (MILL, KONTOR):
+            await halts.put(tx, owner, scope, BY_PERSON, ANNA, now)
+        assert await halts.stopped_suppliers(tx, owner) == {"kontor"}
+        assert (await halts.over_want(tx, owner, "mill", "mill/bearing")).scope == MILL
+        assert await halts.over_want(tx, owner, "press", "press/filter") is None
+
+
+async def test_an_alarm_is_raised_once_while_it_is_open(spend, owner, now):
+    terms = AlarmTerms(timedelta(hours=8), {"OTHER_TERMS": timedelta(hours=2)})
+    async with spend.write() as tx:
+        first = await alarms.raise_alarm(
+            tx, owner, AlarmCode.OTHER_TERMS, KONTOR, "kontor", now, parameters={"order": "G1-1"}, terms=terms
+        )
+        later = now + timedelta(hours=1)
+        assert await alarms.raise_alarm(tx, owner, AlarmCode.OTHER_TERMS, KONTOR, "kontor", later) == first
+        another = await alarms.raise_alarm(tx, owner, AlarmCode.OUTCOME_OPEN, KONTOR, "G1-1", now, terms=terms)
+        assert another != first
+        found = {alarm.id: alarm for alarm in await alarms.open_alarms(tx, owner)}
+        assert found[first] == Alarm(
+            first,
+            "OTHER_TERMS",
+            KONTOR,
+            "kontor",
+            {"scope": "supplier", "key": "kontor", "supplier": "kontor", "order": "G1-1"},
+            now,
+            now + timedelta(hours=2),
+        )
+        assert found[another].acknowledge_by == now + timedelta(hours=8)
+        assert await leaves(tx) == ["alarm.raised", "alarm.raised"]
+
+
+async def test_an_acknowledged_alarm_is_closed_and_may_be_raised_again(spend, owner, now):
+    async with spend.write() as tx:
+        first = await alarms.raise_alarm(tx, owner, AlarmCode.AUDIT_BROKEN, PLANT, "audit", now)
+        seen = await alarms.acknowledge(tx, owner, first, ANNA, now, "Looked at it.")
+        assert seen is not None
+        assert await alarms.acknowledge(tx, owner, first, ANNA, now) is None
+        assert await alarms.open_alarms(tx, owner) == ()
+        second = await alarms.raise_alarm(tx, owner, AlarmCode.AUDIT_BROKEN, PLANT, "audit", now)
+        assert second != first
+        last = (await log.entries(tx, first))[-1]
+    assert (last.kind, last.actor, last.facts["code"]) == ("alarm.acknowledged", ANNA, "AUDIT_BROKEN")
+
+
+async def test_who_deals_with_the_subject_has_seen_its_alarm(spend, owner, now):
+    async with spend.write() as tx:
+        await alarms.raise_alarm(tx, owner, AlarmCode.OUTCOME_OPEN, KONTOR, "G1-1", now)
+        other = await alarms.raise_alarm(tx, owner, AlarmCode.OUTCOME_OPEN, KONTOR, "G1-2", now)
+        await alarms.acted_on(tx, owner, AlarmCode.OUTCOME_OPEN, "G1-1", ANNA, now)
+        assert [alarm.id for alarm in await alarms.open_alarms(tx, owner)] == [other]
+
+
+async def test_an_alarm_is_due_at_its_time_and_once(spend, owner, now):
+    async with spend.write() as tx:
+        id = await alarms.raise_alarm(tx, owner, AlarmCode.CLOCK_JUMPED, PLANT, "clock", now)
+        [alarm] = await alarms.open_alarms(tx, owner)
+        assert [alarm.due(now + timedelta(hours=hours)) for hours in (7, 8, 9)] == [False, True, True]
+        halt, _new = await halts.put(tx, owner, PLANT, halts.BY_ALARM, ANNA, now, alarm=id)
+        await alarms.escalated(tx, owner, alarm, halt, now)
+        [alarm] = await alarms.open_alarms(tx, owner)
+        assert not alarm.due(now + timedelta(days=9))
+        await alarms.lifted(tx, owner, halt, ANNA, now)
+        assert await alarms.open_alarms(tx, owner) == ()
+        assert await leaves(tx) == ["alarm.raised", "halt.set", "alarm.escalated", "alarm.acknowledged"]
+
+
+async def test_lifting_another_stop_leaves_an_alarm_open(spend, owner, now):
+    async with spend.write() as tx:
+        await alarms.raise_alarm(tx, owner, AlarmCode.CLOCK_JUMPED, PLANT, "clock", now)
+        halt, _new = await halts.put(tx, owner, MILL, BY_PERSON, ANNA, now)
+        await alarms.lifted(tx, owner, halt, ANNA, now)
+        assert len(await alarms.open_alarms(tx, owner)) == 1

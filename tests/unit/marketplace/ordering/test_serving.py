@@ -1,0 +1,414 @@
+"""Sums stay right on lines and requisitions, whatever happens to an order and in whatever sequence."""
+
+import asyncio
+from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert, select, update
+
+from gateway.storage import NORMAL, Storage
+from marketplace import store
+from marketplace.audit import log
+from marketplace.audit.verify import verify
+from marketplace.authority.policy import Mode
+from marketplace.documents import Reply
+from marketplace.money import Money, Quantity
+from marketplace.ordering.orders import load
+from marketplace.ordering.serving import OrderedAlready, cover_of, require_room
+from marketplace.ordering.shares import Cover, allot
+from marketplace.ordering.states import FAILED, OrderState
+from marketplace.store import Owner
+from tests.unit.marketplace.fakes import (
+    ANNA,
+    EVERYTHING,
+    LINE,
+    AcceptingSupplier,
+    Clock,
+    DearerSupplier,
+    Plant,
+    ReceivingSupplier,
+)
+
+S = OrderState
+OWNER = Owner("northworks", "G1")
+
+
+class PartSupplier(AcceptingSupplier):
+    """Confirms fewer than ordered, at the same price."""
+
+    takes_on = Decimal(1)
+
+    def response(self, order):
+        said = AcceptingSupplier.response(self, order)
+        if self.takes_on >= said.lines[0].quantity.amount:
+            return said
+        line = replace(said.lines[0], quantity=Quantity(self.takes_on, "C62"))
+        less = said.lines[0].unit_price.times(Quantity(said.lines[0].quantity.amount - self.takes_on, "C62"))
+        return replace(said, lines=(line,), total=said.total - less)
+
+
+@pytest.fixture(autouse=True)
+async def the_audit_verifies_in_the_end(spend):
+    yield
+    async with spend.read() as connection:
+        found = await verify(connection)
+    assert found.verified, found.problems
+
+
+@pytest.fixture
+async def partly(make_plant):
+    """Two were ordered, one is confirmed."""
+    plant = await make_plant(PartSupplier)
+    await plant.want()
+    return plant
+
+
+async def line_of(plant):
+    return (await plant.rows(store.order_line))[0]
+
+
+async def shelf_of(plant):
+    return (await plant.rows(store.stock_item))[0]
+
+
+async def wants(plant):
+    rows = sorted(await plant.rows(store.requisition), key=lambda row: (row.created_at, row.quantity))
+    return [(row.quantity, row.state) for row in rows]
+
+
+# A part is confirmed.
+
+
+async def test_a_part_that_is_confirmed_stops_the_order_and_stays_on_the_line(partly):
+    row, line = await partly.order(), await line_of(partly)
+    assert row.state == "needs_person"
+    assert ("PARTLY_CONFIRMED" in row.problem, line.quantity, line.confirmed) == (True, 2, 1)
+    (status,) = await partly.rows(store.supplier_status)
+    assert status.suspended
+    assert (await shelf_of(partly)).in_transit == 1
+
+
+async def test_a_person_takes_the_part_and_the_rest_is_wanted_by_itself(partly, clock):
+    number = (await partly.order()).number
+    clock.forward(minutes=1)
+    assert (await partly.purchasing.accept_part(number, ANNA, " ")).code == "REASON_MISSING"
+    act = await partly.purchasing.accept_part(number, ANNA, "one will do for now")
+    assert (act.ok, act.code) == (True, "ORDER_CONFIRMED")
+    row, line = await partly.order(), await line_of(partly)
+    assert (row.state, row.problem, line.quantity, line.confirmed) == ("confirmed", "", 1, 1)
+    assert await wants(partly) == [(1, "ordered"), (1, "needed")]
+    (link,) = await partly.rows(store.line_requisition)
+    assert link.quantity == 1
+    assert (await partly.purchasing.accept_part(number, ANNA, "again")).code == "NOT_PARTLY_CONFIRMED"
+
+
+async def test_the_rest_is_bought_and_the_part_is_paid_as_a_part(partly, clock):
+    number = (await partly.order()).number
+    await partly.purchasing.accept_part(number, ANNA, "one will do for now")
+    await partly.purchasing.reinstate("supplier-1", ANNA)
+    clock.forward(minutes=1)
+    await partly.passes(1)
+    assert [(row.quantity, row.confirmed) for row in await partly.rows(store.order_line)] == [(1, 1), (1, 1)]
+    assert await partly.states() == ["confirmed", "confirmed"]
+    partly.suppliers["supplier-1"].bill(number, Money(6150, "EUR"))
+    await partly.purchasing.received(number, None, ANNA)
+    await partly.passes(1, hours=1)
+    await partly.passes(1)
+    assert await partly.states() == ["closed", "confirmed"]
+    assert await wants(partly) == [(1, "fulfilled"), (1, "ordered")]
+    assert await partly.want() in {row.id for row in await partly.rows(store.requisition)}
+    assert len(await partly.orders()) == 2  # the life has what it wants
+
+
+async def test_a_person_may_also_call_the_part_off(partly):
+    number = (await partly.order()).number
+    assert (await partly.purchasing.resolve(number, S.CANCELLED, ANNA, "all or nothing")).ok
+    assert await partly.states() == ["cancelled"]
+    assert await wants(partly) == [(2, "needed")]
+    assert (await shelf_of(partly)).in_transit == 0
+
+
+async def test_goods_of_the_part_that_come_before_the_persons_word(partly):
+    number = (await partly.order()).number
+    assert (await partly.purchasing.received(number, {1: Decimal(1)}, ANNA)).ok
+    assert await partly.states() == ["needs_person"]
+    assert (await partly.purchasing.accept_part(number, ANNA, "as they said")).ok
+    assert await partly.states() == ["received"]
+    assert await wants(partly) == [(1, "fulfilled"), (1, "needed")]
+
+
+async def test_all_that_comes_all_the_same_settles_it(partly):
+    number = (await partly.order()).number
+    assert (await partly.purchasing.received(number, {1: Decimal(2)}, ANNA)).ok
+    assert await partly.states() == ["received"]
+    assert await wants(partly) == [(2, "fulfilled")]
+
+
+async def test_a_part_after_the_whole_was_confirmed_takes_back_what_was_expected(make_plant):
+    plant = await make_plant(AcceptingSupplier)
+    await plant.want()
+    row = await plant.order()
+    async with plant.database.read() as tx:
+        order = (await load(tx, plant.owner, row.number)).order
+    part = PartSupplier("supplier-1", plant.clock)
+    said = part.response(order.document())
+    assert await plant.purchasing.sending.take("supplier-1", said) == "PARTLY_CONFIRMED"
+    assert ((await line_of(plant)).confirmed, (await shelf_of(plant)).in_transit) == (1, 1)
+    assert await plant.states() == ["needs_person"]
+
+
+@pytest.mark.parametrize("change", ["dearer", "more", "other total"])
+async def test_what_is_not_a_part_on_our_terms_is_no_part(make_plant, change):
+    plant = await make_plant(ReceivingSupplier)
+    await plant.want()
+    async with plant.database.read() as tx:
+        order = (await load(tx, plant.owner, (await plant.order()).number)).order
+    said = PartSupplier("supplier-1", plant.clock).response(order.document())
+    if change == "dearer":
+        said = replace(said, lines=(replace(said.lines[0], sku="X"),))
+    elif change == "more":
+        said = replace(said, lines=(replace(said.lines[0], quantity=Quantity(Decimal(3), "C62")),))
+    else:
+        said = replace(said, total=order.total)
+    verdict = await plant.purchasing.sending.take("supplier-1", said)
+    assert verdict in ("SKU_DIFFERS", "QUANTITY_DIFFERS")
+    assert ((await line_of(plant)).confirmed, await plant.states()) == (0, ["needs_person"])
+
+
+# Another attempt.
+
+
+async def test_not_placed_said_by_a_person_opens_the_next_attempt_group_and_nothing_else_does(make_plant, clock):
+    plant = await make_plant(DearerSupplier, AcceptingSupplier)
+    plant.suppliers["supplier-2"].price += 20
+    await plant.want()
+    number = (await plant.order()).number
+    assert (await plant.purchasing.resolve(number, S.NOT_PLACED, ANNA, "Ms Huber knows nothing of it")).ok
+    assert (await plant.requisition()).attempt_group == 2
+    await plant.passes(1)
+    assert [(row.state, row.attempt_group) for row in await plant.orders()] == [("not_placed", 1), ("confirmed", 2)]
+    async with plant.database.read() as tx:
+        leaves = await log.entries(tx, (await plant.requisition()).id, 50, kind="requisition.needed")
+    assert [leaf.facts["attempt_group"] for leaf in leaves if "attempt_group" in leaf.facts] == [2]
+    assert [leaf.actor.id for leaf in leaves if "attempt_group" in leaf.facts] == ["anna"]
+
+
+async def test_a_rejected_an_expired_and_a_denied_order_are_proven_not_placed(make_plant, clock):
+    plant = await make_plant(policy={"mandate": None})
+    await plant.want()
+    clock.forward(days=2)
+    await plant.passes(1)
+    assert [(row.state, row.attempt_group) for row in await plant.orders()] == [("denied", 1), ("denied", 1)]
+
+
+async def test_without_a_persons_word_nothing_follows_an_order_that_was_not_placed(make_plant, owner):
+    plant = await make_plant(DearerSupplier)
+    await plant.want()
+    await plant.purchasing.resolve((await plant.order()).number, S.NOT_PLACED, ANNA, "knows nothing of it")
+    async with plant.database.write() as tx:  # as a defect would: the want is open, and no group was
+        await tx.execute(update(store.requisition).values(attempt_group=1))
+        row = (await tx.execute(select(store.requisition))).one()
+        with pytest.raises(OrderedAlready, match="nobody opened"):
+            await require_room(tx, owner, row, Decimal(1))
+    await plant.purchasing.reinstate("supplier-1", ANNA)
+    done = await plant.reconciliation.run_once()
+    assert (done.failed, len(await plant.orders())) == (1, 1)
+
+
+async def test_no_second_order_is_proposed_for_what_is_ordered(make_plant, owner):
+    plant = await make_plant()
+    await plant.want()
+    async with plant.database.write() as tx:  # as a defect would: it is on order, and asked for all the same
+        await tx.execute(update(store.requisition).values(state="needed"))
+    done = await plant.reconciliation.run_once()
+    assert (done.failed, len(await plant.orders())) == (1, 1)
+    async with plant.database.write() as tx:
+        await tx.execute(update(store.requisition).values(state="ordered", quoting_after=None))
+
+
+# Several requisitions in a line, several orders for a requisition.
+
+
+async def share_with_another(plant, quantity):
+    """Let the order's line serve a second requisition too, as an order that bundles wants does."""
+    first, order = await plant.requisition(), await plant.order()
+    second = {**first._mapping, "id": "second", "open_slot": "x", "component": "mill/other", "quantity": quantity}
+    async with plant.database.write() as tx:
+        await tx.execute(insert(store.requisition), second)
+        link = {"order_number": order.number, "line": 1, "requisition": "second", "quantity": quantity}
+        await tx.execute(insert(store.line_requisition).values(**link, **plant.owner.columns))
+        await tx.execute(
+            update(store.requisition).where(store.requisition.c.id == first.id).values(quantity=2 - quantity)
+        )
+        await tx.execute(
+            update(store.line_requisition)
+            .where(store.line_requisition.c.requisition == first.id)
+            .values(quantity=2 - quantity)
+        )
+
+
+async def test_a_line_serves_the_oldest_want_first(make_plant):
+    plant = await make_plant()
+    await plant.want()
+    await share_with_another(plant, Decimal(1))
+    number = (await plant.order()).number
+    await plant.purchasing.received(number, {1: Decimal(1)}, ANNA)
+    assert sorted(await wants(plant)) == [(1, "fulfilled"), (1, "ordered")]
+    await plant.purchasing.received(number, {1: Decimal(1)}, ANNA)
+    assert await wants(plant) == [(1, "fulfilled"), (1, "fulfilled")]
+    assert {(row.quantity, row.state) for row in await plant.rows(store.stock_reservation)} == {(1, "reserved")}
+
+
+async def test_a_part_of_a_bundle_serves_whom_it_reaches(make_plant):
+    plant = await make_plant(PartSupplier)
+    await plant.want()
+    await share_with_another(plant, Decimal(1))
+    await plant.purchasing.accept_part((await plant.order()).number, ANNA, "one each later")
+    assert sorted(await wants(plant)) == [(1, "needed"), (1, "ordered")]
+    assert sorted(row.quantity for row in await plant.rows(store.line_requisition)) == [0, 1]
+
+
+async def test_what_came_of_an_order_that_is_called_off_stays_and_the_rest_is_wanted_again(make_plant):
+    plant = await make_plant(DearerSupplier)
+    await plant.want()
+    number = (await plant.order()).number
+    async with plant.database.write() as tx:  # one came before anybody could say what became of the rest
+        await tx.execute(update(store.order_line).values(received=Decimal(1)))
+    await plant.purchasing.resolve(number, S.CANCELLED, ANNA, "they send no more")
+    assert await wants(plant) == [(1, "fulfilled"), (1, "needed")]
+    slots = {row.state: row.open_slot for row in await plant.rows(store.requisition)}
+    assert slots == {"fulfilled": None, "needed": "mill/spindle-bearing|life-1|bearing"}
+
+
+async def test_what_came_before_a_cancellation_stays_and_nothing_more_is_wanted(make_plant):
+    plant = await make_plant()
+    await plant.want()
+    number = (await plant.order()).number
+    await plant.purchasing.received(number, {1: Decimal(1)}, ANNA)
+    assert (await plant.purchasing.cancel(number, ANNA)).ok
+    assert await plant.states() == ["cancelled"]
+    assert await wants(plant) == [(1, "fulfilled")]
+    assert await plant.want() != ""
+    assert len(await plant.orders()) == 1
+
+
+# Whatever happens, in whatever sequence.
+
+EVENTS = ("ship", "receive", "cancel", "part", "reject", "not placed", "accept", "call off", "confirm", "pass", "late")
+
+
+class Moody(AcceptingSupplier):
+    """Says what the next event makes it say."""
+
+    takes_on: Decimal | None = None
+
+    def response(self, order):
+        said = super().response(order)
+        ordered = said.lines[0].quantity.amount
+        if self.takes_on is None or self.takes_on >= ordered:
+            return said
+        return PartSupplier.response(self, order)
+
+
+async def happen(plant, event, amount):
+    """Let something happen to the newest open order; whatever is refused is refused."""
+    supplier = plant.suppliers["supplier-1"]
+    supplier.takes_on = amount if event == "part" else None
+    open_ones = [row for row in await plant.orders() if row.state not in {*FAILED, S.CLOSED}]
+    if not open_ones or event in ("pass", "late"):
+        await plant.purchasing.reinstate("supplier-1", ANNA)
+        plant.clock.forward(hours=30 if event == "late" else 2)
+        await plant.reconciliation.run_once()
+        return
+    row = open_ones[-1]
+    if event == "ship":
+        supplier.ship(row.number, str(amount), f"D-{len(supplier.answers.get(row.number, ()))}")
+    elif event == "receive":
+        await plant.purchasing.received(row.number, {1: amount}, ANNA)
+    elif event == "cancel" and row.number in supplier.bought:
+        await plant.purchasing.cancel(row.number, ANNA)
+    elif event in ("part", "reject", "confirm"):
+        async with plant.database.read() as tx:
+            order = (await load(tx, plant.owner, row.number)).order
+        said = replace(supplier.response(order.document()), reason=f"{plant.clock.now}")
+        said = replace(said, reply=Reply.REJECTED) if event == "reject" else said
+        await plant.purchasing.sending.take("supplier-1", said)
+    elif event == "accept":
+        await plant.purchasing.accept_part(row.number, ANNA, "so be it")
+    elif event in ("not placed", "call off"):
+        verdict = S.NOT_PLACED if event == "not placed" else S.CANCELLED
+        await plant.purchasing.resolve(row.number, verdict, ANNA, "they said so")
+
+
+async def require_right_sums(plant, wanted):
+    """Per line nothing below zero; per requisition never more than wanted; together exactly what was wanted."""
+    orders = {row.number: row for row in await plant.orders()}
+    lines = {(row.order_number, row.number): row for row in await plant.rows(store.order_line)}
+    for line in lines.values():
+        assert min(line.quantity, line.confirmed, line.shipped, line.received, line.invoiced) >= 0
+    shares = defaultdict(list)
+    for link in await plant.rows(store.line_requisition):
+        shares[link.order_number, link.line].append(link)
+    held = defaultdict(lambda: [Decimal(0), Decimal(0)])
+    for place, links in shares.items():
+        assert sum(link.quantity for link in links) <= max(lines[place].quantity, lines[place].received)
+        for link, came in zip(links, allot(lines[place].received, links), strict=True):
+            held[link.requisition][0] += came
+            if S(orders[place[0]].state) not in FAILED:
+                held[link.requisition][1] += link.quantity - came
+    rows = await plant.rows(store.requisition)
+    for row in rows:
+        came, coming = held[row.id]
+        assert came + coming <= row.quantity
+        async with plant.database.read() as tx:
+            assert await cover_of(tx, plant.owner, row.id) == Cover(row.quantity, came, coming)
+        if row.state == "fulfilled":
+            assert came == row.quantity
+        if row.state in ("proposed", "ordered"):
+            assert came < row.quantity
+            assert came + coming == row.quantity
+        if row.state in ("needed", "quoting", "withdrawn"):
+            assert came + coming == 0
+    assert (
+        sum(row.quantity for row in rows) == wanted or any(row.state == "withdrawn" for row in rows) or _dropped(rows)
+    )
+    promised = sum(row.quantity for row in await plant.rows(store.stock_reservation))
+    assert promised == sum(came for came, _coming in held.values())
+    slots = [row.open_slot for row in rows if row.open_slot is not None]
+    assert len(slots) == len(set(slots))
+
+
+def _dropped(rows):
+    """A person called off the rest of an order of which a part had come: less is wanted than before."""
+    return all(row.state in ("fulfilled", "ordered") for row in rows)
+
+
+async def live_through(events, empty):
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "spend.db").write_bytes(empty)
+        storage = Storage(Path(folder) / "spend.db", NORMAL)
+        clock = Clock(datetime(2026, 3, 2, 8, 0, tzinfo=UTC))
+        plant = Plant(storage, OWNER, clock, {"supplier-1": Moody("supplier-1", clock, capabilities=EVERYTHING)})
+        await plant.apply_policy(window={"days": 30, "per_machine": "1000000 EUR"})
+        await plant.want(replace(LINE, quantity=Decimal(4)), mode=Mode.BUY)
+        for event, amount in events:
+            await happen(plant, event, Decimal(amount))
+            await require_right_sums(plant, 4)
+            clock.forward(seconds=1)
+        async with storage.read() as tx:
+            found = await verify(tx)
+        assert found.verified, found.problems
+        await storage.close()
+
+
+@given(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(1, 4)), min_size=1, max_size=10))
+@settings(max_examples=40)
+def test_sums_stay_right_whatever_happens(empty_spend, events):
+    asyncio.run(live_through(events, empty_spend))
