@@ -271,6 +271,7 @@ def sentence(code: str, parameters: Mapping[str, str]) -> str:
     """Return the sentence of a stable code; a parameter that is missing shows as a question mark."""
     text = ANSWERED.get(code) if "answered" in parameters else None
     text = STOPS.get(parameters.get("scope", "")) if code == "STOPPED" else text
+    text = RULES.get(code) if "mark" in parameters else text
     text = text or SENTENCES.get(code)
     if text is None and code.removeprefix("ORDER_").lower() in STATES:  # an act says where it has brought the order
         text, parameters = "{order}: {state}", {**parameters, "state": standing(code.removeprefix("ORDER_").lower())}

@@ -82,7 +82,7 @@ def startup(
     runs: Annotated[int, typer.Option("--runs", min=1, max=50, help="Of which the median counts.")] = 5,
 ) -> None:
     """Measure start, memory and size: of the commands, and of a gateway with 1,000 tags."""
-    from gateway.benchmark import BenchmarkFailed, measure_startup
+    from gateway.benchmarks.startup import BenchmarkFailed, measure_startup
 
     try:
         found = measure_startup(runs)
@@ -109,7 +109,7 @@ def audit(
     of a purchase, from the need to the confirmed order, from a supplier in this process that answers at once; median.
     verified_per_second: entries read from a database file, hashed, and held against tree and signed checkpoint; median.
     """
-    from gateway.audit_benchmark import LogBroken, measure_audit
+    from gateway.benchmarks.audit import LogBroken, measure_audit
 
     try:
         found = measure_audit(purchases, entries)
@@ -128,7 +128,7 @@ def ledger(
     orders: Annotated[int, typer.Option("--orders", min=100, max=1_000_000, help="How many are reserved.")] = 3_000,
 ) -> None:
     """Measure durable reservations of eight callers at once, and that not one of them is over a limit."""
-    from gateway.benchmark_ledger import measure
+    from gateway.benchmarks.ledger import measure
 
     found = measure(orders)
     if as_json:

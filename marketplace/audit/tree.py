@@ -11,7 +11,8 @@ only. It knows no meaning of a leaf.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
@@ -35,6 +36,8 @@ _GROW_TREE: Final = (
 )
 _REMEMBERED: Final = "audit_trees"
 """Under this name a connection's `info` holds each gateway's tree as its last transaction left it."""
+_SAVEPOINT: Final = "audit_savepoint"
+"""Under this name it stands there while a part of the transaction may be taken back, leaves and all."""
 _NAMED: Final = sqlite.dialect(paramstyle="named")
 _TEXTS: Final[Mapping[Executable, str]] = {
     each: str(each.compile(dialect=_NAMED)) for each in (_READ_TREE, _ADD_LEAF, _ADD_TREE, _GROW_TREE)
@@ -56,7 +59,7 @@ class _ShortWay(Protocol):
         """Run each statement for all of its rows, until one touches fewer; return whether none did."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Growing:
     """One gateway's log in a writing transaction: the tree as it is stored, and as it will be with the new leaves."""
 
@@ -102,10 +105,10 @@ class Growing:
 async def growing(tx: AsyncConnection, owner: Owner) -> Growing:
     """Return a gateway's log as this transaction grows it.
 
-    Raises `AuditBroken` when the stored tree does not hold together, or inside of a savepoint: a leaf that is kept
-    until the commit could not be taken back with it.
+    Raises `AuditBroken` when the stored tree does not hold together, or inside of any savepoint but `savepoint`: a leaf
+    that is kept until the commit could not be taken back with it.
     """
-    if tx.in_nested_transaction():
+    if tx.in_nested_transaction() and _SAVEPOINT not in tx.info:
         raise AuditBroken("a leaf is written outside of savepoints")
     acts = tx.info.get(AT_COMMIT)
     for each in acts or ():
@@ -117,6 +120,25 @@ async def growing(tx: AsyncConnection, owner: Owner) -> Growing:
     if acts is not None:
         acts.append(begun)
     return begun
+
+
+@asynccontextmanager
+async def savepoint(tx: AsyncConnection) -> AsyncIterator[None]:
+    """Do a part of a transaction that may fail by itself: its leaves are taken back with everything else of it."""
+    acts: list[Any] = tx.info.get(AT_COMMIT, [])
+    before = [(each, each.stored, each.frontier, list(each.rows)) for each in acts if isinstance(each, Growing)]
+    tx.info[_SAVEPOINT] = True
+    try:
+        async with tx.begin_nested():
+            yield
+    except BaseException:
+        known = [each for each, *_said in before]
+        acts[:] = [each for each in acts if not isinstance(each, Growing) or each in known]
+        for each, stored, frontier, rows in before:
+            each.stored, each.frontier, each.rows = stored, frontier, rows
+        raise
+    finally:
+        del tx.info[_SAVEPOINT]
 
 
 async def settle(tx: AsyncConnection, grown: Growing) -> None:

@@ -212,8 +212,8 @@ class Sending:
             await self._ask_again(tx, stored.order.number, "PERMIT_REFUSED", now)
             await self._alarm(tx, AlarmCode.APPROVED_NOT_PERMITTED, stored.row, ScopeKind.MACHINE, now, reason=str(why))
         else:
-            code = why.code or "RESEND_REFUSED"
-            await self._give_to_person(tx, stored.order.number, before, code, now)
+            code = why.code if why.code == "RESEND_OVER_LIMIT" else "RESEND_REFUSED"
+            await self._give_to_person(tx, stored.order.number, before, code, now, rule=why.code)
 
     async def _give_to_person(
         self, tx: AsyncConnection, number: str, before: OrderState, code: str, now: datetime, **parameters: str

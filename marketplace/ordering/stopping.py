@@ -20,6 +20,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit.actor import Actor
+from marketplace.audit.tree import savepoint
 from marketplace.authority import alarms, halts
 from marketplace.authority.alarms import Alarm
 from marketplace.authority.halts import BY_ALARM, STOPPED, Halt, Scope, covering
@@ -160,7 +161,7 @@ class Stopping:
         cancelled = []
         for number, state, halt in orders:
             try:
-                async with tx.begin_nested():  # one that cannot be cancelled must not take the stop with it
+                async with savepoint(tx):  # one that cannot be cancelled must not take the stop with it
                     await cancel_stopped(tx, self.owner, number, state, halt, actor, self.clock())
             except Exception as error:
                 _log.error("stopped_order_not_cancelled", order=number, error=type(error).__name__)

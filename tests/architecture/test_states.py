@@ -25,7 +25,9 @@ BIRTHS = {
 
 
 def sources() -> list[Path]:
-    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    """Every module but the benchmarks, which fill a database of their own."""
+    found = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return [path for path in found if path.parent.name != "benchmarks"]
 
 
 def named(call: ast.Call) -> str:

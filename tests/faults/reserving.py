@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from gateway.benchmark_ledger import NOW, OWNER
+from gateway.benchmarks.ledger import NOW, OWNER
 from gateway.storage import FULL, Storage
 from marketplace.authority import ledger
 from marketplace.authority.limits import LimitRule, Scope, Subject, Terms, claims_of

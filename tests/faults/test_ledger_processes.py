@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import insert, select, update
 
-from gateway.benchmark_ledger import _order, overspent
+from gateway.benchmarks.ledger import _order, overspent
 from marketplace.store import purchase_order, reservation, spend_limit
 
 PROCESSES, EACH, MINOR = 8, 12, 3_00

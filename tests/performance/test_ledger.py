@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.benchmark_ledger import fdatasync_p99_ms, measure
+from gateway.benchmarks.ledger import fdatasync_p99_ms, measure
 from marketplace.ordering.edges import gateway_actor, move_order
 from marketplace.ordering.states import OrderState
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway import benchmark
+from gateway.benchmarks import startup as benchmark
 
 MOST = {"version_ms": 100, "help_ms": 300, "ready_ms": 2_000, "rss_mb": 130, "packages": 60, "installed_mb": 260}
 

@@ -347,6 +347,12 @@ def advice(now: datetime, *, buy: bool = True) -> Advice:
     return Advice(buy, now, 0.61, FAILURE_BEFORE_ARRIVAL, {"probability": "0.6100"})
 
 
+def roomy(suppliers: Iterable[str] = ("supplier-1",)) -> dict[str, Any]:
+    """What to change in a policy so that the same order may be sent, and reserved, five times over."""
+    mandate = policy_for(suppliers)["mandate"] | {"per_order": "5000 EUR"}
+    return {"mandate": mandate, "window": {"days": 30, "per_machine": "20000 EUR"}}
+
+
 def policy_for(suppliers: Iterable[str], **changes: Any) -> dict[str, Any]:
     """A policy under which the bearing may be bought from these suppliers without a person."""
     return {

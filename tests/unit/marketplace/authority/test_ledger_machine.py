@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import StaticPool, create_engine, insert, select
 
-from gateway.benchmark_ledger import _order
+from gateway.benchmarks.ledger import _order
 from gateway.storage import NORMAL, Storage
 from marketplace import store
 from marketplace.authority import ledger

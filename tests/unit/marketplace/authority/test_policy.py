@@ -122,7 +122,7 @@ def test_without_policy_or_mandate_nothing_is_bought():
 @pytest.mark.parametrize("policy", [None, POLICY], ids=["without a policy", "within every limit"])
 def test_a_stop_has_the_first_word(policy):
     stopped = Halt("h1", Scope(ScopeKind.MACHINE, "mill"), BY_PERSON, "anna", "web", NOW)
-    decision = decide(order(), told(stopped=stopped), policy, MANDATE, now=NOW)
+    decision = decide(order(), told(stopped=stopped), policy, MANDATE, standing=Standing(None, {}), now=NOW)
     assert (decision.outcome, decision.rule) == (Outcome.DENY, "STOPPED")
     assert decision.parameters == stopped.parameters
     assert told(stopped=stopped).facts()["stopped"] == stopped.parameters

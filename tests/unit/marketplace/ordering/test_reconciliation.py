@@ -22,6 +22,7 @@ from tests.unit.marketplace.fakes import (
     ReceivingSupplier,
     SilentSupplier,
     VanishingSupplier,
+    roomy,
 )
 
 LOOKUP_ONLY = replace(EVERYTHING, idempotency_key=None, documents=False)
@@ -95,7 +96,7 @@ async def test_what_is_not_found_is_sent_once_more_after_the_window_and_three_cl
 
 
 async def test_what_is_lost_every_time_is_for_a_person(make_plant):
-    plant = await make_plant(VanishingSupplier, capabilities=LOOKUP_ONLY)
+    plant = await make_plant(VanishingSupplier, capabilities=LOOKUP_ONLY, policy=roomy())
     plant.suppliers["supplier-1"].vanishes = 99
     await plant.want()
     await plant.passes(40)

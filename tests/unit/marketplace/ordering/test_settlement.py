@@ -23,6 +23,7 @@ from tests.unit.marketplace.fakes import (
     ReceivingSupplier,
     SilentSupplier,
     VanishingSupplier,
+    roomy,
 )
 
 LOOKUP_ONLY = replace(EVERYTHING, idempotency_key=None, documents=False)
@@ -87,7 +88,8 @@ async def test_a_supplier_that_declares_nothing_is_neither_asked_nor_sent_to_aga
 
 
 async def test_each_send_to_a_look_up_begins_its_window_anew(make_plant, clock):
-    plant = await make_plant(VanishingSupplier, capabilities=replace(LOOKUP_ONLY, lookup_window=timedelta(hours=1)))
+    hourly = replace(LOOKUP_ONLY, lookup_window=timedelta(hours=1))
+    plant = await make_plant(VanishingSupplier, capabilities=hourly, policy=roomy())
     supplier = plant.suppliers["supplier-1"]
     supplier.vanishes = 99
     sent_at = []
@@ -103,6 +105,16 @@ async def test_each_send_to_a_look_up_begins_its_window_anew(make_plant, clock):
     assert min(gaps) >= timedelta(hours=1) + 2 * plant.terms.ask_again  # the window, and three clean misses
     assert (await plant.order()).state == "needs_person"
     assert "NOT_FOUND" in (await plant.order()).problem
+
+
+async def test_a_send_that_would_exceed_a_limit_if_all_had_arrived_is_a_persons(make_plant):
+    plant = await make_plant(VanishingSupplier, capabilities=LOOKUP_ONLY)  # 123 EUR each, and 500 EUR an order
+    plant.suppliers["supplier-1"].vanishes = 99
+    await plant.want()
+    await plant.passes(40)
+    row = await plant.order()
+    assert (row.state, len(plant.suppliers["supplier-1"].sent)) == ("needs_person", 4)
+    assert "RESEND_OVER_LIMIT" in row.problem
 
 
 async def test_a_look_up_that_lags_within_its_declared_window_is_waited_for(make_plant):

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 
-from marketplace.authority.permit import issue
+from marketplace.authority.issuing import issue
 from marketplace.money import Quantity
 from marketplace.ordering.answers import judge_response
 from marketplace.suppliers import wire

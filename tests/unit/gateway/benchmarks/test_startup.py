@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from gateway import benchmark, config
-from gateway.benchmark import BenchmarkFailed, command_ms, installed_size
+from gateway import config
+from gateway.benchmarks import startup as benchmark
+from gateway.benchmarks.startup import BenchmarkFailed, command_ms, installed_size
 
 
 def test_what_is_installed_is_counted_without_extras():

@@ -132,7 +132,7 @@ def _bytes(path: Path) -> int:
 
 
 def _own_bytes() -> int:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     return sum(_bytes(path) for package in PACKAGES for path in (root / package).rglob("*") if path.is_file())
 
 
