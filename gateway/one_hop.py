@@ -96,7 +96,7 @@ class OneHopConnection(aiosqlite.Connection):
         return (await self.in_thread(sqlite3.Cursor.execute, statement, parameters))[1]
 
     async def together(self, statements: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> bool:
-        """Run several statements, each for all of its rows, in one hop; returns whether each touched as many.
+        """Run several statements, each for all of its rows, in one hop at most; returns whether each touched as many.
 
         The first that touches fewer is the last that runs. Raises what sqlite3 raises.
         """
@@ -104,8 +104,14 @@ class OneHopConnection(aiosqlite.Connection):
         def run() -> bool:
             return all(self._conn.executemany(each, rows).rowcount == len(rows) for each, rows in statements)
 
+        if self._runs_at_once(sum(len(rows) for _each, rows in statements)):
+            return run()
         done: bool = await self._execute(run)  # type: ignore[no-untyped-call]
         return done
+
+    def _runs_at_once(self, rows: int) -> bool:
+        """Return whether so many rows need no hop: the lock is held, and they are soon written."""
+        return self.at_once and self._conn.in_transaction and rows <= AT_ONCE_MAX
 
 
 def _is_small(statement: str, parameters: Any) -> bool:

@@ -86,6 +86,7 @@ class Storage:
         self._file: tuple[int, int] | None = None
         self._broken = ""
         self._writing = asyncio.Lock()
+        self._held: AsyncConnection | None = None
         self._writer = self._engine(readers=1, at_once=durability == FULL)
         self._readers = self._engine(readers=READERS_MAX, at_once=False)
 
@@ -155,6 +156,15 @@ class Storage:
         if self._broken:
             raise StorageBroken(self._broken)
 
+    async def _held_connection(self) -> AsyncConnection:
+        """Return the connection that writes, held from one transaction to the next; a lost one is opened anew."""
+        if self._held is not None and self._held.invalidated:
+            await self._held.close()
+            self._held = None
+        if self._held is None:
+            self._held = await self._writer.connect()
+        return self._held
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Begin the one writing transaction; leaving without an exception commits it durably.
@@ -163,22 +173,22 @@ class Storage:
         """
         async with self._writing:
             self._require_the_file()
-            async with self._writer.connect() as connection:
-                await connection.execute(text("BEGIN IMMEDIATE"))
-                told, at_commit = connection.info, list[Callable[[AsyncConnection], Awaitable[None]]]()
-                told[AT_COMMIT] = at_commit
-                try:
-                    yield connection
-                    for act in at_commit:
-                        await act(connection)
-                    await connection.exec_driver_sql("COMMIT")
-                except BaseException as error:
-                    if isinstance(error, sqlite3.Error):  # given past SQLAlchemy, which has not told of it
-                        self._fails(error)
-                    await _roll_back(connection)
-                    raise
-                finally:
-                    del told[AT_COMMIT]
+            connection = await self._held_connection()
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            told, at_commit = connection.info, list[Callable[[AsyncConnection], Awaitable[None]]]()
+            told[AT_COMMIT] = at_commit
+            try:
+                yield connection
+                for act in at_commit:
+                    await act(connection)
+                await connection.exec_driver_sql("COMMIT")
+            except BaseException as error:
+                if isinstance(error, sqlite3.Error):  # given past SQLAlchemy, which has not told of it
+                    self._fails(error)
+                await _roll_back(connection)
+                raise
+            finally:
+                del told[AT_COMMIT]
             if self._watch is not None:
                 self._watch.storage_works()
 
@@ -214,6 +224,9 @@ class Storage:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._held is not None:
+            await self._held.close()
+            self._held = None
         await self._writer.dispose()
         await self._readers.dispose()
 

@@ -55,12 +55,19 @@ _ITEM: Final = Item("part", "Maker", "P-1", "Part", "C62")
 _LINE: Final = JobLine("part", _ITEM.key, Decimal(2), "C62", JobKind.PART)
 _BUYING: Final = BuyingSettings.model_validate({"lead_time": "14 d", "price": "60 EUR", "standstill": "900 EUR/h"})
 _TERMS: Final = PurchasingTerms("EUR", "DE", Delivery("Benchmark", "", "Hall", "Office", "Anna", "", ""))
+_ANY_PACE: Final = {"minute": 1_000_000, "hour": 1_000_000, "day": 1_000_000}
 _POLICY: Final = {
     "schema": 1,
     "mandate": {"granted_by": "anna", "machines": ["*"], "per_order": "500 EUR", "until": "2099-12-31T00:00:00Z"},
     "window": {"days": 30, "per_machine": "100000000 EUR"},
     "modes": {"default": "buy"},
     "known": {"shop": [_ITEM.key]},
+    "checks": {
+        "duplicates": False,
+        "plant_orders": _ANY_PACE,
+        "supplier_orders": _ANY_PACE,
+        "exposure": "100000000 EUR",
+    },
 }
 
 

@@ -22,8 +22,8 @@ __all__ = ["hall"]  # the fixture
 
 async def set_read_only(hall: Hall, on: bool) -> None:
     """Let SQLite refuse every write to the spend database, or none."""
-    async with hall.gateway.databases.spend._writer.connect() as connection:
-        await connection.exec_driver_sql(f"PRAGMA query_only={int(on)}")
+    connection = await hall.gateway.databases.spend._held_connection()
+    await connection.exec_driver_sql(f"PRAGMA query_only={int(on)}")
 
 
 async def stored_samples(hall: Hall) -> int:

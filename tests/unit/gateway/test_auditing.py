@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from gateway.auditing import Auditing
+from gateway.buying import BuyingState
 from gateway.storage import FULL, Storage
 from gateway.witnesses import FolderWay, HttpWay, look_into, serve
 from marketplace.audit import log
@@ -30,6 +31,7 @@ async def plant(spend, owner, now, tmp_path):
 
     class Plant:
         alarms = Alarms()
+        buying = BuyingState()
         notary = Notary(spend, owner, tmp_path / "audit.key", lambda: now)
 
         async def grow(self, database=spend):
@@ -39,7 +41,7 @@ async def plant(spend, owner, now, tmp_path):
 
         def auditing(self, *ways, database=spend):
             notary = Notary(database, owner, tmp_path / "audit.key", lambda: now)
-            return Auditing(notary, Attendance(database, owner, ways, lambda: now), self.alarms)
+            return Auditing(notary, Attendance(database, owner, ways, lambda: now), self.alarms, self.buying)
 
     plant = Plant()
     await plant.grow()

@@ -132,10 +132,12 @@ async def test_who_is_cancelled_within_a_statement_stops_and_leaves_nothing(spen
 
     async def work() -> None:
         async with getattr(spend, way)() as tx:
-            if way == "write":
-                await tx.execute(insert(store.person).values(id="p1", name="Anna", **owner.columns))
             asyncio.get_running_loop().call_soon(begun.set)
-            await tx.execute(LONG)
+            if way == "write":  # what is large goes to the thread, where a statement can be left
+                rows = [{"id": f"p{number}", "name": "Anna", **owner.columns} for number in range(100_000)]
+                await tx.execute(insert(store.person), rows)
+            else:
+                await tx.execute(LONG)
 
     task = asyncio.create_task(work())
     await begun.wait()
@@ -192,12 +194,10 @@ def fault(code: int) -> sqlite3.OperationalError:
 
 async def test_a_disk_that_refuses_is_told_and_the_next_durable_write_too(watched):
     storage, buying = watched
-    async with storage._writer.connect() as connection:
-        await connection.exec_driver_sql("PRAGMA query_only=1")
+    await (await storage._held_connection()).exec_driver_sql("PRAGMA query_only=1")
     assert not await storage.try_writing()
     assert buying.is_stopped_by(Cause.REFUSED)
-    async with storage._writer.connect() as connection:
-        await connection.exec_driver_sql("PRAGMA query_only=0")
+    await (await storage._held_connection()).exec_driver_sql("PRAGMA query_only=0")
     assert await storage.try_writing()
     assert not buying.stopped
 

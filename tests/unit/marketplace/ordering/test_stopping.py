@@ -307,6 +307,7 @@ async def test_an_order_that_cannot_be_cancelled_stops_no_stop(make_plant):
     assert await plant.states() == ["approved"]
     async with plant.database.write() as tx:  # a ledger that somebody has tampered with
         await tx.execute(delete(store.booking))
+        await tx.execute(delete(store.reservation))
     stopped = await stop(plant)
     assert (stopped.new, stopped.cancelled) == (True, ())
     plant.clock.forward(hours=1)
@@ -417,6 +418,7 @@ async def test_a_broken_ledger_is_an_alarm_for_the_machine(make_plant):
     await plant.want()
     async with plant.database.write() as tx:
         await tx.execute(delete(store.booking))
+        await tx.execute(delete(store.reservation))
     await plant.passes(1)
     [alarm] = await the_alarms(plant)
     assert (alarm.code, alarm.scope) == ("LEDGER_BROKEN", MILL)
@@ -443,6 +445,7 @@ async def test_an_answer_that_breaks_the_ledger_is_an_alarm_for_the_plant(make_p
         confirmed = AcceptingSupplier.response(plant.suppliers["supplier-1"], order.document())
         await inbox.receive(tx, plant.owner, "supplier-1", confirmed, ANNA, plant.clock())
         await tx.execute(delete(store.booking))
+        await tx.execute(delete(store.reservation))
     await plant.passes(1)
     [alarm] = await the_alarms(plant)
     assert (alarm.code, alarm.scope, alarm.subject) == ("LEDGER_BROKEN", PLANT, row.number)
