@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test lint lock clean
+.PHONY: setup demo test lint lock clean crash simulate stateful tamper storage coverage mutants
 
 setup: $(READY)                 ## an isolated environment with the locked dependencies
 
@@ -26,6 +26,36 @@ lint: $(READY)                  ## style, types, arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Campaigns: proofs by counting. Each prints one JSON object as its last line and exits 0 only if its invariant held.
+KILLS ?= 1000
+MONTHS ?= 50
+RUNS ?= 1000
+COUNT ?= 10000
+SEED ?= 7
+
+crash: $(READY)                 ## kill the real gateway KILLS times while it buys, and count orders at the suppliers
+	@$(BIN)/python -m tests.campaigns.crash --kills $(KILLS) $(ARGS)
+
+simulate: $(READY)              ## MONTHS of a plant on a virtual clock, with faults, invariants after every event
+	@$(BIN)/python -m tests.campaigns.simulation --months $(MONTHS) --seed $(SEED) $(ARGS)
+
+stateful: $(READY)              ## RUNS of random acts on the money core, never over any limit
+	@$(BIN)/python -m tests.campaigns.stateful --runs $(RUNS) --seed $(SEED) $(ARGS)
+
+tamper: $(READY)                ## COUNT flips, deletions, swaps and truncations of an audit log, each found with its place
+	@$(BIN)/python -m tests.campaigns.tamper --count $(COUNT) --seed $(SEED) $(ARGS)
+
+storage: $(READY)               ## a failing disk, lost writes and power cuts at every storage call of a purchase
+	@$(BIN)/python -m tests.campaigns.storage $(ARGS)
+
+coverage: $(READY)              ## branch coverage of authority, ordering, audit and money by their unit tests
+	@$(BIN)/coverage run -m pytest -q tests/unit/marketplace
+	@$(BIN)/coverage report
+
+mutants: $(READY)               ## mutation testing of the same; an hour or two, what survives is listed
+	@$(BIN)/mutmut run $(ARGS)
+	@$(BIN)/mutmut results
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

@@ -1,4 +1,4 @@
-"""Commands about the log of every act that touched money: verify it, show it, prove an order, hand it to an auditor.
+"""Commands about the log of every act that touched money: verify it, replay it, show it, prove an order, hand it over.
 
 They read beside a running gateway or without one. Only `rotate` acts, through the gateway, as a named person. `witness`
 runs on another computer, with a state and a key of its own.
@@ -122,6 +122,28 @@ def _say_verified(entries: int, root: str, problems: tuple[str, ...]) -> None:
         say(_("the audit log does NOT verify"))
     else:
         say(_("{entries} entries, verified; root {root}").format(entries=entries, root=root))
+
+
+@app.command("replay")
+def replay(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Compute every decision again from what its entry recorded; exit 1 when one comes out otherwise."""
+    from marketplace.audit.replay import replay as again
+
+    place = find_data(config)
+    found = wait_for(look_at(place, lambda tx: again(tx, place.owner)))
+    if as_json:
+        counts = {"decisions": found.decisions, "identical": found.identical, "incomplete": found.incomplete}
+        say_json(counts | {"differences": list(found.differences)})
+    else:
+        for difference in found.differences:
+            say(difference)
+        sentence = _("{identical} of {decisions} decisions came out identical")
+        say(sentence.format(identical=found.identical, decisions=found.decisions))
+        if found.incomplete:
+            too_little = _("{count} were recorded by an older version with too little to compute")
+            say(too_little.format(count=found.incomplete))
+    if not found.holds:
+        raise typer.Exit(1)
 
 
 @app.command("show")

@@ -101,6 +101,18 @@ def test_both_verifiers_name_the_same_place(plant, say, statement, place, quick)
     assert (code, place in said) == (1, True)
 
 
+def test_every_decision_is_replayed_to_the_byte_and_a_changed_order_shows(plant, say):
+    code, said = say("audit", "replay", "--json")
+    found = json.loads(said.splitlines()[-1])
+    assert code == 0
+    assert found["decisions"] == found["identical"] > 0
+    plant.change("UPDATE purchase_order SET document = replace(document, '\"total\":', '\"total\" :')")
+    code, said = say("audit", "replay")
+    assert code == 1
+    assert "the order's text is not the one that was decided on" in said
+    assert "0 of" in said.splitlines()[-1]
+
+
 def test_a_key_that_never_signed_is_told_by_both(plant, say):
     other = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
     for code, said in (say("audit", "verify", "--key", other), alone(plant.spend, "--key", other)):
