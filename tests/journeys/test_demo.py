@@ -53,6 +53,24 @@ def test_a_machine_buys_its_own_part_and_goes_on_from_the_same_data(tmp_path: Pa
     assert second["samples"] > first["samples"]
     assert second["audit"]["entries"] >= first["audit"]["entries"]
     assert second["audit"]["verified"] is True
+    expect_an_auditor_to_agree(tmp_path)
+
+
+def expect_an_auditor_to_agree(directory: Path) -> None:
+    """Our verification, the standalone file and the replay of every decision say the same of the demo's data."""
+
+    def said(*words: str | Path) -> str:
+        done = subprocess.run([str(word) for word in words], cwd=directory, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    verified = json.loads(said(TOOLCRIB, "audit", "verify", "--json").splitlines()[-1])
+    assert verified["verified"] is True
+    file = directory / "verify.py"
+    file.write_text(said(TOOLCRIB, "audit", "verifier"))
+    assert said(sys.executable, "-I", file, directory / "spend.db") == "verified\n"
+    replayed = json.loads(said(TOOLCRIB, "audit", "replay", "--json").splitlines()[-1])
+    assert replayed["decisions"] == replayed["identical"] > 0
 
 
 def until_ctrl_c(directory: Path) -> dict:
