@@ -8,7 +8,6 @@ is asked in the ordinary way. It knows no table and opens no transaction.
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from typing import Any, Final, Protocol, cast
 
 from sqlalchemy import Delete, Insert, Select, Update
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import result_tuple
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -122,8 +122,7 @@ def _through(bind: Mapping[str, Process], values: Parameters) -> dict[str, Any]:
 def _reading(query: Select[Any]) -> tuple[Callable[[Iterable[Any]], Any], Sequence[Process | None]]:
     """Return what makes a row of values, and what turns each of the driver's values into ours."""
     kinds = [column.type.dialect_impl(_NAMED) for column in query.selected_columns]
-    row: Any = namedtuple("StoredRow", list(query.selected_columns.keys()))
-    return row._make, [kind.result_processor(_NAMED, None) for kind in kinds]
+    return result_tuple(query.selected_columns.keys()), [kind.result_processor(_NAMED, None) for kind in kinds]
 
 
 def short_way(tx: AsyncConnection) -> ShortWay | None:
