@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,7 @@ class InlineConnection:
 
     def __init__(self, opened: sqlite3.Connection) -> None:
         self._opened = opened
+        self._connection = InlineWay(opened)  # the dialect takes the driver's own connection from this name
 
     def cursor(self) -> InlineCursor:
         """Return a cursor."""
@@ -131,6 +132,25 @@ class InlineConnection:
 
     def close(self) -> None:
         """Nothing: the connection is lent, and `InlineStorage.close` closes it."""
+
+
+class InlineWay:
+    """The short way of `marketplace.statements`: here no way at all."""
+
+    def __init__(self, opened: sqlite3.Connection) -> None:
+        self._opened = opened
+
+    async def look(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        """Return the rows of a query whose parameters have names. Raises what sqlite3 raises."""
+        return self._opened.execute(statement, parameters).fetchall()
+
+    async def touch(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run a statement for each set of parameters; return how many rows it touched. Raises what sqlite3 raises."""
+        return self._opened.executemany(statement, rows).rowcount
+
+    async def together(self, statements: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> bool:
+        """Run each statement for all of its rows, until one touches fewer; return whether none did."""
+        return all(self._opened.executemany(each, rows).rowcount == len(rows) for each, rows in statements)
 
 
 class InlineCursor:

@@ -95,6 +95,12 @@ class OneHopConnection(aiosqlite.Connection):
         """Return the rows of a query whose parameters have names. Raises what sqlite3 raises."""
         return (await self.in_thread(sqlite3.Cursor.execute, statement, parameters))[1]
 
+    async def touch(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run a statement for each set of parameters; return how many rows it touched. Raises what sqlite3 raises."""
+        if len(rows) == 1:
+            return (await self.in_thread(sqlite3.Cursor.execute, statement, rows[0]))[2]
+        return (await self.in_thread(sqlite3.Cursor.executemany, statement, rows))[2]
+
     async def together(self, statements: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> bool:
         """Run several statements, each for all of its rows, in one hop at most; returns whether each touched as many.
 

@@ -141,6 +141,12 @@ class Storage:
     def _noticed(self, context: ExceptionContext) -> None:
         self._fails(context.original_exception)
 
+    def _tell_of(self, error: BaseException) -> None:
+        """A statement that went past SQLAlchemy has told nobody of its error; to tell it twice changes nothing."""
+        found = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(found, sqlite3.Error):
+            self._fails(found)
+
     def _fails(self, error: BaseException) -> None:
         if cause_of(error) is Cause.BROKEN and not self._broken:
             self._broken = broken(self.path, error)
@@ -174,17 +180,16 @@ class Storage:
         async with self._writing:
             self._require_the_file()
             connection = await self._held_connection()
-            await connection.exec_driver_sql("BEGIN IMMEDIATE")
             told, at_commit = connection.info, list[Callable[[AsyncConnection], Awaitable[None]]]()
             told[AT_COMMIT] = at_commit
             try:
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
                 for act in at_commit:
                     await act(connection)
                 await connection.exec_driver_sql("COMMIT")
             except BaseException as error:
-                if isinstance(error, sqlite3.Error):  # given past SQLAlchemy, which has not told of it
-                    self._fails(error)
+                self._tell_of(error)
                 await _roll_back(connection)
                 raise
             finally:
@@ -199,6 +204,9 @@ class Storage:
             await connection.execute(text("BEGIN"))
             try:
                 yield connection
+            except BaseException as error:
+                self._tell_of(error)
+                raise
             finally:
                 await _roll_back(connection)
 
@@ -239,12 +247,16 @@ async def _roll_back(connection: AsyncConnection) -> None:
     """End a transaction that failed; after a full disk or an I/O error SQLite has often done it by itself.
 
     Where a statement was cancelled, SQLAlchemy has thrown the connection away, and its transaction with it; to roll
-    that back again would only hide the cancellation behind another error, and who shall stop would go on.
+    that back again would only hide the cancellation behind another error, and who shall stop would go on. Where the
+    roll-back fails while the transaction stands, the connection is thrown away: it could begin no other one.
     """
     if connection.invalidated:
         return
     with suppress(DBAPIError):
         await connection.exec_driver_sql("ROLLBACK")
+    opened = (await connection.get_raw_connection()).driver_connection
+    if opened is not None and opened.in_transaction:
+        await connection.invalidate()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

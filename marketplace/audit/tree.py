@@ -14,22 +14,21 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final
 
-from sqlalchemy import Executable, bindparam, insert, select, update
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit.merkle import Frontier, leaf_hash
 from marketplace.documents import canonical
+from marketplace.statements import Prepared, short_way, told
 from marketplace.store import AT_COMMIT, Owner, audit_leaf, audit_tree, microseconds
 
 _MINE: Final = (audit_tree.c.plant == bindparam("of_plant"), audit_tree.c.gateway_id == bindparam("of_gateway"))
-_READ_TREE: Final = select(audit_tree.c.size, audit_tree.c.frontier, audit_tree.c.root).where(*_MINE)
-_ADD_LEAF: Final = insert(audit_leaf)
-_ADD_TREE: Final = insert(audit_tree)
-_GROW_TREE: Final = (
+_READ_TREE: Final = Prepared(select(audit_tree.c.size, audit_tree.c.frontier, audit_tree.c.root).where(*_MINE))
+_ADD_LEAF: Final = Prepared(insert(audit_leaf))
+_ADD_TREE: Final = Prepared(insert(audit_tree))
+_GROW_TREE: Final = Prepared(
     update(audit_tree)
     .where(*_MINE, audit_tree.c.size == bindparam("of_size"), audit_tree.c.root == bindparam("of_root"))
     .values({name: bindparam(name) for name in ("size", "frontier", "root")})
@@ -38,25 +37,10 @@ _REMEMBERED: Final = "audit_trees"
 """Under this name a connection's `info` holds each gateway's tree as its last transaction left it."""
 _SAVEPOINT: Final = "audit_savepoint"
 """Under this name it stands there while a part of the transaction may be taken back, leaves and all."""
-_NAMED: Final = sqlite.dialect(paramstyle="named")
-_TEXTS: Final[Mapping[Executable, str]] = {
-    each: str(each.compile(dialect=_NAMED)) for each in (_READ_TREE, _ADD_LEAF, _ADD_TREE, _GROW_TREE)
-}
-"""Built once: an act writes several leaves, and building a statement costs as much as running it."""
 
 
 class AuditBroken(Exception):
     """The log cannot be continued as it stands; nothing of the caller's transaction may become durable."""
-
-
-class _ShortWay(Protocol):
-    """A driver's connection that offers one hop to its thread for several statements with named parameters."""
-
-    async def look(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        """Return the rows of a query."""
-
-    async def together(self, statements: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> bool:
-        """Run each statement for all of its rows, until one touches fewer; return whether none did."""
 
 
 @dataclass(slots=True, eq=False)
@@ -161,10 +145,10 @@ async def head(connection: AsyncConnection, owner: Owner) -> Frontier:
 
 
 async def _stored(tx: AsyncConnection, owner: Owner) -> Frontier:
-    found = await _read(tx, owner)
-    if found is None:
+    found = await _READ_TREE.rows(tx, _place(owner))
+    if not found:
         return Frontier()
-    size, peaks, root = found
+    size, peaks, root = found[0]
     try:
         frontier = Frontier.decode(size, peaks)
     except ValueError as error:
@@ -174,45 +158,19 @@ async def _stored(tx: AsyncConnection, owner: Owner) -> Frontier:
     return frontier
 
 
-async def _read(tx: AsyncConnection, owner: Owner) -> Sequence[Any] | None:
-    short = _short_way(tx)
-    if short is None:
-        return (await tx.execute(_READ_TREE, _place(owner))).one_or_none()
-    try:
-        rows = await short.look(_TEXTS[_READ_TREE], _place(owner))
-    except Exception as error:
-        raise _told(tx, _READ_TREE, error) from error
-    return rows[0] if rows else None
-
-
-async def _write(
-    tx: AsyncConnection, grow: Executable, tree: Mapping[str, Any], rows: Sequence[dict[str, Any]]
-) -> bool:
+async def _write(tx: AsyncConnection, grow: Prepared, tree: Mapping[str, Any], rows: Sequence[dict[str, Any]]) -> bool:
     """Move the tree and insert leaves; returns false, without leaves, when the tree is elsewhere than was thought."""
-    short = _short_way(tx)
+    short = short_way(tx)
     if short is None:
-        if (await tx.execute(grow, dict(tree))).rowcount != 1:
+        if await grow.run(tx, tree) != 1:
             return False
-        await tx.execute(_ADD_LEAF, list(rows))
+        await _ADD_LEAF.run(tx, *rows)
         return True
     plain = [{**row, "at": microseconds(row["at"])} for row in rows]
     try:
-        return await short.together([(_TEXTS[grow], [tree]), (_TEXTS[_ADD_LEAF], plain)])
+        return await short.together([(grow.text, [tree]), (_ADD_LEAF.text, plain)])
     except Exception as error:
-        raise _told(tx, grow, error) from error
-
-
-def _short_way(tx: AsyncConnection) -> _ShortWay | None:
-    """Return the driver's connection if it has a short way; any other database is asked in the ordinary one."""
-    opened = tx.sync_connection
-    found = opened.connection.driver_connection if opened is not None else None
-    return cast(_ShortWay, found) if hasattr(found, "together") else None
-
-
-def _told(tx: AsyncConnection, statement: Executable, error: Exception) -> BaseException:
-    """Return a driver's error as everybody above knows it."""
-    base = tx.dialect.loaded_dbapi.Error
-    return DBAPIError.instance(_TEXTS[statement], None, error, base, dialect=tx.dialect)
+        raise told(tx, grow, error) from error
 
 
 def _place(owner: Owner) -> dict[str, str]:

@@ -34,6 +34,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     type_coerce,
     update,
@@ -54,6 +55,7 @@ from marketplace.authority.limits import (
     rolling_days,
 )
 from marketplace.money import Money
+from marketplace.statements import Prepared
 from marketplace.store import Owner, booking, reservation, spend_limit
 
 StoredRow = Row[*tuple[Any, ...]]
@@ -99,7 +101,7 @@ def limit_id(owner: Owner, name: str) -> str:
     return f"{owner.plant}/{owner.gateway_id}/{name}"
 
 
-# Every purchase runs these: built once, because building a statement costs more than running it.
+# Every purchase runs these.
 _L, _B, _R = spend_limit.c, booking.c, reservation.c
 _SINCE: Final = bindparam("of_now", type_=BigInteger) - _L.rolling_days * _DAY_US
 _OLD: Final = and_(
@@ -107,47 +109,50 @@ _OLD: Final = and_(
     _B.state == BookingState.COMMITTED,
     type_coerce(_B.booked_at, BigInteger) <= _SINCE,
 )
-_STANDING: Final = select(
-    _L.id, _L.limit_value, _L.machine_used, _L.person_used, select(literal(1)).where(_OLD).exists().label("has_old")
-).where(_L.id.in_(bindparam("of_limits", expanding=True)))
+_STANDING: Final = Prepared(
+    select(
+        _L.id, _L.limit_value, _L.machine_used, _L.person_used, select(literal(1)).where(_OLD).exists().label("has_old")
+    ).where(_L.id == bindparam("of_limit"))
+)
 _MINE: Final = and_(_B.order_number == bindparam("of_order"), _B.send == bindparam("of_send"))
-_MINE_COUNTED: Final = and_(_MINE, _B.state.in_(_COUNTED))
+_MINE_COUNTED: Final = and_(_MINE, or_(*(_B.state == state for state in _COUNTED)))
 _TAKEN: Final = select(_B.amount).where(_MINE, _B.limit_id == _L.id).scalar_subquery()
 _OF_MINE: Final = _L.id.in_(select(_B.limit_id).where(_MINE))
-_TAKE_IF_ROOM: Final = (
-    update(spend_limit)
-    .where(_OF_MINE, _L.machine_used + _L.person_used + _TAKEN <= _L.limit_value)
-    .values(machine_used=_L.machine_used + _TAKEN)
-)
-_TAKE_FOR_PERSON: Final = update(spend_limit).where(_OF_MINE).values(person_used=_L.person_used + _TAKEN)
-_TAKE_FOR_PERSON_IF_ROOM: Final = _TAKE_FOR_PERSON.where(_L.machine_used + _L.person_used + _TAKEN <= _L.limit_value)
+_HAS_ROOM: Final = _L.machine_used + _L.person_used + _TAKEN <= _L.limit_value
+_FOR_MACHINE: Final = update(spend_limit).where(_OF_MINE).values(machine_used=_L.machine_used + _TAKEN)
+_FOR_PERSON: Final = update(spend_limit).where(_OF_MINE).values(person_used=_L.person_used + _TAKEN)
+_TAKE_IF_ROOM: Final = Prepared(_FOR_MACHINE.where(_HAS_ROOM))
+_TAKE_FOR_PERSON: Final = Prepared(_FOR_PERSON)
+_TAKE_FOR_PERSON_IF_ROOM: Final = Prepared(_FOR_PERSON.where(_HAS_ROOM))
 _ADD_LIMIT: Final = insert(spend_limit)
 _COLUMNS: Final = [column.name for column in reservation.c]
 _OTHER: Final = reservation.alias()
-_ADD_RESERVATION: Final = insert(reservation).from_select(
-    _COLUMNS,
-    select(*(bindparam(f"of_{name}", type_=reservation.c[name].type).label(name) for name in _COLUMNS)).where(
-        ~select(literal(1))
-        .where(
-            _OTHER.c.order_number == bindparam("of_order_number"),
-            (_OTHER.c.send == bindparam("of_send"))
-            | ((_OTHER.c.state != BookingState.RELEASED) & bindparam("of_alone", type_=Boolean)),
-        )
-        .exists()
-    ),
+_ADD_RESERVATION: Final = Prepared(
+    insert(reservation).from_select(
+        _COLUMNS,
+        select(*(bindparam(f"of_{name}", type_=reservation.c[name].type).label(name) for name in _COLUMNS)).where(
+            ~select(literal(1))
+            .where(
+                _OTHER.c.order_number == bindparam("of_order_number"),
+                (_OTHER.c.send == bindparam("of_send"))
+                | ((_OTHER.c.state != BookingState.RELEASED) & bindparam("of_alone", type_=Boolean)),
+            )
+            .exists()
+        ),
+    )
 )
 """A send is booked once, and beside another one only where that is meant."""
-_ADD_BOOKINGS: Final = insert(booking)
-_OF_ORDER: Final = select(reservation).where(_R.order_number == bindparam("of_order")).order_by(_R.send)
-_MOVE_RESERVATION: Final = (
+_ADD_BOOKINGS: Final = Prepared(insert(booking))
+_OF_ORDER: Final = Prepared(select(reservation).where(_R.order_number == bindparam("of_order")).order_by(_R.send))
+_MOVE_RESERVATION: Final = Prepared(
     update(reservation)
     .where(_R.order_number == bindparam("of_order"), _R.send == bindparam("of_send"), _R.state == bindparam("of_state"))
     .values(state=bindparam("to_state"))
 )
-_COMMIT_BOOKINGS: Final = (
+_COMMIT_BOOKINGS: Final = Prepared(
     update(booking).where(_MINE, _B.state == BookingState.RESERVED).values(state=BookingState.COMMITTED)
 )
-_RELEASE_BOOKINGS: Final = update(booking).where(_MINE).values(state=BookingState.RELEASED)
+_RELEASE_BOOKINGS: Final = Prepared(update(booking).where(_MINE).values(state=BookingState.RELEASED))
 
 
 def _given_back(by_person: bool) -> Any:
@@ -156,7 +161,7 @@ def _given_back(by_person: bool) -> Any:
     return held.where(_MINE_COUNTED, _B.limit_id == _L.id, _B.by_person.is_(by_person)).scalar_subquery()
 
 
-_GIVE_BACK: Final = (
+_GIVE_BACK: Final = Prepared(
     update(spend_limit)
     .where(_L.id.in_(select(_B.limit_id).where(_MINE_COUNTED)))
     .values(
@@ -164,7 +169,7 @@ _GIVE_BACK: Final = (
         person_used=_L.person_used - _given_back(by_person=True),
     )
 )
-_LOWER_CEILING: Final = (
+_LOWER_CEILING: Final = Prepared(
     update(spend_limit)
     .where(_OF_MINE, _L.ceiling > _L.limit_value)
     .values(ceiling=case((_L.machine_used > _L.limit_value, _L.machine_used), else_=_L.limit_value))
@@ -200,8 +205,9 @@ async def standing(
 
 
 async def _rows(tx: AsyncConnection, ids: Mapping[str, Claim], at: datetime) -> dict[str, StoredRow]:
-    rows = await tx.execute(_STANDING, {"of_limits": list(ids), "of_now": _micros(at)})
-    return {row.id: row for row in rows}
+    now = _micros(at)
+    found = [await _STANDING.rows(tx, {"of_limit": id, "of_now": now}) for id in ids]
+    return {row.id: row for rows in found for row in rows}
 
 
 async def _keep_to_policy(tx: AsyncConnection, found: Mapping[str, StoredRow], ids: Mapping[str, Claim]) -> None:
@@ -255,7 +261,7 @@ async def _catch_up(tx: AsyncConnection, owner: Owner, names: Collection[str], t
             if id in ids and (row.order_number, row.send, id) not in there and not _is_old(row, claim, at):
                 rows += _bookings(owner, row.order_number, row.send, [claim], row.by_person, row.state, row.booked_at)
     if rows:
-        await tx.execute(_ADD_BOOKINGS, rows)
+        await _ADD_BOOKINGS.run(tx, *rows)
     for id in ids:
         await _recount(tx, id)
 
@@ -356,12 +362,12 @@ async def reserve(
     rows = _bookings(owner, subject.order, send, claims, by_person, BookingState.RESERVED, at)
     if not rows:
         return Room.RESERVED
-    await tx.execute(_ADD_BOOKINGS, rows)
+    await _ADD_BOOKINGS.run(tx, *rows)
     take = (_TAKE_FOR_PERSON_IF_ROOM if must_fit else _TAKE_FOR_PERSON) if by_person else _TAKE_IF_ROOM
-    taken = await tx.execute(take, {"of_order": subject.order, "of_send": send})
-    if taken.rowcount == len(rows):
+    taken = await take.run(tx, {"of_order": subject.order, "of_send": send})
+    if taken == len(rows):
         return Room.RESERVED
-    await _undo(tx, subject.order, send, rows, taken.rowcount)
+    await _undo(tx, subject.order, send, rows, taken)
     return Room.FULL
 
 
@@ -388,14 +394,14 @@ def _bookings(
 async def _add(tx: AsyncConnection, row: Mapping[str, Any], extra: bool) -> None:
     """Make sure that a send of an order is booked once; what was given back makes place for what comes anew."""
     told = {f"of_{name}": value for name, value in row.items()} | {"of_alone": not extra}
-    if (await tx.execute(_ADD_RESERVATION, told)).rowcount == 1:
+    if await _ADD_RESERVATION.run(tx, told) == 1:
         return
     order, send = row["order_number"], row["send"]
     sends = {each.send for each in await live(tx, order)}
     if send in sends or (sends and not extra):
         raise LedgerBroken(f"order {order} is booked already")
     await _forget(tx, order, send)
-    await tx.execute(_ADD_RESERVATION, told)  # without it the bookings would hang in the air: a foreign key sees to it
+    await _ADD_RESERVATION.run(tx, told)  # without it the bookings would hang in the air: a foreign key sees to it
 
 
 async def _undo(tx: AsyncConnection, order: str, send: int, rows: Sequence[Mapping[str, Any]], taken: int) -> None:
@@ -412,7 +418,7 @@ async def _forget(tx: AsyncConnection, order: str, send: int) -> None:
 
 async def live(connection: AsyncConnection, order: str) -> list[StoredRow]:
     """Return the order's reservations that were not given back, by send."""
-    rows = await connection.execute(_OF_ORDER, {"of_order": order})
+    rows = await _OF_ORDER.rows(connection, {"of_order": order})
     return [row for row in rows if row.state != BookingState.RELEASED]
 
 
@@ -429,7 +435,7 @@ async def commit(tx: AsyncConnection, order: str) -> Settled | None:
     if done is None:
         done = held.pop(0)
         await _move(tx, done, BookingState.COMMITTED)
-        await tx.execute(_COMMIT_BOOKINGS, {"of_order": order, "of_send": done.send})
+        await _COMMIT_BOOKINGS.run(tx, {"of_order": order, "of_send": done.send})
     elif not held:
         return None
     for row in held:
@@ -449,7 +455,7 @@ async def release(tx: AsyncConnection, order: str, *, send: int | None = None) -
 
 
 async def _booked(tx: AsyncConnection, order: str) -> list[StoredRow]:
-    rows = list(await tx.execute(_OF_ORDER, {"of_order": order}))
+    rows = list(await _OF_ORDER.rows(tx, {"of_order": order}))
     if not rows:
         raise LedgerBroken(f"order {order} was never booked")
     return rows
@@ -458,14 +464,14 @@ async def _booked(tx: AsyncConnection, order: str) -> list[StoredRow]:
 async def _release(tx: AsyncConnection, row: StoredRow) -> None:
     mine = {"of_order": row.order_number, "of_send": row.send}
     await _move(tx, row, BookingState.RELEASED)
-    await tx.execute(_GIVE_BACK, mine)  # what elapsed has given its room back before
-    await tx.execute(_LOWER_CEILING, mine)
-    await tx.execute(_RELEASE_BOOKINGS, mine)
+    await _GIVE_BACK.run(tx, mine)  # what elapsed has given its room back before
+    await _LOWER_CEILING.run(tx, mine)
+    await _RELEASE_BOOKINGS.run(tx, mine)
 
 
 async def _move(tx: AsyncConnection, row: StoredRow, state: BookingState) -> None:
     mine = {"of_order": row.order_number, "of_send": row.send, "of_state": row.state}
-    if (await tx.execute(_MOVE_RESERVATION, mine | {"to_state": state})).rowcount != 1:
+    if await _MOVE_RESERVATION.run(tx, mine | {"to_state": state}) != 1:
         raise LedgerBroken(f"the reservation of order {row.order_number} was moved by somebody else")
 
 

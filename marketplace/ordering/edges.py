@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Update, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit import log
@@ -27,6 +28,7 @@ from marketplace.ordering.states import (
     effect,
     require_edge,
 )
+from marketplace.statements import Prepared
 from marketplace.store import Owner, line_requisition, outbox, purchase_order, requisition, slot_hold
 
 OPEN: Final = frozenset(
@@ -34,18 +36,31 @@ OPEN: Final = frozenset(
 )
 """Requisitions that still hold their slot."""
 
-# Every edge runs these: built once, because building a statement costs more than running it.
-_TELL: Final = insert(outbox)
+_TELL: Final = Prepared(insert(outbox), ("plant", "gateway_id", "topic", "subject", "event", "at"))
 _MOVE_ORDER: Final = update(purchase_order).where(
     purchase_order.c.plant == bindparam("of_plant"),
-    purchase_order.c.number == bindparam("of_number"),
+    purchase_order.c.number == bindparam("of_key"),
     purchase_order.c.state == bindparam("of_state"),
 )
 _MOVE_REQUISITION: Final = update(requisition).where(
     requisition.c.plant == bindparam("of_plant"),
-    requisition.c.id == bindparam("of_id"),
+    requisition.c.id == bindparam("of_key"),
     requisition.c.state == bindparam("of_state"),
 )
+
+
+@cache
+def _moving(move: Update, columns: frozenset[str]) -> Prepared:
+    """Return an edge's statement that sets these columns; every edge sets the same few."""
+    return Prepared(move, sorted(columns))
+
+
+async def _moved(
+    tx: AsyncConnection, move: Update, owner: Owner, key: str, before: str, columns: Mapping[str, Any]
+) -> bool:
+    """Set columns of what is still in the state that the caller saw; return whether it was."""
+    of = {"of_plant": owner.plant, "of_key": key, "of_state": before}
+    return await _moving(move, frozenset(columns)).run(tx, {**columns, **of}) == 1
 
 
 def gateway_actor(owner: Owner, method: str) -> Actor:
@@ -66,7 +81,7 @@ async def record(
     """Write an act into the audit as `topic.event` and tell those who listen, in the caller's transaction."""
     await log.append(tx, owner, f"{topic}.{event}", subject, actor, facts, at)
     row = {"topic": topic, "subject": subject, "event": event, "at": at}
-    await tx.execute(_TELL, row | owner.columns)
+    await _TELL.run(tx, row | owner.columns)
 
 
 async def move_order(
@@ -87,9 +102,7 @@ async def move_order(
     the table has no such edge or the order is not in `before` any more.
     """
     money = effect(before, after)
-    of = {"of_plant": owner.plant, "of_number": number, "of_state": before}
-    moved = await tx.execute(_MOVE_ORDER, {"state": after, "changed_at": at, **columns, **of})
-    if moved.rowcount != 1:
+    if not await _moved(tx, _MOVE_ORDER, owner, number, before, {"state": after, "changed_at": at, **columns}):
         raise ForbiddenTransition(f"{number} is not {before} any more")
     await gate.settle(tx, owner, number, money, at, actor=actor)
     await record(
@@ -113,9 +126,7 @@ async def move_requisition(
     require_edge(before, after)
     if after not in OPEN:
         columns["open_slot"] = None
-    of = {"of_plant": owner.plant, "of_id": id, "of_state": before}
-    moved = await tx.execute(_MOVE_REQUISITION, {"state": after, "changed_at": at, **columns, **of})
-    if moved.rowcount != 1:
+    if not await _moved(tx, _MOVE_REQUISITION, owner, id, before, {"state": after, "changed_at": at, **columns}):
         raise ForbiddenTransition(f"requisition {id} is not {before} any more")
     await record(tx, owner, "requisition", id, after, actor, at, {"before": str(before), **(facts or {})})
 

@@ -3,6 +3,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text, update
@@ -10,8 +11,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from gateway.buying import BuyingState, Cause
 from gateway.inline import InlineStorage, open_file, open_memory
+from gateway.one_hop import OneHopConnection
 from gateway.storage import FULL, Storage, StorageBroken
 from marketplace import store
+from marketplace.statements import Prepared
 from marketplace.store import Database
 
 KINDS: dict[str, Callable[[Path, bytes], Storage | InlineStorage]] = {
@@ -208,6 +211,52 @@ async def test_a_refusal_that_went_past_the_library_is_told_too(watched):
         async with storage.write():
             raise fault(sqlite3.SQLITE_FULL)
     assert "database or disk is full" in buying.sentence
+
+
+async def test_a_statement_on_the_short_way_is_told_of_too(watched, owner):
+    storage, buying = watched
+    await (await storage._held_connection()).exec_driver_sql("PRAGMA query_only=1")
+    with pytest.raises(DBAPIError):
+        async with storage.write() as tx:
+            await Prepared(insert(store.person)).run(tx, {"id": "p1", "name": "Anna", **owner.columns})
+    assert buying.is_stopped_by(Cause.REFUSED)
+
+
+class Stubborn(OneHopConnection):
+    """Fails once at a statement: done or not, it says that it failed."""
+
+    strikes = ""
+    done = False
+
+    async def in_thread(self, act: Any, statement: str, parameters: Any) -> Any:
+        if not self.strikes or not statement.startswith(self.strikes):
+            return await super().in_thread(act, statement, parameters)
+        self.strikes = ""
+        if self.done:
+            await super().in_thread(act, statement, parameters)
+        raise fault(sqlite3.SQLITE_IOERR)
+
+
+@pytest.mark.parametrize(("strikes", "done"), [("ROLLBACK", False), ("ROLLBACK", True), ("BEGIN", True)])
+async def test_what_the_disk_broke_off_half_way_holds_up_nobody_after_it(spend, owner, strikes, done):
+    opened: list[Stubborn] = []
+
+    def connecting(address: str) -> OneHopConnection:
+        opened.append(Stubborn(lambda: sqlite3.connect(address, uri=True, check_same_thread=False), 64))
+        return opened[-1]
+
+    storage = Storage(spend.path, FULL, connecting=connecting)
+    try:
+        assert await storage.try_writing()
+        opened[-1].strikes, opened[-1].done = strikes, done
+        with pytest.raises((RuntimeError, DBAPIError)):
+            async with storage.write() as tx:
+                await tx.execute(insert(store.person).values(id="p1", name="Anna", **owner.columns))
+                raise RuntimeError
+        async with storage.write() as tx:
+            assert (await tx.execute(select(store.person))).all() == []
+    finally:
+        await storage.close()
 
 
 async def test_a_file_that_proves_malformed_is_not_written_again(watched):
