@@ -304,25 +304,20 @@ def test_what_is_not_there_cannot_be_verified(tmp_path, alone):
     assert (code, "nothing cannot be verified" in out) == (1, True)
 
 
-def test_a_proof_says_how_many_leaves_are_younger_than_what_is_signed(gathered, spend_file, written):
-    number = written[1]["subject"]
-
-    async def proven():
-        storage = Storage(spend_file, FULL)
-        async with storage.write() as tx:
-            await tx.exec_driver_sql("DELETE FROM checkpoint WHERE size > (SELECT min(size) FROM checkpoint)")
-            proof = await export.prove(tx, OWNER, number)
-            await tx.exec_driver_sql("DELETE FROM checkpoint")
-            with pytest.raises(export.NothingSigned):
-                await export.prove(tx, OWNER, number)
-        await storage.close()
-        return proof
-
-    proof = asyncio.run(proven())
-    youngest = max(each["index"] for each in written[1]["leaves"])
-    assert written[1]["unsigned"] == 0
-    assert proof["unsigned"] == len(written[1]["leaves"]) - len(proof["leaves"])
-    assert (proof["unsigned"] > 0) == (youngest >= gathered.checkpoints[0])
+async def test_a_proof_counts_what_is_younger_than_what_is_signed(gathered, spend_file):
+    newest = one(spend_file, "SELECT max(number) FROM purchase_order")
+    leaves = one(spend_file, f"SELECT count(*) FROM audit_leaf WHERE subject = '{newest}'")
+    storage = Storage(spend_file, FULL)
+    async with storage.write() as tx:
+        proof = await export.prove(tx, OWNER, newest)
+        assert (len(proof["leaves"]), proof["unsigned"]) == (leaves, 0)
+        await tx.exec_driver_sql(f"DELETE FROM checkpoint WHERE size > {gathered.checkpoints[0]}")
+        proof = await export.prove(tx, OWNER, newest)
+        assert (proof["leaves"], proof["rotations"], proof["unsigned"]) == ([], [], leaves)
+        await tx.exec_driver_sql("DELETE FROM checkpoint")
+        with pytest.raises(export.NothingSigned):
+            await export.prove(tx, OWNER, newest)
+    await storage.close()
 
 
 async def test_an_export_of_a_gateway_that_did_nothing_says_so(spend, owner):
