@@ -113,5 +113,5 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover - the other process
     sys.exit(main(sys.argv[1:]))

@@ -148,15 +148,14 @@ def read_actor(written: str) -> Actor:
     return Actor(ActorKind(kind), id, method)
 
 
-async def waiting(tx: AsyncConnection, owner: Owner, number: str | None = None) -> list[Row[Any]]:
-    """Return id and order number of the answers that nobody has applied yet, oldest first."""
+async def waiting(tx: AsyncConnection, owner: Owner, number: str) -> list[Row[Any]]:
+    """Return id and order number of the answers to an order that nobody has applied yet, oldest first."""
     query = (
         select(inbox.c.id, inbox.c.order_number)
         .where(inbox.c.plant == owner.plant, inbox.c.gateway_id == owner.gateway_id, inbox.c.applied_at.is_(None))
+        .where(inbox.c.order_number == number)
         .order_by(inbox.c.id)
     )
-    if number is not None:
-        query = query.where(inbox.c.order_number == number)
     return list(await tx.execute(query))
 
 

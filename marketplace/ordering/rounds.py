@@ -129,8 +129,7 @@ class Rounds:
         now = self.clock()
         async with self.database.write() as tx:
             row = await requisition.load(tx, self.owner, id)
-            if row is None:
-                return None, None
+            assert row is not None  # no requisition is ever deleted
             weighed = requisition.award_terms(proposal.reason_of(row), self.terms.approval)
             offers = [answer.quotation for answer in answers if answer.quotation is not None]
             awarded = award(offers, request, weighed, now)

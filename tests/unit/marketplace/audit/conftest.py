@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from marketplace.audit import log
@@ -9,8 +11,15 @@ from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import gate
 from marketplace.ordering.states import Effect
 from marketplace.store import purchase_order
+from tests.campaigns.tamper.evidence import Evidence, gather
 
 GATEWAY = Actor(ActorKind.GATEWAY, "G1", "policy")
+
+
+@pytest.fixture(scope="session")
+def gathered(tmp_path_factory) -> Evidence:
+    """A plant of six purchases, a rotated key and two witnesses; the second saw a fork. To be copied, not changed."""
+    return asyncio.run(gather(tmp_path_factory.mktemp("evidence"), purchases=6, apart=2))
 
 
 @pytest.fixture

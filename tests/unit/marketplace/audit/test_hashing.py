@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.storage import FULL, Storage
-from marketplace.audit import hashing
+from marketplace.audit import hashing, log
+from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.hashing import CHUNK, SHARE_FROM, LeafBroken, Stretch, hash_log, hash_stretch
 from marketplace.audit.merkle import Frontier, leaf_hash
 from marketplace.audit.notary import Notary
+from marketplace.audit.tree import head
 from marketplace.audit.verify import tree_of, verify_quickly
 from marketplace.store import Owner
 
@@ -85,3 +87,12 @@ async def test_a_signed_log_is_verified_quickly_and_a_changed_one_is_not(long_lo
     ):
         assert "missing" in (await quickly(statement)).problems[0]
     await storage.close()
+
+
+async def test_a_short_log_without_a_checkpoint_is_hashed_here_alone(spend, now):
+    async with spend.write() as tx:
+        await log.append(tx, OWNER, "thing.done", "thing", Actor(ActorKind.PERSON, "anna", "web"), {}, now)
+    async with spend.read() as connection:
+        found = await verify_quickly(connection, spend.path, OWNER)
+        assert (found.entries, found.problems) == (1, ())
+        assert found.root == (await head(connection, OWNER)).root.hex()

@@ -17,7 +17,7 @@ from marketplace.audit.merkle import leaf_hash, root_of
 from marketplace.audit.tree import head
 from marketplace.audit.verify import verify
 from marketplace.documents import canonical
-from marketplace.store import Owner, audit_leaf, audit_tree, free_text
+from marketplace.store import AT_COMMIT, Owner, audit_leaf, audit_tree, free_text
 
 ANNA = Actor(ActorKind.PERSON, "anna", "web")
 
@@ -223,3 +223,38 @@ async def test_no_text_is_no_note_and_a_long_one_is_cut(spend, owner):
         assert await log.note(tx, owner, " \n") == ""
         digest = await log.note(tx, owner, "x" * 10_000)
         assert len(await log.written(tx, digest)) == log.NOTE_MAX
+
+
+async def test_two_gateways_grow_two_logs_in_one_transaction(spend, owner, now):
+    other = Owner(owner.plant, "G2")
+    async with spend.write() as tx:
+        for each in (owner, other, other, owner, owner):
+            await log.append(tx, each, "thing.done", "thing", ANNA, {}, now)
+    async with spend.read() as connection:
+        assert [(await head(connection, each)).size for each in (owner, other)] == [3, 2]
+        assert (await verify(connection)).problems == ()
+
+
+async def test_what_else_waits_for_the_commit_is_no_leaf(spend, owner, now):
+    done = []
+
+    async def act(tx):
+        done.append(tx)
+
+    async with spend.write() as tx:
+        tx.info[AT_COMMIT].append(act)
+        await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+        assert (await head(tx, owner)).size == 1
+        assert done == []
+    assert len(done) == 1
+
+
+async def test_a_tree_that_cannot_be_moved_takes_no_leaf_in_any_other_database(plain, owner, now):
+    async with plain.begin() as tx:
+        await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+        await tx.exec_driver_sql("CREATE TRIGGER stuck BEFORE UPDATE ON audit_tree BEGIN SELECT RAISE(IGNORE); END")
+    with pytest.raises(AuditBroken, match="somebody else"):
+        async with plain.begin() as tx:
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {}, now)
+    async with plain.connect() as connection:
+        assert (await verify(connection)).problems == ()

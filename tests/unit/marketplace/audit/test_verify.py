@@ -120,6 +120,12 @@ async def test_a_leaf_that_the_database_cannot_give_is_named(tamper, change):
     assert problems[:2] == ["leaf 2 is missing", "leaf 3 cannot be read"]
 
 
+async def test_a_leaf_that_the_database_cannot_give_is_not_called_missing(tamper):
+    problems = await tamper(update(audit_leaf).where(leaf(3)).values(leaf=text("'text'")))
+    assert problems[0] == "leaf 3 cannot be read"
+    assert not any("missing" in each for each in problems if each.startswith("leaf"))
+
+
 async def test_a_float_has_no_place_in_a_leaf(tamper):
     assert "leaf 10 cannot be read" in await tamper(update(audit_leaf).where(leaf(10)).values(leaf=b'{"index":1.5}'))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.authority.scopes import PLANT, Halt, Scope, ScopeKind, covering
+from marketplace.authority.scopes import PLANT, Halt, Scope, ScopeKind, covering, halt_told
 from tests.conftest import NOW
 
 MILL = Scope(ScopeKind.MACHINE, "mill")
@@ -77,3 +77,16 @@ def test_a_stop_says_since_when_and_for_what():
     }
     assert halt(PLANT).parameters == {"scope": "plant", "key": "", "since": "2026-03-02T08:00:00.000000Z"}
     assert [str(PLANT), str(BEARING)] == ["plant", "component mill/bearing"]
+
+
+@pytest.mark.parametrize("scope", [PLANT, MILL, KONTOR, BEARING])
+def test_the_figures_of_a_stop_tell_its_scope_and_since_when(scope):
+    told = halt_told(halt(scope).parameters)
+    assert (told.scope, told.at) == (scope, NOW)
+    assert told.parameters == halt(scope).parameters
+
+
+def test_no_figures_are_no_stop_and_broken_ones_are_none_either():
+    assert halt_told(None) is None
+    with pytest.raises(KeyError):
+        halt_told({"scope": "plant"})

@@ -19,6 +19,7 @@ from marketplace.ordering.answers import (
     over_delivered,
     read,
     state_by_lines,
+    total_of,
     write,
 )
 from marketplace.ordering.states import OrderState
@@ -186,3 +187,12 @@ def test_an_answer_larger_than_anything_honest_is_refused(order, response, now):
     with pytest.raises(AnswerBroken):
         write(DespatchAdvice(order.number, "D", {1: Decimal("Infinity")}, now, None))
     assert len(write(replace(response, reason="y" * 10_000))["reason"]) == 500
+
+
+def test_the_total_of_a_part_is_freight_and_what_comes_of_each_line(order):
+    two = replace(
+        order, lines=(*order.lines, replace(order.lines[0], number=2, unit_price=UnitPrice(Decimal(10), "EUR")))
+    )
+    assert total_of(two, {1: Decimal(2), 2: Decimal(2)}) == two.total == Money(900 + 12_300 + 2_000, "EUR")
+    assert total_of(two, {1: Decimal(0), 2: Decimal(1)}) == Money(900 + 1_000, "EUR")
+    assert total_of(two, {1: Decimal(1), 2: Decimal(0)}) == Money(900 + 6_150, "EUR")

@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import update
 
 from marketplace import store
+from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority.policy import Mode
+from marketplace.ordering.due import Step
 from marketplace.ordering.edges import move_order
 from marketplace.ordering.orders import load
 from marketplace.ordering.states import ForbiddenTransition, OrderState
@@ -375,3 +377,27 @@ async def test_accepting_suppliers_need_no_pass(make_plant):
     await plant.want()
     done = await plant.reconciliation.run_once()
     assert (done.orders, done.requisitions, done.failed) == (1, 0, 0)
+
+
+async def test_what_somebody_else_settled_since_it_was_seen_is_left_alone(make_plant):
+    plant = await make_plant(DroppingSupplier)
+    await plant.want()
+    ((step, seen),) = (await plant.reconciliation.survey()).due
+    act = plant.reconciliation._doing(step)
+    await plant.reconciliation.run_once()
+    before = await plant.order()
+    assert (seen.state, before.state) == ("unknown", "confirmed")
+    await act(seen)
+    assert await plant.order() == before
+
+
+async def test_two_that_see_the_same_silence_tell_of_it_once(make_plant, clock):
+    plant = await make_plant(ReceivingSupplier, capabilities=BLIND)
+    await plant.want()
+    clock.forward(days=4)
+    ((step, seen),) = (await plant.reconciliation.survey()).due
+    assert step is Step.REMIND
+    for _ in range(2):
+        await plant.reconciliation._remind([seen])
+    async with plant.database.read() as tx:
+        assert [entry.kind for entry in await log.entries(tx)].count("purchase.reminded") == 1

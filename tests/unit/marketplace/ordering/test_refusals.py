@@ -10,20 +10,26 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
+from maintenance.needs import Provenance
 from marketplace import fulfilment, store
+from marketplace.audit import log
 from marketplace.authority.policy import Mode
 from marketplace.documents import DespatchAdvice, GoodsReceipt, Reply
 from marketplace.money import Money
-from marketplace.ordering import inbox
+from marketplace.ordering import arrival, inbox
 from marketplace.ordering.answers import LINES_MAX, AnswerBroken, write
 from marketplace.ordering.edges import gateway_actor
+from marketplace.ordering.orders import insert_proposed, load, sums_of
+from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.requisition import raise_requisition, want_of
+from marketplace.ordering.shares import Share
 from marketplace.ordering.states import OrderState
 from marketplace.ordering.suspension import suspend
 from marketplace.suppliers.supplier import SupplierRejected
 from tests.unit.marketplace.fakes import (
     ANNA,
     BLIND,
+    CATALOGUE,
     ECONOMICS,
     EVERYTHING,
     LINE,
@@ -356,3 +362,123 @@ async def test_a_failure_that_cannot_be_noted_stops_nobody(make_plant):
     plant.restart()
     done = await plant.reconciliation.run_once()
     assert (done.failed, await plant.states()) == (1, ["unknown"])
+
+
+class ShortSupplier(AcceptingSupplier):
+    """Offers what it does not have enough of."""
+
+    async def quote(self, request):
+        offer = await super().quote(request)
+        return replace(offer, lines=(replace(offer.lines[0], available=Decimal(1)),))
+
+
+async def test_an_offer_that_does_not_fit_is_kept_with_what_was_wrong_with_it(make_plant):
+    plant = await make_plant(ShortSupplier)
+    await plant.want()
+    (row,) = await plant.rows(store.quotation)
+    assert row.detail == "NOT_AVAILABLE: offered=2 C62, wanted=2 C62, line=1"
+    assert await plant.orders() == []
+
+
+@pytest.fixture
+async def held(make_plant):
+    """A plant whose buying is held, with an order that waits; `held.pause` says whether it still is."""
+    plant = await make_plant()
+    await plant.want(mode=Mode.ASK)
+    plant.pause = [True]
+    plant.purchasing = Purchasing(
+        plant.database,
+        plant.owner,
+        plant.suppliers,
+        CATALOGUE,
+        plant.terms,
+        plant.clock,
+        held=lambda: bool(plant.pause),
+    )
+    return plant
+
+
+async def put(plant, table, **columns):
+    async with plant.database.write() as tx:
+        await tx.execute(update(table).values(**columns))
+
+
+async def test_while_buying_is_held_nothing_is_wanted(held):
+    assert await held.want(life="life-2") is None
+    assert len(await held.rows(store.requisition)) == 1
+
+
+async def test_while_buying_is_held_nobody_is_asked_for_a_price_and_afterwards_they_are(held, clock):
+    await held.purchasing.deny((await held.order()).number, (await held.order()).order_hash, ANNA)
+    await put(held, store.requisition, state="needed")
+    row, before = await held.requisition(), list(held.suppliers["supplier-1"].asked)
+    assert await held.purchasing.quote(row.id) is None
+    assert held.suppliers["supplier-1"].asked == before
+    held.pause.clear()
+    assert await held.purchasing.quote(row.id) is not None
+    assert len(held.suppliers["supplier-1"].asked) == len(before) + 1
+
+
+async def test_while_buying_is_held_no_order_is_judged_and_afterwards_it_is(held):
+    await put(held, store.purchase_order, state="proposed")
+    await put(held, store.requisition, mode="buy")
+    number = (await held.order()).number
+    await held.purchasing.judge_again(number)
+    assert await held.states() == ["proposed"]
+    held.pause.clear()
+    await held.purchasing.judge_again(number)
+    assert await held.states() == ["confirmed"]
+
+
+async def test_while_buying_is_held_an_approved_order_stays_as_it_is_and_then_goes_out(held):
+    await held.approve()
+    assert await held.states() == ["approved"]
+    number, supplier = (await held.order()).number, held.suppliers["supplier-1"]
+    await held.purchasing.submit(number)
+    assert (await held.states(), supplier.sent) == (["approved"], [])
+    held.pause.clear()
+    await held.purchasing.submit(number)
+    assert (await held.states(), len(supplier.bought)) == (["confirmed"], 1)
+
+
+async def test_what_is_ordered_or_unknown_is_not_quoted_again(make_plant):
+    plant = await make_plant()
+    id = await plant.want()
+    asked = list(plant.suppliers["supplier-1"].asked)
+    assert await plant.purchasing.quote(id) is None
+    assert await plant.purchasing.quote("nobody's") is None
+    assert plant.suppliers["supplier-1"].asked == asked
+
+
+async def test_a_round_that_a_crash_left_open_is_asked_anew(make_plant, clock):
+    plant = await make_plant(AwaySupplier)
+    await plant.want()
+    await put(plant, store.requisition, state="quoting")
+    plant.suppliers["supplier-1"] = AcceptingSupplier("supplier-1", clock)
+    clock.forward(days=1)
+    await plant.passes(1)
+    assert await plant.states() == ["confirmed"]
+    assert {row.round for row in await plant.rows(store.quotation)} == {1, 2}
+    begun = [entry for entry in await leaves(plant) if entry.kind == "requisition.quoting"]
+    assert len(begun) == 1
+
+
+async def leaves(plant):
+    async with plant.database.read() as tx:
+        return await log.entries(tx)
+
+
+async def test_a_receipt_of_one_line_leaves_the_other_outstanding(make_plant, owner, make_order, now, move):
+    plant = await make_plant()
+    id = await plant.want()
+    line = replace(make_order().lines[0], requisitions=(id,))
+    order = make_order(lines=(line, replace(line, number=2)))
+    shares = (Share(1, id, Decimal(2)), Share(2, id, Decimal(2)))
+    async with plant.database.write() as tx:
+        await insert_proposed(tx, owner, order, shares, machine="mill", provenance=Provenance.A, at=now)
+        await move(tx, order.number, state="confirmed")
+        receipt = GoodsReceipt(order.number, "R-1", {2: Decimal(2)}, now, "anna")
+        stored = await load(tx, owner, order.number)
+        assert await arrival.take_in(tx, owner, stored, receipt, ANNA, now) == inbox.APPLIED
+        first, second = await sums_of(tx, order.number)
+    assert (first.received, second.received) == (0, 2)

@@ -81,6 +81,14 @@ async def test_a_held_slot_stays_quiet_until_its_time(spend, owner, want, now):
     assert (await raised(spend, owner, want, now + timedelta(days=7))).outcome is Raising.RAISED
 
 
+async def test_a_later_hold_takes_the_place_of_an_earlier_one(spend, owner, want, now):
+    async with spend.write() as tx:
+        for days in (7, 9, 8):
+            await edges.hold_slot(tx, owner, want.slot, now + timedelta(days=days), ANNA)
+    assert (await raised(spend, owner, want, now + timedelta(days=7, hours=23))).outcome is Raising.HELD
+    assert (await raised(spend, owner, want, now + timedelta(days=8))).outcome is Raising.RAISED
+
+
 async def test_an_ended_requisition_gives_its_slot_free(spend, owner, want, now):
     first = await raised(spend, owner, want, now)
     async with spend.write() as tx:

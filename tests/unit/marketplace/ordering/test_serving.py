@@ -21,7 +21,7 @@ from marketplace.authority.policy import Mode
 from marketplace.documents import Reply
 from marketplace.money import Money, Quantity
 from marketplace.ordering.orders import load
-from marketplace.ordering.serving import OrderedAlready, cover_of, require_room
+from marketplace.ordering.serving import OrderedAlready, cover_of, require_room, withdraw_wants
 from marketplace.ordering.shares import Cover, allot
 from marketplace.ordering.states import FAILED, OrderState
 from marketplace.store import Owner
@@ -285,6 +285,30 @@ async def test_what_came_of_an_order_that_is_called_off_stays_and_the_rest_is_wa
     assert await wants(plant) == [(1, "fulfilled"), (1, "needed")]
     slots = {row.state: row.open_slot for row in await plant.rows(store.requisition)}
     assert slots == {"fulfilled": None, "needed": "mill/spindle-bearing|life-1|bearing"}
+
+
+async def test_a_no_takes_nothing_from_whom_other_goods_serve(make_plant):
+    """Neither what is on its way as a whole, nor what has come, is withdrawn or kept quiet."""
+    plant = await make_plant()
+    await plant.want()
+    number, hold = (await plant.order()).number, plant.terms.hold
+    for state in ("ordered", "fulfilled"):
+        async with plant.database.write() as tx:
+            await withdraw_wants(tx, OWNER, number, ANNA, plant.clock(), hold)
+        assert await wants(plant) == [(2, state)]
+        await plant.purchasing.received(number, None, ANNA)
+    assert await plant.rows(store.slot_hold) == []
+
+
+async def test_a_no_leaves_a_want_that_has_ended_already(make_plant):
+    plant = await make_plant()
+    await plant.want(mode=Mode.ASK)
+    row = await plant.order()
+    await plant.purchasing.deny(row.number, row.order_hash, ANNA)
+    assert await wants(plant) == [(2, "withdrawn")]
+    async with plant.database.write() as tx:
+        await withdraw_wants(tx, OWNER, row.number, ANNA, plant.clock(), plant.terms.hold)
+    assert await wants(plant) == [(2, "withdrawn")]
 
 
 async def test_what_came_before_a_cancellation_stays_and_nothing_more_is_wanted(make_plant):
