@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -174,10 +174,10 @@ class Storage:
         async with self._writing:
             self._require_the_file()
             connection = await self._held_connection()
-            await connection.exec_driver_sql("BEGIN IMMEDIATE")
             told, at_commit = connection.info, list[Callable[[AsyncConnection], Awaitable[None]]]()
             told[AT_COMMIT] = at_commit
             try:
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
                 for act in at_commit:
                     await act(connection)
@@ -185,7 +185,8 @@ class Storage:
             except BaseException as error:
                 if isinstance(error, sqlite3.Error):  # given past SQLAlchemy, which has not told of it
                     self._fails(error)
-                await _roll_back(connection)
+                if not await _roll_back(connection):
+                    await connection.invalidate()  # held on, what it has begun would stand in the way for ever
                 raise
             finally:
                 del told[AT_COMMIT]
@@ -235,16 +236,21 @@ def _begin_by_hand(_connection: Any) -> None:
     """SQLAlchemy's own BEGIN is left out: `write` and `read` say which kind they want."""
 
 
-async def _roll_back(connection: AsyncConnection) -> None:
-    """End a transaction that failed; after a full disk or an I/O error SQLite has often done it by itself.
+async def _roll_back(connection: AsyncConnection) -> bool:
+    """End a transaction that failed, and return whether SQLite says that it has ended by this.
+
+    After a full disk or an I/O error SQLite has often done it by itself, or cannot do it.
 
     Where a statement was cancelled, SQLAlchemy has thrown the connection away, and its transaction with it; to roll
     that back again would only hide the cancellation behind another error, and who shall stop would go on.
     """
     if connection.invalidated:
-        return
-    with suppress(DBAPIError):
+        return True
+    try:
         await connection.exec_driver_sql("ROLLBACK")
+    except DBAPIError:
+        return False
+    return True
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
