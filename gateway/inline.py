@@ -115,6 +115,11 @@ class InlineConnection:
     def __init__(self, opened: sqlite3.Connection) -> None:
         self._opened = opened
 
+    @property
+    def driver_connection(self) -> sqlite3.Connection:
+        """SQLAlchemy asks for it by this name: the connection behind all this."""
+        return self._opened
+
     def cursor(self) -> InlineCursor:
         """Return a cursor."""
         return InlineCursor(self._opened)

@@ -21,10 +21,7 @@ OF_RESERVATION = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit row: what it allows, in minor units or orders, what the gateway booked itself, what persons approved.
-
-    Booking `by_person` is true of persons' approvals.
-    """
+    """One limit row, in minor units or orders: what it allows, what the gateway booked itself, what persons approved."""
 
     limit: int
     own: int
@@ -75,7 +72,7 @@ def booked(cursor: sqlite3.Cursor, number: str) -> tuple[str, int]:
 
 
 def disagreements(cursor: sqlite3.Cursor, number: str) -> list[str]:
-    """Return where an order's bookings say something else than its reservations: state, amount, who, how many orders."""
+    """Return where an order's bookings say something else than its reservations: state, amount, who, how many."""
     query = (
         "SELECT b.send, b.limit_id, b.amount, b.state, b.by_person, r.minor, r.state, r.by_person, r.currency,"
         " l.measure FROM booking b JOIN spend_limit l ON l.id = b.limit_id"
@@ -87,6 +84,28 @@ def disagreements(cursor: sqlite3.Cursor, number: str) -> list[str]:
         if state not in OF_RESERVATION.get(kept, ()) or by != kept_by or amount != wanted:
             found.append(f"send {send} under {limit}: {amount} {measure} {state}, reserved {minor} {currency} {kept}")
     return found
+
+
+def newly_booked(cursor: sqlite3.Cursor, number: str, sends: set[int]) -> set[str]:
+    """Return the limits under which sends of an order are booked."""
+    rows = cursor.execute("SELECT send, limit_id FROM booking WHERE order_number = ?", (number,))
+    return {limit for send, limit in rows if send in sends}
+
+
+def unbooked(cursor: sqlite3.Cursor) -> list[str]:
+    """Return reservations of open outcome that a limit does not count although it fits them.
+
+    Limits for a category, and those of a day or a month, are left out: what they count is not in the rows alone.
+    """
+    query = (
+        "SELECT r.order_number, r.send, l.id FROM reservation r JOIN spend_limit l ON l.limit_value > 0"
+        " AND l.period = '' AND (l.measure = r.currency OR l.measure = 'orders') AND ("
+        "l.scope = 'plant' OR (l.scope = 'machine' AND l.key = r.machine) OR"
+        " (l.scope = 'supplier' AND l.key = r.supplier) OR (l.scope = 'component' AND l.key = r.component))"
+        " LEFT JOIN booking b ON b.order_number = r.order_number AND b.send = r.send AND b.limit_id = l.id"
+        " WHERE r.state = 'reserved' AND b.order_number IS NULL"
+    )
+    return [f"{number}, send {send}, under {limit}" for number, send, limit in cursor.execute(query)]
 
 
 # How the books are broken. Each returns whether there was anything to break.

@@ -88,6 +88,23 @@ def _edit(cursor: sqlite3.Cursor, _number: str) -> bool:
     return cursor.execute(f"UPDATE audit_leaf SET leaf = {other} WHERE leaf_index = 40").rowcount > 0
 
 
+class BooksOnce(_Books):
+    """An order that may be bought twice has money for one."""
+
+    state = "submitting"
+    act = staticmethod(ledger_view.book_once)
+
+
+class LiftsStop(_Books):
+    """A stop is gone, and nobody has said so."""
+
+    state = "confirmed"
+
+    @staticmethod
+    def act(cursor: sqlite3.Cursor, _number: str) -> bool:
+        return cursor.execute("UPDATE halt SET open_scope = NULL WHERE open_scope IS NOT NULL").rowcount > 0
+
+
 class EditsAudit(_Books):
     """Somebody rewrites an entry of the log."""
 
@@ -167,6 +184,8 @@ KINDS: Final[dict[str, type[Sabotage]]] = {
     "releases-twice": ReleasesTwice,
     "forgets-reservation": ForgetsReservation,
     "overspends": Overspends,
+    "books-once": BooksOnce,
+    "lifts-stop": LiftsStop,
     "edits-audit": EditsAudit,
     "moves-aside": MovesAside,
     "sends-without-permit": SendsWithoutPermit,

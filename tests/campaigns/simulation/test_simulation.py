@@ -16,6 +16,8 @@ FOUND_AS = {
     "releases-twice": "SUMS_DIFFER",
     "forgets-reservation": "MONEY_AND_STATE",
     "overspends": "OVER_LIMIT",
+    "books-once": "RESERVATION_LOST",
+    "lifts-stop": "STOP_IGNORED",
     "edits-audit": "AUDIT_VERIFY",
     "moves-aside": "MONEY_AND_STATE",
     "sends-without-permit": "NO_PERMIT",

@@ -79,6 +79,7 @@ class Moody(AcceptingSupplier):
     def __init__(self, name: str, clock: Clock, capabilities: Capabilities, checker: Checker) -> None:
         super().__init__(name, clock, capabilities=capabilities)
         self.mood = "answers"
+        self.forgets = False
         self.entries: list[Entry] = []
         self.checker = checker
 
