@@ -134,9 +134,7 @@ class Checker:
 
     def _permitted(self, number: str) -> None:
         """Leave was given to send an order: no stop covers it at that moment, by the log's own order."""
-        (supplier,) = self._cursor.execute(
-            "SELECT supplier FROM purchase_order WHERE number = ?", (number,)
-        ).fetchone()
+        (supplier,) = self._cursor.execute("SELECT supplier FROM purchase_order WHERE number = ?", (number,)).fetchone()
         machine, component = self._machines.get(self._served.get(number, ""), ("", ""))
         covers = {("plant", ""), ("machine", machine), ("supplier", supplier), ("component", component)}
         for scope in sorted(covers.intersection(self._halts.values())):

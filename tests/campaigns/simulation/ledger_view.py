@@ -21,7 +21,7 @@ OF_RESERVATION = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit row, in minor units or orders: what it allows, what the gateway booked itself, what persons approved."""
+    """One limit row, in its measure: what it allows, what the gateway booked itself, and what persons approved."""
 
     limit: int
     own: int

@@ -291,7 +291,10 @@ class People:
         machine = self.rng.choice(self.world.site.components)
         supplier = self.rng.choice(sorted(self.world.books))
         scopes = Scope(ScopeKind.PLANT), Scope(ScopeKind.MACHINE, machine.machine), Scope(ScopeKind.SUPPLIER, supplier)
-        scope = self.rng.choice((*scopes, Scope(ScopeKind.COMPONENT, machine.key)))
+        await self.stop(self.rng.choice((*scopes, Scope(ScopeKind.COMPONENT, machine.key))))
+
+    async def stop(self, scope: Scope) -> None:
+        """Stop buying within a scope."""
         self.world.trace.fault("stop", scope)
 
         async def stopped() -> str:

@@ -220,7 +220,8 @@ class World:
         """Live through the month and the quiet after it."""
         self.start_gateway()
         await self.people.apply(self.people.policy(2500), ANNA)
-        tasks = [*self.people.begin(), asyncio.create_task(self.strike())]
+        acts = self.sabotage.prepare(), self.strike()
+        tasks = [*self.people.begin(), *map(asyncio.create_task, acts)]
         await self._until(days * DAY)
         self._calm(tasks.pop())
         await self._until((days + quiet_days) * DAY)
