@@ -116,6 +116,11 @@ class InlineConnection:
         self._opened = opened
         self._connection = InlineWay(opened)  # the dialect takes the driver's own connection from this name
 
+    @property
+    def driver_connection(self) -> sqlite3.Connection:
+        """SQLAlchemy asks for it by this name: the connection behind all this."""
+        return self._opened
+
     def cursor(self) -> InlineCursor:
         """Return a cursor."""
         return InlineCursor(self._opened)

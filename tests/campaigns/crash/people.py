@@ -129,7 +129,9 @@ class People:
             if act is not None:
                 yield act
         if not self.settling:
-            yield from (self.fit(slot) for slot in self._databases.slots() if self._worn_out(slot))
+            slots = self._databases.slots()
+            self._chance.shuffle(slots)  # else one kind of supplier was always the first, and met every kill
+            yield from (self.fit(slot) for slot in slots if self._worn_out(slot))
 
     def _worn_out(self, slot: Slot) -> bool:
         served = slot.want in ("fulfilled", "withdrawn")

@@ -13,12 +13,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.clock import JumpWatch
+from gateway.money_watch import MoneyWatch
 from marketplace.authority.gate import current_policy
 from marketplace.authority.policy import Policy, mode_of
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.reconciliation import Reconciliation
-from tests.campaigns.simulation.site import CATALOGUE, ECONOMICS, Component, advice_on
-from tests.campaigns.simulation.suppliers import SimulatedSupplier
+from marketplace.ordering.stopping import Stopping
+from tests.campaigns.simulation.site import CATALOGUE, Component, advice_on, economics
+from tests.campaigns.simulation.suppliers import AdapterBroke, SimulatedSupplier
 
 if TYPE_CHECKING:
     from tests.campaigns.simulation.world import World
@@ -32,11 +35,11 @@ _BUSY = text(
 )
 
 
-def of_the_disk(error: BaseException) -> bool:
-    """Return whether an error is one that the disk was told to make."""
+def on_purpose(error: BaseException) -> bool:
+    """Return whether an error is one that the disk or an adapter was told to make."""
     if isinstance(error, BaseExceptionGroup):
-        return all(of_the_disk(each) for each in error.exceptions)
-    return isinstance(error, DBAPIError | sqlite3.Error) and "disk" in str(error)
+        return all(on_purpose(each) for each in error.exceptions)
+    return isinstance(error, AdapterBroke) or (isinstance(error, DBAPIError | sqlite3.Error) and "disk" in str(error))
 
 
 class GatewayStore:
@@ -75,6 +78,9 @@ class Gateway:
         suppliers = {name: world.sabotage.around(SimulatedSupplier(self, book)) for name, book in world.books.items()}
         self.purchasing = Purchasing(self.database, world.owner, suppliers, CATALOGUE, world.terms, world.clock)
         self.reconciliation = Reconciliation(self.purchasing)
+        self.stopping = Stopping(self.database, world.owner, world.clock)
+        jumps = JumpWatch(world.clock, running=world.loop.time)
+        self.watch = MoneyWatch(self.stopping, jumps, world.terms.alarms, lambda: world.trace.tell("stopped by alarm"))
 
     def start(self) -> None:
         """Begin to work; recovery is the first pass."""
@@ -129,9 +135,11 @@ class Gateway:
         return None
 
     async def _passes(self) -> None:
+        await self.watch.begin()
         while True:
             busy = True
             try:
+                await self.watch.look()
                 done = await self.reconciliation.run_once()
                 self.world.trace.tell("pass", done.answers, done.orders, done.requisitions, done.failed)
                 async with self.database.read() as tx:
@@ -163,6 +171,6 @@ class Gateway:
             return
         try:
             for line in need.lines:
-                await self.purchasing.want(need, line, advice, mode_of(policy, need.component), ECONOMICS)
+                await self.purchasing.want(need, line, advice, mode_of(policy, need.component), economics(line.item))
         except Exception as error:
             self.world.failed("a want", error)

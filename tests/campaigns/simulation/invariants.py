@@ -59,6 +59,10 @@ class Checker:
         self._left: Counter[str] = Counter()  # order: how often its bytes have left the plant
         self._hashes: dict[str, str] = {}  # order: hash of what was proposed
         self._shelf: dict[str, Decimal] = defaultdict(Decimal)
+        self._booked: dict[str, set[int]] = defaultdict(set)  # order: sends for which money is kept, by the rows
+        self._kept: dict[str, set[int]] = defaultdict(set)  # and by the log
+        self._halts: dict[str, tuple[str, str]] = {}  # stops that stand, by the log: kind and key
+        self._machines: dict[str, tuple[str, str]] = {}  # requisition: machine and component
         self._recounted = False  # by a policy that was applied in this transaction
         self._transactions = 0
 
@@ -68,9 +72,11 @@ class Checker:
         """Something became durable, or a transaction was empty."""
         touched = self._hear()
         self._trace.tell("committed", self._frontier.size, *sorted(touched))
+        before = self._limits
         self._ledger()
-        for number in touched:
+        for number in sorted(touched):
             self._order(number)
+            self._fits(number, before)
         self._transactions += 1
         if self._transactions % RECOUNT_EVERY == 0:
             self.recount()
@@ -97,16 +103,42 @@ class Checker:
         kind, subject, facts = leaf["kind"], leaf["subject"], leaf["facts"]
         if kind == "requisition.raised":
             self._slots[subject] = f"{facts['slot']}|{subject}" if facts["override"] else facts["slot"]
+            self._machines[subject] = self._place(subject)
         elif kind == "order.proposed":
             self._served[subject] = facts["requisition"]
             self._hashes[subject] = facts["order_hash"]
         elif kind == "permit.issued":
             self._permits.add(facts["permit"])
+            self._permitted(subject)
+            if facts["reserved"]:
+                self._kept[subject].add(facts["send"])
+        elif kind in ("decision.made", "approval.given") and facts["verdict"]["outcome"] == "approve":
+            self._kept[subject].add(facts["send"])
+        elif kind == "budget.released":
+            self._kept[subject] -= {facts["send"], *facts["released"]}
+        elif kind == "budget.committed":
+            self._kept[subject] -= set(facts["released"])
+        elif kind == "halt.set":
+            self._halts[subject] = facts["scope"], facts["key"]
+        elif kind == "halt.lifted":
+            del self._halts[subject]
         elif kind == "policy.applied":
             self._recounted = True
         elif kind.startswith("stock."):
             self._stock(kind, subject, facts)
         return {subject} if subject.startswith("TC-") else set()
+
+    def _place(self, requisition: str) -> tuple[str, str]:
+        row = self._cursor.execute("SELECT machine, component FROM requisition WHERE id = ?", (requisition,)).fetchone()
+        return str(row[0]), str(row[1])
+
+    def _permitted(self, number: str) -> None:
+        """Leave was given to send an order: no stop covers it at that moment, by the log's own order."""
+        (supplier,) = self._cursor.execute("SELECT supplier FROM purchase_order WHERE number = ?", (number,)).fetchone()
+        machine, component = self._machines.get(self._served.get(number, ""), ("", ""))
+        covers = {("plant", ""), ("machine", machine), ("supplier", supplier), ("component", component)}
+        for scope in sorted(covers.intersection(self._halts.values())):
+            self._trace.violated("STOP_IGNORED", f"{number} may leave although {' '.join(scope)} is stopped")
 
     def _stock(self, kind: str, item: str, facts: dict[str, Any]) -> None:
         if kind == "stock.received":
@@ -119,25 +151,40 @@ class Checker:
     def _ledger(self) -> None:
         """Every limit that moved: the gateway's own part grew only where there was room, and its bookings add up.
 
-        A policy with a longer window counts again what had left the shorter one: nothing new is booked by it.
+        A limit that is new, or that a policy has just set, counts what was booked before: nothing is booked by that.
         """
         now = ledger_view.limits(self._cursor)
         for id, after in now.items():
-            before = self._limits.get(id, Limit(0, 0, 0))
+            before = self._limits.get(id)
             if after == before:
                 continue
-            grown = after.own > before.own and not self._recounted
-            if grown and after.own + after.persons > after.limit:
-                self._trace.violated("OVER_LIMIT", f"{id}: {after.own} + {after.persons} of {after.limit}")
+            if before is not None and after.own > before.own and not self._recounted:
+                self._has_room(id, after)
             self._adds_up(id, after)
         for id in self._limits.keys() - now.keys():
             self._trace.violated("LIMIT_LOST", f"{id} is gone")
         self._limits = now
 
+    def _has_room(self, id: str, row: Limit) -> None:
+        if row.own + row.persons > row.limit:
+            self._trace.violated("OVER_LIMIT", f"{id}: {row.own} + {row.persons} of {row.limit}")
+
+    def _fits(self, number: str, before: dict[str, Limit]) -> None:
+        """Money that the gateway has just kept for a send fits every limit of it, also those that are new."""
+        held = ledger_view.held(self._cursor, number)
+        now = {each.send for each in held}
+        fresh = {each.send for each in held if not each.by_person} - self._booked[number]
+        self._booked[number] = now
+        for id in sorted(ledger_view.newly_booked(self._cursor, number, fresh)) if fresh else ():
+            if id not in before or before[id] != self._limits[id]:
+                self._has_room(id, self._limits[id])
+
     def _adds_up(self, id: str, row: Limit) -> None:
         counted = ledger_view.counted(self._cursor, id)
         if counted != (row.own, row.persons):
             self._trace.violated("SUMS_DIFFER", f"{id}: {row.own} + {row.persons} kept, {counted} booked")
+        if row.ceiling != max(row.limit, row.own):
+            self._trace.violated("CEILING", f"{id}: {row.ceiling} over a limit of {row.limit} and {row.own} booked")
 
     def _order(self, number: str) -> None:
         row = self._cursor.execute(
@@ -154,8 +201,15 @@ class Checker:
         booked, minor = ledger_view.booked(self._cursor, number)
         if booked not in MONEY[state]:
             self._trace.violated("MONEY_AND_STATE", f"{number} is {state} and has {booked or 'nothing'} booked")
+        sends = {each.send for each in ledger_view.held(self._cursor, number)}
+        if sends != self._kept[number]:
+            told = f"sends {sorted(sends)} by the rows, {sorted(self._kept[number])} by the log"
+            self._trace.violated("RESERVATION_LOST", f"{number} is {state}: {told}")
+        for each in ledger_view.disagreements(self._cursor, number):
+            self._trace.violated("BOOKS_DISAGREE", f"{number}: {each}")
         live = self._books[supplier].live(number)
-        if booked and minor < total * max(len(live), 1):
+        found_once = booked == "committed" and self._books[supplier].forgets  # what it showed is all that is known
+        if booked and minor < total * (1 if found_once else max(len(live), 1)):
             self._trace.violated("CENTS", f"{number}: {minor} booked for {len(live)} orders of {total}")
         if not booked and live:
             self._trace.violated("UNRESERVED", f"{number} is {state} without money, and {supplier} delivers it")
@@ -220,6 +274,8 @@ class Checker:
         """Count everything anew, from the first row."""
         for id, row in ledger_view.limits(self._cursor).items():
             self._adds_up(id, row)
+        for each in ledger_view.unbooked(self._cursor):
+            self._trace.violated("UNBOOKED", each)
         numbers = [number for (number,) in self._cursor.execute("SELECT number FROM purchase_order").fetchall()]
         for number in numbers:
             self._order(number)

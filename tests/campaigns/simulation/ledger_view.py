@@ -9,90 +9,158 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-LIVE = frozenset({"reserved", "committed", "elapsed"})
-"""Bookings that stand for money that is or was to be spent; what elapsed has only left its window."""
+LIVE = "('reserved', 'committed')"
+"""Reservations that stand for money that is or was to be spent."""
 COUNTED = "('reserved', 'committed')"
+"""Bookings that take room of their limit; what elapsed has only left its window."""
+OF_RESERVATION = {
+    "reserved": {"reserved"}, "committed": {"committed", "elapsed"}, "released": {"released"},
+}  # fmt: skip
+"""What a reservation's bookings may be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit row: what it allows, what the gateway booked itself, and what persons approved."""
+    """One limit row, in its measure: what it allows, what the gateway booked itself, and what persons approved."""
 
     limit: int
     own: int
     persons: int
+    ceiling: int
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
-    """One booking of an order under one limit."""
+class Held:
+    """The money for one send of an order."""
 
-    limit: str
+    send: int
     minor: int
-    by_person: bool
     state: str
+    by_person: bool
 
 
 def limits(cursor: sqlite3.Cursor) -> dict[str, Limit]:
     """Return every limit row by its id."""
-    rows = cursor.execute("SELECT id, limit_minor, machine_minor, person_minor FROM budget")
-    return {id: Limit(limit, own, persons) for id, limit, own, persons in rows}
+    rows = cursor.execute("SELECT id, limit_value, machine_used, person_used, ceiling FROM spend_limit")
+    return {id: Limit(limit, own, persons, ceiling) for id, limit, own, persons, ceiling in rows}
 
 
 def counted(cursor: sqlite3.Cursor, limit: str) -> tuple[int, int]:
     """Return what the bookings under a limit sum up to: the gateway's own, and persons'."""
-    query = f"SELECT by_person, sum(minor) FROM booking WHERE budget = ? AND state IN {COUNTED} GROUP BY by_person"
-    sums = {bool(by_person): minor for by_person, minor in cursor.execute(query, (limit,))}
+    query = f"SELECT by_person, sum(amount) FROM booking WHERE limit_id = ? AND state IN {COUNTED} GROUP BY by_person"
+    sums = {bool(by_person): amount for by_person, amount in cursor.execute(query, (limit,))}
     return sums.get(False, 0), sums.get(True, 0)
 
 
-def bookings(cursor: sqlite3.Cursor, number: str) -> list[Booking]:
-    """Return every booking of an order."""
-    rows = cursor.execute("SELECT budget, minor, by_person, state FROM booking WHERE order_number = ?", (number,))
-    return [Booking(limit, minor, bool(by_person), state) for limit, minor, by_person, state in rows]
+def held(cursor: sqlite3.Cursor, number: str) -> list[Held]:
+    """Return what is reserved or committed for an order, by send."""
+    query = (
+        f"SELECT send, minor, state, by_person FROM reservation WHERE order_number = ? AND state IN {LIVE}"
+        " ORDER BY send"
+    )
+    rows = cursor.execute(query, (number,))
+    return [Held(send, minor, state, bool(by_person)) for send, minor, state, by_person in rows]
 
 
 def booked(cursor: sqlite3.Cursor, number: str) -> tuple[str, int]:
     """Return the state of an order's money ("" for none) and how much is booked for it, in minor units."""
-    live = [each for each in bookings(cursor, number) if each.state in LIVE]
+    live = held(cursor, number)
     if not live:
         return "", 0
     state = "reserved" if any(each.state == "reserved" for each in live) else "committed"
-    by_limit: dict[str, int] = {}
-    for each in live:
-        by_limit[each.limit] = by_limit.get(each.limit, 0) + each.minor
-    return state, min(by_limit.values())
+    return state, sum(each.minor for each in live)
+
+
+def disagreements(cursor: sqlite3.Cursor, number: str) -> list[str]:
+    """Return where an order's bookings say something else than its reservations: state, amount, who, how many."""
+    query = (
+        "SELECT b.send, b.limit_id, b.amount, b.state, b.by_person, r.minor, r.state, r.by_person, r.currency,"
+        " l.measure FROM booking b JOIN spend_limit l ON l.id = b.limit_id"
+        " LEFT JOIN reservation r ON r.order_number = b.order_number AND r.send = b.send WHERE b.order_number = ?"
+    )
+    found = []
+    for send, limit, amount, state, by, minor, kept, kept_by, currency, measure in cursor.execute(query, (number,)):
+        wanted = 1 if measure == "orders" else minor if measure == currency else amount
+        if state not in OF_RESERVATION.get(kept, ()) or by != kept_by or amount != wanted:
+            found.append(f"send {send} under {limit}: {amount} {measure} {state}, reserved {minor} {currency} {kept}")
+    return found
+
+
+def newly_booked(cursor: sqlite3.Cursor, number: str, sends: set[int]) -> set[str]:
+    """Return the limits under which sends of an order are booked."""
+    rows = cursor.execute("SELECT send, limit_id FROM booking WHERE order_number = ?", (number,))
+    return {limit for send, limit in rows if send in sends}
+
+
+def unbooked(cursor: sqlite3.Cursor) -> list[str]:
+    """Return reservations of open outcome that a limit does not count although it fits them.
+
+    Limits for a category, and those of a day or a month, are left out: what they count is not in the rows alone.
+    """
+    query = (
+        "SELECT r.order_number, r.send, l.id FROM reservation r JOIN spend_limit l ON l.limit_value > 0"
+        " AND l.period = '' AND (l.measure = r.currency OR l.measure = 'orders') AND ("
+        "l.scope = 'plant' OR (l.scope = 'machine' AND l.key = r.machine) OR"
+        " (l.scope = 'supplier' AND l.key = r.supplier) OR (l.scope = 'component' AND l.key = r.component))"
+        " LEFT JOIN booking b ON b.order_number = r.order_number AND b.send = r.send AND b.limit_id = l.id"
+        " WHERE r.state = 'reserved' AND b.order_number IS NULL"
+    )
+    return [f"{number}, send {send}, under {limit}" for number, send, limit in cursor.execute(query)]
 
 
 # How the books are broken. Each returns whether there was anything to break.
 
 
+def _bookings(cursor: sqlite3.Cursor, number: str) -> list[tuple[str, int, int, str]]:
+    query = "SELECT limit_id, send, amount, CASE by_person WHEN 1 THEN 'person_used' ELSE 'machine_used' END"
+    return cursor.execute(f"{query} FROM booking WHERE order_number = ? ORDER BY limit_id, send", (number,)).fetchall()
+
+
 def give_back_again(cursor: sqlite3.Cursor, number: str) -> bool:
     """Take an order's amount off its limits once more."""
     changed = 0
-    for each in bookings(cursor, number):
-        column = "person_minor" if each.by_person else "machine_minor"
-        less = f"UPDATE budget SET {column} = {column} - ? WHERE id = ? AND {column} >= ?"
-        changed += cursor.execute(less, (each.minor, each.limit, each.minor)).rowcount
+    for limit, _send, amount, column in _bookings(cursor, number):
+        less = f"UPDATE spend_limit SET {column} = {column} - ? WHERE id = ? AND {column} >= ?"
+        changed += cursor.execute(less, (amount, limit, amount)).rowcount
     return changed > 0
 
 
 def forget(cursor: sqlite3.Cursor, number: str) -> bool:
     """Lose an order's reservation, books and all."""
     give_back_again(cursor, number)
-    lost = "UPDATE booking SET state = 'released' WHERE order_number = ? AND state = 'reserved'"
+    cursor.execute("UPDATE booking SET state = 'released' WHERE order_number = ?", (number,))
+    lost = "UPDATE reservation SET state = 'released' WHERE order_number = ? AND state = 'reserved'"
     return cursor.execute(lost, (number,)).rowcount > 0
 
 
 def overspend(cursor: sqlite3.Cursor, number: str) -> bool:
-    """Book an order again and again under its limits until one is passed; the sums stay right."""
+    """Book an order again and again under its limits until one is passed; the sums stay right, a ceiling gives way."""
+    live = [each for each in held(cursor, number) if each.state == "reserved" and not each.by_person]
     changed = 0
-    for each in bookings(cursor, number):
-        if each.state == "reserved" and not each.by_person:
-            more = f"(SELECT limit_minor FROM budget WHERE id = '{each.limit}') + 1"
-            cursor.execute(f"UPDATE budget SET machine_minor = machine_minor + {more} WHERE id = ?", (each.limit,))
-            cursor.execute(
-                f"UPDATE booking SET minor = minor + {more} WHERE order_number = ? AND budget = ?", (number, each.limit)
-            )
-            changed += 1
+    for limit, send, _amount, column in _bookings(cursor, number) if live else ():
+        (allowed,) = cursor.execute("SELECT limit_value FROM spend_limit WHERE id = ?", (limit,)).fetchone()
+        more = allowed + 1
+        cursor.execute(
+            f"UPDATE spend_limit SET ceiling = ceiling + {more}, {column} = {column} + {more} WHERE id = ?", (limit,)
+        )
+        cursor.execute(
+            f"UPDATE booking SET amount = amount + {more} WHERE order_number = ? AND limit_id = ? AND send = ?",
+            (number, limit, send),
+        )
+        changed += 1
     return changed > 0
+
+
+def book_once(cursor: sqlite3.Cursor, number: str) -> bool:
+    """Lose the money of every send of an order but its first, although more than one may have bought."""
+    live = held(cursor, number)
+    if len(live) < 2:
+        return False
+    for limit, send, amount, column in _bookings(cursor, number):
+        if send != live[0].send:
+            cursor.execute(f"UPDATE spend_limit SET {column} = {column} - ? WHERE id = ?", (amount, limit))
+    for table in ("booking", "reservation"):
+        cursor.execute(
+            f"UPDATE {table} SET state = 'released' WHERE order_number = ? AND send <> ?", (number, live[0].send)
+        )
+    return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,16 @@ from marketplace import fulfilment, stock
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import gate
 from marketplace.authority.gate import Approver, PolicyRefused
-from marketplace.authority.policy import Mode
+from marketplace.authority.halts import BY_PERSON, Scope, ScopeKind
+from marketplace.authority.policy import Mode, clock_jumped
 from marketplace.documents import Invoice
 from marketplace.money import Money
 from marketplace.ordering.requisition import want_of
 from marketplace.ordering.states import OrderState
 from tests.campaigns.simulation.disk import healthy
-from tests.campaigns.simulation.site import CATALOGUE, CURRENCY, ECONOMICS, Component, advice_on
+from tests.campaigns.simulation.site import CATALOGUE, CURRENCY, Component, advice_on, economics
 from tests.campaigns.simulation.suppliers import DAY, Entry, Pallet
+from tests.unit.marketplace.fakes import EASY_GOING
 
 if TYPE_CHECKING:
     from tests.campaigns.simulation.world import World
@@ -34,6 +37,17 @@ ANNA = Approver("anna", may_approve=True, limit=Money(500_000, CURRENCY), may_ap
 BERT = Approver("bert", may_approve=True, limit=Money(10_000, CURRENCY), may_apply_policy=False)
 STOREMAN = Actor(ActorKind.PERSON, "carla", "page")
 S = OrderState
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LIMITS: list[dict[str, Any]] = [
+    {"scope": "order", "amount": "500 EUR"},
+    {"scope": "component", "each": True, "per": "7 d", "amount": "600 EUR"},
+    {"scope": "machine", "key": "machine-3", "per": "total", "amount": "2000 EUR"},
+    {"scope": "supplier", "each": True, "per": "month", "amount": "1500 EUR"},
+    {"scope": "supplier", "key": "keyed", "per": "day", "count": 3},
+    {"scope": "plant", "per": "day", "count": 12},
+    {"scope": "plant", "per": "30 d", "amount": "9000 EUR"},
+]
+"""Limits of which a policy has some, beside that for each machine."""
 
 
 def person(approver: Approver) -> Actor:
@@ -91,11 +105,68 @@ class People:
             if self.rng.random() < 0.3:
                 await self._act("reinstate", partial(self._reinstate, supplier))
         await self._type_in()
+        await self._look_after()
+        self._take_back()
+
+    async def _look_after(self) -> None:
+        """Look at what is set apart, at alarms, at stops and at the clock; some of it only the next time."""
+        query = (
+            "SELECT number FROM purchase_order WHERE quarantined_at IS NOT NULL"
+            " UNION SELECT id FROM requisition WHERE quarantined_at IS NOT NULL ORDER BY 1"
+        )
+        for (subject,) in self._likely(query):
+            await self._act("release", partial(self._release, subject))
+        query = "SELECT id FROM money_alarm WHERE open_alarm IS NOT NULL ORDER BY raised_at, id"
+        for (id,) in self._likely(query):
+            await self._act("acknowledge", partial(self._acknowledge, id))
+        query = "SELECT scope, key FROM halt WHERE open_scope IS NOT NULL ORDER BY at, id"
+        for scope, key in self._likely(query):
+            await self._act("resume", partial(self._resume, Scope(ScopeKind(scope), key)))
+        if self.world.clock() == self.world.true_now() and self._clock_is_doubted():
+            await self._act("clock accepted", self._accept_clock)
+
+    def _likely(self, query: str) -> list[tuple[Any, ...]]:
+        return [row for row in self._rows(query) if self.world.quiet or self.rng.random() < 0.6]
+
+    def _clock_is_doubted(self) -> bool:
+        rows = self._rows("SELECT highest FROM clock_mark")
+        return bool(rows) and clock_jumped(EPOCH + timedelta(microseconds=rows[0][0]), self.world.clock())
+
+    def _take_back(self) -> None:
+        """Who sees that a supplier has an order twice, after the first was confirmed, sends one back."""
+        for book in self.world.books.values():
+            query = (
+                "SELECT number FROM purchase_order WHERE supplier = ? AND state IN ('confirmed', 'shipped', 'received')"
+                " ORDER BY number"
+            )
+            for (number,) in self._rows(query, book.name) if book.forgets else ():
+                for entry in book.live(number)[1:]:
+                    book.take_back(entry)
 
     @property
     def _purchasing(self) -> Any:
         assert self.world.gateway is not None
         return self.world.gateway.purchasing
+
+    @property
+    def _stopping(self) -> Any:
+        assert self.world.gateway is not None
+        return self.world.gateway.stopping
+
+    async def _release(self, subject: str) -> Any:
+        return await self._purchasing.release(subject, person(ANNA))
+
+    async def _acknowledge(self, id: str) -> Any:
+        return (await self._stopping.acknowledge(id, person(ANNA))) is not None
+
+    async def _resume(self, scope: Scope) -> Any:
+        return (await self._stopping.resume(scope, person(ANNA))) is not None
+
+    async def _accept_clock(self) -> str:
+        gateway = self.world.gateway
+        assert gateway is not None
+        async with gateway.database.write() as tx:
+            return (await gate.accept_clock(tx, self.world.owner, ANNA, self.world.clock())).rule
 
     async def _decide(self, number: str, order_hash: str) -> None:
         chance = self.rng.random()
@@ -113,7 +184,9 @@ class People:
         book = self.world.books[supplier]
         if self.world.seconds < book.down_until or book.on_the_way.get(number):
             return
-        live = book.live(number)
+        live, again = book.live(number)[:1], book.live(number)[1:]
+        for entry in again:
+            book.take_back(entry)
         if not live:
             verdict = S.NOT_PLACED
         elif all(entry.kept for entry in live):
@@ -210,7 +283,25 @@ class People:
 
     async def meddle(self) -> None:
         """Do something that nobody expected."""
-        await self.rng.choice((self._cancel, self._another, self._count, self._withdraw, self._late_letter))()
+        whims = self._cancel, self._another, self._count, self._withdraw, self._late_letter, self._stop, self._stop
+        await self.rng.choice(whims)()
+
+    async def _stop(self) -> None:
+        """Somebody does not like what they see, and stops buying there."""
+        machine = self.rng.choice(self.world.site.components)
+        supplier = self.rng.choice(sorted(self.world.books))
+        scopes = Scope(ScopeKind.PLANT), Scope(ScopeKind.MACHINE, machine.machine), Scope(ScopeKind.SUPPLIER, supplier)
+        await self.stop(self.rng.choice((*scopes, Scope(ScopeKind.COMPONENT, machine.key))))
+
+    async def stop(self, scope: Scope) -> None:
+        """Stop buying within a scope."""
+        self.world.trace.fault("stop", scope)
+
+        async def stopped() -> str:
+            done = await self._stopping.stop(scope, BY_PERSON, person(BERT), note="wait")
+            return f"{len(done.cancelled)} cancelled"
+
+        await self._act("stop", stopped)
 
     async def _cancel(self) -> None:
         rows = self._rows("SELECT number FROM purchase_order WHERE state IN ('confirmed', 'shipped') ORDER BY number")
@@ -223,7 +314,7 @@ class People:
         component = self.rng.choice(self.world.site.components)
         now = self.world.clock()
         need = component.need(now, self.world.seconds / 3600)
-        want = want_of(need, need.lines[0], advice_on(need, now), Mode.BUY, ECONOMICS, "bert", now)
+        want = want_of(need, need.lines[0], advice_on(need, now), Mode.BUY, economics(need.lines[0].item), "bert", now)
         await self._act("another", lambda: self._purchasing.want_now(want, person(BERT), override=True))
 
     async def _count(self) -> None:
@@ -274,8 +365,12 @@ class People:
         modes = {"default": "buy", f"machine-{rng.randrange(10)}": rng.choice(("ask", "advise", "buy"))}
         known = {name: sorted(CATALOGUE) for name in self.world.books}
         mandate = {"granted_by": "anna", "machines": ["*"], "per_order": f"{rng.choice((250, 800))} EUR"}
+        limits = [each for each in LIMITS if rng.random() < 0.4]
         return {
             "schema": 1,
+            "limits": limits,
+            "time_zone": "Europe/Berlin",
+            "checks": {} if self.world.strict else EASY_GOING,
             "mandate": mandate | {"until": "2032-12-31T00:00:00Z"},
             "window": {"days": rng.choice((7, 30)), "per_machine": f"{per_machine} EUR"},
             "modes": modes,

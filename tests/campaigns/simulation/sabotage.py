@@ -5,12 +5,14 @@ Each is a small lie in a wrapper of the harness, told once something is there to
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from marketplace.authority.permit import SpendPermit
+from marketplace.authority.scopes import PLANT
 from marketplace.documents import OrderResponse
 from marketplace.suppliers.supplier import OutcomeUnknown
 from tests.campaigns.simulation import ledger_view
@@ -31,6 +33,9 @@ class Sabotage:
         self.world = world
         self.rng = rng
         self.done = 0
+
+    async def prepare(self) -> None:
+        """Bring about what there must be to lie about."""
 
     def before_commit(self) -> None:
         """The program is about to commit."""
@@ -88,6 +93,19 @@ def _edit(cursor: sqlite3.Cursor, _number: str) -> bool:
     return cursor.execute(f"UPDATE audit_leaf SET leaf = {other} WHERE leaf_index = 40").rowcount > 0
 
 
+class LiftsStop(Sabotage):
+    """A stop is gone, and nobody has said so."""
+
+    async def prepare(self) -> None:
+        while self.world.checker.orders < WAIT:
+            await asyncio.sleep(3600)
+        await self.world.people.stop(PLANT)
+
+    def before_commit(self) -> None:
+        lifted = "UPDATE halt SET open_scope = NULL WHERE scope = 'plant' AND open_scope IS NOT NULL"
+        self.done += self._cursor.execute(lifted).rowcount
+
+
 class EditsAudit(_Books):
     """Somebody rewrites an entry of the log."""
 
@@ -101,7 +119,6 @@ def _skip(cursor: sqlite3.Cursor, number: str) -> bool:
 class MovesAside(_Books):
     """A state is written past the tables."""
 
-    state = "shipped"
     act = staticmethod(_skip)
 
 
@@ -144,6 +161,24 @@ class _Adapters(Sabotage):
         return made
 
 
+class _Losing(_Rogue):
+    def _fate(self) -> str:
+        without_key = self.capabilities.idempotency_key is None
+        return "lost" if without_key and not self.sabotage.done else super()._fate()
+
+
+class BooksOnce(_Books):
+    """An order that may be bought twice has money for one."""
+
+    state = "submitting"
+    act = staticmethod(ledger_view.book_once)
+
+    def around(self, supplier: SimulatedSupplier) -> SimulatedSupplier:
+        made = _Losing(supplier.gateway, supplier.book)
+        made.sabotage = self
+        return made
+
+
 class SendsWithoutPermit(_Adapters):
     """An adapter sends once more, on a permit of its own making."""
 
@@ -167,6 +202,8 @@ KINDS: Final[dict[str, type[Sabotage]]] = {
     "releases-twice": ReleasesTwice,
     "forgets-reservation": ForgetsReservation,
     "overspends": Overspends,
+    "books-once": BooksOnce,
+    "lifts-stop": LiftsStop,
     "edits-audit": EditsAudit,
     "moves-aside": MovesAside,
     "sends-without-permit": SendsWithoutPermit,

@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 
 from maintenance.needs import Belief, Evidence, JobKind, JobLine, Need, Provenance
 from marketplace.catalogue import Item
@@ -28,7 +29,6 @@ PRICES = {
 """EUR for one, at a supplier of average prices."""
 SERVICES = frozenset({"calibration"})
 CATALOGUE = {key: Item(key, "Nordlager", f"NL-{key.upper()}", key.title(), "C62") for key in PRICES}
-ECONOMICS = BuyingSettings(lead_time="3 d", price="60 EUR", standstill="40 EUR/h")
 TERMS = TimingTerms(timedelta(days=3), timedelta(hours=8), timedelta(hours=6), 0.05)
 GRID = [0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0]
 """Points of a belief, in mean lives from now."""
@@ -103,6 +103,12 @@ class Site:
     def _line(self, key: str, item: str, kind: JobKind) -> JobLine:
         quantity = Decimal(1 if kind is JobKind.SERVICE else self.rng.randint(1, 4))
         return JobLine(key, item, quantity, "C62", kind)
+
+
+@cache
+def economics(item: str) -> BuyingSettings:
+    """Return what the plant itself believes of an item."""
+    return BuyingSettings(lead_time="3 d", price=f"{PRICES[item]} {CURRENCY}", standstill="40 EUR/h")
 
 
 def advice_on(need: Need, now: datetime) -> Advice:

@@ -57,7 +57,9 @@ LIES = ("price", "currency", "quantity", "unit", "total", "sku", "lines", "other
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """What a supplier is like. `lies`: the share of its confirmations that say something else than the order."""
+    """What a supplier is like. `lies`: the share of its confirmations that say something else than the order;
+    `forgets`: the share of its orders that its look-up shows long after the window that it declares.
+    """
 
     name: str
     capabilities: Capabilities
@@ -65,6 +67,7 @@ class Character:
     lead_days: float
     lies: float = 0.0
     pack: int = 1
+    forgets: float = 0.0
 
 
 _OPEN = Capabilities(quotes=True, cancel=True, documents=True)
@@ -74,6 +77,7 @@ CHARACTERS = (
     Character("thorough", replace(_OPEN, idempotency_key=KEY_LIFE, lookup_window=WINDOW), 1.02, 1.8),
     Character("by-phone", Capabilities(quotes=True), 0.99, 1.9),
     Character("liar", replace(_OPEN, idempotency_key=KEY_LIFE, lookup_window=WINDOW), 0.98, 1.9, lies=0.3),
+    Character("sluggish", replace(_OPEN, lookup_window=WINDOW), 0.99, 1.9, forgets=0.5),
     Character("packs", Capabilities(quotes=True, cancel=True, lookup_window=WINDOW), 0.98, 1.9, pack=2),
 )
 """Nearly alike in price and lead time, so that each is chosen often."""
@@ -92,6 +96,7 @@ class Entry:
     live: bool = True
     shipped: bool = False
     kept: bool = True  # on our terms
+    shown_from: float = 0.0  # at the latest; what the look-up owes us by its window, if it keeps it
 
     @property
     def minor(self) -> int:
@@ -118,6 +123,8 @@ class Book:
         self.entries: list[Entry] = []
         self.down_until = 0.0
         self.on_the_way: dict[str, int] = {}
+        self.garbled_until = 0.0  # its documents break the adapter
+        self.forgets = character.forgets > 0
 
     def of(self, reference: str) -> list[Entry]:
         """Return every entry of an order number; more than one live is an order placed twice."""
@@ -133,6 +140,9 @@ class Book:
         if known is not None and self.character.capabilities.idempotency_key is not None:
             return self._first(known)
         entry = Entry(self.name, reference, key, json.loads(request), self.world.seconds)
+        if self.rng.random() < self.character.forgets:
+            entry.shown_from = entry.at + self.rng.uniform(1, 20) * 3600
+            self.world.trace.fault("look-up forgets", self.name, reference)
         self.entries.append(entry)
         self.world.trace.tell("accepted", self.name, reference, entry.minor)
         self.world.checker.accepted(entry)
@@ -200,7 +210,11 @@ class Book:
         now = self.world.true_now()
         entry.said.append(DespatchAdvice(entry.reference, despatch, part, now, now + timedelta(hours=12)))
         self.world.trace.tell("shipped", self.name, entry.reference, despatch)
-        self.world.later(self.rng.uniform(0.3, 0.8) * DAY, self.world.deliver, Pallet(entry.reference, part))
+        self.world.later(self.rng.uniform(0.3, 0.8) * DAY, self._deliver, entry, part)
+
+    def _deliver(self, entry: Entry, part: dict[int, Decimal]) -> None:
+        if entry.live:
+            self.world.deliver(Pallet(entry.reference, part))
 
     def _bill(self, entry: Entry) -> None:
         total = Money(entry.minor, entry.document["currency"])
@@ -221,6 +235,12 @@ class Book:
         self.world.trace.tell("called off", self.name, entry.reference)
         return off
 
+    def take_back(self, entry: Entry) -> None:
+        """Somebody has noticed that the same was bought twice: this one is off, and nothing is said of it."""
+        entry.live = False
+        entry.said.clear()
+        self.world.trace.tell("taken back", self.name, entry.reference)
+
     def agree(self, entry: Entry) -> None:
         """On the phone the supplier takes its own terms back: it delivers on ours."""
         entry.kept = True
@@ -232,7 +252,8 @@ class Book:
         """Return what the look-up shows already."""
         window = self.character.capabilities.lookup_window
         lag = 0.0 if window is None else self.rng.uniform(0.0, 0.9) * window.total_seconds()
-        return [entry for entry in self.of(reference) if entry.at + lag <= self.world.seconds]
+        now = self.world.seconds
+        return [entry for entry in self.of(reference) if entry.at + lag <= now and entry.shown_from <= now]
 
 
 def _lie(said: OrderResponse, lie: str) -> OrderResponse:
@@ -252,6 +273,10 @@ def _lie(said: OrderResponse, lie: str) -> OrderResponse:
     if lie == "lines":
         return replace(said, lines=(*said.lines, replace(line, number=99)))
     return replace(said, reference="TC-ZZ-000001-A")
+
+
+class AdapterBroke(Exception):
+    """A supplier's document was such that its adapter failed in a way that nobody foresaw."""
 
 
 class SimulatedSupplier:
@@ -368,9 +393,11 @@ class SimulatedSupplier:
         world, rng = self.book.world, self.book.rng
         if world.chance(rng, 0.1):
             raise OutcomeUnknown(reference)
-        entry = next(iter(self.book.live(reference)), None)
+        entry, *again = self.book.live(reference) or [None]
         if entry is None or entry.shipped:
             raise SupplierRejected("it has left")
+        for each in again:
+            self.book.take_back(each)
         off = self.book.call_off(entry)
         self.gateway.moment("after the supplier called it off")
         if world.chance(rng, 0.1):
@@ -381,6 +408,8 @@ class SimulatedSupplier:
         if not self.capabilities.documents:
             raise NotSupported(self.name)
         await self._wire()
+        if self.book.world.seconds < self.book.garbled_until:
+            raise AdapterBroke(self.name)
         return tuple(each for entry in self.book.visible(reference) for each in entry.said)
 
     async def close(self) -> None:

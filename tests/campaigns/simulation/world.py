@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from marketplace.ordering.terms import PurchasingTerms
 from marketplace.store import Owner
 from tests.campaigns import virtual_time
 from tests.campaigns.simulation.disk import BROKEN, FULL, Disk, open_on
-from tests.campaigns.simulation.gateway import Gateway, of_the_disk
+from tests.campaigns.simulation.gateway import Gateway, on_purpose
 from tests.campaigns.simulation.invariants import Checker
 from tests.campaigns.simulation.people import ANNA, People
 from tests.campaigns.simulation.sabotage import planted
@@ -36,6 +37,8 @@ from tests.campaigns.simulation.trace import Trace, Violation
 
 ORIGIN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 MONTH_DAYS, QUIET_DAYS = 30.0, 6.0
+STRICT_EVERY = 3
+"""Each third month has the checks that a policy has which says nothing of them; the others ask less of people."""
 JUMPS_S = (-400 * DAY, -2 * DAY, -3600.0, 3600.0, 2 * DAY, 400 * DAY)
 """By how much a clock goes wrong, for a while."""
 
@@ -94,6 +97,7 @@ class World:
         self.fate = self.rng("fate")
         self.gateway: Gateway | None = None
         self.quiet = False
+        self.strict = seed % STRICT_EVERY == 0
         self._ahead = 0.0
         self._ended: list[Gateway] = []
 
@@ -133,13 +137,17 @@ class World:
     def failed(self, where: str, error: BaseException) -> None:
         """The program raised something: the disk was told to fail, or it is broken."""
         self.trace.tell("failed", where, type(error).__name__)
-        if not of_the_disk(error):
+        if not on_purpose(error):
             self.trace.violated("PROGRAM_BROKE", f"{where}: {error!r}")
 
     def hear(self, _logger: Any, _method: str, told: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Listen to the program's log: what it caught itself must not have been its own mistake."""
-        if told["event"] == "reconciliation_failed" and "disk" not in told["trace"]:
-            self.trace.violated("PROGRAM_BROKE", f"{told['subject']}: {told['trace']}")
+        trace = told.get("trace", "") if told["event"] == "reconciliation_failed" else ""
+        if trace and "disk" not in trace and "AdapterBroke" not in trace:
+            self.trace.violated("PROGRAM_BROKE", f"{told['subject']}: {trace}")
+        error = sys.exc_info()[1] if told.get("exc_info") else None
+        if error is not None and not on_purpose(error):
+            self.trace.violated("PROGRAM_BROKE", f"{told['event']}: {error!r}")
         raise structlog.DropEvent
 
     # The gateway lives and dies.
@@ -164,6 +172,7 @@ class World:
         """Let something fail every few hours, until the month is over."""
         strikes = (
             (self._arm_kill, 10), (self._kill_now, 3), (self._outage, 6), (self._disk_fails, 5), (self._clock_jumps, 1),
+            (self._garbles, 2),
         )  # fmt: skip
         while True:
             await asyncio.sleep(self.fate.expovariate(1 / (7 * 3600)))
@@ -182,6 +191,11 @@ class World:
         book = self.books[self.fate.choice(sorted(self.books))]
         book.down_until = self.seconds + self.fate.uniform(600, 30 * 3600)
         self.trace.fault("outage", book.name)
+
+    def _garbles(self) -> None:
+        book = self.books[self.fate.choice(sorted(self.books))]
+        book.garbled_until = self.seconds + self.fate.uniform(3600, 30 * 3600)
+        self.trace.fault("documents garbled", book.name)
 
     def _disk_fails(self) -> None:
         reason = self.fate.choice((FULL, BROKEN))
@@ -206,7 +220,8 @@ class World:
         """Live through the month and the quiet after it."""
         self.start_gateway()
         await self.people.apply(self.people.policy(2500), ANNA)
-        tasks = [*self.people.begin(), asyncio.create_task(self.strike())]
+        acts = self.sabotage.prepare(), self.strike()
+        tasks = [*self.people.begin(), *map(asyncio.create_task, acts)]
         await self._until(days * DAY)
         self._calm(tasks.pop())
         await self._until((days + quiet_days) * DAY)
@@ -233,7 +248,7 @@ class World:
         self.disk.mend()
         self._ahead = 0.0
         for book in self.books.values():
-            book.down_until = 0.0
+            book.down_until = book.garbled_until = 0.0
         if self.gateway is not None:
             self.gateway.strikes_in = -1
 

@@ -24,12 +24,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.inline import InlineStorage, open_memory
 from marketplace import identity
 from marketplace.authority import gate
+from marketplace.authority.halts import BY_PERSON, Scope, ScopeKind
 from marketplace.authority.permit import SpendPermit, require
 from marketplace.authority.policy import Mode
 from marketplace.documents import OrderResponse, Reply
 from marketplace.money import Money, UnitPrice
 from marketplace.ordering.requisition import want_of
 from marketplace.ordering.states import OrderState
+from marketplace.ordering.stopping import Stopping
 from marketplace.store import Owner
 from marketplace.suppliers.supplier import Capabilities, OutcomeUnknown, SupplierRejected, SupplierUnavailable
 from tests.campaigns.simulation.disk import healthy
@@ -55,8 +57,17 @@ from tests.unit.marketplace.fakes import (
 ORIGIN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 MOODS = (
     "answers", "unavailable", "rejects", "drops", "vanishes", "breaks", "stalls", "receives", "dearer", "foreign",
-    "misaddressed",
+    "misaddressed", "hides",
 )  # fmt: skip
+INDEXED = replace(EVERYTHING, idempotency_key=None)
+NAMES = ("keyed", "blind", "indexed")
+MORE_LIMITS: tuple[list[dict[str, Any]], ...] = (
+    [],
+    [{"scope": "component", "each": True, "per": "7 d", "amount": "300 EUR"}],
+    [{"scope": "plant", "per": "day", "count": 2}, {"scope": "supplier", "each": True, "per": "month", "count": 4}],
+    [{"scope": "plant", "per": "total", "amount": "600 EUR"}, {"scope": "order", "amount": "140 EUR"}],
+)
+SCOPES = Scope(ScopeKind.PLANT), Scope(ScopeKind.MACHINE, "mill"), Scope(ScopeKind.SUPPLIER, "keyed")
 LIMITS = (100, 250, 400, 1_000)
 """EUR for each machine: room for none, two, three or eight bearings' orders."""
 S = OrderState
@@ -79,6 +90,7 @@ class Moody(AcceptingSupplier):
     def __init__(self, name: str, clock: Clock, capabilities: Capabilities, checker: Checker) -> None:
         super().__init__(name, clock, capabilities=capabilities)
         self.mood = "answers"
+        self.forgets = capabilities is INDEXED
         self.entries: list[Entry] = []
         self.checker = checker
 
@@ -125,6 +137,11 @@ class Moody(AcceptingSupplier):
             price = UnitPrice(line.unit_price.amount + 1, line.unit_price.currency, line.unit_price.per)
             return replace(said, lines=(replace(line, unit_price=price),))
         return said
+
+    async def find(self, reference: str) -> OrderResponse | None:
+        """Hiding, it keeps no window: what it has it does not show."""
+        found = await super().find(reference)
+        return None if self.mood == "hides" else found
 
     async def cancel(self, reference: str) -> OrderResponse:
         if not self.live(reference) or self.mood in ("unavailable", "rejects"):
@@ -183,6 +200,7 @@ class MoneyCore(RuleBasedStateMachine):
         self.clock = Clock(ORIGIN)
         self.suppliers["keyed"] = Moody("keyed", self.clock, EVERYTHING, self.checker)
         self.suppliers["blind"] = Moody("blind", self.clock, BLIND, self.checker)
+        self.suppliers["indexed"] = Moody("indexed", self.clock, INDEXED, self.checker)
         self.storage = InlineStorage(self.connection)
         self.lives = 0
 
@@ -204,10 +222,12 @@ class MoneyCore(RuleBasedStateMachine):
     def begin(self, limit: int) -> None:
         database = self.store(self.storage, self.checker, self.connection)
         self.plant = Plant(database, Owner("northworks", "G1"), self.clock, dict(self.suppliers))
-        self.apply(limit, 30)
+        self.stopping = Stopping(database, self.plant.owner, self.clock)
+        self.apply(limit, 30, [])
 
-    def apply(self, limit: int, days: int) -> None:
-        document = policy_for(self.suppliers, window={"days": days, "per_machine": f"{limit} EUR"})
+    def apply(self, limit: int, days: int, more: list[dict[str, Any]]) -> None:
+        window = {"days": days, "per_machine": f"{limit} EUR"}
+        document = policy_for(self.suppliers, window=window, limits=more, time_zone="Europe/Berlin")
 
         async def applied() -> None:
             async with self.plant.database.write() as tx:
@@ -216,11 +236,31 @@ class MoneyCore(RuleBasedStateMachine):
 
         self.do(applied())
 
-    @rule(limit=st.sampled_from(LIMITS), days=st.sampled_from((7, 30)))
-    def people_change_the_limit(self, limit: int, days: int) -> None:
-        self.apply(limit, days)
+    @rule(limit=st.sampled_from(LIMITS), days=st.sampled_from((7, 30)), more=st.sampled_from(MORE_LIMITS))
+    def people_change_the_limits(self, limit: int, days: int, more: list[dict[str, Any]]) -> None:
+        self.apply(limit, days, more)
 
-    @rule(name=st.sampled_from(("keyed", "blind")), mood=st.sampled_from(MOODS), price=st.sampled_from((50, 61, 75)))
+    @rule(scope=st.sampled_from(SCOPES))
+    def somebody_stops_buying(self, scope: Scope) -> None:
+        self.do(self.stopping.stop(scope, BY_PERSON, ANNA))
+
+    @rule(scope=st.sampled_from(SCOPES))
+    def somebody_lets_buying_go_on(self, scope: Scope) -> None:
+        self.do(self.stopping.resume(scope, ANNA))
+
+    @rule()
+    def alarms_are_looked_after(self) -> None:
+        self.do(self.stopping.watch())
+
+    @rule()
+    def somebody_says_that_the_time_is_right(self) -> None:
+        async def accepted() -> None:
+            async with self.plant.database.write() as tx:
+                await gate.accept_clock(tx, self.plant.owner, APPROVER, self.clock())
+
+        self.do(accepted())
+
+    @rule(name=st.sampled_from(NAMES), mood=st.sampled_from(MOODS), price=st.sampled_from((50, 61, 75)))
     def a_supplier_changes(self, name: str, mood: str, price: int) -> None:
         self.suppliers[name].mood = mood
         self.suppliers[name].price = Decimal(price)
@@ -271,6 +311,9 @@ class MoneyCore(RuleBasedStateMachine):
             return
         number, _, name = order
         live = self.suppliers[name].live(number)
+        for entry in live[1:]:  # bought twice: one of them is enough
+            entry.live = False
+        live = live[:1]
         if live and not insists and not all(entry.kept for entry in live):
             self.suppliers[name].off(number)
             live = []
@@ -299,7 +342,7 @@ class MoneyCore(RuleBasedStateMachine):
         if order and self.suppliers[order[2]].live(order[0]):
             self.suppliers[order[2]].ship(order[0])
 
-    @rule(name=st.sampled_from(("keyed", "blind")))
+    @rule(name=st.sampled_from(NAMES))
     def somebody_trusts_a_supplier_again(self, name: str) -> None:
         self.do(self.plant.purchasing.reinstate(name, ANNA))
 
@@ -307,7 +350,7 @@ class MoneyCore(RuleBasedStateMachine):
     def time_passes_and_what_is_open_is_taken_up(self, passes: int) -> None:
         self.do(self.plant.passes(passes))
 
-    @rule(hours=st.sampled_from((1, 12, 25, 24 * 8, 24 * 31)))
+    @rule(hours=st.sampled_from((1, 12, 25, 24 * 8, 24 * 31, -2)))
     def much_time_passes(self, hours: int) -> None:
         self.clock.forward(hours=hours)
 
