@@ -23,7 +23,6 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import structlog
 
 from connectors.backlog import Backlog
@@ -31,7 +30,8 @@ from connectors.connector import Connector
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
-from gateway.auditing import Alarm, Auditing
+from gateway.attestation import CannotAttest, attested
+from gateway.auditing import Auditing
 from gateway.backup import Source, scheduled_backup
 from gateway.buying import BuyingState, Cause
 from gateway.clock import Clock, JumpWatch, real
@@ -48,23 +48,15 @@ from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
 from gateway.restoration import Restoration
 from gateway.schedule import Schedule
-from gateway.settings import BackupSettings, WitnessServiceSettings, WitnessSettings
+from gateway.settings import BackupSettings
 from gateway.stop_file import StopFile
 from gateway.stopping import at_last, end_tasks, leave_in_time
 from gateway.storage import Storage, StorageBroken
 from gateway.web.context import WebContext
-from gateway.witnesses import FolderWay, HttpWay, serve
 from gateway.yaml_file import Mistakes
 from maintenance import store as telemetry_store
 from maintenance.monitor import Monitor
 from maintenance.slots import Watched
-from marketplace.audit.attendance import Attendance, Way
-from marketplace.audit.keys import KeyUnreadable
-from marketplace.audit.notary import Notary
-from marketplace.audit.note import VerifierKey
-from marketplace.audit.witness import Witness
-from marketplace.authority.alarms import AlarmCode, raise_alarm
-from marketplace.authority.halts import PLANT
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.reconciliation import Reconciliation
 from marketplace.ordering.stopping import Stopping
@@ -208,7 +200,10 @@ async def _compose(
     stopping = Stopping(databases.spend, config.owner, clock)
     stop_file = StopFile(config.directory, partial(known, config), stopping, tell)
     halting = Halting(config, stopping, stop_file)
-    auditing = await _auditing(config, databases, stack, clock, buying)
+    try:
+        auditing = await attested(config, databases, stack, clock, buying)
+    except CannotAttest as error:
+        raise CannotStart(str(error)) from error
     backlog = Backlog(config.directory / "backlog.db")
     stack.push_async_callback(backlog.close)
     pipeline = Pipeline(
@@ -235,58 +230,6 @@ async def _compose(
         restoration,
         mark,
     )
-
-
-async def _auditing(
-    config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock, buying: BuyingState
-) -> Auditing:
-    """Sign the log as it is found and ask its witnesses about it, before anything is bought."""
-    settings = config.file.audit
-    if settings.serve is not None:
-        await _serve_as_witness(config, settings.serve, stack)
-    session = aiohttp.ClientSession()
-    stack.push_async_callback(session.close)
-    ways = [_way(config, each, session) for each in settings.witnesses]
-    notary = Notary(databases.spend, config.owner, config.audit_key, clock)
-    alarm = _audit_alarm(config, databases, clock)
-    auditing = Auditing(notary, Attendance(databases.spend, config.owner, ways, clock), alarm, buying)
-    stack.push_async_callback(auditing.finish)  # the last leaves, when everything else has stopped
-    await auditing.begin()
-    return auditing
-
-
-def _way(config: Config, settings: WitnessSettings, session: aiohttp.ClientSession) -> Way:
-    key = VerifierKey.parse(settings.key)
-    if settings.url is not None:
-        return HttpWay(key, settings.url, session)
-    assert settings.folder is not None  # one of the two, as the config was judged
-    return FolderWay(key, config.base / settings.folder, f"{config.site.plant}.{config.site.gateway}")
-
-
-async def _serve_as_witness(config: Config, settings: WitnessServiceSettings, stack: AsyncExitStack) -> None:
-    """Listen as a witness for other gateways. Its state is this gateway's, its logs are theirs."""
-    try:
-        logs = [VerifierKey.parse(each) for each in settings.logs]
-        witness = Witness(config.directory / "witness", settings.name, logs)
-        runner = await serve(witness, settings.bind, settings.port, lambda: int(real().timestamp()))
-    except (KeyUnreadable, OSError) as error:
-        raise CannotStart(_("this gateway cannot be a witness: {reason}").format(reason=error)) from error
-    stack.push_async_callback(runner.cleanup)
-    log.info("witness for other gateways", key=str(witness.public), port=runner.addresses[0][1])
-
-
-def _audit_alarm(config: Config, databases: Databases, clock: Clock) -> Alarm:
-    """Return how to tell that a witness objects: a money alarm for the whole plant; buying waits by itself."""
-
-    async def alarm(code: str, sentence: str) -> None:
-        log.critical("the audit log is contradicted; buying waits", code=code, reason=sentence)
-        figures, terms = {"reason": sentence[:200]}, config.file.alarms.terms()
-        async with databases.spend.write() as tx:
-            await raise_alarm(
-                tx, config.owner, AlarmCode.WITNESS_DISAGREES, PLANT, code, clock(), parameters=figures, terms=terms
-            )
-
-    return alarm
 
 
 async def _not_older(config: Config, databases: Databases) -> Mark:
