@@ -237,7 +237,7 @@ def _begin_by_hand(_connection: Any) -> None:
 
 
 async def _roll_back(connection: AsyncConnection) -> bool:
-    """End a transaction that failed, and return whether SQLite says that it has ended by this.
+    """End a transaction that failed, and return whether it has ended.
 
     After a full disk or an I/O error SQLite has often done it by itself, or cannot do it.
 
@@ -249,7 +249,8 @@ async def _roll_back(connection: AsyncConnection) -> bool:
     try:
         await connection.exec_driver_sql("ROLLBACK")
     except DBAPIError:
-        return False
+        opened = (await connection.get_raw_connection()).driver_connection
+        return not getattr(opened, "in_transaction", True)
     return True
 
 
