@@ -98,7 +98,13 @@ async def purchase_on_calls(bench: Bench, component: str, injection: Injection) 
     return "buying_stopped" in said or "cannot be written" in said or "cannot be used" in said
 
 
-async def test_system_calls_that_fail_cost_no_purchase_and_buy_none_twice(bench: Bench):
-    assert await purchase_on_calls(bench, "bench/confirmed", Injection("pwrite64", "ENOSPC", 40, 25))
-    (bench.home / "gateway.log").write_text("")
-    assert await purchase_on_calls(bench, "bench/shipped", Injection("fdatasync", "EIO", 4, 3))
+@pytest.mark.parametrize(
+    "injection",
+    [
+        Injection("pwrite64", "ENOSPC", 40, 25),
+        Injection("fdatasync", "EIO", 4, 3),
+    ],
+    ids=str,
+)
+async def test_system_calls_that_fail_cost_no_purchase_and_buy_none_twice(bench: Bench, injection: Injection):
+    assert await purchase_on_calls(bench, "bench/confirmed", injection)
