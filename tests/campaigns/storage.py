@@ -1,5 +1,6 @@
 """Every storage fault that the tests only sample: python -m tests.campaigns.storage [--parts calls,power,system].
 
+story   a purchase is cut before, within and after each of its transactions and around each word with the supplier
 calls   the disk fails at the n-th storage call of a purchase, for all n, in four ways, once and for a while
 power   the power is cut after the n-th system call of a purchase, for all n; of what was not synced nothing, a part
         by chance, or everything is left
@@ -26,9 +27,11 @@ from pathlib import Path
 import structlog
 from sqlalchemy import create_engine
 
+from gateway.storage import NORMAL, Storage
 from marketplace import store
 from tests.faults.failing_disk import Disk, Kind, purchase_on
 from tests.faults.power import NOW, OWNER, STRACE, Left, disk_at, prepare, record, spend_bytes, start_after
+from tests.faults.test_ordering_crash import PLOTS
 
 WRITES = 320
 """Writes of a purchase to the spend database's files, about; beyond them an injection strikes nothing."""
@@ -67,6 +70,24 @@ def calls(room: Path, count: Count, every: int) -> None:
                     asyncio.run(purchase_on(Disk(at, kind, lasts), path, NOW, OWNER))
 
 
+def story(room: Path, count: Count, every: int) -> None:
+    asyncio.run(_stories(room, count, every))
+
+
+async def _stories(room: Path, count: Count, every: int) -> None:
+    path = room / "story.db"
+    engine = create_engine(f"sqlite:///{path}")
+    store.metadata.create_all(engine)
+    engine.dispose()
+    storage = Storage(path, NORMAL)
+    for name, plot in PLOTS.items():
+        told = await plot.cuts(storage, NOW, OWNER)
+        for at in range(0, len(told), every):
+            with count.one("story", f"{name}, moment {at}, {told[at]}"):
+                await plot.cut(storage, NOW, OWNER, at, told[at])
+    await storage.close()
+
+
 def power(room: Path, count: Count, every: int, seed: int) -> None:
     born, rng = room / "born", random.Random(seed)
     asyncio.run(prepare(born))
@@ -94,7 +115,7 @@ def system(room: Path, count: Count, step: int) -> None:
 
 
 async def _one_process(home: Path, injection: object) -> None:
-    from tests.faults.test_kill_gateway import opened
+    from tests.faults.bench import opened
     from tests.faults.test_storage_system_calls import Injection, purchase_on_calls
 
     assert isinstance(injection, Injection)
@@ -105,7 +126,7 @@ async def _one_process(home: Path, injection: object) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", default="calls,power")
+    parser.add_argument("--parts", default="story,calls,power")
     parser.add_argument("--every", type=int, default=1, help="every how-manieth call or cut; 1 is all of them")
     parser.add_argument("--step", type=int, default=16, help="every how-manieth system call of a process")
     parser.add_argument("--seed", type=int, default=7)
@@ -115,13 +136,15 @@ def main() -> int:
     parts, count, began = asked.parts.split(","), Count(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="toolcrib-storage-") as name:
         room = Path(name)
+        if "story" in parts:
+            story(room, count, asked.every)
         if "calls" in parts:
             calls(room, count, asked.every)
         if "power" in parts and STRACE:
             power(room, count, asked.every, asked.seed)
         if "system" in parts and STRACE:
             system(room, count, asked.step)
-    whole = bool(count.tried) and (STRACE is not None or parts == ["calls"])
+    whole = bool(count.tried) and (STRACE is not None or not {"power", "system"} & set(parts))
     said = {"tried": count.tried, "failed": len(count.failed), "complete": whole, "seed": asked.seed}
     print(json.dumps({**said, "seconds": round(time.monotonic() - began, 1)}))
     return 0 if whole and not count.failed else 1

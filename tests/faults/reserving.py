@@ -1,12 +1,12 @@
-"""One of several processes that reserve on the same file: `python -m tests.faults.reserving FILE FIRST LAST MINOR`.
+"""One of several processes that reserve on the same file.
 
-It says `ready`, waits for a line, and then prints how many of its orders found room.
+It says `ready`, waits for a word, and then says how many of its orders found room.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -37,17 +37,17 @@ async def reserve(storage: Storage, number: int, minor: int) -> bool:
     return room is ledger.Room.RESERVED
 
 
-async def main(path: Path, first: int, last: int, minor: int) -> int:
-    """Reserve for a range of orders."""
+async def _race(line: Connection, path: Path, first: int, last: int, minor: int) -> None:
     storage = Storage(path, FULL)
     async with storage.read():
         pass
-    print("ready", flush=True)
-    sys.stdin.readline()
+    line.send("ready")
+    line.recv()
     found = [await reserve(storage, number, minor) for number in range(first, last)]
     await storage.close()
-    return sum(found)
+    line.send(sum(found))
 
 
-if __name__ == "__main__":
-    print(asyncio.run(main(Path(sys.argv[1]), *(int(word) for word in sys.argv[2:]))), flush=True)
+def race(line: Connection, path: Path, first: int, last: int, minor: int) -> None:
+    """Reserve for a range of orders, once told to."""
+    asyncio.run(_race(line, path, first, last, minor))

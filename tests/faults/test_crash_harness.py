@@ -12,13 +12,15 @@ from tests.campaigns.crash.campaign import Campaign, Runner
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(200)]
 
+KILLS = 12
+
 
 def test_killed_again_and_again_it_buys_once_loses_nothing_and_a_naive_buyer_does_not():
     campaign = Campaign(None)
-    Runner(campaign, 24, seed=11).run()
+    Runner(campaign, KILLS, seed=11).run()
     total = campaign.total
     assert campaign.held, campaign.failures
     assert (total.duplicates, total.lost, total.unreserved) == (0, 0, 0)
     assert total.control_duplicates > 0
-    assert total.kills == 24
+    assert total.kills == KILLS
     assert total.purchases > 0

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import multiprocessing
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from sqlalchemy import insert, select, update
 
 from gateway.benchmarks.ledger import _order, overspent
 from marketplace.store import purchase_order, reservation, spend_limit
+from tests.faults.reserving import race
 
 PROCESSES, EACH, MINOR = 8, 12, 3_00
-ROOT = Path(__file__).parents[2]
+WAIT_S = 60.0
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.faults.reserving"])
 
 
-def start(path: Path, place: int) -> subprocess.Popen[str]:
-    words = (str(path), str(place * EACH), str((place + 1) * EACH), str(MINOR))
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.reserving", *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
+def start(path: Path, place: int) -> tuple[BaseProcess, Connection]:
+    ours, theirs = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=race, args=(theirs, path, place * EACH, (place + 1) * EACH, MINOR))
+    process.start()
+    return process, ours
+
+
+def heard(line: Connection) -> object:
+    assert line.poll(WAIT_S)
+    return line.recv()
 
 
 async def test_eight_processes_never_overspend(spend):
@@ -31,17 +36,17 @@ async def test_eight_processes_never_overspend(spend):
         await tx.execute(insert(purchase_order), [_order(number) for number in range(PROCESSES * EACH)])
     running = [start(spend.path, place) for place in range(PROCESSES)]
     try:
-        for process in running:
-            assert process.stdout.readline() == "ready\n"
-        for process in running:
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        reserved = sum(int(process.stdout.readline()) for process in running)
-        assert [process.wait(timeout=60) for process in running] == [0] * PROCESSES
+        assert [heard(line) for _process, line in running] == ["ready"] * PROCESSES
+        for _process, line in running:
+            line.send("go")
+        reserved = sum(heard(line) for _process, line in running)
+        for process, _line in running:
+            process.join(WAIT_S)
+        assert [process.exitcode for process, _line in running] == [0] * PROCESSES
     finally:
-        for process in running:
+        for process, _line in running:
             process.kill()
-            process.communicate()
+            process.join()
     assert reserved == 100_00 // MINOR, "as many as fit, and not one more"
     async with spend.write() as tx:
         assert len((await tx.execute(select(reservation))).all()) == reserved

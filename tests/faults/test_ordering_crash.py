@@ -2,7 +2,8 @@
 
 A purchase is told as a story: a need, an approval, goods, an invoice. The story is cut before, within or after each
 of its durable transactions and around each word with the supplier, everything that is not durable is forgotten, and
-the ordinary pass takes over. Then the same story is told once more, as a gateway does that starts again.
+the ordinary pass takes over. Then the same story is told once more, as a gateway does that starts again. Here a part of
+the moments; `python -m tests.campaigns.storage` takes every one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ from marketplace.authority.policy import Mode
 from marketplace.documents import Invoice
 from marketplace.money import Money
 from marketplace.store import Database, Owner
+from marketplace.suppliers.supplier import Capabilities
 from tests.unit.marketplace.fakes import (
     ANNA,
     EVERYTHING,
@@ -177,21 +179,42 @@ async def storage(spend: Storage) -> AsyncIterator[Storage]:
     await quick.close()
 
 
-@pytest.mark.parametrize(
-    ("how", "kind", "capabilities", "first"),
-    [
-        (PowerCut, ReceivingSupplier, EVERYTHING, "before the commit"),
-        (PowerCut, AcceptingSupplier, LOOKUP_ONLY, "before the first byte"),  # up to there it is the story above
-        (PowerCut, ReceivingSupplier, KEY_ONLY, "before the first byte"),
-        (DiskFull, ReceivingSupplier, EVERYTHING, "before the commit"),
-    ],
-    ids=["key and look-up", "look-up alone", "key alone", "a full disk"],
-)
-async def test_a_cut_at_any_moment_buys_once_and_loses_nothing(storage, now, owner, how, kind, capabilities, first):
-    whole = Cuts()
-    plant = await story(storage, now, owner, whole, capabilities, kind)
-    await expect_one_purchase(plant, "not cut at all")
-    assert {"before the first byte", "before the answer", "before the commit"} <= set(whole.where)
-    for at in range(whole.where.index(first), whole.told):
-        plant = await story(storage, now, owner, Cuts(at, how), capabilities, kind)
-        await expect_one_purchase(plant, f"cut {at}: {whole.where[at]}")
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """How the story is cut, at what kind of supplier, from which moment on; in the tests at each `every`-th."""
+
+    how: type[BaseException]
+    kind: type[AcceptingSupplier]
+    capabilities: Capabilities
+    first: str
+    every: int
+
+    async def cuts(self, storage: Storage, now: datetime, owner: Owner) -> list[str]:
+        """Tell the story without a cut, and return every moment of it."""
+        whole = Cuts()
+        plant = await story(storage, now, owner, whole, self.capabilities, self.kind)
+        await expect_one_purchase(plant, "not cut at all")
+        return whole.where[: whole.told]
+
+    async def cut(self, storage: Storage, now: datetime, owner: Owner, at: int, where: str) -> None:
+        """Tell it with a cut at one moment, and expect one whole purchase."""
+        plant = await story(storage, now, owner, Cuts(at, self.how), self.capabilities, self.kind)
+        await expect_one_purchase(plant, f"cut {at}: {where}")
+
+
+PLOTS = {
+    "key and look-up": Plot(PowerCut, ReceivingSupplier, EVERYTHING, "before the commit", 2),
+    # up to the first byte it is the story above
+    "look-up alone": Plot(PowerCut, AcceptingSupplier, LOOKUP_ONLY, "before the first byte", 1),
+    "key alone": Plot(PowerCut, ReceivingSupplier, KEY_ONLY, "before the first byte", 2),
+    "a full disk": Plot(DiskFull, ReceivingSupplier, EVERYTHING, "before the commit", 5),
+}
+
+
+@pytest.mark.parametrize("name", PLOTS)
+async def test_a_cut_at_any_moment_buys_once_and_loses_nothing(storage, now, owner, name):
+    plot = PLOTS[name]
+    told = await plot.cuts(storage, now, owner)
+    assert {"before the first byte", "before the answer", "before the commit"} <= set(told)
+    for at in range(told.index(plot.first), len(told), plot.every):
+        await plot.cut(storage, now, owner, at, told[at])

@@ -2,11 +2,13 @@
 
 import json
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -48,14 +50,38 @@ def fails(config: Path, **how: object) -> tuple[int, str]:
     return done.returncode, sentences[0]
 
 
-def start_once(config: Path) -> None:
-    """Run the gateway until it is ready, and stop it."""
-    with subprocess.Popen([TOOLCRIB, "run", config], stderr=subprocess.PIPE) as process:
-        control_client.wait_ready(config.parent / "data", 30)
-        process.send_signal(signal.SIGTERM)
-        began = time.monotonic()
-        assert process.wait(10) == 0
-        assert time.monotonic() - began < 5
+@dataclass
+class Ran:
+    """A gateway's config after it ran once, and what a second one on the same data said meanwhile."""
+
+    config: Path
+    refused: tuple[int, str] = (0, "")
+
+    def run(self) -> None:
+        """Run the gateway until it is ready, try to start a second one, and stop the first."""
+        with subprocess.Popen([TOOLCRIB, "run", self.config], stderr=subprocess.PIPE) as process:
+            try:
+                control_client.wait_ready(self.config.parent / "data", 30)
+                self.refused = fails(self.config)
+            finally:
+                process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            assert process.wait(10) == 0
+            assert time.monotonic() - began < 5
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A gateway that ran once; what it has left is to be copied, not used."""
+    ran = Ran(write(tmp_path_factory.mktemp("ran"), port=0))
+    ran.run()
+    return ran
+
+
+@pytest.fixture
+def left(ran: Ran, tmp_path: Path) -> Path:
+    """The config beside what a gateway that ran has left, for one test."""
+    return Path(shutil.copytree(ran.config.parent, tmp_path / "left")) / ran.config.name
 
 
 def test_a_port_in_use_is_named(tmp_path: Path):
@@ -69,27 +95,25 @@ def test_a_port_in_use_is_named(tmp_path: Path):
     assert "web.port" in sentence
 
 
-def test_a_broken_database_is_named_and_kept(config: Path):
-    start_once(config)
-    path = spend_file(config.parent / "data")
+def test_a_broken_database_is_named_and_kept(left: Path):
+    path = spend_file(left.parent / "data")
     for stale in path.parent.glob("spend.db-*"):
         stale.unlink()
     path.write_bytes(b"scrambled" * 5000)
-    code, sentence = fails(config)
+    code, sentence = fails(left)
     assert code == 1
     assert "spend.db" in sentence
     assert "buying is stopped" in sentence
     assert path.read_bytes().startswith(b"scrambled")
 
 
-def test_a_lost_database_is_not_made_anew(config: Path):
-    start_once(config)
-    for path in (config.parent / "data").glob("spend.db*"):
+def test_a_lost_database_is_not_made_anew(left: Path):
+    for path in (left.parent / "data").glob("spend.db*"):
         path.unlink()
-    code, sentence = fails(config)
+    code, sentence = fails(left)
     assert code == 1
     assert "gone" in sentence
-    assert not spend_file(config.parent / "data").exists()
+    assert not spend_file(left.parent / "data").exists()
 
 
 def test_a_full_disk_is_named(config: Path):
@@ -102,13 +126,8 @@ def test_a_full_disk_is_named(config: Path):
     assert "buying is stopped" in sentence
 
 
-def test_a_second_gateway_on_the_same_data_is_refused(config: Path):
-    with subprocess.Popen([TOOLCRIB, "run", config], stderr=subprocess.PIPE) as process:
-        try:
-            control_client.wait_ready(config.parent / "data", 30)
-            code, sentence = fails(config)
-        finally:
-            process.terminate()
+def test_a_second_gateway_on_the_same_data_is_refused(ran: Ran):
+    code, sentence = ran.refused
     assert code == 1
     assert "another gateway" in sentence
 

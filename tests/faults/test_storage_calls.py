@@ -10,7 +10,7 @@ import pytest
 from gateway.storage import Storage
 from tests.faults.failing_disk import Disk, Kind, purchase_on
 
-EVERY = 61
+EVERY = 149
 """A prime, so that the sample meets every kind of statement."""
 
 

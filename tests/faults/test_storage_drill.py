@@ -21,7 +21,7 @@ from gateway.restore import restore_backup, verify_backup
 from marketplace.audit.verify import verify
 from marketplace.ordering import numbers
 from marketplace.suppliers.simulator.habits import Fault
-from tests.faults.test_kill_gateway import Bench, bench
+from tests.faults.bench import Bench, bench
 
 __all__ = ["bench"]  # the fixture
 

@@ -16,8 +16,8 @@ import pytest
 from gateway import control_client
 from gateway.databases import read_databases, spend_file
 from marketplace.audit.verify import verify
+from tests.faults.bench import Bench, bench
 from tests.faults.power import STRACE
-from tests.faults.test_kill_gateway import Bench, bench
 
 __all__ = ["bench"]  # the fixture
 
