@@ -22,6 +22,7 @@ from marketplace.authority.limits import (
     objection,
     period_of,
 )
+from marketplace.authority.mandate import Outcome
 from marketplace.authority.rates import PinnedRate, Rates
 from marketplace.money import AMOUNT_MAX, Money
 from marketplace.sentences import SENTENCES, sentence
@@ -120,6 +121,13 @@ def test_without_an_amount_for_machine_or_plant_nobody_knows_a_limit():
 
 def test_a_limit_that_nobody_counted_gives_no_room():
     assert objection(claims(MACHINE), {}, "mill").rule == "MISSING_LIMIT"
+
+
+def test_an_amount_that_nobody_knows_finds_no_room():
+    (claim,) = claims(MACHINE)
+    unknown = replace(claim, amount=None)
+    found = objection([unknown], {claim.name: Used(0, 0)}, "mill")
+    assert (found.outcome, found.rule, found.parameters["limit"]) == (Outcome.ASK, "MISSING_LIMIT", claim.name)
 
 
 def test_another_currency_is_converted_or_asks():
