@@ -114,6 +114,50 @@ def test_each_way_of_being_full_has_its_code():
     assert asked(month, used=Used(0, 90_01)).parameters["used"] == "90.01 EUR"
 
 
+def test_each_way_of_being_full_tells_its_figures():
+    order = LimitRule.model_validate({"scope": "order", "amount": "90 EUR"})
+    orders = rule(scope="supplier", each=True, amount=None, count=2)
+    month, ever = rule(scope="plant", amount="90 EUR"), rule(scope="plant", per="total", amount="90 EUR")
+    plant = {"total": "100.00 EUR", "limit": "90.00 EUR", "scope": "plant", "key": "*"}
+    for rules, used, code, figures in (
+        ((MACHINE, order), Used(0, 0), "ORDER_LIMIT_EXCEEDED", {"total": "100.00 EUR", "limit": "90.00 EUR"}),
+        (
+            (MACHINE,),
+            Used(60_00, 0),
+            "PERIOD_LIMIT_EXCEEDED",
+            {"total": "100.00 EUR", "limit": "150.00 EUR", "machine": "mill", "days": "30"},
+        ),
+        ((month,), Used(1_00, 2_00), "LIMIT_EXCEEDED", plant | {"per": "2026-03", "used": "3.00 EUR"}),
+        ((ever,), Used(1_00, 2_00), "LIMIT_EXCEEDED", plant | {"per": "total", "used": "3.00 EUR"}),
+        ((month,), Used(0, 90_01), "LIMIT_OVERDRAWN", plant | {"per": "2026-03", "used": "90.01 EUR"}),
+        (
+            (MACHINE, orders),
+            Used(1, 1),
+            "ORDER_COUNT_EXCEEDED",
+            {"total": "1", "limit": "2", "scope": "supplier", "key": "shop", "per": "2026-03", "used": "2"},
+        ),
+    ):
+        found = asked(*rules, used=used)
+        assert (found.outcome, found.rule, found.parameters) == (Outcome.ASK, code, figures)
+
+
+def test_a_missing_limit_is_told_with_its_machine_and_its_name():
+    (claim,) = claims(MACHINE)
+    assert asked().parameters == {"machine": "mill"}
+    assert objection([claim], {}, "mill").parameters == {"machine": "mill", "limit": "machine:mill:30 d:EUR"}
+
+
+def test_the_document_of_a_limit_for_one_order_has_no_time():
+    said = {"scope": "order", "amount": "90.00 EUR"}
+    assert LimitRule.model_validate(said).document() == said
+
+
+def test_all_rates_of_a_conversion_are_told():
+    (claim,) = claims(MACHINE)
+    full = objection([replace(claim, rates=("a", "b"))], {claim.name: Used(60_00, 0)}, "mill")
+    assert full.parameters["rates"] == "a; b"
+
+
 def test_without_an_amount_for_machine_or_plant_nobody_knows_a_limit():
     for rules in ((), (rule(scope="supplier", each=True),), (rule(scope="plant", amount=None, count=9),)):
         assert asked(*rules).rule == "MISSING_LIMIT"
