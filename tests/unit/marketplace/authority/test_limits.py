@@ -32,6 +32,8 @@ BERLIN = ZoneInfo("Europe/Berlin")
 SUBJECT = Subject("G1-1", "mill", "mill/spindle", "shop", ("oil", "tools"), Money(100_00, "EUR"))
 RATES = Rates(base="EUR", good_for_days=30, of={"USD": PinnedRate(rate=Decimal("0.5"), dated=date(2026, 3, 1))})
 
+OLD = RATES.model_copy(update={"good_for_days": 0})
+
 
 def rule(**said) -> LimitRule:
     return LimitRule.model_validate({"amount": "150 EUR", "per": "month"} | said)
@@ -70,6 +72,23 @@ def test_a_limit_for_one_order_may_be_for_a_category():
     cheap = LimitRule.model_validate({"scope": "order", "amount": "90 EUR", "category": "tools"})
     assert asked(MACHINE, cheap).rule == "ORDER_LIMIT_EXCEEDED"
     assert asked(MACHINE, cheap, subject=replace(SUBJECT, categories=("oil",))) is None
+
+
+def test_a_limit_that_does_not_fit_hides_none_that_stands_after_it():
+    other = LimitRule.model_validate({"scope": "order", "amount": "90 EUR", "category": "paint"})
+    assert [claim.scope for claim in claims(other, MACHINE)] == [Scope.MACHINE]
+
+
+def test_what_costs_nothing_takes_nothing_of_a_limit():
+    for currency, rates, trouble in (("EUR", None, False), ("USD", RATES, False), ("USD", OLD, True)):
+        (claim,) = claims(MACHINE, subject=replace(SUBJECT, total=Money(0, currency)), rates=rates)
+        assert (claim.amount, claim.trouble is not None) == (0, trouble)
+
+
+def test_an_item_without_a_category_is_in_none(make_order):
+    order = make_order()
+    assert order.lines[0].item.category == ""
+    assert Subject.of(order, "mill", "mill/spindle").categories == ()
 
 
 def test_what_has_no_name_in_a_scope_has_no_limit_there():
