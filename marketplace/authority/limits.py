@@ -239,7 +239,7 @@ def objection(claims: Iterable[Claim], standing: Mapping[str, Used], machine: st
         return _ask("MISSING_LIMIT", machine=machine)
     for claim in asked:
         if claim.trouble is not None or claim.amount is None:
-            return claim.trouble
+            return claim.trouble or _ask("MISSING_LIMIT", machine=machine, limit=claim.name)
         used = standing.get(claim.name)
         if used is None:  # whoever counted has missed a limit: nobody can say that there is room
             return _ask("MISSING_LIMIT", machine=machine, limit=claim.name)

@@ -184,6 +184,7 @@ class TestRate:
         with pytest.raises(ValueError, match="not below zero"):
             Rate(Money(minor, "EUR"), timedelta(hours=hours))
 
-    @given(st.timedeltas(timedelta(0), timedelta(days=3000)), st.timedeltas(timedelta(0), timedelta(days=3000)))
-    def test_longer_never_costs_less(self, one, other):
-        assert self.RATE.over(one + other) >= self.RATE.over(one)
+
+@given(st.timedeltas(timedelta(0), timedelta(days=3000)), st.timedeltas(timedelta(0), timedelta(days=3000)))
+def test_longer_never_costs_less(one, other):
+    assert TestRate.RATE.over(one + other) >= TestRate.RATE.over(one)

@@ -22,6 +22,7 @@ from marketplace.authority.limits import (
     objection,
     period_of,
 )
+from marketplace.authority.mandate import Outcome
 from marketplace.authority.rates import PinnedRate, Rates
 from marketplace.money import AMOUNT_MAX, Money
 from marketplace.sentences import SENTENCES, sentence
@@ -30,6 +31,8 @@ NOW = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
 SUBJECT = Subject("G1-1", "mill", "mill/spindle", "shop", ("oil", "tools"), Money(100_00, "EUR"))
 RATES = Rates(base="EUR", good_for_days=30, of={"USD": PinnedRate(rate=Decimal("0.5"), dated=date(2026, 3, 1))})
+
+OLD = RATES.model_copy(update={"good_for_days": 0})
 
 
 def rule(**said) -> LimitRule:
@@ -69,6 +72,23 @@ def test_a_limit_for_one_order_may_be_for_a_category():
     cheap = LimitRule.model_validate({"scope": "order", "amount": "90 EUR", "category": "tools"})
     assert asked(MACHINE, cheap).rule == "ORDER_LIMIT_EXCEEDED"
     assert asked(MACHINE, cheap, subject=replace(SUBJECT, categories=("oil",))) is None
+
+
+def test_a_limit_that_does_not_fit_hides_none_that_stands_after_it():
+    other = LimitRule.model_validate({"scope": "order", "amount": "90 EUR", "category": "paint"})
+    assert [claim.scope for claim in claims(other, MACHINE)] == [Scope.MACHINE]
+
+
+def test_what_costs_nothing_takes_nothing_of_a_limit():
+    for currency, rates, trouble in (("EUR", None, False), ("USD", RATES, False), ("USD", OLD, True)):
+        (claim,) = claims(MACHINE, subject=replace(SUBJECT, total=Money(0, currency)), rates=rates)
+        assert (claim.amount, claim.trouble is not None) == (0, trouble)
+
+
+def test_an_item_without_a_category_is_in_none(make_order):
+    order = make_order()
+    assert order.lines[0].item.category == ""
+    assert Subject.of(order, "mill", "mill/spindle").categories == ()
 
 
 def test_what_has_no_name_in_a_scope_has_no_limit_there():
@@ -113,6 +133,50 @@ def test_each_way_of_being_full_has_its_code():
     assert asked(month, used=Used(0, 90_01)).parameters["used"] == "90.01 EUR"
 
 
+def test_each_way_of_being_full_tells_its_figures():
+    order = LimitRule.model_validate({"scope": "order", "amount": "90 EUR"})
+    orders = rule(scope="supplier", each=True, amount=None, count=2)
+    month, ever = rule(scope="plant", amount="90 EUR"), rule(scope="plant", per="total", amount="90 EUR")
+    plant = {"total": "100.00 EUR", "limit": "90.00 EUR", "scope": "plant", "key": "*"}
+    for rules, used, code, figures in (
+        ((MACHINE, order), Used(0, 0), "ORDER_LIMIT_EXCEEDED", {"total": "100.00 EUR", "limit": "90.00 EUR"}),
+        (
+            (MACHINE,),
+            Used(60_00, 0),
+            "PERIOD_LIMIT_EXCEEDED",
+            {"total": "100.00 EUR", "limit": "150.00 EUR", "machine": "mill", "days": "30"},
+        ),
+        ((month,), Used(1_00, 2_00), "LIMIT_EXCEEDED", plant | {"per": "2026-03", "used": "3.00 EUR"}),
+        ((ever,), Used(1_00, 2_00), "LIMIT_EXCEEDED", plant | {"per": "total", "used": "3.00 EUR"}),
+        ((month,), Used(0, 90_01), "LIMIT_OVERDRAWN", plant | {"per": "2026-03", "used": "90.01 EUR"}),
+        (
+            (MACHINE, orders),
+            Used(1, 1),
+            "ORDER_COUNT_EXCEEDED",
+            {"total": "1", "limit": "2", "scope": "supplier", "key": "shop", "per": "2026-03", "used": "2"},
+        ),
+    ):
+        found = asked(*rules, used=used)
+        assert (found.outcome, found.rule, found.parameters) == (Outcome.ASK, code, figures)
+
+
+def test_a_missing_limit_is_told_with_its_machine_and_its_name():
+    (claim,) = claims(MACHINE)
+    assert asked().parameters == {"machine": "mill"}
+    assert objection([claim], {}, "mill").parameters == {"machine": "mill", "limit": "machine:mill:30 d:EUR"}
+
+
+def test_the_document_of_a_limit_for_one_order_has_no_time():
+    said = {"scope": "order", "amount": "90.00 EUR"}
+    assert LimitRule.model_validate(said).document() == said
+
+
+def test_all_rates_of_a_conversion_are_told():
+    (claim,) = claims(MACHINE)
+    full = objection([replace(claim, rates=("a", "b"))], {claim.name: Used(60_00, 0)}, "mill")
+    assert full.parameters["rates"] == "a; b"
+
+
 def test_without_an_amount_for_machine_or_plant_nobody_knows_a_limit():
     for rules in ((), (rule(scope="supplier", each=True),), (rule(scope="plant", amount=None, count=9),)):
         assert asked(*rules).rule == "MISSING_LIMIT"
@@ -120,6 +184,13 @@ def test_without_an_amount_for_machine_or_plant_nobody_knows_a_limit():
 
 def test_a_limit_that_nobody_counted_gives_no_room():
     assert objection(claims(MACHINE), {}, "mill").rule == "MISSING_LIMIT"
+
+
+def test_an_amount_that_nobody_knows_finds_no_room():
+    (claim,) = claims(MACHINE)
+    unknown = replace(claim, amount=None)
+    found = objection([unknown], {claim.name: Used(0, 0)}, "mill")
+    assert (found.outcome, found.rule, found.parameters["limit"]) == (Outcome.ASK, "MISSING_LIMIT", claim.name)
 
 
 def test_another_currency_is_converted_or_asks():
