@@ -88,7 +88,8 @@ def test_what_costs_nothing_takes_nothing_of_a_limit():
 def test_an_item_without_a_category_is_in_none(make_order):
     order = make_order()
     assert order.lines[0].item.category == ""
-    assert Subject.of(order, "mill", "mill/spindle").categories == ()
+    of = Subject(order.number, "mill", "mill/spindle", order.supplier, (), order.total)
+    assert Subject.of(order, "mill", "mill/spindle") == of
 
 
 def test_what_has_no_name_in_a_scope_has_no_limit_there():
@@ -129,6 +130,7 @@ def test_each_way_of_being_full_has_its_code():
     assert asked(MACHINE, orders, used=Used(1, 0)) is None
     month = rule(scope="plant", amount="90 EUR")
     assert asked(MACHINE, month).rule == "LIMIT_EXCEEDED"
+    assert asked(rule(scope="plant", per="30 d", amount="90 EUR")).rule == "LIMIT_EXCEEDED"
     assert asked(month, used=Used(90_01, 0)).rule == "LIMIT_OVERDRAWN"
     assert asked(month, used=Used(0, 90_01)).parameters["used"] == "90.01 EUR"
 
@@ -190,7 +192,11 @@ def test_an_amount_that_nobody_knows_finds_no_room():
     (claim,) = claims(MACHINE)
     unknown = replace(claim, amount=None)
     found = objection([unknown], {claim.name: Used(0, 0)}, "mill")
-    assert (found.outcome, found.rule, found.parameters["limit"]) == (Outcome.ASK, "MISSING_LIMIT", claim.name)
+    assert (found.outcome, found.rule, found.parameters) == (
+        Outcome.ASK,
+        "MISSING_LIMIT",
+        {"machine": "mill", "limit": claim.name},
+    )
 
 
 def test_another_currency_is_converted_or_asks():
