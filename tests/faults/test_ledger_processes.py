@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import insert, select, update
 
-from gateway.benchmarks.ledger import _order, overspent
+from gateway.benchmarks.ledger import order_row, overspent
 from marketplace.store import purchase_order, reservation, spend_limit
 
 PROCESSES, EACH, MINOR = 8, 12, 3_00
@@ -28,7 +28,7 @@ def start(path: Path, place: int) -> subprocess.Popen[str]:
 
 async def test_eight_processes_never_overspend(spend):
     async with spend.write() as tx:
-        await tx.execute(insert(purchase_order), [_order(number) for number in range(PROCESSES * EACH)])
+        await tx.execute(insert(purchase_order), [order_row(number) for number in range(PROCESSES * EACH)])
     running = [start(spend.path, place) for place in range(PROCESSES)]
     try:
         for process in running:
