@@ -63,7 +63,7 @@ async def _measure(directory: Path, orders: int) -> dict[str, Any]:
     try:
         async with storage.write() as tx:
             await tx.run_sync(prepare, "spend")
-            await tx.execute(insert(purchase_order), [_order(number) for number in range(WARM_UP + orders)])
+            await tx.execute(insert(purchase_order), [order_row(number) for number in range(WARM_UP + orders)])
         terms = _terms(round((WARM_UP + orders) * SHARE_WITH_ROOM))
         await _reserve_all(storage, terms, iter(range(WARM_UP)))
         run = await _reserve_all(storage, terms, iter(range(WARM_UP, WARM_UP + orders)))
@@ -162,7 +162,8 @@ def _name(number: int) -> str:
     return f"B1-{number:06}"
 
 
-def _order(number: int) -> dict[str, Any]:
+def order_row(number: int) -> dict[str, Any]:
+    """Return an order as it stands in the database before the gate has seen it."""
     texts = dict.fromkeys(("authority", "decided_by", "rule", "supplier_reference", "problem"), "")
     return {
         "number": _name(number),

@@ -210,9 +210,10 @@ def claims_of(terms: Terms, subject: Subject, at: datetime, *, rated: datetime |
             if rule.key in (None, key):
                 period = period_of(rule.per, at, terms.zone)
                 claim = _claim(rule, key, period, subject.total, terms.rates, rated or at)
-                there = lowest.get(claim.name)
-                lowest[claim.name] = claim if there is None or claim.limit < there.limit else there
-    return tuple(sorted(lowest.values(), key=lambda claim: (_PLACES[claim.scope], claim.name)))
+                name = claim.name
+                there = lowest.get(name)
+                lowest[name] = claim if there is None or claim.limit < there.limit else there
+    return tuple(lowest[name] for name in sorted(lowest, key=lambda name: (_PLACES[lowest[name].scope], name)))
 
 
 def _claim(rule: LimitRule, key: str, period: str, total: Money, rates: Rates | None, at: datetime) -> Claim:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import insert, select, update
 
-from gateway.benchmarks.ledger import _order, overspent
+from gateway.benchmarks.ledger import order_row, overspent
 from marketplace.store import purchase_order, reservation, spend_limit
 from tests.faults.reserving import race
 
@@ -33,7 +33,7 @@ def heard(line: Connection) -> object:
 
 async def test_eight_processes_never_overspend(spend):
     async with spend.write() as tx:
-        await tx.execute(insert(purchase_order), [_order(number) for number in range(PROCESSES * EACH)])
+        await tx.execute(insert(purchase_order), [order_row(number) for number in range(PROCESSES * EACH)])
     running = [start(spend.path, place) for place in range(PROCESSES)]
     try:
         assert [heard(line) for _process, line in running] == ["ready"] * PROCESSES

@@ -11,10 +11,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
-from gateway.benchmarks.ledger import fdatasync_p99_ms, measure
+from gateway.benchmarks.ledger import NOW, OWNER, fdatasync_p99_ms, measure, order_row
 from marketplace.ordering.edges import gateway_actor, move_order
 from marketplace.ordering.states import OrderState
+from marketplace.store import purchase_order
 
 ROUNDS_MAX = 3
 PER_SECOND_MIN = 500
@@ -37,22 +39,19 @@ def test_five_hundred_reservations_a_second_and_none_over(capsys: Any):
     assert min(each["p99_ms"] for each in found) <= P99_MS_MAX
 
 
-async def test_a_durable_step_of_an_order_takes_little_more_than_the_disk(
-    spend, owner, now, make_order, store_order, tmp_path, capsys
-):
+async def test_a_durable_step_of_an_order_takes_little_more_than_the_disk(spend, tmp_path, capsys):
     """State, budget, audit and outbox in one transaction, at most 3 times the disk's own time and 5 ms."""
-    orders = [make_order(f"G1-{number:04}") for number in range(STEPS)]
+    orders = [order_row(number) for number in range(STEPS)]
     async with spend.write() as tx:
-        for order in orders:
-            await store_order(tx, order)
-    actor, rounds = gateway_actor(owner, "port"), []
+        await tx.execute(insert(purchase_order), orders)
+    actor, rounds = gateway_actor(OWNER, "port"), []
     walk = (OrderState.PROPOSED, OrderState.AWAITING_APPROVAL, OrderState.CANCELLED)
     for before, after in pairwise(walk):
         spans = []
         for order in orders:
             begun = time.perf_counter()
             async with spend.write() as tx:
-                await move_order(tx, owner, order.number, before, after, actor=actor, at=now)
+                await move_order(tx, OWNER, order["number"], before, after, actor=actor, at=NOW)
             spans.append((time.perf_counter() - begun) * 1000)
         step, disk = statistics.quantiles(spans, n=100, method="inclusive")[98], fdatasync_p99_ms(tmp_path)
         rounds.append(step <= 3 * disk + 5)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import StaticPool, create_engine, insert, select
 
-from gateway.benchmarks.ledger import _order
+from gateway.benchmarks.ledger import order_row
 from gateway.storage import NORMAL, Storage
 from marketplace import store
 from marketplace.authority import ledger
@@ -41,7 +41,7 @@ def _empty() -> bytes:
     engine = create_engine("sqlite://", poolclass=StaticPool)
     store.metadata.create_all(engine)
     with engine.begin() as connection:
-        connection.execute(insert(purchase_order), [_order(number) for number in range(ORDERS)])
+        connection.execute(insert(purchase_order), [order_row(number) for number in range(ORDERS)])
     with engine.connect() as connection:
         made: bytes = connection.connection.driver_connection.serialize()  # type: ignore[union-attr]
     engine.dispose()
