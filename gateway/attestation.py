@@ -23,7 +23,6 @@ from marketplace.audit.attendance import Attendance, Way
 from marketplace.audit.keys import KeyUnreadable
 from marketplace.audit.notary import Notary
 from marketplace.audit.note import VerifierKey
-from marketplace.audit.witness import Witness
 from marketplace.authority.alarms import AlarmCode, raise_alarm
 from marketplace.authority.halts import PLANT
 
@@ -62,6 +61,8 @@ def _way(config: Config, settings: WitnessSettings, session: aiohttp.ClientSessi
 
 async def _serve_as_witness(config: Config, settings: WitnessServiceSettings, stack: AsyncExitStack) -> None:
     """Listen as a witness for other gateways. Its state is this gateway's, its logs are theirs."""
+    from marketplace.audit.witness import Witness
+
     try:
         logs = [VerifierKey.parse(each) for each in settings.logs]
         witness = Witness(config.directory / "witness", settings.name, logs)

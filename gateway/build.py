@@ -32,7 +32,6 @@ from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
 from gateway.attestation import CannotAttest, attested
 from gateway.auditing import Auditing
-from gateway.backup import Source, scheduled_backup
 from gateway.buying import BuyingState, Cause
 from gateway.clock import Clock, JumpWatch, real
 from gateway.config import Config, load
@@ -404,6 +403,8 @@ async def _forget(gateway: Gateway) -> None:
 
 
 async def _back_up(gateway: Gateway, settings: BackupSettings) -> None:
+    from gateway.backup import Source, scheduled_backup  # a site without backups does without its memory
+
     config = gateway.config
     source = Source(config.directory, config.path, config.policy_file, config.owner)
     directory = config.base / settings.directory

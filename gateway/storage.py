@@ -31,7 +31,7 @@ READERS_MAX = 4
 BUSY_TIMEOUT_MS = 5_000
 TRIALS = 1_000_000
 """The file's user version counts trials of writing and nothing else; it must change, or SQLite writes no page."""
-CACHE_KIB = 512
+CACHE_KIB = 256
 """Each of up to ten connections keeps this much; the operating system caches the files anyway."""
 
 

@@ -34,18 +34,22 @@ def spelt(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""What has one form as it stands; most of a document is this, and is passed without a call."""
+
+
 def _refuse_floats(value: Any) -> None:
-    if value is None or isinstance(value, (str, int)):  # nearly everything, so it is asked first
-        return
-    if isinstance(value, (list, tuple)):
-        for inner in value:
-            _refuse_floats(inner)
-    elif isinstance(value, Mapping):
+    if isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise TypeError("keys are texts")
-            _refuse_floats(inner)
-    else:
+            if type(inner) not in _PLAIN:
+                _refuse_floats(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            if type(inner) not in _PLAIN:
+                _refuse_floats(inner)
+    elif not (value is None or isinstance(value, bool | int | str)):
         raise TypeError(f"{type(value).__name__} has no canonical form")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from markupsafe import Markup
@@ -20,8 +21,10 @@ from gateway.web.security import ACCOUNT
 from maintenance.picture import Picture
 from maintenance.store import load_needs
 from marketplace.audit.explain import tell
-from marketplace.audit.verify import Verification
 from marketplace.ordering.states import ENDED, OrderState
+
+if TYPE_CHECKING:
+    from marketplace.audit.verify import Verification
 
 UNDER_WAY = tuple(state for state in OrderState if state not in ENDED and state not in views.WAITING)
 """Orders that go on by themselves."""

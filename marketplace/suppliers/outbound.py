@@ -69,16 +69,17 @@ def client_session(
     *, allow_private_targets: bool = False, proxy: str | None = None, certificate_authority: Path | None = None
 ) -> ClientSession:
     """Return the session for all HTTP suppliers; the caller closes it. Call it inside the running loop."""
-    context = ssl.create_default_context()
+    trusted: ssl.SSLContext | bool = True  # aiohttp's own context; a second one would hold the public ones twice
     if certificate_authority is not None:
-        context.load_verify_locations(certificate_authority)
+        trusted = ssl.create_default_context()
+        trusted.load_verify_locations(certificate_authority)
     resolver: AbstractResolver = ThreadedResolver()
     if not allow_private_targets:
         host = None if proxy is None else URL(proxy).host
         resolver = PublicResolver(resolver, excepted=frozenset(() if host is None else (host,)))
     return ClientSession(
         connector=TCPConnector(
-            ssl=context, resolver=resolver, use_dns_cache=False, limit_per_host=CONNECTIONS_PER_HOST_MAX
+            ssl=trusted, resolver=resolver, use_dns_cache=False, limit_per_host=CONNECTIONS_PER_HOST_MAX
         ),
         proxy=proxy,
         cookie_jar=DummyCookieJar(),
