@@ -8,7 +8,7 @@ import pytest
 
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
-from marketplace.authority.permit import issue
+from marketplace.authority.issuing import issue
 from marketplace.ordering.states import OrderState
 from marketplace.settings import SecretReference
 from marketplace.suppliers.http import HttpSettings, HttpSupplier
