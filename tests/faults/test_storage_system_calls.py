@@ -101,7 +101,7 @@ async def purchase_on_calls(bench: Bench, component: str, injection: Injection) 
 @pytest.mark.parametrize(
     "injection",
     [
-        Injection("pwrite64", "ENOSPC", 40, 25),
+        pytest.param(Injection("pwrite64", "ENOSPC", 40, 25), marks=pytest.mark.long),
         Injection("fdatasync", "EIO", 4, 3),
     ],
     ids=str,

@@ -67,6 +67,7 @@ async def test_a_disk_that_takes_nothing_stops_buying_and_not_watching_and_is_fo
     assert gateway.status()["buying"] == "on"
 
 
+@pytest.mark.long
 async def test_a_file_that_is_exchanged_is_never_written_again(hall: Hall):
     gateway = hall.gateway
     await hall.until(lambda: hall.fresh("mill/spindle-vibration"))
@@ -82,6 +83,7 @@ async def test_a_file_that_is_exchanged_is_never_written_again(hall: Hall):
     assert not await gateway.databases.spend.try_writing()
 
 
+@pytest.mark.long
 async def test_a_file_that_proves_malformed_stops_buying_until_a_start_has_looked(hall: Hall):
     gateway = hall.gateway
     await hall.until(lambda: hall.fresh("mill/spindle-vibration"))

@@ -126,8 +126,11 @@ CONTRAST = """() => {
 }"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 360, 1280])
+OFTEN = [(320, "dark"), (1280, "light")]
+SELDOM = [pytest.param(*each, marks=pytest.mark.long) for each in ((320, "light"), (360, "dark"), (1280, "dark"))]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [*OFTEN, *SELDOM])
 async def test_every_page_of_the_switch_fits_and_can_be_read(made, scheme, width):
     await made.actions.stop("machine", "press", "Hydraulics are being rebuilt until Thursday.", "anna", "web")
     async with made.spend.write() as tx:

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.build import Around
 from gateway.storage import Storage
+from marketplace.audit.tree import flush
 from marketplace.authority.permit import SpendPermit
 from marketplace.documents import OrderResponse, PurchaseOrder, Quotation, RequestForQuotation, SupplierDocument
 from marketplace.ordering.states import OrderState, RequisitionState
@@ -110,6 +111,7 @@ class CutStorage(Storage):
 
     async def _written(self, tx: AsyncConnection, last: int) -> tuple[int, list[str]]:
         """Return the last audit entry that there is now, and the kinds of those after `last`."""
+        await flush(tx)  # entries are kept until the commit
         query = "SELECT rowid, kind FROM audit_leaf WHERE rowid > ?"
         rows = [tuple(row) for row in await tx.exec_driver_sql(query, (last,))]
         if not rows:

@@ -433,6 +433,6 @@ async def live_through(events, empty):
 
 
 @given(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(1, 4)), min_size=1, max_size=10))
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_sums_stay_right_whatever_happens(empty_spend, events):
     asyncio.run(live_through(events, empty_spend))
