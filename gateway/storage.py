@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -31,8 +32,8 @@ READERS_MAX = 4
 BUSY_TIMEOUT_MS = 5_000
 TRIALS = 1_000_000
 """The file's user version counts trials of writing and nothing else; it must change, or SQLite writes no page."""
-CACHE_KIB = 256
-"""Each of up to ten connections keeps this much; the operating system caches the files anyway."""
+WRITER_CACHE_KIB, READER_CACHE_KIB = 256, 64
+"""What the one writer keeps of a file, and each of the readers; the operating system caches the files anyway."""
 
 
 class StorageBroken(Exception):
@@ -87,8 +88,8 @@ class Storage:
         self._broken = ""
         self._writing = asyncio.Lock()
         self._held: AsyncConnection | None = None
-        self._writer = self._engine(readers=1, at_once=durability == FULL)
-        self._readers = self._engine(readers=READERS_MAX, at_once=False)
+        self._writer = self._engine(1, WRITER_CACHE_KIB, at_once=durability == FULL)
+        self._readers = self._engine(READERS_MAX, READER_CACHE_KIB, at_once=False)
 
     def _connection(self, at_once: bool) -> OneHopConnection:
         """Return a connection to be awaited; `at_once`: see `gateway.one_hop`."""
@@ -96,14 +97,14 @@ class Storage:
         connection.at_once = at_once
         return connection
 
-    def _engine(self, *, readers: int, at_once: bool) -> AsyncEngine:
+    def _engine(self, connections: int, cache_kib: int, *, at_once: bool) -> AsyncEngine:
         engine = create_async_engine(
             f"sqlite+aiosqlite:///{self._address()}&uri=true",
             async_creator=lambda: self._connection(at_once),
-            pool_size=readers,
+            pool_size=connections,
             max_overflow=0,
         )
-        event.listen(engine.sync_engine, "connect", self._configure)
+        event.listen(engine.sync_engine, "connect", partial(self._configure, cache_kib))
         event.listen(engine.sync_engine, "begin", _begin_by_hand)
         event.listen(engine.sync_engine, "handle_error", self._noticed)
         return engine
@@ -113,7 +114,7 @@ class Storage:
         mode = "ro" if self._read_only else "rwc" if self._file is None else "rw"
         return f"file:{self.path}?mode={mode}"
 
-    def _configure(self, connection: Any, _record: Any) -> None:
+    def _configure(self, cache_kib: int, connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
@@ -121,7 +122,7 @@ class Storage:
             cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute(f"PRAGMA synchronous={self._durability.synchronous}")
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        cursor.execute(f"PRAGMA cache_size=-{cache_kib}")
         for pragma, wanted in (
             ("journal_mode", "wal"),
             ("synchronous", self._durability.synchronous),

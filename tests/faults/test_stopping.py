@@ -110,6 +110,7 @@ async def _asked_for(habits: Habits) -> bool:
     return Fault.DROP_AFTER_ACCEPT not in habits.active()
 
 
+@pytest.mark.long
 async def test_while_it_writes(bench: Bench):
     """A crowd of acts is under way; each was done or was not, and its answer is never a lie."""
     for wait in (0.02, 0.15):
@@ -153,6 +154,7 @@ async def test_while_a_browser_watches_and_another_sends_a_form_that_never_ends(
     await bench.start()
 
 
+@pytest.mark.long
 async def test_at_any_moment_of_a_start(bench: Bench):
     """From the first moment at which the program can hear a signal at all."""
     await stop(bench)
