@@ -374,6 +374,7 @@ class MoneyCore(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_over_and_the_sums_are_right(self) -> None:
+        self.checker.committed()  # a kill may have come between a commit and the checker's look at it
         self.checker.recount()
         if self.trace.violations:
             type(self).overspent += any(each.code == "OVER_LIMIT" for each in self.trace.violations)
