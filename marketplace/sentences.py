@@ -125,7 +125,6 @@ ALARMS: Final[Mapping[str, str]] = {
     "LEDGER_BROKEN": _later("The bookings of the order {order} do not fit its path: {reason}"),
     "GATE_CLOSED": _later("The order {order} is not stored as it was to be decided: {reason}"),
     "ORDER_ALTERED": _later("The order {order} is not what was decided on: {reason}"),
-    "AUDIT_BROKEN": _later("The audit log does not hold: {reason}"),
     "WITNESS_DISAGREES": _later("A witness has seen another audit log than this one: {reason}"),
     "CLOCK_JUMPED": _later("The clock jumped by {jump}; time limits and windows may be wrong."),
 }

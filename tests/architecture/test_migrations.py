@@ -78,7 +78,7 @@ async def test_a_plant_that_knew_no_stops_is_upgraded_with_its_orders_and_nothin
         assert await alarms.open_alarms(connection, owner) == ()
         person = Actor(ActorKind.PERSON, "anna", "web")
         await halts.put(connection, owner, halts.PLANT, halts.BY_PERSON, person, now)
-        await alarms.raise_alarm(connection, owner, alarms.AlarmCode.AUDIT_BROKEN, halts.PLANT, "audit", now)
+        await alarms.raise_alarm(connection, owner, alarms.AlarmCode.WITNESS_DISAGREES, halts.PLANT, "audit", now)
         for table in ("halt", "money_alarm"):  # whoever writes past us meets the index
             with pytest.raises(IntegrityError):
                 async with connection.begin_nested():

@@ -123,15 +123,15 @@ async def test_an_alarm_is_raised_once_while_it_is_open(spend, owner, now):
 
 async def test_an_acknowledged_alarm_is_closed_and_may_be_raised_again(spend, owner, now):
     async with spend.write() as tx:
-        first = await alarms.raise_alarm(tx, owner, AlarmCode.AUDIT_BROKEN, PLANT, "audit", now)
+        first = await alarms.raise_alarm(tx, owner, AlarmCode.WITNESS_DISAGREES, PLANT, "audit", now)
         seen = await alarms.acknowledge(tx, owner, first, ANNA, now, "Looked at it.")
         assert seen is not None
         assert await alarms.acknowledge(tx, owner, first, ANNA, now) is None
         assert await alarms.open_alarms(tx, owner) == ()
-        second = await alarms.raise_alarm(tx, owner, AlarmCode.AUDIT_BROKEN, PLANT, "audit", now)
+        second = await alarms.raise_alarm(tx, owner, AlarmCode.WITNESS_DISAGREES, PLANT, "audit", now)
         assert second != first
         last = (await log.entries(tx, first))[-1]
-    assert (last.kind, last.actor, last.facts["code"]) == ("alarm.acknowledged", ANNA, "AUDIT_BROKEN")
+    assert (last.kind, last.actor, last.facts["code"]) == ("alarm.acknowledged", ANNA, "WITNESS_DISAGREES")
 
 
 async def test_who_deals_with_the_subject_has_seen_its_alarm(spend, owner, now):
