@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,9 @@ from types import ModuleType
 from typing import Any, Final, cast
 
 _ENGINE: Final = "sqlalchemy.ext.asyncio"
+_OPCUA: Final = "asyncua"
+_OPCUA_TYPES: Final = ("ua", "Node", "uamethod")
+"""What asyncua's own modules and our connector take from its package, before anything inside it."""
 
 
 def run_gateway(file: str) -> int:
@@ -37,6 +41,7 @@ def trim() -> None:
     """Load the libraries that bring more than a gateway needs, without the rest."""
     without_rich()
     without_orm()
+    without_opcua_server()
 
 
 def without_rich() -> None:
@@ -55,13 +60,9 @@ def without_orm() -> None:
     """Import SQLAlchemy's asyncio engine without the sessions beside it, hence without the ORM: 7 MB."""
     if _ENGINE in sys.modules:
         return
-    spec = find_spec(_ENGINE)
-    if spec is None or spec.submodule_search_locations is None:
+    package = _unopened(_ENGINE)
+    if package is None:
         return
-    package = ModuleType(_ENGINE)
-    package.__spec__ = spec
-    package.__path__ = list(spec.submodule_search_locations)
-    sys.modules[_ENGINE] = package
     try:
         engine = import_module(f"{_ENGINE}.engine")
         for name in ("AsyncConnection", "AsyncEngine", "AsyncTransaction", "create_async_engine"):
@@ -71,3 +72,42 @@ def without_orm() -> None:
     except (ImportError, AttributeError):
         for name in [name for name in sys.modules if name.startswith(_ENGINE)]:
             del sys.modules[name]
+
+
+def without_opcua_server() -> None:
+    """Let `asyncua` come with its client alone, when a connector asks for it: its server and publisher cost 2 MB.
+
+    The package's own start runs once somebody wants more of it than the protocol's types and nodes.
+    """
+    if _OPCUA in sys.modules:
+        return
+    package = _unopened(_OPCUA)
+    if package is None:
+        return
+
+    def find(name: str) -> object:
+        if name in _OPCUA_TYPES:
+            with suppress(ImportError, AttributeError):
+                common = import_module(
+                    f"{_OPCUA}.common"
+                )  # first, as in the package's own start: they import in a ring
+                return import_module(f"{_OPCUA}.ua") if name == "ua" else getattr(common, name)
+        if name.startswith("__"):
+            raise AttributeError(name)
+        vars(package).pop("__getattr__")
+        cast(Any, package.__spec__).loader.exec_module(package)
+        return getattr(package, name)
+
+    vars(package)["__getattr__"] = find
+
+
+def _unopened(name: str) -> ModuleType | None:
+    """Return a package that is known to the import system but whose own start has not run, or None if it is missing."""
+    spec = find_spec(name)
+    if spec is None or spec.submodule_search_locations is None:
+        return None
+    package = ModuleType(name)
+    package.__spec__ = spec
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules[name] = package
+    return package

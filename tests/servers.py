@@ -96,7 +96,7 @@ class OpcUaBench:
         fillers: int = 0,
     ) -> None:
         self.identity = trust.own_identity(state)
-        self.fingerprint = trust.fingerprint(self.identity.certificate.read_bytes())
+        self.fingerprint = trust.fingerprint(self.identity.certificate)
         self.port = port
         self._policies = list(policies)
         self._tags = tags or {"level": 0.0}
@@ -114,8 +114,8 @@ class OpcUaBench:
         await server.set_application_uri(self.identity.uri)
         server.set_endpoint(f"opc.tcp://127.0.0.1:{self.port}")
         server.set_security_policy(self._policies, permission_ruleset=SimpleRoleRuleset())
-        await server.load_certificate(str(self.identity.certificate))
-        await server.load_private_key(str(self.identity.key))
+        await server.load_certificate(self.identity.certificate, "der")
+        await server.load_private_key(self.identity.key, format="pem")
         for number in range(self._fillers):
             await server.register_namespace(f"urn:toolcrib:filler:{number}")
         index = await server.register_namespace(NAMESPACE)

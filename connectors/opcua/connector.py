@@ -160,8 +160,8 @@ class OpcUaConnector:
         client.application_uri = own.uri
         await client.set_security(
             offer.policy,
-            own.certificate,
-            own.key,
+            uacrypto.CertProperties(own.certificate, "der"),
+            uacrypto.CertProperties(own.key, "pem"),
             server_certificate=uacrypto.CertProperties(offer.certificate, "der"),
             mode=ua.MessageSecurityMode.SignAndEncrypt,
         )

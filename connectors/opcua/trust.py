@@ -15,7 +15,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from gettext import gettext as _
 from pathlib import Path
@@ -51,11 +51,11 @@ _making = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Our own application certificate: its URI, the certificate (DER) and the key (PEM)."""
+    """Our own application certificate: its URI, the certificate (DER) and the key (PEM, never printed)."""
 
     uri: str
-    certificate: Path
-    key: Path
+    certificate: bytes
+    key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +184,24 @@ def certificate_file(state: Path) -> Path:
     return state / "opcua" / "certificate.der"
 
 
+def key_file(state: Path) -> Path:
+    """Return where the key of our own certificate lies (PEM), for its owner's eyes alone."""
+    return state / "opcua" / "key.pem"
+
+
 def own_identity(state: Path) -> Identity:
     """Return our application certificate, making it and its key at first use. Raises OSError, ValueError.
 
     Takes up to a second at first use: call it in a thread.
     """
-    certificate, key = certificate_file(state), state / "opcua" / "key.pem"
+    certificate, key = certificate_file(state), key_file(state)
     with _making:
         if not (certificate.exists() and key.exists()):
             _make(certificate, key)
-    made = x509.load_der_x509_certificate(certificate.read_bytes())
+    own = certificate.read_bytes()
+    made = x509.load_der_x509_certificate(own)
     names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return Identity(names.get_values_for_type(x509.UniformResourceIdentifier)[0], certificate, key)
+    return Identity(names.get_values_for_type(x509.UniformResourceIdentifier)[0], own, key.read_bytes())
 
 
 def _make(certificate: Path, key: Path) -> None:

@@ -9,10 +9,9 @@ from datetime import datetime
 from functools import cache
 from gettext import gettext, ngettext
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gateway import i18n
 from gateway.actions import Right
@@ -24,6 +23,9 @@ from gateway.web.security import ACCOUNT, SESSION
 from marketplace import sentences
 from marketplace.audit.explain import KEYS
 from marketplace.sentences import sentence
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 HERE: Final = Path(__file__).parent
 TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -55,7 +57,9 @@ def static_path(name: str) -> str:
 
 @cache
 def environment() -> Environment:
-    """Return the one environment of all templates."""
+    """Return the one environment of all templates; jinja2 is loaded with the first page that somebody asks for."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,

@@ -34,8 +34,11 @@ def run(code: str, directory: Path) -> str:
     return done.stdout
 
 
-def test_a_lean_gateway_works_and_has_loaded_neither_rich_nor_the_orm(tmp_path):
-    ends = "print([name for name in ('rich', 'pygments', 'typer', 'sqlalchemy.orm') if name in sys.modules])"
+UNUSED = ("rich", "pygments", "typer", "sqlalchemy.orm", "asyncua.server", "asyncua.pubsub", "anyio.abc", "jinja2")
+
+
+def test_a_lean_gateway_works_and_has_loaded_nothing_that_it_does_not_use(tmp_path):
+    ends = f"print([name for name in {UNUSED} if name in sys.modules])"
     assert run("from gateway.lean import trim; trim()" + WORKS + ends, tmp_path) == "[]\n"
 
 
@@ -53,6 +56,29 @@ concurrency._concurrency_shim = shim
     assert run(changed + WORKS + ends, tmp_path) == "True\n"
 
 
-@pytest.mark.parametrize("first", ["import structlog", "import sqlalchemy.ext.asyncio", "import rich"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "from asyncua import Server, Client, Node, ua",
+        "import asyncua; asyncua.Client, asyncua.Server",
+        "from asyncua.server import Server",
+        "from asyncua import uamethod; from asyncua.client.client import Client",
+        "import asyncua; asyncua.ua.NodeId(1), asyncua.Node, asyncua.Server, asyncua.__version__",
+    ],
+)
+def test_whoever_wants_more_of_the_opcua_stack_gets_it_whole(tmp_path, wanted):
+    run(f"from gateway.lean import trim; trim(); {wanted}", tmp_path)
+
+
+def test_what_the_opcua_stack_has_not_is_missed_as_ever(tmp_path):
+    missing = (
+        "import asyncua; print(hasattr(asyncua, 'Nothing'), hasattr(asyncua, 'Nothing'), hasattr(asyncua, 'Server'))"
+    )
+    assert run(f"from gateway.lean import trim; trim(); {missing}", tmp_path) == "False False True\n"
+
+
+@pytest.mark.parametrize(
+    "first", ["import structlog", "import sqlalchemy.ext.asyncio", "import rich", "import asyncua"]
+)
 def test_what_is_loaded_already_is_left_alone(tmp_path, first):
     run(f"{first}; from gateway.lean import trim; trim()" + WORKS, tmp_path)

@@ -96,10 +96,12 @@ def test_a_spoilt_memory_is_not_forgotten_without_a_person(tmp_path: Path, spoil
 def test_our_certificate_is_made_once_and_names_us(tmp_path: Path):
     first, again = trust.own_identity(tmp_path), trust.own_identity(tmp_path)
     assert first == again
-    assert first.certificate == trust.certificate_file(tmp_path)
-    assert first.key.stat().st_mode & 0o777 == 0o600
-    assert first.key.parent.stat().st_mode & 0o777 == 0o700
-    made = x509.load_der_x509_certificate(first.certificate.read_bytes())
+    assert first.certificate == trust.certificate_file(tmp_path).read_bytes()
+    assert first.key == trust.key_file(tmp_path).read_bytes()
+    assert b"PRIVATE" not in repr(first).encode()
+    assert trust.key_file(tmp_path).stat().st_mode & 0o777 == 0o600
+    assert trust.key_file(tmp_path).parent.stat().st_mode & 0o777 == 0o700
+    made = x509.load_der_x509_certificate(first.certificate)
     names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.UniformResourceIdentifier) == [first.uri]
     assert made.not_valid_before_utc.year == 2020
