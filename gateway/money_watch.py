@@ -65,7 +65,7 @@ class MoneyWatch:
                 log.warning("plant time has jumped; every order asks until a person says 'toolcrib clock accept'")
             if jump is None:
                 return
-            code, figures, subject = AlarmCode.CLOCK_JUMPED, {"jump": f"{jump.total_seconds():.0f} s"}, timestamp(now)
+            code, figures, subject = AlarmCode.CLOCK_WRONG, {"jump": f"{jump.total_seconds():.0f} s"}, timestamp(now)
             await raise_alarm(tx, owner, code, PLANT, subject, now, parameters=figures, terms=self._terms)
         log.warning("clock_jumped", **figures)
         self._told()

@@ -126,7 +126,7 @@ ALARMS: Final[Mapping[str, str]] = {
     "GATE_CLOSED": _later("The order {order} is not stored as it was to be decided: {reason}"),
     "ORDER_ALTERED": _later("The order {order} is not what was decided on: {reason}"),
     "WITNESS_DISAGREES": _later("A witness has seen another audit log than this one: {reason}"),
-    "CLOCK_JUMPED": _later("The clock jumped by {jump}; time limits and windows may be wrong."),
+    "CLOCK_WRONG": _later("The clock jumped by {jump}; time limits and windows may be wrong."),
 }
 """What is wrong with money."""
 
@@ -270,7 +270,6 @@ def sentence(code: str, parameters: Mapping[str, str]) -> str:
     """Return the sentence of a stable code; a parameter that is missing shows as a question mark."""
     text = ANSWERED.get(code) if "answered" in parameters else None
     text = STOPS.get(parameters.get("scope", "")) if code == "STOPPED" else text
-    text = RULES.get(code) if "mark" in parameters else text
     text = text or SENTENCES.get(code)
     if text is None and code.removeprefix("ORDER_").lower() in STATES:  # an act says where it has brought the order
         text, parameters = "{order}: {state}", {**parameters, "state": standing(code.removeprefix("ORDER_").lower())}

@@ -20,7 +20,7 @@ class AlarmCode(StrEnum):
     GATE_CLOSED = "GATE_CLOSED"
     ORDER_ALTERED = "ORDER_ALTERED"
     WITNESS_DISAGREES = "WITNESS_DISAGREES"
-    CLOCK_JUMPED = "CLOCK_JUMPED"
+    CLOCK_WRONG = "CLOCK_WRONG"
 
 
 @dataclass(frozen=True, slots=True)

@@ -501,7 +501,7 @@ async def test_stops_and_alarms_are_listed_for_people_and_for_programs(worked, c
     actor, mill = Actor(ActorKind.PERSON, "anna", "web"), Scope(ScopeKind.MACHINE, "mill")
     async with open_databases(loaded.directory) as databases, databases.spend.write() as tx:
         await halts.put(tx, loaded.owner, mill, BY_PERSON, actor, NOW, note="smoke")
-        code, figures = AlarmCode.CLOCK_JUMPED, {"jump": "3600 s"}
+        code, figures = AlarmCode.CLOCK_WRONG, {"jump": "3600 s"}
         for subject in ("1", "2"):
             alarm = await alarms.raise_alarm(tx, loaded.owner, code, PLANT, subject, NOW, parameters=figures)
         [first, _second] = await alarms.open_alarms(tx, loaded.owner)

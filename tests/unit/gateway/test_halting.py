@@ -157,7 +157,7 @@ async def test_a_clock_that_jumps_is_an_alarm_for_the_plant_and_each_jump_is_its
         plant.now += timedelta(days=days)
         await plant.gateway.money_watch.look()
     found = await plant.alarms()
-    assert [(each.code, each.scope, each.halted) for each in found] == [("CLOCK_JUMPED", "plant", False)] * 2
+    assert [(each.code, each.scope, each.halted) for each in found] == [("CLOCK_WRONG", "plant", False)] * 2
     plant.now += timedelta(hours=9)
     await plant.gateway.money_watch.look()
     assert await plant.stops() == ["plant"]
@@ -204,7 +204,7 @@ class Closed:
 def test_the_time_for_each_alarm_is_the_sites(tmp_path):
     within = {"default": "4 h", "OTHER_TERMS": "30 min"}
     terms = load(site(tmp_path, alarms={"acknowledge_within": within})).file.alarms.terms()
-    assert terms.within(AlarmCode.CLOCK_JUMPED) == timedelta(hours=4)
+    assert terms.within(AlarmCode.CLOCK_WRONG) == timedelta(hours=4)
     assert terms.within(AlarmCode.OTHER_TERMS) == timedelta(minutes=30)
     assert load(site(tmp_path)).file.alarms.terms().within("X") == timedelta(hours=8)
 

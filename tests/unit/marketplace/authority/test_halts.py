@@ -144,7 +144,7 @@ async def test_who_deals_with_the_subject_has_seen_its_alarm(spend, owner, now):
 
 async def test_an_alarm_is_due_at_its_time_and_once(spend, owner, now):
     async with spend.write() as tx:
-        id = await alarms.raise_alarm(tx, owner, AlarmCode.CLOCK_JUMPED, PLANT, "clock", now)
+        id = await alarms.raise_alarm(tx, owner, AlarmCode.CLOCK_WRONG, PLANT, "clock", now)
         [alarm] = await alarms.open_alarms(tx, owner)
         assert [alarm.due(now + timedelta(hours=hours)) for hours in (7, 8, 9)] == [False, True, True]
         halt, _new = await halts.put(tx, owner, PLANT, halts.BY_ALARM, ANNA, now, alarm=id)
@@ -158,7 +158,7 @@ async def test_an_alarm_is_due_at_its_time_and_once(spend, owner, now):
 
 async def test_lifting_another_stop_leaves_an_alarm_open(spend, owner, now):
     async with spend.write() as tx:
-        await alarms.raise_alarm(tx, owner, AlarmCode.CLOCK_JUMPED, PLANT, "clock", now)
+        await alarms.raise_alarm(tx, owner, AlarmCode.CLOCK_WRONG, PLANT, "clock", now)
         halt, _new = await halts.put(tx, owner, MILL, BY_PERSON, ANNA, now)
         await alarms.lifted(tx, owner, halt, ANNA, now)
         assert len(await alarms.open_alarms(tx, owner)) == 1

@@ -463,6 +463,6 @@ async def test_an_alarm_that_cannot_be_raised_stops_no_pass(make_plant):
 
 
 def test_the_site_says_how_long_a_person_may_take():
-    terms = AlarmTerms(timedelta(hours=1), {"CLOCK_JUMPED": timedelta(0)})
-    assert terms.within(AlarmCode.CLOCK_JUMPED) == timedelta(0)
+    terms = AlarmTerms(timedelta(hours=1), {"CLOCK_WRONG": timedelta(0)})
+    assert terms.within(AlarmCode.CLOCK_WRONG) == timedelta(0)
     assert terms.within(AlarmCode.OTHER_TERMS) == timedelta(hours=1)
