@@ -59,7 +59,7 @@ class Business:
 
     freight below free_from; small_order_fee below small_order. spread: sigma of the log-normal lead time.
     tardiness: share of orders that take half as long again. confirms_after: plant time until an order is confirmed.
-    restock: plant time after which sold goods are on the shelf again.
+    restock: plant time after which sold goods are on the shelf again. valid_for: how long a quotation holds.
     """
 
     key: str
@@ -73,6 +73,7 @@ class Business:
     tardiness: float
     confirms_after: timedelta
     restock: timedelta = timedelta(days=10)
+    valid_for: timedelta = timedelta(days=90)
 
 
 def _article(

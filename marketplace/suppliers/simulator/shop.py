@@ -26,7 +26,6 @@ from marketplace.suppliers.simulator.messages import OrderBody, QuoteBody, Quote
 from marketplace.suppliers.simulator.recall import Recall
 
 CURRENCY = "EUR"
-VALID_FOR = timedelta(days=90)
 SHIPS_AT = 0.6
 """The share of the lead time after which goods are on the road."""
 DAY = timedelta(days=1)
@@ -96,7 +95,7 @@ class Shop:
             "currency": currency,
             "freight": f"{Decimal(0) if goods >= self.business.free_from else self.business.freight:.2f}",
             "fees": f"{self.business.small_order_fee if goods < self.business.small_order else Decimal(0):.2f}",
-            "valid_until": timestamp(now + VALID_FOR),
+            "valid_until": timestamp(now + self.business.valid_for),
             "lines": lines,
         }
         self._book.put("quotation", reference, quotation)

@@ -34,8 +34,12 @@ ARRIVED_S: Final = site.SLOW_S + 0.9
 """Wall time after which no sent order is still on its way to a supplier that has nothing in hand."""
 HANDS: Final = 6
 """How many acts are done at the same time."""
-REFUSED_SHARE: Final = 0.04
-CANCELLED_SHARE: Final = 0.01
+REFUSED_SHARE: Final = 0.06
+IGNORED_SHARE: Final = 0.15
+"""Of what waits for a signature, what nobody looks at until its price has run out."""
+CANCELLED_SHARE: Final = 0.03
+TOO_MUCH_SHARE: Final = 0.05
+"""Of deliveries, those of which more arrives than was ordered."""
 WITH_GOODS_TO_COME: Final = ("submitted", "confirmed", "shipped", "cancelling")
 
 
@@ -70,6 +74,7 @@ class People:
         self._databases = databases
         self._books = books
         self._clock = clock
+        self._seed = seed
         self._chance = random.Random(seed)
         self._signed: set[str] = set()
         self._fitted: set[str] = set()
@@ -146,6 +151,8 @@ class People:
     def about(self, order: OrderRow) -> Act | None:
         """Return what a truthful person does about an order now, None for nothing."""
         if order.state == "awaiting_approval":
+            if not self.settling and random.Random(f"{self._seed}:{order.number}").random() < IGNORED_SHARE:
+                return None
             refused = not self.settling and self._chance.random() < REFUSED_SHARE
             sign = {"number": order.number, "order_hash": order.order_hash}
             return Act("deny" if refused else "approve", sign)
@@ -170,7 +177,10 @@ class People:
         if entries is None:
             return None
         if any(entry.delivered and entry.live for entry in entries) and order.state != "submitted":
-            return Act("received", {"number": order.number}, TECHNICIAN)
+            too_much = not self.settling and self._chance.random() < TOO_MUCH_SHARE
+            return Act(
+                "received", {"number": order.number} | ({"quantities": {1: "2"}} if too_much else {}), TECHNICIAN
+            )
         if entries and all(entry.forgotten for entry in entries) and self._had_time(order):
             return _answer(order, "rejected")  # the supplier, asked on the phone, knows of no such order
         if order.state == "confirmed" and not self.settling and self._chance.random() < CANCELLED_SHARE:

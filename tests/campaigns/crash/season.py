@@ -232,12 +232,12 @@ class Season:
         self.tally.points.update(fell)
 
     def _wanted(self) -> tuple[str, ...]:
-        """Return the fault points around a send, or that half of all at which the fewest have died."""
+        """Return the fault points around a send, or those at which the fewest have died: half of all, or a few."""
         if self._chance.random() < SEND_SHARE:
             return tuple(around_a_send())
         hit = self.plan.hit
         ranked = sorted(named(), key=lambda name: (hit.get(name, 0) + self.tally.points[name], self._chance.random()))
-        return tuple(ranked[: len(ranked) // 2])
+        return tuple(ranked[: len(ranked) // self._chance.choice((2, 8))])
 
     def _stopped_life(self) -> None:
         """Ask a gateway to stop at any moment of its life; before it can hear, the signal itself may end it."""

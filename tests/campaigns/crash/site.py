@@ -21,7 +21,9 @@ from marketplace.suppliers.simulator.catalogue import Article, Business
 from marketplace.suppliers.simulator.recall import Recall
 
 SPEED: Final = 43_200.0
-"""Half a plant day in a second: goods come within seconds, and a quotation outlives a season."""
+"""Half a plant day in a second: goods come within seconds."""
+VALID_FOR: Final = timedelta(days=6)
+"""Long enough for everybody who signs at all, and over within a season for what nobody signs."""
 SLOW_S: Final = 0.3
 """How long slow suppliers take, wall time; less than the longest time between a start and a kill."""
 TIMEOUT_S: Final = 0.8
@@ -77,6 +79,7 @@ def business(name: str) -> Business:
         spread=0.0,
         tardiness=0.0,
         confirms_after=KINDS[name].confirms_after,
+        valid_for=VALID_FOR,
     )
 
 
