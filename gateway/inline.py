@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,7 @@ from sqlalchemy import StaticPool, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_
 
-from gateway.storage import FULL, Durability
-from marketplace.store import AT_COMMIT
+from gateway.storage import FULL, Durability, due_at_commit
 
 
 class InlineStorage:
@@ -38,18 +37,15 @@ class InlineStorage:
         """Begin the one writing transaction; leaving without an exception commits it durably."""
         async with self._connection() as connection:
             self._raw.execute("BEGIN IMMEDIATE")
-            told, at_commit = connection.info, list[Callable[[AsyncConnection], Awaitable[None]]]()
-            told[AT_COMMIT] = at_commit
             try:
-                yield connection
-                for act in at_commit:
-                    await act(connection)
+                with due_at_commit(connection) as acts:
+                    yield connection
+                    for act in acts:
+                        await act(connection)
                 self._raw.execute("COMMIT")
             except BaseException:
                 self._undo()
                 raise
-            finally:
-                del told[AT_COMMIT]
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

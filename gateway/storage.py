@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from gettext import gettext as _
@@ -181,20 +181,17 @@ class Storage:
         async with self._writing:
             self._require_the_file()
             connection = await self._held_connection()
-            told, at_commit = connection.info, list[Callable[[AsyncConnection], Awaitable[None]]]()
-            told[AT_COMMIT] = at_commit
             try:
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
-                yield connection
-                for act in at_commit:
-                    await act(connection)
+                with due_at_commit(connection) as acts:
+                    yield connection
+                    for act in acts:
+                        await act(connection)
                 await connection.exec_driver_sql("COMMIT")
             except BaseException as error:
                 self._tell_of(error)
                 await _roll_back(connection)
                 raise
-            finally:
-                del told[AT_COMMIT]
             if self._watch is not None:
                 self._watch.storage_works()
 
@@ -238,6 +235,17 @@ class Storage:
             self._held = None
         await self._writer.dispose()
         await self._readers.dispose()
+
+
+@contextmanager
+def due_at_commit(connection: AsyncConnection) -> Iterator[Sequence[Callable[[AsyncConnection], Awaitable[None]]]]:
+    """Collect what a transaction leaves to be done right before its commit; whoever commits does it."""
+    told = connection.info  # of one that proves broken it cannot be asked for again
+    acts = told[AT_COMMIT] = list[Callable[[AsyncConnection], Awaitable[None]]]()
+    try:
+        yield acts
+    finally:
+        del told[AT_COMMIT]
 
 
 def _begin_by_hand(_connection: Any) -> None:
