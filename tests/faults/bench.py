@@ -12,7 +12,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,12 +57,13 @@ class Bench:
     def config(self) -> Config:
         return load(self.home / "toolcrib.yaml")
 
-    async def start(self) -> None:
+    async def start(self) -> dict[str, Any]:
+        """Start the gateway and return its status once it is ready."""
         command = (sys.executable, "-m", "gateway.demo.gateway", str(self.home / "toolcrib.yaml"), self.clock.to_text())
         log = (self.home / "gateway.log").open("ab")
         with log:
             self.process = await asyncio.create_subprocess_exec(*command, stderr=log)
-        await asyncio.to_thread(control_client.wait_ready, self.home, 30)
+        return await asyncio.to_thread(control_client.wait_ready, self.home, 30)
 
     async def kill(self) -> None:
         assert self.process is not None
@@ -83,6 +84,10 @@ class Bench:
     def begin(self, name: str, body: dict[str, Any]) -> None:
         """Do an act of which the gateway may die."""
         self.acts.append(asyncio.create_task(self.act(name, body)))
+
+    async def orders(self) -> list[views.OrderView]:
+        async with read_databases(self.home) as databases, databases.spend.read() as tx:
+            return await views.orders(tx, self.config.owner)
 
     async def order_for(self, component: str) -> views.OrderView | None:
         """The newest order for the part that is in; the gateway may have wanted one for the part before, unasked."""
@@ -127,9 +132,12 @@ class Bench:
         return [each["reference"] for each in self.market.shops["kontor"].deliveries()]
 
 
-def config(market: Market) -> dict[str, Any]:
+def config(market: Market, parts: Sequence[str] = PARTS, shops: Sequence[str] = ("kontor",)) -> dict[str, Any]:
+    """Return the config of a machine with these parts, which are bought at these shops."""
     ready = market.ready
-    suppliers = plant.market({"kontor": ready.addresses["kontor"]}, {"kontor": str(ready.tokens["kontor"])})
+    suppliers = plant.market(
+        {shop: ready.addresses[shop] for shop in shops}, {shop: str(ready.tokens[shop]) for shop in shops}
+    )
     component = {
         "name": "Wheel",
         "rated_life": "1000 h",
@@ -139,8 +147,16 @@ def config(market: Market) -> dict[str, Any]:
     }
     factory = {"machines": {}, "opcua_url": "", "fingerprint": "", "device_ids": {}}
     around = plant.Surroundings(factory, suppliers, getpass.getuser(), 0)
-    machines = {"bench": {"name": "Bench", "components": dict.fromkeys(PARTS, component)}}
+    machines = {"bench": {"name": "Bench", "components": dict.fromkeys(parts, component)}}
     return plant.config(around, machines) | {"connections": {}}
+
+
+def policy(modes: Mapping[str, str], shops: Sequence[str] = ("kontor",)) -> str:
+    """Return a policy under which the bench's parts may be bought at these shops."""
+    usual = plant.policy()
+    checks = usual.get("checks", {}) | {"duplicates": False}  # for the part before, see `order_for`
+    known, window = {shop: ["filter-10um"] for shop in shops}, {"days": 30, "per_machine": "20000 EUR"}
+    return json.dumps(usual | {"modes": modes, "window": window, "known": known, "checks": checks})
 
 
 @asynccontextmanager
@@ -152,10 +168,7 @@ async def opened(home: Path) -> AsyncIterator[Bench]:
         bench = Bench(home, market, clock)
         await bench.start()
         modes = {"default": "buy", **{f"bench/{part}": "ask" for part in ASKED}}
-        window = {"days": 30, "per_machine": "20000 EUR"}
-        policy = plant.policy() | {"modes": modes, "window": window, "known": {"kontor": ["filter-10um"]}}
-        policy["checks"] = policy.get("checks", {}) | {"duplicates": False}  # for the part before, see `order_for`
-        await bench.act("policy", {"text": json.dumps(policy)})
+        await bench.act("policy", {"text": policy(modes)})
         yield bench
         await bench.stop()
 

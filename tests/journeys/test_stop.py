@@ -8,15 +8,10 @@ is compressed; the stop is not.
 from __future__ import annotations
 
 import asyncio
-import getpass
-import json
 import re
-import signal
 import sqlite3
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,77 +22,33 @@ import pytest
 from gateway import control_client, views
 from gateway.cli import main
 from gateway.clock import PlantClock
-from gateway.config import load
 from gateway.databases import read_databases
 from gateway.demo import plant
 from marketplace.audit.verify import verify
 from marketplace.suppliers.simulator.habits import Fault
 from marketplace.suppliers.simulator.market import Market
+from tests.faults.bench import SPEED, Bench, config, policy
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(240)]
 
-SPEED = 43_200.0
 WITHIN_S = 1.0
 OFF = {"cancelled", "denied", "expired"}
 """How orders end of which nothing is sent; in compressed time some prices run out by themselves."""
+SHOPS = ("kontor", "express")
 PARTS = ("page", "command", "file", "approved", "later", "first", "second")
 
 
-@dataclass
-class Bench:
-    """A gateway process, beside a market that outlives it."""
-
-    home: Path
-    market: Market
-    clock: PlantClock
-    process: asyncio.subprocess.Process | None = None
-
-    @property
-    def config(self) -> Path:
-        return self.home / "toolcrib.yaml"
-
-    async def start(self) -> dict[str, Any]:
-        command = (sys.executable, "-m", "gateway.demo.gateway", str(self.config), self.clock.to_text())
-        with (self.home / "gateway.log").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(*command, stderr=log)
-        return await asyncio.to_thread(control_client.wait_ready, self.home, 30)
-
-    async def end(self, how: signal.Signals) -> None:
-        assert self.process is not None
-        if self.process.returncode is None:
-            self.process.send_signal(how)
-            await asyncio.wait_for(self.process.wait(), 10)
-
-    async def act(self, name: str, **body: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(control_client.act, self.home, name, body, plant.PERSON)
+class StopBench(Bench):
+    """A bench whose gateway is told to stop buying, and not always left running."""
 
     async def command(self, *words: str) -> int:
-        return await asyncio.to_thread(main, [*words, "--config", str(self.config), "--json"])
-
-    async def orders(self) -> list[views.OrderView]:
-        async with read_databases(self.home) as databases, databases.spend.read() as tx:
-            return await views.orders(tx, load(self.config).owner)
-
-    async def until(self, there: Callable[[], Awaitable[Any]], what: str) -> Any:
-        deadline = time.monotonic() + 60
-        while not (found := await there()):
-            assert time.monotonic() < deadline, f"never came: {what}"
-            await asyncio.sleep(0.02)
-        return found
-
-    async def until_order(self, component: str, *states: str) -> views.OrderView:
-        async def there() -> views.OrderView | None:
-            found = [each for each in await self.orders() if each.component == f"bench/{component}"]
-            return next((each for each in found[:1] if each.state in states), None)
-
-        found: views.OrderView = await self.until(there, f"{component} in {states}")
-        return found
+        return await asyncio.to_thread(main, [*words, "--config", str(self.home / "toolcrib.yaml"), "--json"])
 
     async def want(self, component: str) -> None:
-        await self.act("fitted", component=f"bench/{component}", used="995 h")
+        await self.act("fitted", {"component": component, "used": "995 h"})
 
-    async def approve(self, order: views.OrderView) -> dict[str, Any]:
-        return await self.act("approve", number=order.number, order_hash=order.order_hash)
+    async def approve(self, order: views.OrderView) -> None:
+        await self.act("approve", {"number": order.number, "order_hash": order.order_hash})
 
     def stops(self) -> set[str]:
         """What stands durably, read as anybody may read the file."""
@@ -121,43 +72,19 @@ class Bench:
             return [row[0] for row in connection.execute("SELECT key FROM page WHERE kind = 'order'")]
 
 
-def config(market: Market, within: str) -> dict[str, Any]:
-    ready = market.ready
-    shops = ("kontor", "express")
-    suppliers = plant.market(
-        {shop: ready.addresses[shop] for shop in shops}, {shop: str(ready.tokens[shop]) for shop in shops}
-    )
-    component = {
-        "name": "Wheel",
-        "rated_life": "1000 h",
-        "wear": {"by": "usage", "shape": 6},
-        "job": {"title": "Change it", "lines": {"it": {"item": "filter-10um", "quantity": 1, "kind": "part"}}},
-        "buying": {"lead_time": "5 d", "price": "63 EUR", "standstill": "100 EUR/h"},
-    }
-    factory = {"machines": {}, "opcua_url": "", "fingerprint": "", "device_ids": {}}
-    around = plant.Surroundings(factory, suppliers, getpass.getuser(), 0)
-    machines = {"bench": {"name": "Bench", "components": dict.fromkeys(PARTS, component)}}
-    alarms = {"acknowledge_within": {"default": "60 d", "OTHER_TERMS": within}}
-    return plant.config(around, machines) | {"connections": {}, "alarms": alarms}
-
-
-def policy(mode: str) -> str:
-    window = {"days": 30, "per_machine": "20000 EUR"}
-    known = {shop: ["filter-10um"] for shop in ("kontor", "express")}
-    usual = plant.policy()
-    # a slow start wants something for the parts of unknown age that are in, before anybody says what was fitted
-    checks = usual.get("checks", {}) | {"duplicates": False}
-    return json.dumps(usual | {"modes": {"default": mode}, "window": window, "known": known, "checks": checks})
+def policy_that(mode: str) -> dict[str, Any]:
+    return {"text": policy({"default": mode}, SHOPS)}
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path) -> AsyncIterator[StopBench]:
     clock = PlantClock(datetime(2026, 3, 2, tzinfo=UTC), time.time(), SPEED)
     async with Market(tmp_path / "market", clock=clock, seed=3) as market:
-        plant.write(tmp_path / "toolcrib.yaml", config(market, "2 d"), "test")
-        bench = Bench(tmp_path, market, clock)
+        alarms = {"acknowledge_within": {"default": "60 d", "OTHER_TERMS": "2 d"}}
+        plant.write(tmp_path / "toolcrib.yaml", config(market, PARTS, SHOPS) | {"alarms": alarms}, "test")
+        bench = StopBench(tmp_path, market, clock)
         yield bench
-        await bench.end(signal.SIGTERM)
+        await bench.stop()
 
 
 class Visitor:
@@ -167,7 +94,7 @@ class Visitor:
         self.session = session
         self.address = address
 
-    async def sign_in(self, bench: Bench) -> None:
+    async def sign_in(self, bench: StopBench) -> None:
         link = (await asyncio.to_thread(control_client.sign_in, bench.home, plant.PERSON))["link"]
         async with self.session.post(link, data={"x": ""}, headers={"Origin": self.address}) as reply:
             assert reply.status == 200
@@ -185,15 +112,15 @@ class Visitor:
             return await reply.text()
 
 
-async def test_by_every_door_a_stop_counts_within_a_second_and_nothing_leaves(bench: Bench, capsys):
+async def test_by_every_door_a_stop_counts_within_a_second_and_nothing_leaves(bench: StopBench, capsys):
     ready = await bench.start()
-    await bench.act("policy", text=policy("ask"))
+    await bench.act("policy", policy_that("ask"))
     taken: dict[str, float] = {}
     for component in ("page", "command", "file"):
-        await bench.want(component)
+        await bench.want(f"bench/{component}")
 
     # By page: the whole plant. What waited is off, and nobody can approve it.
-    order = await bench.until_order("page", "awaiting_approval")
+    order = await bench.until_order("bench/page", "awaiting_approval")
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(cookie_jar=jar) as session:
         visitor = Visitor(session, ready["address"])
@@ -210,27 +137,27 @@ async def test_by_every_door_a_stop_counts_within_a_second_and_nothing_leaves(be
         assert "The stop is lifted" in lifted
 
     # By command line: one machine.
-    await bench.until_order("command", "awaiting_approval")
+    await bench.until_order("bench/command", "awaiting_approval")
     taken["command"] = await bench.seconds_until_stopped("machine bench", bench.command("stop", "machine", "bench"))
     assert {each.state for each in await bench.orders()} <= OFF
     assert await bench.command("resume", "machine", "bench") == 0
 
     # By file: one component; taking the file away lifts nothing.
-    await bench.until_order("file", "awaiting_approval")
+    await bench.until_order("bench/file", "awaiting_approval")
     file, scope = bench.home / "STOP", "component bench/file"
     taken["file"] = await bench.seconds_until_stopped(scope, asyncio.to_thread(file.write_text, f"{scope}\n"))
-    assert (await bench.until_order("file", "cancelled")).rule == "STOPPED"
-    await bench.until_order("command", "awaiting_approval")  # others go on
+    assert (await bench.until_order("bench/file", "cancelled")).rule == "STOPPED"
+    await bench.until_order("bench/command", "awaiting_approval")  # others go on
     assert await bench.command("resume", "component", "bench/file") == 1
     file.unlink()
     assert scope in bench.stops()
     assert await bench.command("resume", "component", "bench/file") == 0
-    order = await bench.until_order("file", "awaiting_approval")
+    order = await bench.until_order("bench/file", "awaiting_approval")
 
     assert max(taken.values()) < WITHIN_S, taken
     assert bench.received() + bench.received("express") == []
     await bench.approve(order)
-    await bench.until_order("file", "confirmed", "shipped", "received")
+    await bench.until_order("bench/file", "confirmed", "shipped", "received")
     assert len(bench.received() + bench.received("express")) == 1
     said = capsys.readouterr()
     assert '"code": "STOP_FILE_THERE"' in said.out
@@ -238,16 +165,16 @@ async def test_by_every_door_a_stop_counts_within_a_second_and_nothing_leaves(be
     print("seconds until durable:", taken)
 
 
-async def test_a_stop_outlives_a_kill_and_counts_before_anything_is_sent_at_start(bench: Bench):
+async def test_a_stop_outlives_a_kill_and_counts_before_anything_is_sent_at_start(bench: StopBench):
     await bench.start()
-    await bench.act("policy", text=policy("ask"))
-    await bench.want("approved")
-    order = await bench.until_order("approved", "awaiting_approval")
+    await bench.act("policy", policy_that("ask"))
+    await bench.want("bench/approved")
+    order = await bench.until_order("bench/approved", "awaiting_approval")
     for shop in bench.market.shops.values():
         shop.habits.switch_on(Fault.LOCKS_OUT)  # nothing can be sent now: the order stays approved
     await bench.approve(order)
-    await bench.until_order("approved", "approved")
-    await bench.end(signal.SIGKILL)
+    await bench.until_order("bench/approved", "approved")
+    await bench.kill()
     for shop in bench.market.shops.values():
         shop.habits.clear()
 
@@ -255,15 +182,15 @@ async def test_a_stop_outlives_a_kill_and_counts_before_anything_is_sent_at_star
     assert (bench.home / "STOP").read_text() == "plant\n"
     await bench.start()
     assert bench.stops() == {"plant"}
-    assert (await bench.until_order("approved", "cancelled")).rule == "STOPPED"
+    assert (await bench.until_order("bench/approved", "cancelled")).rule == "STOPPED"
     (bench.home / "STOP").unlink()
 
-    await bench.end(signal.SIGKILL)
+    await bench.kill()
     await bench.start()
     assert bench.stops() == {"plant"}
     before = await bench.orders()
-    await bench.act("policy", text=policy("buy"))
-    await bench.want("later")
+    await bench.act("policy", policy_that("buy"))
+    await bench.want("bench/later")
     passes = time.monotonic() + 2.0
     while time.monotonic() < passes:  # four passes of reconciliation at this speed
         now = await bench.orders()
@@ -272,18 +199,18 @@ async def test_a_stop_outlives_a_kill_and_counts_before_anything_is_sent_at_star
         await asyncio.sleep(0.1)
     assert bench.received() + bench.received("express") == []
     assert await bench.command("resume") == 0
-    await bench.until_order("later", "confirmed", "shipped", "received")
+    await bench.until_order("bench/later", "confirmed", "shipped", "received")
     await verified(bench)
 
 
-async def test_an_alarm_that_nobody_acknowledges_stops_its_supplier_and_no_other(bench: Bench):
+async def test_an_alarm_that_nobody_acknowledges_stops_its_supplier_and_no_other(bench: StopBench):
     await bench.start()
-    await bench.act("policy", text=policy("buy"))
+    await bench.act("policy", policy_that("buy"))
     cheap, other = bench.market.shops["kontor"], bench.market.shops["express"]
     other.habits.switch_on(Fault.UNAVAILABLE)
     cheap.habits.switch_on(Fault.PRICE_RISE)
-    await bench.want("first")
-    await bench.until_order("first", "needs_person")
+    await bench.want("bench/first")
+    await bench.until_order("bench/first", "needs_person")
     other.habits.clear()
 
     async def stopped() -> bool:
@@ -291,8 +218,8 @@ async def test_an_alarm_that_nobody_acknowledges_stops_its_supplier_and_no_other
 
     await bench.until(stopped, "the supplier stopped")
     cheap.habits.clear()
-    await bench.want("second")
-    bought = await bench.until_order("second", "confirmed", "shipped", "received")
+    await bench.want("bench/second")
+    bought = await bench.until_order("bench/second", "confirmed", "shipped", "received")
     assert bought.supplier == "express"
     assert bench.stops() == {"supplier kontor"}
     [alarm] = await alarms_of(bench)
@@ -303,12 +230,12 @@ async def test_an_alarm_that_nobody_acknowledges_stops_its_supplier_and_no_other
     await verified(bench)
 
 
-async def alarms_of(bench: Bench) -> list[views.AlarmView]:
+async def alarms_of(bench: StopBench) -> list[views.AlarmView]:
     async with read_databases(bench.home) as databases, databases.spend.read() as tx:
-        return await views.open_alarms(tx, load(bench.config).owner)
+        return await views.open_alarms(tx, bench.config.owner)
 
 
-async def verified(bench: Bench) -> None:
+async def verified(bench: StopBench) -> None:
     async with read_databases(bench.home) as databases, databases.spend.read() as tx:
-        audit = await verify(tx, load(bench.config).owner)
+        audit = await verify(tx, bench.config.owner)
     assert audit.verified, audit.problems
