@@ -230,6 +230,7 @@ def test_a_key_is_believed_only_on_the_signature_of_the_one_before(tmp_path):
     for forged in (
         {},
         facts | {"signature": "!"},
+        facts | {"signature": f"{facts['signature'][:8]}!{facts['signature'][8:]}"},
         facts | {"new": "x"},
         facts | {"old": "x"},
         chain.hand_over(old, new, second),
