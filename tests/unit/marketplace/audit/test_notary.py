@@ -162,6 +162,23 @@ def test_keys_that_cannot_be_used_say_why(tmp_path):
         keys.load(file)
 
 
+def test_a_key_is_kept_where_nobody_else_may_even_look(tmp_path):
+    directory = tmp_path / "far" / "away"
+    made = keys.make(directory / "a.key")
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert keys.load(directory / "a.key").private_bytes_raw() == made.private_bytes_raw()
+
+
+def test_a_file_is_read_only_as_far_as_a_key_could_reach(tmp_path):
+    file = tmp_path / "a.key"
+    keys.make(file)
+    file.write_bytes(b"#" * 10_000 + b"\n" + file.read_bytes())
+    with pytest.raises(KeyUnreadable, match="holds no key"):
+        keys.load(file)
+    with pytest.raises(NotADirectoryError):
+        keys.settle(file)
+
+
 @pytest.mark.parametrize(
     ("tampering", "said"),
     [
