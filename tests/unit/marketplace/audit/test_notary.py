@@ -14,11 +14,12 @@ from gateway.storage import FULL, Storage
 from marketplace.audit import chain, keys, log, notary, proofs
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.keys import KeyUnreadable
+from marketplace.audit.merkle import consistency_proof, inclusion_proof, root_of
 from marketplace.audit.notary import Notary, newest_checkpoint, stored_keys
 from marketplace.audit.note import KeyKind, NoteBroken, VerifierKey
 from marketplace.audit.tree import AuditBroken
 from marketplace.audit.verify import verify
-from marketplace.store import audit_key, audit_leaf, audit_tree, checkpoint
+from marketplace.store import Owner, audit_key, audit_leaf, audit_tree, checkpoint
 
 ANNA = Actor(ActorKind.PERSON, "anna", "socket")
 
@@ -288,6 +289,21 @@ async def test_what_is_missing_cannot_be_proven(spend, owner, grow):
         await tx.execute(delete(audit_leaf).where(audit_leaf.c.leaf_index == 1))
         with pytest.raises(AuditBroken, match="leaf 1"):
             await proofs.inclusion(tx, owner, 0, 3)
+
+
+async def test_proofs_are_of_one_gateways_log_however_few_rows_a_query_takes(spend, owner, now, monkeypatch):
+    monkeypatch.setattr(proofs, "_AT_ONCE", 2)
+    for place, each in enumerate((owner, Owner(owner.plant, "G2"), Owner("southworks", owner.gateway_id))):
+        async with spend.write() as tx:
+            for number in range(20):
+                await log.append(tx, each, "thing.done", f"thing-{place}-{number}", ANNA, {}, now)
+    async with spend.read() as connection:
+        mine = (audit_leaf.c.plant == owner.plant, audit_leaf.c.gateway_id == owner.gateway_id)
+        query = select(audit_leaf.c.leaf_hash).where(*mine).order_by(audit_leaf.c.leaf_index)
+        hashes = list((await connection.execute(query)).scalars())
+        assert await proofs.root_at(connection, owner, 19) == root_of(hashes[:19])
+        assert await proofs.inclusion(connection, owner, 6, 20) == inclusion_proof(hashes, 6)
+        assert await proofs.consistency(connection, owner, 7, 20) == consistency_proof(hashes, 7)
 
 
 def test_a_public_key_is_checked_when_it_is_made():

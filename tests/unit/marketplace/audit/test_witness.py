@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -59,7 +60,33 @@ def test_each_refusal_has_the_standards_code():
     assert judge(request(5, 9), [PUBLIC], None) == Answer(409, "0\n", "text/x.tlog.size")
     assert judge(Request(0, (LEAVES[0],), signed(9)), [PUBLIC], None).status == 422
     assert judge(Request(5, (), signed(9)), [PUBLIC], seen).status == 422
-    assert judge(Request(5, (), signed(5, LEAVES[1:])), [PUBLIC], seen).status == 409
+    assert judge(Request(5, (), signed(5, LEAVES[1:])), [PUBLIC], seen) == Answer(409, "5\n", "text/x.tlog.size")
+
+
+def test_each_refusal_says_why_in_a_line_of_text(tmp_path):
+    seen, seer = signed(5).checkpoint, Witness(tmp_path, "w", [PUBLIC])
+    (tmp_path / f"{hashlib.sha256(b'log').hexdigest()[:32]}.checkpoint").write_text("rubbish")
+    refused = [
+        judge(request(5, 9), [], seen),
+        judge(request(5, 9, key=Ed25519PrivateKey.generate()), [PUBLIC], seen),
+        judge(Request(10, (), signed(9)), [PUBLIC], seen),
+        judge(Request(0, (LEAVES[0],), signed(9)), [PUBLIC], None),
+        judge(Request(5, (), signed(9)), [PUBLIC], seen),
+        seer.consider("rubbish", 1),
+        seer.consider(str(request(5, 9)), 1),
+    ]
+    assert [each.status for each in refused] == [404, 403, 400, 422, 422, 400, 500]
+    for each in refused:
+        assert each.kind == "text/plain"
+        assert each.text.index("\n") == len(each.text) - 1 > 10
+
+
+NOTE = str(signed(9).note)
+HASH = base64.b64encode(b"x" * 32).decode() + "\n"
+
+
+def test_the_longest_proof_is_read():
+    assert Request.parse(f"old 5\n{HASH * 63}\n{NOTE}") == Request(5, (b"x" * 32,) * 63, signed(9))
 
 
 def test_a_request_is_written_and_read_alike():
@@ -70,8 +97,9 @@ def test_a_request_is_written_and_read_alike():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "old 5", "old 05\n\n", "old x\n\n", "new 5\n\n", "old 5\n!\n\n", "old 5\nAAAA\n\n", f"old {'9' * 30}\n\n",
-     "old 5\n" + (base64.b64encode(b"x" * 32).decode() + "\n") * 64 + "\n", "old 5\n\nno note\n"],
+    ["", "old 5", f"old 05\n\n{NOTE}", f"old x\n\n{NOTE}", f"new 5\n\n{NOTE}", f"old 5\n!\n\n{NOTE}",
+     f"old 5\nAAAA\n\n{NOTE}", f"old {'9' * 21}\n\n{NOTE}", f"old 5\n{HASH * 64}\n{NOTE}",
+     f"old 5\n{HASH[:8]}!{HASH[8:]}\n{NOTE}", "old 5\n\nno note\n"],
 )  # fmt: skip
 def test_what_is_no_request_is_refused(text, tmp_path):
     with pytest.raises(NoteBroken):
