@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed448
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
 from gateway.storage import FULL, Storage
 from marketplace.audit import chain, keys, log, notary, proofs
@@ -16,10 +16,10 @@ from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.keys import KeyUnreadable
 from marketplace.audit.merkle import consistency_proof, inclusion_proof, root_of
 from marketplace.audit.notary import Notary, newest_checkpoint, stored_keys
-from marketplace.audit.note import KeyKind, NoteBroken, VerifierKey
+from marketplace.audit.note import KeyKind, NoteBroken, Signature, VerifierKey
 from marketplace.audit.tree import AuditBroken
 from marketplace.audit.verify import verify
-from marketplace.store import Owner, audit_key, audit_leaf, audit_tree, checkpoint
+from marketplace.store import Owner, audit_key, audit_leaf, audit_tree, checkpoint, cosignature
 
 ANNA = Actor(ActorKind.PERSON, "anna", "socket")
 
@@ -56,6 +56,7 @@ async def problems(spend):
 
 async def test_the_first_start_makes_a_key_that_only_its_owner_reads(make_notary, key_file, spend, owner):
     signer = make_notary()
+    assert signer.trouble == ""
     assert await signer.sign() is None
     assert (signer.trouble, key_file.stat().st_mode & 0o777) == ("", 0o600)
     async with spend.read() as connection:
@@ -78,6 +79,65 @@ async def test_a_checkpoint_is_signed_when_the_log_has_grown(make_notary, grow, 
             await proofs.root_at(connection, owner, 6)
         )
     assert await problems(spend) == []
+
+
+async def test_a_key_that_was_put_there_before_the_first_start_is_used(make_notary, grow, key_file):
+    put = keys.make(key_file)
+    await grow()
+    signer = make_notary()
+    assert (await signer.sign()).signed_by(notary.verifier_of(signer.origin, KeyKind.LOG, put))
+    assert keys.load(key_file).private_bytes_raw() == put.private_bytes_raw()
+
+
+async def test_an_unlocked_key_is_used_while_its_file_is_away(make_notary, grow, key_file):
+    """Each send asks for a signature: the file is read once, not every time, and after a rotation it is the new one."""
+    signer = make_notary()
+    await grow()
+    await signer.sign()
+    for size in (6, 11):
+        hidden = key_file.rename(key_file.with_name("hidden"))
+        await grow()
+        assert (await signer.sign()).checkpoint.size == size
+        hidden.rename(key_file)
+        await signer.rotate(ANNA)
+        await grow(1)
+
+
+async def test_a_key_that_another_process_rotated_is_read_anew(make_notary, grow, key_file):
+    signer, other = make_notary(), make_notary()
+    await grow()
+    await signer.sign()
+    new = await other.rotate(ANNA)
+    await grow()
+    signed = await signer.sign()
+    assert (signed.checkpoint.size, signed.signed_by(new), signer.trouble) == (7, True, "")
+
+
+async def test_each_gateway_of_each_plant_signs_with_its_own_key_what_is_its_own(spend, owner, now, tmp_path, grow):
+    owners = [owner, Owner(owner.plant, "G2"), Owner("southworks", owner.gateway_id)]
+    signers = [Notary(spend, each, tmp_path / f"{place}.key", lambda: now) for place, each in enumerate(owners)]
+    for signer in signers:
+        async with spend.write() as tx:
+            for number in range(3):
+                await log.append(tx, signer.owner, "thing.done", f"{number}", ANNA, {}, now)
+        assert (await signer.sign()).checkpoint.origin == signer.origin
+        async with spend.write() as tx:
+            row = {"size": 3, "witness": signer.origin, "line": str(witnessed(signer.origin)), "at": now}
+            await tx.execute(insert(cosignature).values(**row, **signer.owner.columns))
+            row |= {"size": 2, "line": str(witnessed("older"))}
+            await tx.execute(insert(cosignature).values(**row, **signer.owner.columns))
+    async with spend.read() as connection:
+        for signer in signers:
+            [span] = await stored_keys(connection, signer.owner)
+            newest = await newest_checkpoint(connection, signer.owner)
+            assert [each.name for each in newest.note.signatures] == [signer.origin, f"witness.of/{signer.origin}"]
+            assert (span.key.name, newest.signed_by(span.key)) == (signer.origin, True)
+    assert await sizes(spend) == [3, 3, 3]
+    assert [signer.trouble for signer in signers] == [""] * 3
+
+
+def witnessed(name):
+    return Signature(f"witness.of/{name}", b"id..", b"signed")
 
 
 async def test_a_rotated_key_is_handed_over_and_each_signs_what_is_its_own(make_notary, grow, spend, owner, key_file):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from marketplace.audit import log, note, witness
 from marketplace.audit.actor import Actor, ActorKind
-from marketplace.audit.attendance import Attendance, Attested, WitnessAway
+from marketplace.audit.attendance import Attendance, Attestation, Attested, WitnessAway
 from marketplace.audit.checkpoint import Checkpoint, SignedCheckpoint
 from marketplace.audit.keys import KeyUnreadable
 from marketplace.audit.merkle import consistency_proof, leaf_hash, root_of
@@ -204,8 +204,9 @@ async def test_a_cosignature_is_kept_with_its_checkpoint(plant, spend, owner):
 
 
 async def test_a_witness_that_signed_is_asked_again_only_when_its_memory_counts(plant):
-    await plant.show()
-    await plant.show()
+    first = await plant.show()
+    assert first == await plant.show() == Attestation("w", Attested.COSIGNED, 3)
+    assert await plant.attendance.show(plant.signed) == [first]
     assert len(plant.way.asked) == 1
     assert (await plant.show(again=True)).outcome is Attested.COSIGNED
     assert len(plant.way.asked) == 2
@@ -244,7 +245,7 @@ async def test_a_rollback_is_told_by_the_witness(plant, spend, tmp_path):
 async def test_a_fork_is_told_by_the_witness(plant, spend, owner, now):
     plant.way.seer.consider(str(Request(0, (), await other_log(spend, owner, now, plant.notary._file))), 1)
     said = await plant.show()
-    assert said.outcome is Attested.FORKED
+    assert said == Attestation("w", Attested.FORKED, 3)
     assert "forked" in said.sentence
 
 
@@ -256,20 +257,22 @@ async def other_log(spend, owner, now, key_file):
 
 
 @pytest.mark.parametrize(
-    ("say", "outcome"),
+    ("say", "outcome", "seen"),
     [
-        (WitnessAway(), Attested.AWAY),
-        (Answer(404), Attested.REFUSED),
-        (Answer(200, "nothing signed"), Attested.REFUSED),
-        (Answer(200, "— w AAAAAAAA\n"), Attested.REFUSED),
-        (Answer(422, "no"), Attested.FORKED),
-        (Answer(409, "99\n"), Attested.ROLLED_BACK),
-        (Answer(409, "no number"), Attested.FORKED),
+        (WitnessAway(), Attested.AWAY, None),
+        (Answer(404), Attested.REFUSED, None),
+        (Answer(200, "nothing signed"), Attested.REFUSED, None),
+        (Answer(200, "— w AAAAAAAA\n"), Attested.REFUSED, None),
+        (Answer(422, "no"), Attested.FORKED, None),
+        (Answer(409, "0\n"), Attested.FORKED, 0),
+        (Answer(409, "99\n"), Attested.ROLLED_BACK, 99),
+        (Answer(409, "no number"), Attested.FORKED, None),
+        (Answer(409, "9" * 20), Attested.FORKED, None),
     ],
 )
-async def test_what_a_witness_says_is_told_apart(plant, say, outcome):
+async def test_what_a_witness_says_is_told_apart(plant, say, outcome, seen):
     plant.way.say = say
-    assert (await plant.show()).outcome is outcome
+    assert await plant.show() == Attestation("w", outcome, 3, seen)
 
 
 async def test_a_witness_that_answers_later_or_changes_its_mind_is_waited_for(plant):
@@ -277,11 +280,11 @@ async def test_a_witness_that_answers_later_or_changes_its_mind_is_waited_for(pl
         return None
 
     plant.way.submit = nothing
-    assert (await plant.show()).outcome is Attested.WAITING
+    assert await plant.show() == Attestation("w", Attested.WAITING, 3)
     sizes = iter(("1\n", "2\n", "1\n"))
 
     async def fickle(_text):
         return Answer(409, next(sizes))
 
     plant.way.submit = fickle
-    assert (await plant.show()).outcome is Attested.AWAY
+    assert await plant.show() == Attestation("w", Attested.AWAY, 3)
