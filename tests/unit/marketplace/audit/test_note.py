@@ -6,6 +6,8 @@ import base64
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from marketplace.audit import checkpoint, note
 from marketplace.audit.checkpoint import Checkpoint, SignedCheckpoint
@@ -72,8 +74,22 @@ def test_signatures_of_others_are_ignored_and_a_wrong_one_of_a_known_key_is_not(
 
 
 def test_a_signature_is_on_a_note_once(secret):
-    line = note.sign(TEXT, "a", secret)
-    assert Note(TEXT, (line,)).also([line]).signatures == (line,)
+    line, other = note.sign(TEXT, "a", secret), note.sign(TEXT, "b", secret)
+    assert Note(TEXT, (line,)).also([line, other, other]) == Note(TEXT, (line, other))
+
+
+@given(st.binary(min_size=32, max_size=32), st.sampled_from(KeyKind))
+@example(b"\xfb\xef\xbe" * 10 + b"xx", KeyKind.LOG)  # its base64 is full of the sign that parts a key
+def test_a_key_is_written_and_read_alike(public, kind):
+    key = VerifierKey("name", kind, public)
+    assert VerifierKey.parse(f" {key}\n") == key
+
+
+def test_a_checkpoint_says_whose_signatures_are_on_it(key, secret):
+    said = SignedCheckpoint.parse(COSIGNED)
+    there = note.sign(said.note.text, key.name, secret)
+    assert not said.signed_by(key)
+    assert SignedCheckpoint(said.checkpoint, said.note.also([there])).signed_by(key)
 
 
 @pytest.mark.parametrize(
