@@ -83,6 +83,13 @@ async def test_each_gateway_is_verified_by_itself(told, owner, now):
     assert len(both.root.split()) == 2
 
 
+async def test_a_gateway_that_did_nothing_has_nothing_wrong_whatever_others_did(told, owner):
+    async with told.read() as connection:
+        for other in (Owner(owner.plant, "G2"), Owner("southworks", owner.gateway_id)):
+            found = await verify(connection, other)
+            assert (found.entries, found.root, found.problems) == (0, EMPTY_ROOT.hex(), ())
+
+
 async def test_a_flipped_bit_is_found_in_its_leaf(told, tamper):
     row = await stored(told, 4)
     flipped = row.leaf.replace(b"cheap-and-slow", b"cheap-and-slov")
