@@ -13,6 +13,7 @@ from marketplace.audit import verify as module
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from marketplace.audit.verify import verify
+from marketplace.authority import gate
 from marketplace.documents import canonical
 from marketplace.store import (
     Owner,
@@ -227,7 +228,7 @@ async def test_problems_are_bounded(told, tamper, monkeypatch):
 
 
 async def test_a_long_log_is_read_in_chunks(told, owner, now, monkeypatch):
-    monkeypatch.setattr(accounts, "CHUNK", 4)
+    monkeypatch.setattr(accounts, "CHUNK", 1)
     monkeypatch.setattr(module, "CHUNK", 4)
     async with told.read() as connection:
         found = await verify(connection)
@@ -328,6 +329,14 @@ async def test_a_policy_that_was_deleted_is_found(tamper):
     problems = await tamper(delete(policy_version))
     assert "policy version 1 is missing" in problems
     assert "limit machine:mill:30 d:EUR: it is not the policy's" in problems
+
+
+async def test_limits_are_held_against_the_newest_policy(told, owner, now, anna, policy_document):
+    async with told.write() as tx:
+        for amount in ("3000 EUR", "2500 EUR"):
+            changed = policy_document | {"window": {"days": 30, "per_machine": amount}}
+            await gate.apply_policy(tx, owner, changed, anna, now)
+        assert (await verify(tx)).problems == ()
 
 
 async def test_a_raised_limit_is_found(tamper):
