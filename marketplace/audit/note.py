@@ -91,9 +91,9 @@ class Signature:
     @classmethod
     def parse(cls, line: str) -> Signature:
         """Return what a line says. Raises `NoteBroken`."""
-        name, space, rest = line.removeprefix(_DASH).partition(" ")
+        name, _space, rest = line.removeprefix(_DASH).partition(" ")
         raw = _decoded(rest)
-        if not line.startswith(_DASH) or not name or not space or "+" in name or len(raw) <= _ID_BYTES:
+        if not line.startswith(_DASH) or not name or "+" in name or len(raw) <= _ID_BYTES:
             raise NoteBroken("a signature is a line of a dash, a name and base64")
         return cls(name, raw[:_ID_BYTES], raw[_ID_BYTES:])
 

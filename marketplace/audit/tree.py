@@ -98,8 +98,7 @@ async def growing(tx: AsyncConnection, owner: Owner) -> Growing:
     for each in acts or ():
         if isinstance(each, Growing) and each.owner == owner:
             return each
-    stored = tx.info.get(_REMEMBERED, {}).get(owner) if acts is not None else None
-    stored = stored or await _stored(tx, owner)
+    stored = tx.info.get(_REMEMBERED, {}).get(owner) or await _stored(tx, owner)
     begun = Growing(owner, stored, stored)
     if acts is not None:
         acts.append(begun)

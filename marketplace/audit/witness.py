@@ -135,7 +135,7 @@ class Witness:
     def seen(self, origin: str) -> SignedCheckpoint | None:
         """Return what was cosigned last of a log. Raises `NoteBroken` when the file is none any more."""
         try:
-            return SignedCheckpoint.parse(self._file(origin).read_text(encoding="utf-8"))
+            return SignedCheckpoint.parse(self._file(origin).read_bytes().decode())
         except FileNotFoundError:
             return None
         except UnicodeDecodeError as error:
@@ -161,8 +161,8 @@ class Witness:
 def replace_durably(path: Path, text: str) -> None:
     """Put a text in a file's place, whole or not at all, and on the disk before this returns. Raises OSError."""
     fresh = path.with_name(path.name + ".new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with fresh.open("wb") as file:
+        file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

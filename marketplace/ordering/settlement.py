@@ -13,7 +13,7 @@ then the order keeps its reservation. Whoever calls holds the order's lock and h
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -80,7 +80,8 @@ class Settlement:
 
     def _is_overdue(self, row: Row[Any], supplier: Supplier) -> bool:
         """Past the window and the longest wait: from here on a person looks for it."""
-        window = supplier.capabilities.lookup_window or timedelta(0)
+        window = supplier.capabilities.lookup_window
+        assert window is not None
         return bool(self._clock() > (row.last_sent_at or row.changed_at) + window + self._terms.unknown_max)
 
     async def _ask(self, row: Row[Any], supplier: Supplier) -> object:

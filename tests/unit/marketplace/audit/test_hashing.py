@@ -12,7 +12,7 @@ from gateway.storage import FULL, Storage
 from marketplace.audit import hashing, log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.hashing import CHUNK, SHARE_FROM, LeafBroken, Stretch, hash_log, hash_stretch
-from marketplace.audit.merkle import Frontier, leaf_hash
+from marketplace.audit.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from marketplace.audit.notary import Notary
 from marketplace.audit.tree import head
 from marketplace.audit.verify import tree_of, verify_quickly
@@ -96,3 +96,6 @@ async def test_a_short_log_without_a_checkpoint_is_hashed_here_alone(spend, now)
         found = await verify_quickly(connection, spend.path, OWNER)
         assert (found.entries, found.problems) == (1, ())
         assert found.root == (await head(connection, OWNER)).root.hex()
+        for other in (Owner(OWNER.plant, "G2"), Owner("southworks", OWNER.gateway_id)):
+            found = await verify_quickly(connection, spend.path, other)
+            assert (found.entries, found.root, found.problems) == (0, EMPTY_ROOT.hex(), ())

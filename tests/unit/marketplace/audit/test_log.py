@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,7 +15,7 @@ from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.log import AuditBroken
 from marketplace.audit.merkle import leaf_hash, root_of
-from marketplace.audit.tree import head
+from marketplace.audit.tree import flush, head
 from marketplace.audit.verify import verify
 from marketplace.documents import canonical
 from marketplace.store import AT_COMMIT, Owner, audit_leaf, audit_tree, free_text
@@ -75,6 +76,16 @@ async def test_what_has_two_spellings_is_no_fact(spend, owner, now, fact):
             await log.append(tx, owner, "thing.done", "thing", ANNA, {"fact": fact}, now)
 
 
+async def test_the_largest_leaf_is_taken_and_not_one_byte_more(spend, owner, now):
+    async with spend.write() as tx:
+        await log.append(tx, owner, "thing.done", "thing", ANNA, {"fact": ""}, now)
+        await flush(tx)
+        empty = len((await tx.execute(select(audit_leaf.c.leaf))).scalar_one())
+        await log.append(tx, owner, "thing.done", "thing", ANNA, {"fact": "x" * (log.LEAF_MAX - empty)}, now)
+        with pytest.raises(AuditBroken, match="more than the log takes"):
+            await log.append(tx, owner, "thing.done", "thing", ANNA, {"fact": "x" * (log.LEAF_MAX - empty + 1)}, now)
+
+
 async def test_a_flood_is_no_leaf(spend, owner, now):
     async with spend.write() as tx:
         with pytest.raises(AuditBroken, match="more than the log takes"):
@@ -103,6 +114,15 @@ async def test_a_tree_that_was_tampered_with_takes_no_leaf(spend, owner, now, va
     with pytest.raises(AuditBroken, match=said):
         await grow(other, owner, now, 1)
     await other.close()
+
+
+async def test_a_connection_goes_on_from_where_its_last_transaction_ended_and_reads_no_tree(spend, owner, now):
+    await grow(spend, owner, now, 3)
+    async with spend.write() as tx:
+        await tx.execute(update(audit_tree).values(frontier=b""))
+    await grow(spend, owner, now, 1)
+    async with spend.read() as connection:
+        assert (await head(connection, owner)).size == 4
 
 
 async def test_a_tree_that_cannot_be_moved_takes_no_leaf(spend, owner, now):
@@ -194,12 +214,41 @@ async def test_readers_see_the_newest_leaves_oldest_first(spend, owner, now):
         assert [entry.index for entry in await log.entries(connection, limit=3)] == [3, 4, 5]
         assert [entry.index for entry in await log.entries(connection, limit=3, before=3)] == [0, 1, 2]
         assert await log.entries(connection, kind="thing.undone") == []
+        assert len(await log.entries(connection, kind="thing.done")) == 6
         [entry] = await log.entries(connection, "thing-4")
-    assert (entry.subject, entry.actor, entry.facts, entry.at) == ("thing-4", ANNA, {"number": 4}, now)
+        leaf = (await connection.execute(select(audit_leaf.c.leaf).where(audit_leaf.c.leaf_index == 4))).scalar_one()
+    assert entry == log.AuditEntry(
+        "G1", 4, "thing.done", "thing-4", now, ANNA, {"number": 4}, hashlib.sha256(b"\0" + leaf).hexdigest()
+    )
+
+
+async def test_readers_see_a_hundred_leaves_unless_they_ask_for_more(spend, owner, now):
+    await grow(spend, owner, now, 103)
+    async with spend.read() as connection:
+        assert [entry.index for entry in await log.entries(connection)] == list(range(3, 103))
+
+
+async def test_readers_of_one_gateway_see_no_other_plants(spend, owner, now):
+    await grow(spend, Owner("southworks", owner.gateway_id), now, 2)
+    await grow(spend, owner, now, 1)
+    async with spend.read() as connection:
+        assert [entry.index for entry in await log.entries(connection, owner=owner)] == [0]
+
+
+WHOLE = {
+    "kind": "thing.done",
+    "subject": "thing",
+    "at": "2026-03-02T08:00:00.000000Z",
+    "actor": ANNA.facts(),
+    "facts": {},
+}
 
 
 @pytest.mark.parametrize(
-    "leaf", [b"{", b"[]", b"{}", b'{"kind":1,"facts":{},"actor":{}}', b"\xff", b'{"actor":{"kind":"ghost"}}']
+    "leaf",
+    [b"{", b"[]", b"{}", b"\xff"]
+    + [canonical(WHOLE | {name: wrong}) for name, wrong in (("kind", 1), ("facts", []), ("at", "now"), ("actor", {}))]
+    + [canonical(WHOLE | {"actor": ANNA.facts() | {"kind": "ghost"}})],
 )
 def test_a_leaf_that_is_none_of_ours_cannot_be_read(leaf):
     with pytest.raises(AuditBroken, match="leaf 3 of G1"):
@@ -212,6 +261,7 @@ async def test_a_note_is_erasable_and_the_leaf_holds_only_its_salted_hash(spend,
         again = await log.note(tx, owner, "call Huber first")
         row = (await tx.execute(select(free_text).where(free_text.c.digest == digest))).one()
         assert digest != again
+        assert len(row.salt) == log.SALT_BYTES
         assert log.note_digest(row.salt, row.text) == digest
         assert await log.written(tx, digest) == "call Huber first"
         await tx.execute(delete(free_text))

@@ -63,6 +63,11 @@ def test_the_proof_of_the_sixth_leaf_is_that_of_the_vectors():
     ]
 
 
+def test_a_leaf_is_hashed_behind_a_zero_and_a_node_behind_a_one():
+    assert leaf_hash(b"").hex() == ROOTS[1]
+    assert node_hash(b"left", b"right") == hashlib.sha256(b"\x01leftright").digest()
+
+
 def naive(leaves: list[bytes]) -> bytes:
     """The recursive definition, word for word."""
     if not leaves:
@@ -93,7 +98,17 @@ def test_every_leaf_is_proved_where_it_stands_and_nowhere_else(leaves, data):
         assert not verify_inclusion(leaves[index], index, len(leaves), proof[:-1], root)
 
 
+def test_every_leaf_of_every_small_tree_is_proved():
+    leaves = [leaf_hash(bytes([index])) for index in range(36)]
+    for size in range(1, 37):
+        root = naive(leaves[:size])
+        for index in range(size):
+            proof = inclusion_proof(leaves[:size], index)
+            assert verify_inclusion(leaves[index], index, size, proof, root), (index, size)
+
+
 def test_a_proof_for_a_place_outside_the_tree_is_none():
+    assert not verify_inclusion(HASHES[0], 1, 1, [], HASHES[0])
     assert not verify_inclusion(HASHES[0], 8, 8, [], root_of(HASHES))
     assert not verify_inclusion(HASHES[0], -1, 8, [], root_of(HASHES))
     with pytest.raises(IndexError):

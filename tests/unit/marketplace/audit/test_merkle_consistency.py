@@ -76,6 +76,15 @@ def test_a_proof_shows_the_older_tree_and_no_other(known, data):
         assert not verify_consistency(old, new, before, after, [*proof[:-1], leaf_hash(proof[-1])])
 
 
+def test_every_small_tree_is_shown_to_continue_every_smaller_one():
+    known = [leaf_hash(bytes([index])) for index in range(36)]
+    roots = [root_of(known[:size]) for size in range(37)]
+    for new in range(37):
+        for old in range(new + 1):
+            proof = consistency_proof(known[:new], old)
+            assert verify_consistency(old, new, roots[old], roots[new], proof), (old, new)
+
+
 @given(leaves, st.data())
 def test_every_root_and_proof_follows_from_what_stands_beside_the_leaves(known, data):
     frontier, stored = Frontier(), {}

@@ -8,17 +8,18 @@ import sqlite3
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed448
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
 from gateway.storage import FULL, Storage
 from marketplace.audit import chain, keys, log, notary, proofs
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.keys import KeyUnreadable
+from marketplace.audit.merkle import consistency_proof, inclusion_proof, root_of
 from marketplace.audit.notary import Notary, newest_checkpoint, stored_keys
-from marketplace.audit.note import KeyKind, NoteBroken, VerifierKey
+from marketplace.audit.note import KeyKind, NoteBroken, Signature, VerifierKey
 from marketplace.audit.tree import AuditBroken
 from marketplace.audit.verify import verify
-from marketplace.store import audit_key, audit_leaf, audit_tree, checkpoint
+from marketplace.store import Owner, audit_key, audit_leaf, audit_tree, checkpoint, cosignature
 
 ANNA = Actor(ActorKind.PERSON, "anna", "socket")
 
@@ -55,6 +56,7 @@ async def problems(spend):
 
 async def test_the_first_start_makes_a_key_that_only_its_owner_reads(make_notary, key_file, spend, owner):
     signer = make_notary()
+    assert signer.trouble == ""
     assert await signer.sign() is None
     assert (signer.trouble, key_file.stat().st_mode & 0o777) == ("", 0o600)
     async with spend.read() as connection:
@@ -77,6 +79,65 @@ async def test_a_checkpoint_is_signed_when_the_log_has_grown(make_notary, grow, 
             await proofs.root_at(connection, owner, 6)
         )
     assert await problems(spend) == []
+
+
+async def test_a_key_that_was_put_there_before_the_first_start_is_used(make_notary, grow, key_file):
+    put = keys.make(key_file)
+    await grow()
+    signer = make_notary()
+    assert (await signer.sign()).signed_by(notary.verifier_of(signer.origin, KeyKind.LOG, put))
+    assert keys.load(key_file).private_bytes_raw() == put.private_bytes_raw()
+
+
+async def test_an_unlocked_key_is_used_while_its_file_is_away(make_notary, grow, key_file):
+    """Each send asks for a signature: the file is read once, not every time, and after a rotation it is the new one."""
+    signer = make_notary()
+    await grow()
+    await signer.sign()
+    for size in (6, 11):
+        hidden = key_file.rename(key_file.with_name("hidden"))
+        await grow()
+        assert (await signer.sign()).checkpoint.size == size
+        hidden.rename(key_file)
+        await signer.rotate(ANNA)
+        await grow(1)
+
+
+async def test_a_key_that_another_process_rotated_is_read_anew(make_notary, grow, key_file):
+    signer, other = make_notary(), make_notary()
+    await grow()
+    await signer.sign()
+    new = await other.rotate(ANNA)
+    await grow()
+    signed = await signer.sign()
+    assert (signed.checkpoint.size, signed.signed_by(new), signer.trouble) == (7, True, "")
+
+
+async def test_each_gateway_of_each_plant_signs_with_its_own_key_what_is_its_own(spend, owner, now, tmp_path, grow):
+    owners = [owner, Owner(owner.plant, "G2"), Owner("southworks", owner.gateway_id)]
+    signers = [Notary(spend, each, tmp_path / f"{place}.key", lambda: now) for place, each in enumerate(owners)]
+    for signer in signers:
+        async with spend.write() as tx:
+            for number in range(3):
+                await log.append(tx, signer.owner, "thing.done", f"{number}", ANNA, {}, now)
+        assert (await signer.sign()).checkpoint.origin == signer.origin
+        async with spend.write() as tx:
+            row = {"size": 3, "witness": signer.origin, "line": str(witnessed(signer.origin)), "at": now}
+            await tx.execute(insert(cosignature).values(**row, **signer.owner.columns))
+            row |= {"size": 2, "line": str(witnessed("older"))}
+            await tx.execute(insert(cosignature).values(**row, **signer.owner.columns))
+    async with spend.read() as connection:
+        for signer in signers:
+            [span] = await stored_keys(connection, signer.owner)
+            newest = await newest_checkpoint(connection, signer.owner)
+            assert [each.name for each in newest.note.signatures] == [signer.origin, f"witness.of/{signer.origin}"]
+            assert (span.key.name, newest.signed_by(span.key)) == (signer.origin, True)
+    assert await sizes(spend) == [3, 3, 3]
+    assert [signer.trouble for signer in signers] == [""] * 3
+
+
+def witnessed(name):
+    return Signature(f"witness.of/{name}", b"id..", b"signed")
 
 
 async def test_a_rotated_key_is_handed_over_and_each_signs_what_is_its_own(make_notary, grow, spend, owner, key_file):
@@ -162,6 +223,23 @@ def test_keys_that_cannot_be_used_say_why(tmp_path):
         keys.load(file)
 
 
+def test_a_key_is_kept_where_nobody_else_may_even_look(tmp_path):
+    directory = tmp_path / "far" / "away"
+    made = keys.make(directory / "a.key")
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert keys.load(directory / "a.key").private_bytes_raw() == made.private_bytes_raw()
+
+
+def test_a_file_is_read_only_as_far_as_a_key_could_reach(tmp_path):
+    file = tmp_path / "a.key"
+    keys.make(file)
+    file.write_bytes(b"#" * 10_000 + b"\n" + file.read_bytes())
+    with pytest.raises(KeyUnreadable, match="holds no key"):
+        keys.load(file)
+    with pytest.raises(NotADirectoryError):
+        keys.settle(file)
+
+
 @pytest.mark.parametrize(
     ("tampering", "said"),
     [
@@ -230,6 +308,7 @@ def test_a_key_is_believed_only_on_the_signature_of_the_one_before(tmp_path):
     for forged in (
         {},
         facts | {"signature": "!"},
+        facts | {"signature": f"{facts['signature'][:8]}!{facts['signature'][8:]}"},
         facts | {"new": "x"},
         facts | {"old": "x"},
         chain.hand_over(old, new, second),
@@ -270,6 +349,21 @@ async def test_what_is_missing_cannot_be_proven(spend, owner, grow):
         await tx.execute(delete(audit_leaf).where(audit_leaf.c.leaf_index == 1))
         with pytest.raises(AuditBroken, match="leaf 1"):
             await proofs.inclusion(tx, owner, 0, 3)
+
+
+async def test_proofs_are_of_one_gateways_log_however_few_rows_a_query_takes(spend, owner, now, monkeypatch):
+    monkeypatch.setattr(proofs, "_AT_ONCE", 2)
+    for place, each in enumerate((owner, Owner(owner.plant, "G2"), Owner("southworks", owner.gateway_id))):
+        async with spend.write() as tx:
+            for number in range(20):
+                await log.append(tx, each, "thing.done", f"thing-{place}-{number}", ANNA, {}, now)
+    async with spend.read() as connection:
+        mine = (audit_leaf.c.plant == owner.plant, audit_leaf.c.gateway_id == owner.gateway_id)
+        query = select(audit_leaf.c.leaf_hash).where(*mine).order_by(audit_leaf.c.leaf_index)
+        hashes = list((await connection.execute(query)).scalars())
+        assert await proofs.root_at(connection, owner, 19) == root_of(hashes[:19])
+        assert await proofs.inclusion(connection, owner, 6, 20) == inclusion_proof(hashes, 6)
+        assert await proofs.consistency(connection, owner, 7, 20) == consistency_proof(hashes, 7)
 
 
 def test_a_public_key_is_checked_when_it_is_made():

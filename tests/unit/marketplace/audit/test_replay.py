@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
+from marketplace.audit import accounts
 from marketplace.audit.replay import DECISIONS, DIFFERENCES_MAX, Replay, replay
 from marketplace.authority import gate
 from marketplace.documents import canonical
-from marketplace.store import audit_leaf, purchase_order
+from marketplace.store import Owner, audit_leaf, purchase_order
 
 
 @pytest.fixture
@@ -52,13 +54,22 @@ async def test_every_decision_comes_out_identical(replayed, told, owner):
 
 @pytest.mark.parametrize("kind", ["decision.made", "approval.given", "permit.issued"])
 async def test_another_verdict_than_the_inputs_give_is_told_with_both(rewrite, replayed, kind):
-    await rewrite(kind, lambda facts: facts["verdict"].update(rule="INVENTED", parameters={"why": "{braces}"}))
+    await rewrite(
+        kind, lambda facts: facts["verdict"].update(rule="INVENTED", parameters={"why": "{braces}", "and": "2"})
+    )
     found = await replayed()
     assert not found.holds
     assert found.identical == found.decisions - 1
     (said,) = found.differences
-    assert kind in said
-    assert "recorded as approve INVENTED (why {braces}), computed as approve" in said
+    number = "G1-0002-B" if kind == "approval.given" else "G1-0001-A"
+    assert re.match(rf"leaf \d+, {kind} on {number}: ", said)
+    assert "recorded as approve INVENTED (and 2, why {braces}), computed as approve" in said
+
+
+async def test_a_verdict_without_figures_is_told_without_any(rewrite, replayed):
+    await rewrite("decision.made", lambda facts: facts["verdict"].update(rule="INVENTED", parameters={}))
+    (said,) = (await replayed()).differences
+    assert "recorded as approve INVENTED, computed as" in said
 
 
 async def test_inputs_that_are_not_those_of_their_hash_are_told(rewrite, replayed):
@@ -101,6 +112,22 @@ async def test_what_an_older_version_recorded_is_counted_and_not_called_the_same
     assert found.incomplete == 1
     assert found.identical == found.decisions - 1
     assert found.holds
+
+
+async def test_every_decision_that_an_older_version_recorded_is_counted(rewrite, replayed, told):
+    whole = await replayed()
+    for kind in ("decision.made", "approval.given"):
+        await rewrite(kind, lambda facts: facts.pop("act"))
+    assert await replayed() == Replay(whole.decisions, whole.decisions - 2, 2)
+
+
+async def test_a_log_is_replayed_in_chunks_and_each_gateways_by_itself(replayed, told, owner, monkeypatch):
+    whole = await replayed()
+    monkeypatch.setattr(accounts, "CHUNK", 2)
+    assert await replayed() == whole
+    async with told.read() as connection:
+        for other in (Owner(owner.plant, "G2"), Owner("southworks", owner.gateway_id)):
+            assert await replay(connection, other) == Replay()
 
 
 async def test_a_log_of_differences_fills_no_memory(told, replayed, owner):

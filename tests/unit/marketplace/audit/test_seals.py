@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 
 from gateway.storage import FULL, Storage
-from marketplace.audit import keys
+from marketplace.audit import keys, log
+from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.chain import KeySpan, require
+from marketplace.audit.checkpoint import SignedCheckpoint
 from marketplace.audit.notary import verifier_of
-from marketplace.audit.note import KeyKind, NoteBroken
+from marketplace.audit.note import KeyKind, Note, NoteBroken, cosign, sign
 from marketplace.audit.seals import Trust
 from marketplace.audit.verify import verify
 from marketplace.store import audit_key, audit_leaf, checkpoint, cosignature
@@ -131,6 +134,42 @@ async def test_a_cosignature_under_no_checkpoint_is_not_looked_at(gathered, kept
 async def test_a_witness_that_has_not_signed_is_not_believed(gathered, problems):
     [problem] = await problems(trust=Trust((), ((gathered.seen_honest[0], gathered.seen_forked[1]),)))
     assert problem.startswith("what second.example/w has seen cannot be believed: ")
+
+
+async def test_a_checkpoint_that_a_witness_signed_and_the_log_did_not_is_not_believed(gathered, problems, tmp_path):
+    said, key = gathered.seen_honest[0].checkpoint, keys.make(tmp_path / "w.key")
+    assert said.size == gathered.size
+    seen = SignedCheckpoint(said, Note(said.text, (cosign(said.text, "third.example/w", key, 1),)))
+    witness = verifier_of("third.example/w", KeyKind.WITNESS, key)
+    [problem] = await problems(trust=Trust((), ((seen, witness),)))
+    assert problem.startswith("what third.example/w has seen cannot be believed: ")
+
+
+async def test_a_longer_log_that_a_stranger_signed_is_no_rollback(gathered, problems, tmp_path):
+    said, key = gathered.seen_honest[0].checkpoint, keys.make(tmp_path / "stranger.key")
+    longer = replace(said, size=said.size + 5)
+    seen = SignedCheckpoint(longer, Note(longer.text, (sign(longer.text, longer.origin, key),)))
+    [problem] = await problems(trust=Trust((), ((seen, None),)))
+    assert problem.startswith(f"what {said.origin} has seen cannot be believed: ")
+
+
+async def test_keys_and_checkpoints_of_other_gateways_are_no_part_of_it(kept, problems):
+    async with kept.read() as connection:
+        rows = {
+            table: [row._mapping for row in (await connection.execute(select(table))).all()]
+            for table in (audit_key, checkpoint, cosignature)
+        }
+    for other in ({"gateway_id": "G2"}, {"plant": "southworks"}):
+        for table, copied in rows.items():
+            wrong = {"line": "x"} if table is cosignature else {"key": "x"} if table is audit_key else {"note": "x"}
+            assert await problems(*(insert(table).values({**row, **other, **wrong}) for row in copied)) == []
+
+
+async def test_a_checkpoint_without_any_key_is_told(spend, owner, now):
+    async with spend.write() as tx:
+        await log.append(tx, owner, "thing.done", "thing", Actor(ActorKind.PERSON, "anna", "web"), {}, now)
+        await tx.execute(insert(checkpoint).values(size=1, note="x", at=now, **owner.columns))
+        assert (await verify(tx, owner)).problems == ("there is no key, but the log was signed",)
 
 
 def test_a_checkpoint_of_another_log_is_none_of_this(gathered):

@@ -15,6 +15,7 @@ from gateway.storage import FULL, Storage
 from marketplace.audit import export, log, standalone
 from marketplace.audit.accounts import CHUNK
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.store import Owner
 from tests.campaigns.tamper.evidence import OWNER, rebuild
 
 STRANGER = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
@@ -317,6 +318,16 @@ async def test_a_proof_counts_what_is_younger_than_what_is_signed(gathered, spen
         await tx.exec_driver_sql("DELETE FROM checkpoint")
         with pytest.raises(export.NothingSigned):
             await export.prove(tx, OWNER, newest)
+    await storage.close()
+
+
+@pytest.mark.parametrize("other", [Owner(OWNER.plant, "G2"), Owner("southworks", OWNER.gateway_id)])
+async def test_what_is_exported_is_one_gateways_alone(gathered, other):
+    storage = Storage(gathered.honest, FULL, read_only=True)
+    async with storage.read() as connection:
+        assert [json.loads(line)["key"] async for line in export.lines(connection, other)] == [""]
+        with pytest.raises(export.NothingSigned):
+            await export.prove(connection, other, "policy")
     await storage.close()
 
 

@@ -13,6 +13,7 @@ from marketplace.audit import verify as module
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from marketplace.audit.verify import verify
+from marketplace.authority import gate
 from marketplace.documents import canonical
 from marketplace.store import (
     Owner,
@@ -81,6 +82,13 @@ async def test_each_gateway_is_verified_by_itself(told, owner, now):
         both = await verify(connection)
     assert both.entries == LEAVES + 1
     assert len(both.root.split()) == 2
+
+
+async def test_a_gateway_that_did_nothing_has_nothing_wrong_whatever_others_did(told, owner):
+    async with told.read() as connection:
+        for other in (Owner(owner.plant, "G2"), Owner("southworks", owner.gateway_id)):
+            found = await verify(connection, other)
+            assert (found.entries, found.root, found.problems) == (0, EMPTY_ROOT.hex(), ())
 
 
 async def test_a_flipped_bit_is_found_in_its_leaf(told, tamper):
@@ -220,7 +228,7 @@ async def test_problems_are_bounded(told, tamper, monkeypatch):
 
 
 async def test_a_long_log_is_read_in_chunks(told, owner, now, monkeypatch):
-    monkeypatch.setattr(accounts, "CHUNK", 4)
+    monkeypatch.setattr(accounts, "CHUNK", 1)
     monkeypatch.setattr(module, "CHUNK", 4)
     async with told.read() as connection:
         found = await verify(connection)
@@ -321,6 +329,14 @@ async def test_a_policy_that_was_deleted_is_found(tamper):
     problems = await tamper(delete(policy_version))
     assert "policy version 1 is missing" in problems
     assert "limit machine:mill:30 d:EUR: it is not the policy's" in problems
+
+
+async def test_limits_are_held_against_the_newest_policy(told, owner, now, anna, policy_document):
+    async with told.write() as tx:
+        for amount in ("3000 EUR", "2500 EUR"):
+            changed = policy_document | {"window": {"days": 30, "per_machine": amount}}
+            await gate.apply_policy(tx, owner, changed, anna, now)
+        assert (await verify(tx)).problems == ()
 
 
 async def test_a_raised_limit_is_found(tamper):

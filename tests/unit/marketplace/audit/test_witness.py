@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from marketplace.audit import log, note, witness
 from marketplace.audit.actor import Actor, ActorKind
-from marketplace.audit.attendance import Attendance, Attested, WitnessAway
+from marketplace.audit.attendance import Attendance, Attestation, Attested, WitnessAway
 from marketplace.audit.checkpoint import Checkpoint, SignedCheckpoint
 from marketplace.audit.keys import KeyUnreadable
 from marketplace.audit.merkle import consistency_proof, leaf_hash, root_of
@@ -59,7 +60,33 @@ def test_each_refusal_has_the_standards_code():
     assert judge(request(5, 9), [PUBLIC], None) == Answer(409, "0\n", "text/x.tlog.size")
     assert judge(Request(0, (LEAVES[0],), signed(9)), [PUBLIC], None).status == 422
     assert judge(Request(5, (), signed(9)), [PUBLIC], seen).status == 422
-    assert judge(Request(5, (), signed(5, LEAVES[1:])), [PUBLIC], seen).status == 409
+    assert judge(Request(5, (), signed(5, LEAVES[1:])), [PUBLIC], seen) == Answer(409, "5\n", "text/x.tlog.size")
+
+
+def test_each_refusal_says_why_in_a_line_of_text(tmp_path):
+    seen, seer = signed(5).checkpoint, Witness(tmp_path, "w", [PUBLIC])
+    (tmp_path / f"{hashlib.sha256(b'log').hexdigest()[:32]}.checkpoint").write_text("rubbish")
+    refused = [
+        judge(request(5, 9), [], seen),
+        judge(request(5, 9, key=Ed25519PrivateKey.generate()), [PUBLIC], seen),
+        judge(Request(10, (), signed(9)), [PUBLIC], seen),
+        judge(Request(0, (LEAVES[0],), signed(9)), [PUBLIC], None),
+        judge(Request(5, (), signed(9)), [PUBLIC], seen),
+        seer.consider("rubbish", 1),
+        seer.consider(str(request(5, 9)), 1),
+    ]
+    assert [each.status for each in refused] == [404, 403, 400, 422, 422, 400, 500]
+    for each in refused:
+        assert each.kind == "text/plain"
+        assert each.text.index("\n") == len(each.text) - 1 > 10
+
+
+NOTE = str(signed(9).note)
+HASH = base64.b64encode(b"x" * 32).decode() + "\n"
+
+
+def test_the_longest_proof_is_read():
+    assert Request.parse(f"old 5\n{HASH * 63}\n{NOTE}") == Request(5, (b"x" * 32,) * 63, signed(9))
 
 
 def test_a_request_is_written_and_read_alike():
@@ -70,8 +97,9 @@ def test_a_request_is_written_and_read_alike():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "old 5", "old 05\n\n", "old x\n\n", "new 5\n\n", "old 5\n!\n\n", "old 5\nAAAA\n\n", f"old {'9' * 30}\n\n",
-     "old 5\n" + (base64.b64encode(b"x" * 32).decode() + "\n") * 64 + "\n", "old 5\n\nno note\n"],
+    ["", "old 5", f"old 05\n\n{NOTE}", f"old x\n\n{NOTE}", f"new 5\n\n{NOTE}", f"old 5\n!\n\n{NOTE}",
+     f"old 5\nAAAA\n\n{NOTE}", f"old {'9' * 21}\n\n{NOTE}", f"old 5\n{HASH * 64}\n{NOTE}",
+     f"old 5\n{HASH[:8]}!{HASH[8:]}\n{NOTE}", "old 5\n\nno note\n"],
 )  # fmt: skip
 def test_what_is_no_request_is_refused(text, tmp_path):
     with pytest.raises(NoteBroken):
@@ -176,8 +204,9 @@ async def test_a_cosignature_is_kept_with_its_checkpoint(plant, spend, owner):
 
 
 async def test_a_witness_that_signed_is_asked_again_only_when_its_memory_counts(plant):
-    await plant.show()
-    await plant.show()
+    first = await plant.show()
+    assert first == await plant.show() == Attestation("w", Attested.COSIGNED, 3)
+    assert await plant.attendance.show(plant.signed) == [first]
     assert len(plant.way.asked) == 1
     assert (await plant.show(again=True)).outcome is Attested.COSIGNED
     assert len(plant.way.asked) == 2
@@ -216,7 +245,7 @@ async def test_a_rollback_is_told_by_the_witness(plant, spend, tmp_path):
 async def test_a_fork_is_told_by_the_witness(plant, spend, owner, now):
     plant.way.seer.consider(str(Request(0, (), await other_log(spend, owner, now, plant.notary._file))), 1)
     said = await plant.show()
-    assert said.outcome is Attested.FORKED
+    assert said == Attestation("w", Attested.FORKED, 3)
     assert "forked" in said.sentence
 
 
@@ -228,20 +257,22 @@ async def other_log(spend, owner, now, key_file):
 
 
 @pytest.mark.parametrize(
-    ("say", "outcome"),
+    ("say", "outcome", "seen"),
     [
-        (WitnessAway(), Attested.AWAY),
-        (Answer(404), Attested.REFUSED),
-        (Answer(200, "nothing signed"), Attested.REFUSED),
-        (Answer(200, "— w AAAAAAAA\n"), Attested.REFUSED),
-        (Answer(422, "no"), Attested.FORKED),
-        (Answer(409, "99\n"), Attested.ROLLED_BACK),
-        (Answer(409, "no number"), Attested.FORKED),
+        (WitnessAway(), Attested.AWAY, None),
+        (Answer(404), Attested.REFUSED, None),
+        (Answer(200, "nothing signed"), Attested.REFUSED, None),
+        (Answer(200, "— w AAAAAAAA\n"), Attested.REFUSED, None),
+        (Answer(422, "no"), Attested.FORKED, None),
+        (Answer(409, "0\n"), Attested.FORKED, 0),
+        (Answer(409, "99\n"), Attested.ROLLED_BACK, 99),
+        (Answer(409, "no number"), Attested.FORKED, None),
+        (Answer(409, "9" * 20), Attested.FORKED, None),
     ],
 )
-async def test_what_a_witness_says_is_told_apart(plant, say, outcome):
+async def test_what_a_witness_says_is_told_apart(plant, say, outcome, seen):
     plant.way.say = say
-    assert (await plant.show()).outcome is outcome
+    assert await plant.show() == Attestation("w", outcome, 3, seen)
 
 
 async def test_a_witness_that_answers_later_or_changes_its_mind_is_waited_for(plant):
@@ -249,11 +280,11 @@ async def test_a_witness_that_answers_later_or_changes_its_mind_is_waited_for(pl
         return None
 
     plant.way.submit = nothing
-    assert (await plant.show()).outcome is Attested.WAITING
+    assert await plant.show() == Attestation("w", Attested.WAITING, 3)
     sizes = iter(("1\n", "2\n", "1\n"))
 
     async def fickle(_text):
         return Answer(409, next(sizes))
 
     plant.way.submit = fickle
-    assert (await plant.show()).outcome is Attested.AWAY
+    assert await plant.show() == Attestation("w", Attested.AWAY, 3)

@@ -47,18 +47,18 @@ def test_an_approval_waits_as_long_as_its_quotation():
 
 
 @pytest.mark.parametrize(
-    ("state", "wait", "code"),
+    ("state", "wait", "told"),
     [
-        (S.SUBMITTED, TERMS.answer_within, "NO_ANSWER"),
-        (S.CONFIRMED, TERMS.answer_within + TERMS.late_after, "DELIVERY_LATE"),
-        (S.SHIPPED, TERMS.answer_within + TERMS.late_after, "DELIVERY_LATE"),
-        (S.RECEIVED, TERMS.invoice_within, "INVOICE_MISSING"),
+        (S.SUBMITTED, TERMS.answer_within, Reminder("NO_ANSWER", NOW)),
+        (S.CONFIRMED, TERMS.answer_within + TERMS.late_after, Reminder("DELIVERY_LATE", NOW + TERMS.answer_within)),
+        (S.SHIPPED, TERMS.answer_within + TERMS.late_after, Reminder("DELIVERY_LATE", NOW + TERMS.answer_within)),
+        (S.RECEIVED, TERMS.invoice_within, Reminder("INVOICE_MISSING", NOW)),
     ],
 )
-def test_a_wait_has_an_end_at_which_a_person_is_told(state, wait, code):
+def test_a_wait_has_an_end_at_which_a_person_is_told_since_when(state, wait, told):
     order = Standing(state, next_ask_at=NOW + 1000 * DAY)
     assert reminder(order, TERMS, NOW + wait - HOUR) is None
-    assert reminder(order, TERMS, NOW + wait).code == code
+    assert reminder(order, TERMS, NOW + wait) == told
     assert step(order, TERMS, NOW + wait) is Step.REMIND
     order.problem = "told"
     assert reminder(order, TERMS, NOW + wait) is None

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace.ordering import numbers
+from marketplace.store import Owner
 
 gateways = st.text(numbers.ALPHABET, min_size=2, max_size=2)
 counters = st.integers(1, numbers.COUNTER_MAX)
@@ -40,7 +41,9 @@ def test_what_is_no_number_is_refused(text):
 
 
 def test_a_number_is_read_however_it_was_typed():
-    assert numbers.parse(f" {numbers.format_number('G1', 7).lower()} ").counter == 7
+    number = numbers.format_number("G1", 7)
+    assert numbers.parse(f" {number.lower()} ").counter == 7
+    assert numbers.parse(f"{number[:6]} {number[6:9]} {number[9:]}").counter == 7
 
 
 @pytest.mark.parametrize(("gateway", "counter"), [("G", 1), ("g1", 1), ("G1", 0), ("G1", numbers.COUNTER_MAX + 1)])
@@ -55,6 +58,14 @@ async def test_each_draw_is_another_number(spend, owner):
         async with spend.write() as tx:
             drawn.append(numbers.parse(await numbers.draw(tx, owner)).counter)
     assert drawn == [1, 2, 3]
+
+
+async def test_each_gateway_of_each_plant_counts_for_itself(spend, owner):
+    drawn = []
+    async with spend.write() as tx:
+        for each in (owner, owner, Owner(owner.plant, "G2"), Owner("southworks", owner.gateway_id), owner):
+            drawn.append(numbers.parse(await numbers.draw(tx, each)).counter)
+    assert drawn == [1, 2, 1, 1, 3]
 
 
 async def test_a_draw_that_is_rolled_back_was_never_drawn(spend, owner):

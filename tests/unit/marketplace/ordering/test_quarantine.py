@@ -10,10 +10,13 @@ from sqlalchemy import update
 from gateway import views
 from marketplace import store
 from marketplace.audit import log
+from marketplace.audit.actor import Actor, ActorKind
 from marketplace.ordering import inbox, quarantine
+from marketplace.ordering.edges import problem
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.reconciliation import Reconciliation
-from tests.unit.marketplace.fakes import ANNA, BEARING, AcceptingSupplier, AwaySupplier, DroppingSupplier
+from marketplace.ordering.terms import PurchasingTerms
+from tests.unit.marketplace.fakes import ANNA, BEARING, DELIVERY, AcceptingSupplier, AwaySupplier, DroppingSupplier
 
 
 async def poison(plant, document="{}"):
@@ -60,6 +63,7 @@ async def test_a_purchase_that_fails_again_and_again_is_set_apart_and_the_rest_g
     async with poisoned.database.read() as tx:
         (leaf,) = await log.entries(tx, row.number, 9, owner=poisoned.owner, kind="purchase.quarantined")
     assert leaf.facts == {"error": "OrderBroken", "failures": 5}
+    assert leaf.actor == Actor(ActorKind.GATEWAY, "G1", "reconciliation")
 
 
 async def test_a_released_purchase_goes_on_where_it_stood(poisoned):
@@ -156,6 +160,71 @@ async def test_what_is_wrong_with_the_order_itself_stays_noted(make_plant, owner
     assert (await plant.purchasing.release(number, ANNA)).ok
     row = await plant.order()
     assert ("INVOICE_DIFFERS" in row.problem, row.quarantined_at) == (True, None)
+
+
+NUMBER = "TC-G1-000001-X"
+TERMS = PurchasingTerms("EUR", "DE", DELIVERY)
+
+
+@pytest.fixture
+async def stored(spend, store_order, make_order):
+    """One order's row; `tell` notes something on it, `read` returns failures, quarantine, problem and next ask."""
+
+    class Stored:
+        async def tell(self, tx, **columns):
+            await tx.execute(update(store.purchase_order).values(**columns))
+
+        async def read(self, tx):
+            row = (await tx.execute(store.purchase_order.select())).one()
+            return row.failures, row.quarantined_at, row.problem, row.next_ask_at
+
+    async with spend.write() as tx:
+        await store_order(tx, make_order(NUMBER))
+    return Stored()
+
+
+async def test_the_failure_that_is_one_too_many_says_so(spend, stored, owner, now):
+    async with spend.write() as tx:
+        said = [await quarantine.note_failure(tx, owner, NUMBER, "KeyError", now, TERMS) for _ in range(5)]
+        assert said == [False] * 4 + [True]
+        assert (await stored.read(tx))[:2] == (5, now)
+        await quarantine.forget_failures(tx, owner, NUMBER)
+        assert (await stored.read(tx))[:2] == (5, now)  # only a person takes it up again
+
+
+async def test_what_went_well_forgets_the_failure_and_not_what_is_wrong_with_the_order(spend, stored, owner, now):
+    theirs = problem("INVOICE_DIFFERS")
+    async with spend.write() as tx:
+        await quarantine.note_failure(tx, owner, NUMBER, "KeyError", now, TERMS)
+        await quarantine.forget_failures(tx, owner, NUMBER)
+        assert (await stored.read(tx))[:3] == (0, None, "")
+        await stored.tell(tx, problem=theirs)
+        await quarantine.note_failure(tx, owner, NUMBER, "KeyError", now, TERMS)
+        await quarantine.forget_failures(tx, owner, NUMBER)
+        assert (await stored.read(tx))[:3] == (0, None, theirs)
+
+
+@pytest.mark.parametrize("code", ["QUARANTINED", "RECONCILIATION_FAILED", *sorted(quarantine.SEEN)])
+async def test_a_release_is_a_named_persons_and_takes_away_what_was_only_to_be_seen(spend, stored, owner, now, code):
+    later = now + timedelta(hours=3)
+    async with spend.write() as tx:
+        seen = code in quarantine.SEEN
+        await stored.tell(
+            tx, failures=5, problem=problem(code), next_ask_at=later, quarantined_at=None if seen else now
+        )
+        assert await quarantine.release(tx, owner, NUMBER, ANNA, later)
+        assert await stored.read(tx) == (0, None, "", None)
+        (leaf,) = await log.entries(tx, NUMBER, kind="purchase.released")
+    assert (leaf.actor, leaf.facts, leaf.at) == (ANNA, {"code": code}, later)
+
+
+async def test_an_order_of_another_plant_is_nobodys_here(spend, stored, owner, now):
+    elsewhere = replace(owner, plant="southworks")
+    async with spend.write() as tx:
+        await stored.tell(tx, quarantined_at=now)
+        assert not await quarantine.note_failure(tx, elsewhere, NUMBER, "KeyError", now, TERMS)
+        assert not await quarantine.release(tx, elsewhere, NUMBER, ANNA, now)
+        assert await stored.read(tx) == (0, now, "", None)
 
 
 async def test_a_failure_at_nobodys_purchase_is_nobodys(make_plant, owner, clock):

@@ -1,6 +1,8 @@
 """What may be done about an order of unknown outcome, by what its supplier declares and by nothing else."""
 
+import asyncio
 import itertools
+import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -9,6 +11,7 @@ import pytest
 
 from marketplace import store
 from marketplace.audit import log
+from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority.policy import Mode
 from marketplace.documents import Reply
 from marketplace.ordering.suspension import suspend
@@ -60,6 +63,12 @@ class TakenSupplier(AcceptingSupplier):
         raise ReferenceTaken(permit.reference)
 
 
+def said(row):
+    """What an order that waits for a person tells: the code and its figures."""
+    problem = json.loads(row.problem)
+    return problem["code"], problem["parameters"]
+
+
 async def until_due(plant):
     """Let time pass until the order is looked at again, and do so."""
     row = await plant.order()
@@ -83,7 +92,7 @@ async def test_a_supplier_that_declares_nothing_is_neither_asked_nor_sent_to_aga
     await plant.passes(5, hours=1)
     row = await plant.order()
     assert (row.state, len(supplier.sent)) == ("needs_person", 1)
-    assert "OUTCOME_UNKNOWN" in row.problem
+    assert said(row) == ("OUTCOME_UNKNOWN", {"supplier": "supplier-1"})
     assert [booking.state for booking in await plant.rows(store.booking)] == ["reserved"]
 
 
@@ -104,7 +113,7 @@ async def test_each_send_to_a_look_up_begins_its_window_anew(make_plant, clock):
     assert len(sent_at) == plant.terms.sends_max
     assert min(gaps) >= timedelta(hours=1) + 2 * plant.terms.ask_again  # the window, and three clean misses
     assert (await plant.order()).state == "needs_person"
-    assert "NOT_FOUND" in (await plant.order()).problem
+    assert said(await plant.order()) == ("NOT_FOUND", {"supplier": "supplier-1"})
 
 
 async def test_a_send_that_would_exceed_a_limit_if_all_had_arrived_is_a_persons(make_plant):
@@ -215,7 +224,7 @@ async def test_a_look_up_that_answers_about_another_order_settles_nothing_but_fo
     await plant.reconciliation.run_once()
     row = await plant.order()
     assert row.state == "needs_person"
-    assert "LOOKUP_NOT_USABLE" in row.problem
+    assert said(row) == ("LOOKUP_NOT_USABLE", {"supplier": "supplier-1"})
 
 
 @pytest.mark.parametrize("capabilities", [LOOKUP_ONLY, KEY_ONLY, EVERYTHING, BLIND])
@@ -225,7 +234,7 @@ async def test_an_order_of_another_gateway_under_our_number_is_never_adopted(mak
     assert await plant.states() == ["unknown"]
     await plant.passes(4)
     row = await plant.order()
-    assert row.state == "needs_person"
+    assert (row.state, said(row)[0]) == ("needs_person", "REFERENCE_TAKEN")
     assert len(plant.suppliers["supplier-1"].sent) == 1
     assert [booking.state for booking in await plant.rows(store.booking)] == ["reserved"]
 
@@ -247,7 +256,7 @@ async def test_a_taken_number_that_the_look_up_does_not_find_is_a_persons(make_p
         await until_due(plant)
     row = await plant.order()
     assert row.state == "needs_person"
-    assert "REFERENCE_TAKEN" in row.problem
+    assert said(row) == ("REFERENCE_TAKEN", {"supplier": "supplier-1"})
     assert len(plant.suppliers["supplier-1"].sent) == 1
 
 
@@ -259,7 +268,7 @@ async def test_an_outcome_stays_unknown_for_a_bounded_time(make_plant, clock):
     assert await plant.states() == ["unknown"]
     clock.forward(hours=2)
     await plant.reconciliation.run_once()
-    assert "LOOKUP_UNAVAILABLE" in (await plant.order()).problem
+    assert said(await plant.order()) == ("LOOKUP_UNAVAILABLE", {"supplier": "supplier-1"})
 
 
 async def test_misses_that_never_come_in_a_row_end_at_a_person(make_plant, clock):
@@ -271,7 +280,120 @@ async def test_misses_that_never_come_in_a_row_end_at_a_person(make_plant, clock
     await plant.reconciliation.run_once()
     row = await plant.order()
     assert row.state == "needs_person"
-    assert "OUTCOME_UNKNOWN" in row.problem
+    assert said(row) == ("OUTCOME_UNKNOWN", {"supplier": "supplier-1"})
+
+
+def listen(supplier, *, documents=None):
+    """Return where every look-up of this supplier is noted; what it has for documents may be given."""
+    asked, find, honest = [], supplier.find, supplier.documents
+
+    async def noted(reference):
+        asked.append(reference)
+        return await find(reference)
+
+    async def given(reference):
+        return await honest(reference) if documents is None else documents
+
+    supplier.find, supplier.documents = noted, given
+    return asked
+
+
+async def test_what_its_documents_settle_is_not_looked_up(make_plant):
+    plant = await make_plant(DroppingSupplier)
+    await plant.want()
+    asked = listen(plant.suppliers["supplier-1"])
+    await plant.reconciliation.run_once()
+    assert (await plant.states(), asked) == (["confirmed"], [])
+
+
+async def test_what_has_no_documents_yet_is_looked_up(make_plant):
+    plant = await make_plant(DroppingSupplier)
+    await plant.want()
+    asked = listen(plant.suppliers["supplier-1"], documents=())
+    await plant.reconciliation.run_once()
+    assert (await plant.states(), asked) == (["confirmed"], [(await plant.order()).number])
+
+
+async def test_documents_of_a_confirmed_order_are_taken_in(make_plant):
+    plant = await make_plant()
+    await plant.want()
+    plant.suppliers["supplier-1"].ship((await plant.order()).number)
+    await plant.passes(1, hours=1)
+    assert await plant.states() == ["shipped"]
+    assert {row.supplier for row in await plant.rows(store.inbox)} == {"supplier-1"}
+
+
+@pytest.mark.parametrize("capabilities", [LOOKUP_ONLY, EVERYTHING])
+async def test_a_supplier_that_never_answers_is_waited_for_a_bounded_time(make_plant, clock, capabilities):
+    plant = await make_plant(VanishingSupplier, capabilities=capabilities)
+    plant.terms = replace(plant.terms, wire_timeout=timedelta(milliseconds=20))
+    plant.restart()
+    await plant.want()
+    number = (await plant.order()).number
+    async with plant.database.write() as tx:
+        await tx.execute(store.purchase_order.update().values(clean_misses=2))
+
+    async def hang(reference):
+        assert reference == number
+        await asyncio.Event().wait()
+
+    supplier = plant.suppliers["supplier-1"]
+    supplier.find = supplier.documents = hang
+    await plant.reconciliation.run_once()
+    row = await plant.order()
+    assert (row.state, row.clean_misses, row.next_ask_at) == ("unknown", 0, clock() + plant.terms.ask_again)
+
+
+@pytest.mark.parametrize("ends", ["key", "bytes"])
+async def test_a_key_is_used_again_for_nine_tenths_of_its_life_and_while_its_bytes_may_leave(make_plant, clock, ends):
+    life = timedelta(hours=10) if ends == "key" else timedelta(days=10)
+    plant = await make_plant(VanishingSupplier, capabilities=replace(KEY_ONLY, idempotency_key=life))
+    plant.suppliers["supplier-1"].vanishes = 99
+    await plant.want()
+    row = await plant.order()
+    end = row.first_sent_at + life * 0.9 if ends == "key" else row.send_by
+    clock.now = end - timedelta(seconds=1)
+    await plant.reconciliation.run_once()
+    assert (await plant.states(), len(plant.suppliers["supplier-1"].sent)) == (["unknown"], 2)
+    clock.now = end
+    await plant.reconciliation.run_once()
+    row = await plant.order()
+    assert (row.state, len(plant.suppliers["supplier-1"].sent)) == ("needs_person", 2)
+    assert said(row) == ("OUTCOME_UNKNOWN", {"supplier": "supplier-1"})
+
+
+async def test_an_outcome_is_overdue_from_the_last_send_on_and_not_from_its_failure(make_plant, clock):
+    plant = await make_plant(SilentSupplier, capabilities=LOOKUP_ONLY)
+    supplier = plant.suppliers["supplier-1"]
+
+    async def hang(permit):
+        clock.forward(minutes=10)
+        raise OutcomeUnknown(permit.reference)
+
+    supplier.place = hang
+    sent_at = clock()
+    await plant.want()
+    clock.now = sent_at + supplier.capabilities.lookup_window + plant.terms.unknown_max
+    await plant.reconciliation.run_once()
+    assert await plant.states() == ["unknown"]
+    clock.forward(seconds=plant.terms.ask_again.total_seconds())
+    await plant.reconciliation.run_once()
+    assert said(await plant.order()) == ("LOOKUP_UNAVAILABLE", {"supplier": "supplier-1"})
+
+
+@pytest.mark.parametrize("state", ["unknown", "submitting"])
+async def test_an_open_order_at_a_supplier_that_left_the_config_is_a_persons(make_plant, state):
+    plant = await make_plant(DroppingSupplier)
+    await plant.want()
+    async with plant.database.write() as tx:  # "submitting": as if the power had failed within the send
+        await tx.execute(store.purchase_order.update().values(state=state))
+    plant.suppliers.clear()
+    await plant.reconciliation.run_once()
+    row = await plant.order()
+    assert (row.state, said(row)) == ("needs_person", ("SUPPLIER_GONE", {"supplier": "supplier-1"}))
+    async with plant.database.read() as tx:
+        leaves = await log.entries(tx, row.number, owner=plant.owner, kind="order.unknown")
+    assert [leaf.facts["reason"] for leaf in leaves[1:]] == (["interrupted"] if state == "submitting" else [])
 
 
 # A cancellation.
@@ -301,6 +423,13 @@ async def test_still_on_counts_only_when_the_look_up_must_know_of_the_cancellati
     assert await plant.states() == ["confirmed"]
 
 
+async def test_still_on_counts_from_the_very_end_of_the_look_ups_window(make_plant, clock):
+    plant = await cancelling(make_plant, documents=False)
+    clock.forward(seconds=plant.suppliers["supplier-1"].capabilities.lookup_window.total_seconds())
+    await plant.reconciliation.run_once()
+    assert await plant.states() == ["confirmed"]
+
+
 async def test_a_cancellation_that_took_late_is_found(make_plant, clock):
     plant = await cancelling(make_plant)
     await plant.passes(1, minutes=1)
@@ -312,13 +441,24 @@ async def test_a_cancellation_that_took_late_is_found(make_plant, clock):
 
 async def test_a_cancellation_that_nobody_settles_goes_to_a_person_and_nothing_is_sent_again(make_plant, clock):
     plant = await cancelling(make_plant, lookup_window=None, documents=False)
-    await plant.passes(3)
-    assert await plant.states() == ["cancelling"]
-    clock.forward(days=2)
-    await plant.passes(3)
+    asked = listen(plant.suppliers["supplier-1"])
+    began_at = clock()
+    await plant.reconciliation.run_once()
+    assert (await plant.order()).next_ask_at == clock() + plant.terms.ask_again
+    clock.now = began_at + plant.terms.cancel_within - plant.terms.ask_again
+    await plant.reconciliation.run_once()
+    assert (await plant.states(), asked) == (["cancelling"], [])
+    clock.now = began_at + plant.terms.cancel_within
+    await plant.reconciliation.run_once()
     row = await plant.order()
-    assert row.state == "needs_person"
-    assert "CANCELLATION_OPEN" in row.problem
+    assert (row.state, row.next_ask_at) == ("needs_person", None)
+    async with plant.database.read() as tx:
+        leaves = (await log.entries(tx, row.number, owner=plant.owner))[-2:]
+    facts = {"code": "CANCELLATION_OPEN", "parameters": {"supplier": "supplier-1"}}
+    assert [leaf.kind for leaf in leaves] == ["order.unknown", "order.needs_person"]
+    for leaf in leaves:
+        assert (leaf.actor, leaf.facts.items() >= facts.items()) == (Actor(ActorKind.GATEWAY, "G1", "clock"), True)
+    assert said(row) == ("CANCELLATION_OPEN", {"supplier": "supplier-1"})
     assert len(plant.suppliers["supplier-1"].sent) == 1
 
 
@@ -328,7 +468,7 @@ async def test_a_cancellation_at_a_supplier_that_left_the_config_is_a_persons(ma
     await plant.reconciliation.run_once()
     row = await plant.order()
     assert row.state == "needs_person"
-    assert "SUPPLIER_GONE" in row.problem
+    assert said(row) == ("SUPPLIER_GONE", {"supplier": "supplier-1"})
 
 
 async def test_a_supplier_that_is_away_is_no_poison(make_plant, clock):

@@ -42,6 +42,13 @@ def test_what_came_of_an_order_that_ended_counts_and_the_rest_of_it_does_not():
     assert (held.covered, held.missing, held.fulfilled) == (3, 2, False)
 
 
+@given(amounts, st.lists(st.tuples(amounts, amounts), max_size=6))
+def test_what_stands_comes_sooner_or_later(wanted, shares):
+    """Whatever of each share came by now: what is here and what still comes are what was ordered."""
+    ordered = [(max(pair), min(pair), True) for pair in shares]
+    assert cover(wanted, ordered).covered == sum(quantity for quantity, _arrived, _stands in ordered)
+
+
 def test_more_than_wanted_is_missing_nothing():
     held = cover(Decimal(2), [(Decimal(3), Decimal(3), True)])
     assert (held.missing, held.fulfilled) == (0, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 
@@ -139,6 +140,18 @@ def test_the_tables_can_be_drawn():
     assert "    withdrawn --> [*]" in requisition
     assert "    proposed --> approved: reserve" in order.splitlines()
     assert "    closed --> [*]" in order.splitlines()
+
+
+def test_the_drawings_say_every_edge_and_what_it_does_to_money_and_nothing_else():
+    before, requisition, between, order, after = mermaid().split("```")
+    assert (before, between, after) == ("", "\n\n", "\n")
+    drawn = []
+    for document, text, first in (("requisition", requisition, R.NEEDED), ("order", order, S.PROPOSED)):
+        edges = re.findall(r"^    (\S+) --> (\S+?)(?:: (\S+))?$", text, re.MULTILINE)
+        assert edges[0] == ("[*]", first, "")
+        assert len(edges) == len(text.splitlines()) - len(("mermaid", "---", "title", "---", "kind"))
+        drawn += [(document, *edge[:2], edge[2] or E.NONE) for edge in edges if "[*]" not in edge]
+    assert drawn == list(rows())
 
 
 def test_every_edge_of_the_design_is_there():
