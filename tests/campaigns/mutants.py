@@ -72,17 +72,17 @@ def tests_of(module: str) -> tuple[str, ...]:
     return TESTS.get(module) or ((named,) if (ROOT / named).is_file() else (f"{UNIT}/{package}",))
 
 
-def digest(module: str) -> str:
+def digest(module: str, root: Path) -> str:
     """Return what a count holds for: the module, its tests, what they lean on, and how mutants are made."""
-    tests = [ROOT / name for name in tests_of(module)]
-    read = {ROOT / module, *(ROOT / UNIT).glob("*.py")}
+    tests = [root / name for name in tests_of(module)]
+    read = {root / module, *(root / UNIT).glob("*.py")}
     for path in tests:
         read |= set(path.rglob("*.py")) if path.is_dir() else {path, path.parent / "conftest.py"}
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
-    told = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    sums = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in sorted(filter(Path.is_file, read)):
-        told.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
-    return told.hexdigest()
+        sums.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    return sums.hexdigest()
 
 
 def copy_into(room: Path) -> None:
@@ -123,12 +123,12 @@ def mutate(room: Path, module: str, children: int) -> dict[str, str]:
     return {name: status_by_exit_code[code] for name, code in codes.items()}
 
 
-def score(became: dict[str, str], module: str, seconds: float) -> Score:
+def score(became: dict[str, str], told: str, seconds: float) -> Score:
     """Return what is kept of a module: the counts by what became of the mutants, and the names of those not killed."""
     left = sorted(f"{name}: {status}" for name, status in became.items() if status not in KILLED)
     counts = dict(sorted(Counter(became.values()).items()))
     return {
-        "digest": digest(module), "mutants": len(became), "killed": len(became) - len(left),
+        "digest": told, "mutants": len(became), "killed": len(became) - len(left),
         "counts": counts, "left": left, "seconds": round(seconds, 1),
     }  # fmt: skip
 
@@ -157,12 +157,13 @@ def count(asked: argparse.Namespace, wanted: list[str], kept: dict[str, Score]) 
         room = Path(name)
         copy_into(room)
         for module in wanted:
-            if module not in kept or kept[module]["digest"] != digest(module):
+            told = digest(module, room)
+            if module not in kept or kept[module]["digest"] != told:
                 began = time.monotonic()
                 became = mutate(room, module, asked.children)
                 if unfinished(became):
                     raise RuntimeError(f"{module}: ended before every mutant was judged")
-                kept[module] = score(became, module, time.monotonic() - began)
+                kept[module] = score(became, told, time.monotonic() - began)
                 asked.campaign.parent.mkdir(parents=True, exist_ok=True)
                 asked.campaign.write_text(json.dumps(kept, indent=1, sort_keys=True))
                 if asked.show:
