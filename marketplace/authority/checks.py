@@ -88,8 +88,7 @@ class Checks(Strict):
 
     def document(self) -> dict[str, Any]:
         """Return the thresholds in their one canonical form, defaults included: they may be others in years to come."""
-        said: dict[str, Any] = self.model_dump(mode="json")
-        return said
+        return self.model_dump()
 
 
 SPANS: Final[Mapping[str, timedelta]] = {

@@ -57,12 +57,8 @@ def hash_of(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(document)).hexdigest()
 
 
-def _money(value: Any) -> Money:
-    return value if isinstance(value, Money) else Money.parse(str(value))
-
-
 def _above_zero(value: Any) -> Money:
-    amount = _money(value)
+    amount = Money.parse(str(value))
     if amount.minor <= 0:
         raise ValueError(f"{amount} is no limit: it must be above zero")
     return amount

@@ -147,9 +147,9 @@ def test_a_plain_number_is_the_same_number(number):
     assert "E" not in plain(number)
 
 
-@pytest.mark.parametrize("number", ["100", "1E+2", "0.10", "0"])
+@pytest.mark.parametrize("number", ["100", "1E+2", "100.00", "0.10", "0"])
 def test_plain_numbers_have_no_exponent_and_no_loose_zeros(number):
-    assert plain(Decimal(number)) == {"100": "100", "1E+2": "100", "0.10": "0.1", "0": "0"}[number]
+    assert plain(Decimal(number)) == {"100": "100", "1E+2": "100", "100.00": "100", "0.10": "0.1", "0": "0"}[number]
 
 
 @pytest.mark.parametrize("value", [1.5, "one", "NaN", "-Infinity"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from marketplace.authority.approval import Approver, check
-from marketplace.authority.mandate import Outcome
+from marketplace.authority.mandate import Decision, Outcome
 from marketplace.money import Money
 from marketplace.sentences import SENTENCES
 
@@ -23,6 +23,37 @@ def signed(make_order, anna, now):
         return decision.rule
 
     return sign
+
+
+@pytest.mark.parametrize(
+    ("changes", "rights", "rule", "figures"),
+    [
+        ({"awaiting": False}, {}, "ALREADY_DECIDED", {"order": "G1-0001-A"}),
+        ({}, {"may_approve": False}, "NOT_AUTHORISED", {"person": "anna"}),
+        ({"asked_by": "anna"}, {}, "SELF_APPROVAL", {"person": "anna"}),
+        ({"approved_hash": "0" * 64}, {}, "ORDER_CHANGED", {"order": "G1-0001-A"}),
+        ({"late": True}, {}, "QUOTATION_EXPIRED", {"quoted_until": "2026-03-16T08:00:00.000000Z"}),
+        ({}, {"limit": None}, "OWN_LIMIT_EXCEEDED", {"person": "anna", "total": "132.00 EUR", "limit": "-"}),
+        (
+            {},
+            {"limit": Money(1, "EUR")},
+            "OWN_LIMIT_EXCEEDED",
+            {"person": "anna", "total": "132.00 EUR", "limit": "0.01 EUR"},
+        ),
+        ({}, {"limit": Money(1, "USD")}, "CURRENCY_DIFFERS", {"currency": "EUR", "other": "USD"}),
+    ],
+)
+def test_a_signature_that_does_not_count_says_why_in_figures(make_order, anna, now, changes, rights, rule, figures):
+    order = make_order()
+    at = order.quoted_until if changes.pop("late", False) else now
+    known = {"awaiting": True, "asked_by": "G1", "approved_hash": order.hash, **changes}
+    assert check(order, replace(anna, **rights), now=at, **known) == Decision(Outcome.DENY, rule, figures)
+
+
+def test_a_signature_that_counts_says_whose_it_is_and_for_how_much(make_order, anna, now):
+    order = make_order()
+    decision = check(order, anna, awaiting=True, asked_by="G1", approved_hash=order.hash, now=now)
+    assert decision == Decision(Outcome.APPROVE, "APPROVED_BY_PERSON", {"person": "anna", "total": "132.00 EUR"})
 
 
 def test_a_person_within_the_own_limit_approves_what_was_shown(signed):

@@ -15,6 +15,7 @@ from marketplace.authority.limits import Subject, Used, claims_of
 from marketplace.authority.policy import Outcome, Policy, Similar, Standing, decide
 from marketplace.money import Quantity, UnitPrice
 from marketplace.sentences import SENTENCES, sentence
+from tests.conftest import NOW
 
 DOLLARS = {"base": "EUR", "good_for_days": 30, "of": {"USD": {"rate": "0.5", "dated": "2026-03-01"}}}
 
@@ -128,6 +129,92 @@ def test_too_much_open_at_once_asks(rule):
     assert rule(exposure={"USD": 19_736_00}, policy={"rates": DOLLARS}) == "WITHIN_LIMITS"
     assert rule(exposure={"USD": 19_736_01}, policy={"rates": DOLLARS}) == "EXPOSURE_EXCEEDED"
     assert rule(exposure={"EUR": 10**18}) == "EXPOSURE_EXCEEDED"
+
+
+def test_prices_of_a_dozen_and_of_one_are_compared_as_prices_of_one(rule, make_order):
+    one, dozen = UnitPrice(Decimal("61.50"), "EUR"), UnitPrice(Decimal(738), "EUR", Decimal(12))
+    order = make_order()
+    by_dozen = replace(order, lines=(replace(order.lines[0], unit_price=dozen),))
+    assert rule(by_dozen, quoted={1: one}, last_prices={"bearing-7014": one}) == "WITHIN_LIMITS"
+    assert rule(quoted={1: dozen}, last_prices={"bearing-7014": dozen}) == "WITHIN_LIMITS"
+    less = UnitPrice(Decimal("737.99"), "EUR", Decimal(12))
+    assert rule(quoted={1: less}) == "PRICE_ABOVE_QUOTE"
+    assert rule(last_prices={"bearing-7014": less}, checks={"price_collar": "1"}) == "PRICE_COLLAR"
+
+
+ITEM = {"item": "bearing-7014"}
+SPENT = dict.fromkeys(("minute", "hour", "day"), 0)
+
+
+@pytest.mark.parametrize(
+    ("checks", "told", "rule", "figures"),
+    [
+        ({"order_value": "131.99 EUR"}, {}, "VALUE_CEILING", {"value": "132.00 EUR", "ceiling": "131.99 EUR"}),
+        ({"line_value": "1 EUR"}, {}, "VALUE_CEILING", {"value": "123.00 EUR", "ceiling": "1.00 EUR"}),
+        (
+            {"quantity_most": "1"},
+            {"wanted": {1: Quantity(Decimal(1), "C62")}},
+            "QUANTITY_ABSURD",
+            ITEM | {"ordered": "2 C62", "wanted": "1 C62"},
+        ),
+        ({}, {"quoted": {}}, "QUOTE_MISSING", ITEM),
+        (
+            {},
+            {"quoted": {1: UnitPrice(Decimal(61), "EUR")}},
+            "PRICE_ABOVE_QUOTE",
+            ITEM | {"price": "61.50 EUR", "quoted": "61 EUR"},
+        ),
+        (
+            {"price_collar": "1.49"},
+            {"last_prices": {"bearing-7014": UnitPrice(Decimal(41), "EUR")}},
+            "PRICE_COLLAR",
+            ITEM | {"price": "61.50 EUR", "last": "41 EUR", "factor": "1.49"},
+        ),
+        ({}, {"own_prices": {}}, "OWN_PRICE_UNKNOWN", ITEM),
+        (
+            {},
+            {"own_prices": {"bearing-7014": UnitPrice(Decimal(20), "EUR")}},
+            "OWN_PRICE_DIFFERS",
+            ITEM | {"price": "61.50 EUR", "own": "20 EUR"},
+        ),
+        (
+            {},
+            {"similar": (Similar("G1-9", "bearing-7014", NOW, True),)},
+            "DUPLICATE_ORDER",
+            ITEM | {"component": "mill/spindle-bearing", "order": "G1-9", "ordered_at": "2026-03-02T08:00:00.000000Z"},
+        ),
+        (
+            {},
+            {"plant_orders": SPENT | {"hour": 40}},
+            "ORDER_PACE",
+            {"whose": "plant", "span": "hour", "count": "40", "limit": "40"},
+        ),
+        (
+            {},
+            {"supplier_orders": SPENT | {"day": 60}},
+            "ORDER_PACE",
+            {"whose": "cheap-and-slow", "span": "day", "count": "60", "limit": "60"},
+        ),
+        (
+            {"exposure": "132 EUR"},
+            {"exposure": {"EUR": 1}},
+            "EXPOSURE_EXCEEDED",
+            {"total": "132.00 EUR", "limit": "132.00 EUR"},
+        ),
+    ],
+)
+def test_what_a_check_finds_is_told_in_figures(judged, checks, told, rule, figures):
+    decision = judged(checks=checks, **told)
+    assert (decision.rule, decision.parameters) == (rule, figures)
+    assert decision.outcome is (Outcome.DENY if rule == "VALUE_CEILING" else Outcome.ASK)
+
+
+@pytest.mark.parametrize("factor", ["0", "1000", 3])
+def test_a_factor_lies_between_nothing_and_a_thousand(factor):
+    assert Checks.model_validate({"quantity_most": factor}).quantity_most == Decimal(factor)
+    for beyond in ("-0.01", "1000.01"):
+        with pytest.raises(ValidationError, match="between 0 and 1000"):
+            Checks.model_validate({"quantity_most": beyond})
 
 
 def test_a_clock_that_jumped_asks(rule, now):

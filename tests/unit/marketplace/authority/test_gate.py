@@ -17,7 +17,9 @@ from marketplace.audit.verify import verify
 from marketplace.authority import gate, ledger
 from marketplace.authority.approval import Approver
 from marketplace.authority.gate import GateClosed, PermitRefused
+from marketplace.authority.mandate import Decision
 from marketplace.authority.policy import Outcome
+from marketplace.documents import timestamp
 from marketplace.money import Money, Quantity
 from marketplace.ordering.states import Effect
 from marketplace.store import (
@@ -540,12 +542,16 @@ async def test_a_clock_that_jumps_a_year_asks_until_a_person_says_that_it_is_rig
     [held] = await plant.rows(spend_limit)
     assert held.machine_used == 132_00, "nothing elapses on the strength of a jump"
     assert await plant.observed(later)
-    assert (await plant.accept(replace(plant.anna, may_approve=False), later)).outcome is not Outcome.APPROVE
-    assert (await plant.accept(plant.anna, later)).rule == "CLOCK_ACCEPTED"
+    refused = await plant.accept(replace(plant.anna, may_approve=False), later)
+    assert refused == Decision(Outcome.DENY, "NOT_AUTHORISED", {"person": "anna"})
+    accepted = await plant.accept(plant.anna, later)
+    figures = {"person": "anna", "now": timestamp(later)}
+    assert accepted == Decision(Outcome.APPROVE, "CLOCK_ACCEPTED", figures)
     assert not await plant.observed(later)
     assert (await plant.judge(orders[2], told, at=later)).rule == "WITHIN_LIMITS"
     [leaf] = await plant.leaves("clock")
-    assert (leaf.kind, leaf.actor.id, leaf.facts["jumped"]) == ("clock.accepted", "anna", True)
+    assert (leaf.kind, leaf.actor, leaf.at) == ("clock.accepted", Actor(ActorKind.PERSON, "anna", "socket"), later)
+    assert leaf.facts == {"before": timestamp(now), "now": timestamp(later), "jumped": True}
 
 
 POLICY_FOR_YEARS = {
@@ -582,6 +588,8 @@ async def test_a_person_may_set_the_first_mark(plant, spend, owner, now):
     assert (await plant.accept(plant.anna, now)).outcome is Outcome.APPROVE
     [mark] = await plant.rows(clock_mark)
     assert mark.highest == now
+    [leaf] = await plant.leaves("clock")
+    assert leaf.facts == {"before": "", "now": timestamp(now), "jumped": False}
 
 
 async def test_an_order_for_a_component_is_counted_for_it(plant, make_order, policy_document, spend, owner, now):

@@ -48,6 +48,45 @@ async def test_a_stop_stands_until_it_is_lifted_and_says_who(spend, owner, now):
     assert (was_lifted.kind, was_lifted.actor) == ("halt.lifted", ANNA)
 
 
+async def test_what_is_said_when_a_stop_is_lifted_is_kept(spend, owner, now):
+    async with spend.write() as tx:
+        made, _new = await halts.put(tx, owner, MILL, BY_PERSON, ANNA, now)
+        assert made.note == "", "nothing was said"
+        await halts.lift(tx, owner, MILL, ANNA, now, "The smoke was steam.")
+        [_set, lifted] = await log.entries(tx)
+        assert await log.written(tx, lifted.facts["note"]) == "The smoke was steam."
+        assert lifted.facts == {"scope": "machine", "key": "mill", "note": lifted.facts["note"]}
+        await halts.put(tx, owner, MILL, BY_PERSON, ANNA, now)
+        await halts.lift(tx, owner, MILL, ANNA, now)
+        assert (await log.entries(tx))[-1].facts["note"] == ""
+
+
+async def test_a_stop_remembers_the_alarm_that_caused_it(spend, owner, now):
+    async with spend.write() as tx:
+        made, _new = await halts.put(tx, owner, PLANT, halts.BY_ALARM, ANNA, now, alarm="a1")
+        assert (made.alarm, await halts.standing(tx, owner)) == ("a1", (made,))
+
+
+async def test_an_order_is_stopped_by_whatever_it_serves(spend, owner, now, make_order, store_order):
+    told = {"machine": "mill", "component": "mill/bearing", "item": "bearing-7014", "unit": "C62", "quantity": 2}
+    texts = dict.fromkeys(("life", "line", "open_slot", "state", "mode", "asked_by"), "x")
+    rest = {"provenance": "A", "known": True, "reason": "{}", "created_at": now, "changed_at": now}
+    order = make_order()
+    async with spend.write() as tx:
+        await store_order(tx, order)
+        await tx.execute(insert(store.requisition).values(id="r1", **told, **texts, **rest, **owner.columns))
+        served = {"order_number": order.number, "line": 1, "requisition": "r1", "quantity": 2}
+        await tx.execute(insert(store.line_requisition).values(**served, **owner.columns))
+        assert await halts.over_order(tx, owner, order.number, "press", "shop") is None
+        for scope in (Scope(ScopeKind.COMPONENT, "mill/bearing"), KONTOR, Scope(ScopeKind.MACHINE, "press")):
+            made, _new = await halts.put(tx, owner, scope, BY_PERSON, ANNA, now)
+            of_kontor = "kontor" if scope == KONTOR else "shop"
+            machine = "press" if scope.kind is ScopeKind.MACHINE else ""
+            assert await halts.over_order(tx, owner, order.number, machine, of_kontor) == made
+            assert await halts.over_order(tx, owner, "G1-other", "saw", "shop") is None
+            await halts.lift(tx, owner, scope, ANNA, now)
+
+
 async def test_stopping_twice_is_one_stop(spend, owner, now):
     async with spend.write() as tx:
         first, _new = await halts.put(tx, owner, PLANT, BY_PERSON, ANNA, now)
@@ -94,6 +133,7 @@ async def test_suppliers_that_are_stopped_are_named(spend, owner, now):
             await halts.put(tx, owner, scope, BY_PERSON, ANNA, now)
         assert await halts.stopped_suppliers(tx, owner) == {"kontor"}
         assert (await halts.over_want(tx, owner, "mill", "mill/bearing")).scope == MILL
+        assert (await halts.over_want(tx, owner, "mill", "")).scope == MILL
         assert await halts.over_want(tx, owner, "press", "press/filter") is None
 
 
@@ -119,6 +159,16 @@ async def test_an_alarm_is_raised_once_while_it_is_open(spend, owner, now):
         )
         assert found[another].acknowledge_by == now + timedelta(hours=8)
         assert await leaves(tx) == ["alarm.raised", "alarm.raised"]
+        [leaf] = await log.entries(tx, first)
+    assert (leaf.actor, leaf.at) == (Actor(ActorKind.GATEWAY, owner.gateway_id, "alarm"), now)
+    assert leaf.facts == {
+        "code": "OTHER_TERMS",
+        "scope": "supplier",
+        "key": "kontor",
+        "subject": "kontor",
+        "parameters": {"scope": "supplier", "key": "kontor", "supplier": "kontor", "order": "G1-1"},
+        "acknowledge_by": "2026-03-02T10:00:00.000000Z",
+    }
 
 
 async def test_an_acknowledged_alarm_is_closed_and_may_be_raised_again(spend, owner, now):
@@ -131,7 +181,12 @@ async def test_an_acknowledged_alarm_is_closed_and_may_be_raised_again(spend, ow
         second = await alarms.raise_alarm(tx, owner, AlarmCode.WITNESS_DISAGREES, PLANT, "audit", now)
         assert second != first
         last = (await log.entries(tx, first))[-1]
-    assert (last.kind, last.actor, last.facts["code"]) == ("alarm.acknowledged", ANNA, "WITNESS_DISAGREES")
+        said = await log.written(tx, last.facts["note"])
+        [row] = (await tx.execute(select(store.money_alarm).where(store.money_alarm.c.id == first))).all()
+    assert (last.kind, last.actor, last.at, said) == ("alarm.acknowledged", ANNA, now, "Looked at it.")
+    told = {"code": "WITNESS_DISAGREES", "scope": "plant", "key": "", "subject": "audit"}
+    assert last.facts == {**told, "note": last.facts["note"]}
+    assert (row.acknowledged_by, row.acknowledged_at, row.halted) == ("anna", now, "")
 
 
 async def test_who_deals_with_the_subject_has_seen_its_alarm(spend, owner, now):
@@ -140,6 +195,8 @@ async def test_who_deals_with_the_subject_has_seen_its_alarm(spend, owner, now):
         other = await alarms.raise_alarm(tx, owner, AlarmCode.OUTCOME_OPEN, KONTOR, "G1-2", now)
         await alarms.acted_on(tx, owner, AlarmCode.OUTCOME_OPEN, "G1-1", ANNA, now)
         assert [alarm.id for alarm in await alarms.open_alarms(tx, owner)] == [other]
+        last = (await log.entries(tx))[-1]
+    assert (last.kind, last.actor, last.facts["note"]) == ("alarm.acknowledged", ANNA, "")
 
 
 async def test_an_alarm_is_due_at_its_time_and_once(spend, owner, now):
@@ -154,6 +211,10 @@ async def test_an_alarm_is_due_at_its_time_and_once(spend, owner, now):
         await alarms.lifted(tx, owner, halt, ANNA, now)
         assert await alarms.open_alarms(tx, owner) == ()
         assert await leaves(tx) == ["alarm.raised", "halt.set", "alarm.escalated", "alarm.acknowledged"]
+        [_raised, escalated, acknowledged] = await log.entries(tx, id)
+    told = {"code": "CLOCK_JUMPED", "scope": "plant", "key": "", "subject": "clock"}
+    assert (escalated.facts, acknowledged.facts) == ({**told, "halt": halt.id}, {**told, "note": ""})
+    assert escalated.actor == Actor(ActorKind.GATEWAY, owner.gateway_id, "alarm")
 
 
 async def test_lifting_another_stop_leaves_an_alarm_open(spend, owner, now):

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from marketplace.authority.mandate import Mandate, Outcome, objection_of
+from marketplace.authority.mandate import Decision, Mandate, Outcome, objection_of
 from marketplace.money import Money
 
 UNTIL = datetime(2027, 12, 31, tzinfo=UTC)
@@ -33,9 +33,33 @@ def test_its_hash_follows_whatever_it_grants():
 
 def test_within_its_time_and_machines_nothing_objects():
     assert objection_of(mandate(), "mill", UNTIL - timedelta(microseconds=1)) is None
-    for objection in (
-        objection_of(None, "mill", UNTIL),
-        objection_of(mandate(), "mill", UNTIL),
-        objection_of(mandate(), "press", UNTIL - timedelta(1)),
-    ):
-        assert objection.outcome is Outcome.DENY
+
+
+@pytest.mark.parametrize(
+    ("granted", "machine", "at", "rule", "figures"),
+    [
+        (None, "mill", UNTIL, "NO_MANDATE", {}),
+        (mandate(), "mill", UNTIL, "MANDATE_ENDED", {"until": "2027-12-31T00:00:00.000000Z"}),
+        (mandate(), "press", UNTIL - timedelta(1), "MACHINE_NOT_COVERED", {"machine": "press"}),
+    ],
+)
+def test_without_authority_it_is_said_what_is_missing(granted, machine, at, rule, figures):
+    assert objection_of(granted, machine, at) == Decision(Outcome.DENY, rule, figures)
+
+
+def test_a_limit_of_nothing_is_no_limit():
+    assert mandate(per_order="0.01 EUR").per_order == Money(1, "EUR")
+    for amount in ("0 EUR", "-0.01 EUR"):
+        with pytest.raises(ValidationError, match="above zero"):
+            mandate(per_order=amount)
+
+
+def test_its_canonical_form_reads_back_and_outlives_this_software():
+    document = mandate(machines=["press", "mill"]).document()
+    assert document == {
+        "granted_by": "anna",
+        "machines": ["mill", "press"],
+        "per_order": "500.00 EUR",
+        "until": "2027-12-31T00:00:00.000000Z",
+    }
+    assert Mandate.model_validate(document).hash == mandate(machines=["press", "mill"]).hash

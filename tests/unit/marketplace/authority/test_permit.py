@@ -21,9 +21,20 @@ def test_a_permit_of_the_gate_is_accepted_for_its_supplier_only():
         permit.require(issued(), "other", BEFORE)
 
 
+def test_a_permit_is_bound_to_what_it_was_issued_for():
+    leave = issued()
+    assert (leave.id, leave.supplier, leave.reference, leave.ends_at) == ("p", "shop", "G1-1", AT)
+    assert (leave.key, leave.order_hash, leave.request_bytes) == ("k", "h", b"x")
+
+
+def test_a_refusal_of_the_gate_says_its_code():
+    assert permit.PermitRefused("no leave", "NOT_RESERVED").code == "NOT_RESERVED"
+
+
 def test_nobody_else_makes_a_permit():
-    with pytest.raises(permit.PermitRefused):
+    with pytest.raises(permit.PermitRefused) as refused:
         permit.SpendPermit("p", "shop", "G1-1", "k", "h", b"x", AT, object())
+    assert refused.value.code == "", "the gate was not even asked"
 
 
 def test_what_only_looks_like_a_permit_is_refused():

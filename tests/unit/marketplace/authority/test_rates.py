@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from marketplace.authority.mandate import Decision
-from marketplace.authority.rates import TOO_MUCH, Converted, Rates, convert
+from marketplace.authority.mandate import Decision, Outcome
+from marketplace.authority.rates import TOO_MUCH, Converted, PinnedRate, Rates, convert
 from marketplace.money import AMOUNT_MAX, DECIMALS, Money, decimals_of
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -73,6 +73,32 @@ def test_a_rate_that_is_too_old_not_yet_due_or_not_there_asks(currency, rule):
 
 def test_a_policy_without_rates_asks():
     assert code(Money(1, "USD"), "EUR", None) == "RATE_MISSING"
+
+
+@pytest.mark.parametrize(
+    ("currency", "rates", "rule", "figures"),
+    [
+        ("USD", None, "RATE_MISSING", {"currency": "USD"}),
+        ("SEK", RATES, "CURRENCY_UNKNOWN", {"currency": "SEK", "base": "EUR"}),
+        ("CHF", RATES, "RATE_FUTURE", {"currency": "CHF", "rate": "1.05", "base": "EUR", "dated": "2026-03-03"}),
+        (
+            "GBP",
+            RATES,
+            "RATE_STALE",
+            {"currency": "GBP", "rate": "1.15", "base": "EUR", "dated": "2026-01-30", "days": "31"},
+        ),
+    ],
+)
+def test_who_is_asked_sees_which_rate_of_which_day_it_is_about(currency, rates, rule, figures):
+    assert convert(Money(1, currency), "EUR", rates, NOW) == Decision(Outcome.ASK, rule, figures)
+
+
+@pytest.mark.parametrize("rate", ["0.000001", "1000000", Decimal(7), 7])
+def test_a_rate_lies_between_a_millionth_and_a_million(rate):
+    assert PinnedRate(rate=rate, dated=date(2026, 3, 1)) == PinnedRate(rate=str(rate), dated="2026-03-01")
+    for beyond in ("0.0000009", "1000000.1"):
+        with pytest.raises(ValidationError, match="no rate"):
+            PinnedRate(rate=beyond, dated="2026-03-01")
 
 
 def test_a_rate_of_any_day_counts_where_a_person_has_approved():

@@ -38,6 +38,11 @@ def test_a_machine_covers_a_component_of_it_in_an_order_that_was_made_for_anothe
     assert MILL.covers(machine="press", components=("press/filter", "mill/bearing"), supplier="")
 
 
+def test_a_machine_covers_its_orders_and_whatever_is_built_into_it_however_deep():
+    assert covering([halt(MILL)], machine="mill", components=(), supplier="kontor") == halt(MILL)
+    assert MILL.covers(machine="", components=("mill/spindle/bearing",), supplier="")
+
+
 def test_what_is_not_known_of_a_purchase_yet_stops_nothing_but_the_plant():
     nothing = {"machine": "", "components": (), "supplier": ""}
     assert [scope for scope in (PLANT, MILL, KONTOR, BEARING) if scope.covers(**nothing)] == [PLANT]
@@ -82,7 +87,7 @@ def test_a_stop_says_since_when_and_for_what():
 @pytest.mark.parametrize("scope", [PLANT, MILL, KONTOR, BEARING])
 def test_the_figures_of_a_stop_tell_its_scope_and_since_when(scope):
     told = halt_told(halt(scope).parameters)
-    assert (told.scope, told.at) == (scope, NOW)
+    assert told == Halt("", scope, "", "", "", NOW), "what figures do not tell stays empty"
     assert told.parameters == halt(scope).parameters
 
 
