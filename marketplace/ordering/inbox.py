@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace import stock
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority import gate
 from marketplace.documents import DespatchAdvice, GoodsReceipt, Invoice, OrderResponse, Reply
 from marketplace.money import Money, Quantity, plain
 from marketplace.ordering import arrival
@@ -299,14 +300,18 @@ async def _expect(tx: AsyncConnection, owner: Owner, stored: StoredOrder, confir
 
 
 async def take_part(tx: AsyncConnection, owner: Owner, stored: StoredOrder, person: Actor, at: datetime) -> None:
-    """A person lets the order be for what was confirmed of it: lines and shares are cut, the rest is needed again.
+    """A person lets the order be for what was confirmed of it: lines, shares and money are cut, the rest needed again.
 
-    The caller has just moved the order to confirmed; if the whole part is here already, it goes on from there.
+    The caller has just moved the order to confirmed; if the whole part is here already, it goes on from there. What
+    was cut once stays cut: of a larger part that is confirmed later no more counts than was agreed before.
     """
     number = stored.order.number
-    lines = tuple(replace(line, quantity=line.confirmed) for line in await sums_of(tx, number))
+    lines = tuple(replace(line, quantity=min(line.quantity, line.confirmed)) for line in await sums_of(tx, number))
     await keep_sums(tx, number, lines)
-    await keep_shares(tx, owner, number, {line.number: line.quantity for line in lines})
+    agreed = {line.number: line.quantity for line in lines}
+    await _expect(tx, owner, stored, agreed)
+    await keep_shares(tx, owner, number, agreed)
+    await gate.reduce(tx, owner, number, total_of(stored.order, agreed), at, actor=person)
     await need_again(tx, owner, number, person, at, quoting_after=None)
     state = state_by_lines(S.CONFIRMED, lines)
     if state is not S.CONFIRMED:
