@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.authority import ledger
-from marketplace.authority.ledger import BookingState, LedgerBroken
+from marketplace.authority.ledger import BookingState, LedgerBroken, StoredRow
 from marketplace.authority.limits import ORDERS
 from marketplace.money import Money
 from marketplace.store import booking, reservation, spend_limit
@@ -39,30 +39,30 @@ class Reduced:
 async def reduce(tx: AsyncConnection, order: str, total: Money) -> Reduced | None:
     """Bring the order's commitment down to a total; None when no more than that is committed.
 
-    Raises `LedgerBroken` unless the order is committed in the total's currency.
+    Raises `LedgerBroken` unless it is committed in the total's currency.
     """
-    held = await committed(tx, order)
-    if held is None or held[1].currency != total.currency:
-        raise LedgerBroken(f"order {order} has no commitment in {total.currency} that could come down")
-    send, before, by_person = held
+    row = await committed(tx, order)
+    send, before = row.send, Money(row.minor, row.currency)
+    if total.currency != before.currency:
+        raise LedgerBroken(f"order {order} is committed in {before.currency}, not in {total.currency}")
     if total >= before:
         return None
     mine = (_R.order_number == order) & (_R.send == send)
     await tx.execute(update(reservation).where(mine).values(minor=total.minor))
-    for row in (await tx.execute(_BOOKED.where(_B.order_number == order, _B.send == send))).all():
-        this = (_B.order_number == order) & (_B.send == send) & (_B.limit_id == row.limit_id)
-        amount = booked_for(row.amount, row.measure, before, total)
+    for each in (await tx.execute(_BOOKED.where(_B.order_number == order, _B.send == send))).all():
+        this = (_B.order_number == order) & (_B.send == send) & (_B.limit_id == each.limit_id)
+        amount = booked_for(each.amount, each.measure, before, total)
         await tx.execute(update(booking).where(this).values(amount=amount))
-        await ledger.recount(tx, row.limit_id)
-    return Reduced(send, before, total, by_person)
+        await ledger.recount(tx, each.limit_id)
+    return Reduced(send, before, total, bool(row.by_person))
 
 
-async def committed(connection: AsyncConnection, order: str) -> tuple[int, Money, bool] | None:
-    """Return what an order binds: the send, how much, and whether for a person; None if nothing is committed."""
-    for row in await ledger.live(connection, order):
-        if row.state == BookingState.COMMITTED:
-            return row.send, Money(row.minor, row.currency), bool(row.by_person)
-    return None
+async def committed(connection: AsyncConnection, order: str) -> StoredRow:
+    """Return the reservation that an order has committed. Raises `LedgerBroken` when there is none."""
+    found = [row for row in await ledger.live(connection, order) if row.state == BookingState.COMMITTED]
+    if not found:
+        raise LedgerBroken(f"order {order} has no commitment")
+    return found[0]
 
 
 def booked_for(amount: int, measure: str, before: Money, after: Money) -> int:

@@ -11,7 +11,7 @@ the end, or whose dates are another year's, moves nothing and is shown to a pers
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -31,9 +31,7 @@ from marketplace.ordering.answers import (
     Answer,
     AnswerBroken,
     Judgement,
-    LineSum,
     add_shipped,
-    all_invoiced,
     fingerprint,
     is_far_away,
     judge_response,
@@ -43,7 +41,9 @@ from marketplace.ordering.answers import (
     total_of,
     write,
 )
+from marketplace.ordering.closing import close_if_done
 from marketplace.ordering.edges import (
+    INVOICE_DIFFERS,
     REFERENCE_TAKEN,
     move_order,
     note_problem,
@@ -385,10 +385,12 @@ async def _despatch(case: Case, advice: DespatchAdvice) -> str:
 async def _invoice(case: Case, invoice: Invoice) -> str:
     lines = await sums_of(case.tx, case.number)
     due = total_of(case.stored.order, {line.number: line.quantity for line in lines})
+    if case.stored.state is S.CLOSED:  # a person may have settled it for less
+        due = min(due, await gate.bound(case.tx, case.number))
     billed = await _billed(case, invoice)
     if billed is None or billed > due:
         parameters = {"ordered": str(due), "invoiced": str(billed or invoice.total), "invoice": invoice.invoice}
-        code = "INVOICE_AFTER_END" if case.stored.state is S.CLOSED else "INVOICE_DIFFERS"
+        code = "INVOICE_AFTER_END" if case.stored.state is S.CLOSED else INVOICE_DIFFERS
         await note_problem(case.tx, case.owner, case.number, code, parameters)
         if case.stored.state is S.RECEIVED:
             await case.move(S.DISPUTED, {"code": code, "parameters": parameters})
@@ -414,15 +416,6 @@ async def _billed(case: Case, invoice: Invoice) -> Money | None:
     )
     totals = [json.loads(row.document)["total"]["minor"] for row in rows]
     return Money(sum(totals, start=invoice.total.minor), invoice.total.currency)
-
-
-async def close_if_done(
-    tx: AsyncConnection, owner: Owner, number: str, lines: Sequence[LineSum], actor: Actor, at: datetime
-) -> None:
-    """Close an order of which everything has come and everything is on an invoice that agrees."""
-    stored = await load(tx, owner, number)
-    if stored.state is S.RECEIVED and all_invoiced(lines) and not speaks_against(stored.row.problem):
-        await move_order(tx, owner, number, S.RECEIVED, S.CLOSED, actor=actor, at=at)
 
 
 def _said(response: OrderResponse) -> dict[str, Any]:

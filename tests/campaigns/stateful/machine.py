@@ -337,6 +337,12 @@ class MoneyCore(RuleBasedStateMachine):
         if order := self.one(["needs_person"], which):
             self.do(self.plant.purchasing.accept_part(order[0], ANNA, "better than nothing"))
 
+    @rule(which=st.integers(0, 5), paid=st.sampled_from((None, 0, 50_00, 400_00)))
+    def somebody_settles_what_came(self, which: int, paid: int | None) -> None:
+        if order := self.one(["received", "disputed"], which):
+            said = None if paid is None else Money(paid, "EUR")
+            self.do(self.plant.purchasing.settle(order[0], ANNA, "we agreed on that", said))
+
     @rule(which=st.integers(0, 5), quantity=st.sampled_from((None, "1", "2", "3")))
     def goods_arrive(self, which: int, quantity: str | None) -> None:
         order = self.one(["submitted", "unknown", "needs_person", "cancelling", "confirmed", "shipped"], which)
@@ -346,7 +352,7 @@ class MoneyCore(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 5), wrong=st.sampled_from((0, 0, 100)))
     def an_invoice_comes(self, which: int, wrong: int) -> None:
-        order = self.one(["confirmed", "shipped", "received"], which)
+        order = self.one(["confirmed", "shipped", "received", "disputed", "closed"], which)
         if order and self.suppliers[order[2]].answers.get(order[0]):
             (total,) = self.rows("SELECT total_minor FROM purchase_order WHERE number = ?", order[0])[0]
             self.suppliers[order[2]].bill(order[0], Money(total + wrong, "EUR"))

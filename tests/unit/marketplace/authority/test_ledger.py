@@ -456,9 +456,9 @@ async def test_another_currency_comes_down_at_the_rate_of_its_booking_rounded_up
 
 async def test_only_a_commitment_in_the_same_currency_comes_down(orders, books):
     await books.book(orders[0], 40_00)
-    with pytest.raises(LedgerBroken, match="no commitment in EUR"):
+    with pytest.raises(LedgerBroken, match="no commitment"):
         await reduce(books, orders[0], 10_00)
     await books.act(ledger.commit, orders[0])
-    with pytest.raises(LedgerBroken, match="no commitment in USD"):
+    with pytest.raises(LedgerBroken, match="not in USD"):
         await reduce(books, orders[0], 10_00, "USD")
     assert await books.used() == (40_00, 0)
