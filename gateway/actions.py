@@ -41,6 +41,7 @@ class Outcome:
 class HandReply(StrEnum):
     """What a supplier said on the phone, or what a person found out about an order that needs one.
 
+    SETTLED: a dispute is over, or there will be no invoice; `total` is what is paid.
     PARTLY: the part that the supplier confirmed is taken, and the rest is needed again. NOT_PLACED: the supplier knows
     nothing of the order and will not deliver it; that opens another attempt. WITHDRAWN: it was placed and is off.
     """
@@ -51,6 +52,7 @@ class HandReply(StrEnum):
     REJECTED = "rejected"
     NOT_PLACED = "not_placed"
     WITHDRAWN = "withdrawn"
+    SETTLED = "settled"
 
 
 @dataclass(frozen=True, slots=True)

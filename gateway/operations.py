@@ -92,7 +92,8 @@ class Operations:
 
     async def answered(self, number: str, answer: HandAnswer, person: str, method: str) -> Outcome:
         """Enter what a supplier said about an order."""
-        if refusal := self._refusal(person, Right.OPERATE):
+        needed = Right.APPROVE if answer.reply is HandReply.SETTLED else Right.OPERATE
+        if refusal := self._refusal(person, needed):
             return refusal
         return await self._ordering(number, self._answered(number, answer, _person(person, method)))
 
@@ -108,6 +109,8 @@ class Operations:
             stored = await load(tx, owner, number)
         if stored.state in (OrderState.UNKNOWN, OrderState.NEEDS_PERSON) and answer.reply in _FOUND_OUT:
             return await self._purchasing.resolve(number, _FOUND_OUT[answer.reply], actor, answer.reason)
+        if answer.reply is HandReply.SETTLED:
+            return await self._purchasing.settle(number, actor, answer.reason, answer.total)
         if answer.reply is HandReply.PARTLY:
             return await self._purchasing.accept_part(number, actor, answer.reason)
         if answer.reply not in _REPLIES:

@@ -168,8 +168,13 @@ ORDERING: Final[Mapping[str, str]] = {
     "QUARANTINED": _later("The program failed at it again and again ({error}); it is left alone until released."),
     "RELEASED": _later("{order} is taken up again."),
     "NOT_QUARANTINED": _later("{order} was not set apart; there is nothing to release."),
-    "INVOICE_DIFFERS": _later("The invoice of {answered} does not agree with the order of {ordered}."),
+    "INVOICE_DIFFERS": _later("The invoice of {invoiced} does not agree with the order of {ordered}."),
     "INVOICE_AFTER_END": _later("The order of {ordered} is closed, and the supplier sent another invoice: {invoice}."),
+    "SETTLED": _later("The order {order} is settled and closed."),
+    "NOT_SETTLABLE": _later("The order {order} is {state}; only what arrived or is disputed can be settled."),
+    "PAID_BEYOND_ORDER": _later(
+        "{paid} is not within what the order {order} binds; what is paid beyond it is an order of its own."
+    ),
     "OVER_DELIVERY": _later("More came than was ordered, on line {lines}."),
     "NO_AWARD": _later("No supplier made an offer that could serve."),
     "CANCELLED": _later("The order {order} is off."),

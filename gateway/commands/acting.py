@@ -102,10 +102,10 @@ def release(
 def answer(
     order: OrderArgument,
     reply: Annotated[
-        str, typer.Option("--reply", help="confirmed, partly, rejected, received, not_placed or withdrawn.")
+        str, typer.Option("--reply", help="confirmed, partly, rejected, received, not_placed, withdrawn or settled.")
     ] = "confirmed",
     price: Annotated[
-        str | None, typer.Option("--price", help="The net total they named, such as '123.45 EUR'.")
+        str | None, typer.Option("--price", help="The net total they named, or that is paid, such as '123.45 EUR'.")
     ] = None,
     promised: Annotated[
         str | None, typer.Option("--promised", help="When it comes: 2026-03-31, or with a time.")
@@ -116,7 +116,7 @@ def answer(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Enter what a supplier said about an order on the telephone."""
+    """Enter what a supplier said about an order, or that a dispute about it is settled."""
     place = find_data(config)
     body = {
         "number": order,

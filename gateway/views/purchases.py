@@ -240,10 +240,6 @@ WAITING = (OrderState.AWAITING_APPROVAL, OrderState.NEEDS_PERSON)
 """Where an order goes no further without a person."""
 
 
-_SETTLED_ELSEWHERE = frozenset({OrderState.DISPUTED, *ENDED})
-"""What is noted on these is told where they are listed; nothing moves them from the inbox."""
-
-
 async def waiting(spend: AsyncConnection, owner: Owner) -> list[OrderView]:
     """Return the orders that wait for a person, the one whose quotation ends first in front.
 
@@ -257,7 +253,7 @@ async def waiting(spend: AsyncConnection, owner: Owner) -> list[OrderView]:
 
 def _wants_a_person() -> ColumnElement[bool]:
     table = store.purchase_order.c
-    noted = (table.problem != "") & table.state.not_in(_SETTLED_ELSEWHERE) & ~_says(BROKE)
+    noted = (table.problem != "") & table.state.not_in(ENDED) & ~_says(BROKE)
     return or_(table.state.in_(WAITING), table.quarantined_at.is_not(None), noted, *(_says(code) for code in SEEN))
 
 

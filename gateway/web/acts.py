@@ -22,6 +22,7 @@ from gateway.web.forms import Choice, Form, Unreadable
 from gateway.web.pages import show_audit, show_decision
 from gateway.web.render import flash, page
 from gateway.web.security import ACCOUNT, require
+from marketplace.ordering.closing import SETTLABLE
 from marketplace.ordering.states import OrderState
 
 METHOD = "web"
@@ -142,7 +143,7 @@ async def counted(request: web.Request) -> web.StreamResponse:
 
 
 async def answer(request: web.Request) -> web.StreamResponse:
-    """Enter what the supplier said about one order."""
+    """Enter what the supplier said about one order, or how it was settled once its goods are here."""
     context, order = request.app[CONTEXT], await _order(request)
     supplier = context.names.suppliers.get(order.supplier, order.supplier)
 
@@ -152,8 +153,10 @@ async def answer(request: web.Request) -> web.StreamResponse:
 
     lines = (f"{number(line.quantity)} × {line.mpn or line.item} {line.description}" for line in order.lines)
     texts = (order.number, *lines, amount(order.total))
-    form = forms.answer_form(order, supplier, texts)
-    return await _form(request, form, act, done=f"/orders/{order.number}")
+    done = f"/orders/{order.number}"
+    if order.state in SETTLABLE:
+        return await _form(request, forms.settle_form(order, supplier, texts), act, done=done, right=Right.APPROVE)
+    return await _form(request, forms.answer_form(order, supplier, texts), act, done=done)
 
 
 async def _order(request: web.Request) -> OrderView:
@@ -173,11 +176,13 @@ def _components(request: web.Request) -> list[Choice]:
     ]
 
 
-async def _form(request: web.Request, form: Form, act: Act, *, done: str = "/enter") -> web.StreamResponse:
+async def _form(
+    request: web.Request, form: Form, act: Act, *, done: str = "/enter", right: Right = Right.OPERATE
+) -> web.StreamResponse:
     """Show a form, or act on what was posted."""
     if request.method != "POST":
-        return page(request, "form.html", form=form, method="post", may=request[ACCOUNT].can(Right.OPERATE))
-    account, posted = require(request, Right.OPERATE), await request.post()
+        return page(request, "form.html", form=form, method="post", may=request[ACCOUNT].can(right))
+    account, posted = require(request, right), await request.post()
     try:
         outcome = await act(request.app[CONTEXT], account, forms.typed(form, posted))
     except Unreadable as error:

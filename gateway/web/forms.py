@@ -205,13 +205,34 @@ def answer_form(order: OrderView, supplier: str, texts: tuple[str, ...]) -> Form
     )
 
 
+def settle_form(order: OrderView, supplier: str, texts: tuple[str, ...]) -> Form:
+    """Ask how an order whose goods are here came to its end."""
+    return Form(
+        title=_("How was it settled with {supplier}?").format(supplier=supplier),
+        lead=_("Your name stands beside it, and the order is closed."),
+        button=_("Settle"),
+        fields=(
+            Field("reply", _("Answer"), kind="choice", choices=(Choice(HandReply.SETTLED, _("It is settled")),)),
+            Field(
+                "total",
+                _("Net sum that is paid"),
+                _("In {currency}; leave empty if it is the price of the order").format(currency=order.currency),
+                required=False,
+            ),
+            Field("reason", _("Why"), kind="note", most=NOTE_MAX),
+        ),
+        back=f"/orders/{order.number}",
+        texts=texts,
+    )
+
+
 def answer_of(values: Mapping[str, str], currency: str, zone: ZoneInfo) -> HandAnswer:
     """Return the answer that was typed. Raises `Unreadable`."""
     return HandAnswer(
         reply=HandReply(values["reply"]),
-        supplier_reference=values["supplier_reference"],
+        supplier_reference=values.get("supplier_reference", ""),
         total=_money(values["total"], currency) if values["total"] else None,
-        promised_at=_noon(values["promised"], zone) if values["promised"] else None,
+        promised_at=_noon(values["promised"], zone) if values.get("promised") else None,
         reason=values["reason"],
     )
 

@@ -171,6 +171,7 @@ def act_words(kind: str) -> str:
         "session.closed": _("Signed out"),
         "approval.blocked": _("An approval did not count"),
         "budget.committed": _("The money is spent"),
+        "budget.reduced": _("Less money is bound than before"),
         "budget.released": _("The money is free again"),
         "answer.received": _("An answer arrived"),
         "answer.entered": _("An answer was typed in"),

@@ -15,7 +15,7 @@ from marketplace.audit.log import AuditEntry
 
 FIRST_SEND = 1
 """The send that is meant by leaves of versions in which there was one reservation for an order."""
-_BOOKED = {"budget.committed": "committed", "budget.released": "released"}
+_BOOKED = {"budget.committed": "committed", "budget.reduced": "committed", "budget.released": "released"}
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Testimony:
                 self._allowed(entry, facts, by_person=True)
             case "approval.refused":
                 self._signed(entry, facts, "deny")
-            case "budget.committed" | "budget.released":
+            case "budget.committed" | "budget.reduced" | "budget.released":
                 self._settled(entry, facts)
             case kind if kind.startswith("order.") and "order_hash" in facts:
                 self._stated(entry, facts)

@@ -13,6 +13,8 @@ and moves no order: `ordering` does, and must have stored the order's row before
                    that it counts once, the total is reserved once more
     unsent         a send never left the plant: what was reserved for it beside an earlier one is given back
     settle         what the order's path does to the reservation
+    bound          what an order binds for good
+    reduce         what was agreed is less than what was ordered: the commitment comes down to it
     observe_clock, accept_clock   plant time as it was seen, and a person's word that it is right
 
 Every decision is a pure function of what its leaf records (`authority.decisions`); the ledger's conditional booking
@@ -30,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
-from marketplace.authority import decisions, halts, ledger, plant_time
+from marketplace.authority import decisions, halts, ledger, plant_time, reduction
 from marketplace.authority.applied import AppliedPolicy, GateClosed, PolicyRefused, apply_policy, current_policy
 from marketplace.authority.approval import Approver
 from marketplace.authority.issuing import issue
@@ -50,8 +52,8 @@ from marketplace.store import permit as permit_table
 
 __all__ = [
     "AppliedPolicy", "Approver", "GateClosed", "PermitRefused", "PolicyRefused",
-    "accept_clock", "allow", "apply_policy", "current_policy", "judge", "observe_clock", "permit", "refuse", "settle",
-    "unsent",
+    "accept_clock", "allow", "apply_policy", "bound", "current_policy", "judge", "observe_clock", "permit", "reduce",
+    "refuse", "settle", "unsent",
 ]  # fmt: skip
 
 PERMIT_LASTS: Final = timedelta(minutes=5)
@@ -377,6 +379,23 @@ async def settle(
     settled = await (ledger.commit(tx, number) if commits else ledger.release(tx, number))
     kind = "budget.committed" if commits else "budget.released"
     await _keep(tx, owner, kind, number, settled, actor or _gateway(owner), now)
+
+
+async def bound(tx: AsyncConnection, number: str) -> Money:
+    """Return how much an order binds for good. Raises `ledger.LedgerBroken` when nothing is committed."""
+    row = await reduction.committed(tx, number)
+    return Money(row.minor, row.currency)
+
+
+async def reduce(tx: AsyncConnection, owner: Owner, number: str, total: Money, now: datetime, *, actor: Actor) -> None:
+    """Bind no more than was agreed of a committed order, and keep it; what is bound never goes up.
+
+    Raises `ledger.LedgerBroken` when nothing is committed in the total's currency.
+    """
+    done = await reduction.reduce(tx, number, total)
+    if done is not None:
+        facts = {"send": done.send, "amount": str(done.amount), "by_person": done.by_person}
+        await log.append(tx, owner, "budget.reduced", number, actor, facts | {"before": str(done.before)}, now)
 
 
 async def _keep(

@@ -263,7 +263,7 @@ async def _catch_up(tx: AsyncConnection, owner: Owner, names: Collection[str], t
     if rows:
         await _ADD_BOOKINGS.run(tx, *rows)
     for id in ids:
-        await _recount(tx, id)
+        await recount(tx, id)
 
 
 def _is_old(row: StoredRow, claim: Claim, at: datetime) -> bool:
@@ -278,7 +278,8 @@ def subject_of(row: StoredRow) -> Subject:
     return Subject(row.order_number, row.machine, row.component, row.supplier, categories, total)
 
 
-async def _recount(tx: AsyncConnection, id: str) -> None:
+async def recount(tx: AsyncConnection, id: str) -> None:
+    """Set what stands against a limit to what its bookings sum up to."""
     machine, person = await counted(tx, id)
     ceiling = case((_L.limit_value < machine, machine), else_=_L.limit_value)
     used = {"machine_used": machine, "person_used": person, "ceiling": ceiling}
@@ -309,7 +310,7 @@ async def _elapse(tx: AsyncConnection, ids: Sequence[str], at: datetime) -> None
         .values(state=BookingState.ELAPSED)
     )
     for id in ids:
-        await _recount(tx, id)
+        await recount(tx, id)
 
 
 async def follow(tx: AsyncConnection, owner: Owner, terms: Terms, now: datetime) -> None:
@@ -408,7 +409,7 @@ async def _undo(tx: AsyncConnection, order: str, send: int, rows: Sequence[Mappi
     """Take back a reservation that did not fit everywhere: nothing of it stays."""
     await _forget(tx, order, send)
     for row in rows if taken else ():
-        await _recount(tx, row["limit_id"])
+        await recount(tx, row["limit_id"])
 
 
 async def _forget(tx: AsyncConnection, order: str, send: int) -> None:

@@ -193,6 +193,8 @@ REFERENCE_TAKEN: Final = "REFERENCE_TAKEN"
 NO_ANSWER: Final = "NO_ANSWER"
 DELIVERY_LATE: Final = "DELIVERY_LATE"
 INVOICE_MISSING: Final = "INVOICE_MISSING"
+INVOICE_DIFFERS: Final = "INVOICE_DIFFERS"
+"""Noted when an invoice did not agree; the corrected one takes it back."""
 REMINDERS: Final = frozenset({BROKE, QUARANTINED, NO_ANSWER, DELIVERY_LATE, INVOICE_MISSING})
 """What a person is told though nothing is wrong with the order as such."""
 

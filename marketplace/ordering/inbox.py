@@ -11,7 +11,7 @@ the end, or whose dates are another year's, moves nothing and is shown to a pers
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace import stock
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority import gate
 from marketplace.documents import DespatchAdvice, GoodsReceipt, Invoice, OrderResponse, Reply
 from marketplace.money import Money, Quantity, plain
 from marketplace.ordering import arrival
@@ -30,9 +31,7 @@ from marketplace.ordering.answers import (
     Answer,
     AnswerBroken,
     Judgement,
-    LineSum,
     add_shipped,
-    all_invoiced,
     fingerprint,
     is_far_away,
     judge_response,
@@ -42,7 +41,9 @@ from marketplace.ordering.answers import (
     total_of,
     write,
 )
+from marketplace.ordering.closing import close_if_done
 from marketplace.ordering.edges import (
+    INVOICE_DIFFERS,
     REFERENCE_TAKEN,
     move_order,
     note_problem,
@@ -299,14 +300,18 @@ async def _expect(tx: AsyncConnection, owner: Owner, stored: StoredOrder, confir
 
 
 async def take_part(tx: AsyncConnection, owner: Owner, stored: StoredOrder, person: Actor, at: datetime) -> None:
-    """A person lets the order be for what was confirmed of it: lines and shares are cut, the rest is needed again.
+    """A person lets the order be for what was confirmed of it: lines, shares and money are cut, the rest needed again.
 
-    The caller has just moved the order to confirmed; if the whole part is here already, it goes on from there.
+    The caller has just moved the order to confirmed; if the whole part is here already, it goes on from there. What
+    was cut once stays cut: of a larger part that is confirmed later no more counts than was agreed before.
     """
     number = stored.order.number
-    lines = tuple(replace(line, quantity=line.confirmed) for line in await sums_of(tx, number))
+    lines = tuple(replace(line, quantity=min(line.quantity, line.confirmed)) for line in await sums_of(tx, number))
     await keep_sums(tx, number, lines)
-    await keep_shares(tx, owner, number, {line.number: line.quantity for line in lines})
+    agreed = {line.number: line.quantity for line in lines}
+    await _expect(tx, owner, stored, agreed)
+    await keep_shares(tx, owner, number, agreed)
+    await gate.reduce(tx, owner, number, total_of(stored.order, agreed), at, actor=person)
     await need_again(tx, owner, number, person, at, quoting_after=None)
     state = state_by_lines(S.CONFIRMED, lines)
     if state is not S.CONFIRMED:
@@ -380,10 +385,12 @@ async def _despatch(case: Case, advice: DespatchAdvice) -> str:
 async def _invoice(case: Case, invoice: Invoice) -> str:
     lines = await sums_of(case.tx, case.number)
     due = total_of(case.stored.order, {line.number: line.quantity for line in lines})
+    if case.stored.state is S.CLOSED:  # a person may have settled it for less
+        due = min(due, await gate.bound(case.tx, case.number))
     billed = await _billed(case, invoice)
     if billed is None or billed > due:
         parameters = {"ordered": str(due), "invoiced": str(billed or invoice.total), "invoice": invoice.invoice}
-        code = "INVOICE_AFTER_END" if case.stored.state is S.CLOSED else "INVOICE_DIFFERS"
+        code = "INVOICE_AFTER_END" if case.stored.state is S.CLOSED else INVOICE_DIFFERS
         await note_problem(case.tx, case.owner, case.number, code, parameters)
         if case.stored.state is S.RECEIVED:
             await case.move(S.DISPUTED, {"code": code, "parameters": parameters})
@@ -409,15 +416,6 @@ async def _billed(case: Case, invoice: Invoice) -> Money | None:
     )
     totals = [json.loads(row.document)["total"]["minor"] for row in rows]
     return Money(sum(totals, start=invoice.total.minor), invoice.total.currency)
-
-
-async def close_if_done(
-    tx: AsyncConnection, owner: Owner, number: str, lines: Sequence[LineSum], actor: Actor, at: datetime
-) -> None:
-    """Close an order of which everything has come and everything is on an invoice that agrees."""
-    stored = await load(tx, owner, number)
-    if stored.state is S.RECEIVED and all_invoiced(lines) and not speaks_against(stored.row.problem):
-        await move_order(tx, owner, number, S.RECEIVED, S.CLOSED, actor=actor, at=at)
 
 
 def _said(response: OrderResponse) -> dict[str, Any]:

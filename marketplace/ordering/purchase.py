@@ -29,7 +29,8 @@ from marketplace.authority.policy import Mode, Outcome
 from marketplace.catalogue import Catalogue
 from marketplace.documents import SupplierDocument
 from marketplace.identity import new_id
-from marketplace.ordering import inbox, proposal, quarantine, requisition
+from marketplace.money import Money
+from marketplace.ordering import closing, inbox, proposal, quarantine, requisition
 from marketplace.ordering.answers import PARTLY_CONFIRMED
 from marketplace.ordering.edges import (
     gateway_actor,
@@ -322,6 +323,13 @@ class Purchasing:
             )
             await inbox.take_part(tx, self.owner, stored, person, now)
         return Act(True, "ORDER_CONFIRMED", {"order": number})
+
+    async def settle(self, number: str, person: Actor, reason: str, paid: Money | None = None) -> Act:
+        """A named person settles a dispute, or does without an invoice; `paid`: None for all that was agreed."""
+        async with self.locks.of(number), self.database.write() as tx:
+            now, stored = self.clock(), await load(tx, self.owner, number)
+            code = await closing.settle(tx, self.owner, stored, person, now, reason, paid)
+        return Act(code == closing.SETTLED, code, {"order": number, "state": str(stored.state), "paid": str(paid)})
 
     async def release(self, subject: str, person: Actor) -> Act:
         """A named person lets a quarantined order or requisition be taken up again, or has seen what is noted on it."""

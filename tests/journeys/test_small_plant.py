@@ -121,6 +121,10 @@ async def test_a_wheel_is_bought_over_the_telephone(plant: Plant):
     assert (await act.received(order.number, {1: Decimal(2)}, "ben", "socket")).ok
     assert (await plant.order()).state == "received"
     assert (await act.fitted("saw/wheel", "S-1", "0 h", "", "ben", "socket")).ok
+    settled = HandAnswer(HandReply.SETTLED, total=Money.parse("120 EUR"), reason="they gave a discount")
+    assert not (await act.answered(order.number, settled, "ben", "socket")).ok  # who may not approve, may not settle
+    assert (await act.answered(order.number, settled, "anna", "socket")).code == "SETTLED"
+    assert (await plant.order()).state == "closed"
 
     await plant.step(days=1)
     async with plant.gateway.databases.spend.read() as tx:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from marketplace.audit.merkle import Frontier, leaf_hash
+from marketplace.money import Money
 from marketplace.ordering.states import ENDED, OrderState
 from tests.campaigns.simulation import ledger_view
 from tests.campaigns.simulation.disk import healthy
@@ -61,6 +62,7 @@ class Checker:
         self._shelf: dict[str, Decimal] = defaultdict(Decimal)
         self._booked: dict[str, set[int]] = defaultdict(set)  # order: sends for which money is kept, by the rows
         self._kept: dict[str, set[int]] = defaultdict(set)  # and by the log
+        self._agreed: dict[str, str] = {}  # order: the total to which its commitment came down, by the log
         self._halts: dict[str, tuple[str, str]] = {}  # stops that stand, by the log: kind and key
         self._machines: dict[str, tuple[str, str]] = {}  # requisition: machine and component
         self._recounted = False  # by a policy that was applied in this transaction
@@ -102,7 +104,8 @@ class Checker:
     def _leaf(self, leaf: dict[str, Any]) -> set[str]:
         kind, subject, facts = leaf["kind"], leaf["subject"], leaf["facts"]
         if kind == "requisition.raised":
-            self._slots[subject] = f"{facts['slot']}|{subject}" if facts["override"] else facts["slot"]
+            beside = facts.get("override") or "rest_of" in facts
+            self._slots[subject] = f"{facts['slot']}|{subject}" if beside else facts["slot"]
             self._machines[subject] = self._place(subject)
         elif kind == "order.proposed":
             self._served[subject] = facts["requisition"]
@@ -118,6 +121,8 @@ class Checker:
             self._kept[subject] -= {facts["send"], *facts["released"]}
         elif kind == "budget.committed":
             self._kept[subject] -= set(facts["released"])
+        elif kind == "budget.reduced":
+            self._agreed[subject] = facts["amount"]
         elif kind == "halt.set":
             self._halts[subject] = facts["scope"], facts["key"]
         elif kind == "halt.lifted":
@@ -207,12 +212,22 @@ class Checker:
             self._trace.violated("RESERVATION_LOST", f"{number} is {state}: {told}")
         for each in ledger_view.disagreements(self._cursor, number):
             self._trace.violated("BOOKS_DISAGREE", f"{number}: {each}")
+        if number in self._agreed:
+            total = self._bound_by_lines(number, booked, minor)
         live = self._books[supplier].live(number)
         found_once = booked == "committed" and self._books[supplier].forgets  # what it showed is all that is known
         if booked and minor < total * (1 if found_once else max(len(live), 1)):
             self._trace.violated("CENTS", f"{number}: {minor} booked for {len(live)} orders of {total}")
         if not booked and live:
             self._trace.violated("UNRESERVED", f"{number} is {state} without money, and {supplier} delivers it")
+
+    def _bound_by_lines(self, number: str, booked: str, minor: int) -> int:
+        """An order of which a part was agreed: the log and the rows say the same sum, which is returned."""
+        (currency,) = self._cursor.execute("SELECT currency FROM purchase_order WHERE number = ?", (number,)).fetchone()
+        if booked == "committed" and str(Money(minor, currency)) != self._agreed[number]:
+            told = f"{Money(minor, currency)} booked, {self._agreed[number]} agreed by the log"
+            self._trace.violated("CENTS_OF_A_PART", f"{number}: {told}")
+        return Money.parse(self._agreed[number]).minor
 
     def _slot(self, number: str, state: OrderState) -> None:
         slot = self._slots.get(self._served.get(number, ""))

@@ -101,6 +101,10 @@ class People:
         query = "SELECT number, supplier FROM purchase_order WHERE state = 'needs_person' ORDER BY number"
         for number, supplier in self._rows(query):
             await self._settle(number, supplier)
+        for number, total in self._likely(
+            "SELECT number, total_minor FROM purchase_order WHERE state = 'disputed' ORDER BY number"
+        ):
+            await self._act("settle", partial(self._agree, number, total))
         for (supplier,) in self._rows("SELECT supplier FROM supplier_status WHERE suspended ORDER BY supplier"):
             if self.rng.random() < 0.3:
                 await self._act("reinstate", partial(self._reinstate, supplier))
@@ -202,6 +206,11 @@ class People:
         await self._act(
             f"resolve {verdict}", lambda: self._purchasing.resolve(number, verdict, person(ANNA), "called them")
         )
+
+    async def _agree(self, number: str, total: int) -> Any:
+        """Settle a dispute: now and then for less than was ordered."""
+        paid = Money(total // 2, "EUR") if self.rng.random() < 0.3 else None
+        return await self._purchasing.settle(number, person(ANNA), "agreed on the telephone", paid)
 
     async def _type_in(self) -> None:
         """Suppliers without documents write letters: enter their invoices."""

@@ -57,7 +57,7 @@ from tests.unit.marketplace.fakes import (
 ORIGIN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 MOODS = (
     "answers", "unavailable", "rejects", "drops", "vanishes", "breaks", "stalls", "receives", "dearer", "foreign",
-    "misaddressed", "hides",
+    "misaddressed", "hides", "partly",
 )  # fmt: skip
 INDEXED = replace(EVERYTHING, idempotency_key=None)
 NAMES = ("keyed", "blind", "indexed")
@@ -132,6 +132,8 @@ class Moody(AcceptingSupplier):
         said = super().response(order)
         if self.mood == "receives":
             return replace(said, reply=Reply.RECEIVED, lines=(), promised_at=None)
+        if self.mood == "partly":
+            return part_of(said)
         if self.mood == "dearer":
             line = said.lines[0]
             price = UnitPrice(line.unit_price.amount + 1, line.unit_price.currency, line.unit_price.per)
@@ -158,6 +160,14 @@ class Moody(AcceptingSupplier):
         said = [each for each in self.answers.get(reference, []) if isinstance(each, OrderResponse)]
         if said:
             self.answers[reference].append(replace(said[-1], reference=reference, reply=Reply.REJECTED))
+
+
+def part_of(said: OrderResponse) -> OrderResponse:
+    """Return a confirmation of one piece less than was ordered, at the same price."""
+    (line,) = said.lines
+    less = replace(line.quantity, amount=line.quantity.amount - 1)
+    freight = said.total - line.unit_price.times(line.quantity)
+    return replace(said, lines=(replace(line, quantity=less),), total=line.unit_price.times(less) + freight)
 
 
 class WatchedStore:
@@ -322,6 +332,17 @@ class MoneyCore(RuleBasedStateMachine):
         verdict = S.CONFIRMED if live else S.NOT_PLACED
         self.do(self.plant.purchasing.resolve(number, verdict, ANNA, "called them"))
 
+    @rule(which=st.integers(0, 5))
+    def somebody_takes_the_part(self, which: int) -> None:
+        if order := self.one(["needs_person"], which):
+            self.do(self.plant.purchasing.accept_part(order[0], ANNA, "better than nothing"))
+
+    @rule(which=st.integers(0, 5), paid=st.sampled_from((None, 0, 50_00, 400_00)))
+    def somebody_settles_what_came(self, which: int, paid: int | None) -> None:
+        if order := self.one(["received", "disputed"], which):
+            said = None if paid is None else Money(paid, "EUR")
+            self.do(self.plant.purchasing.settle(order[0], ANNA, "we agreed on that", said))
+
     @rule(which=st.integers(0, 5), quantity=st.sampled_from((None, "1", "2", "3")))
     def goods_arrive(self, which: int, quantity: str | None) -> None:
         order = self.one(["submitted", "unknown", "needs_person", "cancelling", "confirmed", "shipped"], which)
@@ -331,7 +352,7 @@ class MoneyCore(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 5), wrong=st.sampled_from((0, 0, 100)))
     def an_invoice_comes(self, which: int, wrong: int) -> None:
-        order = self.one(["confirmed", "shipped", "received"], which)
+        order = self.one(["confirmed", "shipped", "received", "disputed", "closed"], which)
         if order and self.suppliers[order[2]].answers.get(order[0]):
             (total,) = self.rows("SELECT total_minor FROM purchase_order WHERE number = ?", order[0])[0]
             self.suppliers[order[2]].bill(order[0], Money(total + wrong, "EUR"))

@@ -20,7 +20,7 @@ def test_a_suppliers_difference_is_told_from_a_rule_of_the_same_code():
     answer = sentence("QUANTITY_DIFFERS", {"line": "1", "ordered": "4 C62", "answered": "40 C62"})
     assert rule == "The order is for 40 C62 of bearing, but 4 C62 is wanted."
     assert answer == "The supplier answered with 40 C62 instead of 4 C62."
-    assert "does not agree" in sentence("INVOICE_DIFFERS", {"ordered": "1 EUR", "answered": "2 EUR"})
+    assert "does not agree" in sentence("INVOICE_DIFFERS", {"ordered": "1 EUR", "invoiced": "2 EUR"})
 
 
 def test_an_act_says_where_it_has_brought_the_order():

@@ -100,6 +100,18 @@ async def test_goods_are_counted_in_by_line(made, anna):
     assert (await made.purchasing.sending.row(number)).state == "received"
 
 
+async def test_an_order_whose_goods_are_here_is_settled_with_a_reason_and_a_sum(made, anna):
+    number = made.numbers["shipped"]
+    await anna.post(f"/orders/{number}/received", **{"line-1": "2"})
+    assert "Settle it" in (await anna.get(f"/orders/{number}")).text
+    assert "They confirmed it" not in (await anna.get(f"/orders/{number}/answer")).text
+    assert (await anna.post(f"/orders/{number}/answer", reply="settled", reason="")).status == 422
+    page = await anna.post(f"/orders/{number}/answer", reply="settled", total="100", reason="a discount")
+    assert page.path == f"/orders/{number}"
+    said = HandAnswer(HandReply.SETTLED, "", Money(10_000, "EUR"), None, "a discount")
+    assert made.actions.entered == [("answered", number, said, "anna", "web")]
+
+
 async def test_choosing_an_order_that_arrived_leads_to_its_lines(made, anna):
     number = made.numbers["shipped"]
     assert number in (await anna.get("/enter/received")).text

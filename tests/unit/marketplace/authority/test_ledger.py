@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.storage import FULL, Storage
-from marketplace.authority import ledger
+from marketplace.authority import ledger, reduction
 from marketplace.authority.ledger import BookingState, LedgerBroken, Room
 from marketplace.authority.limits import LimitRule, Scope, Subject, Terms, Used, claims_of
 from marketplace.authority.rates import PinnedRate, Rates
@@ -388,3 +388,77 @@ async def test_limits_of_two_gateways_never_meet(spend, owner, orders, books):
     other = Books(spend, type(owner)(owner.plant, "G2"), books.now)
     assert await books.book(orders[0], 100_00) is Room.RESERVED
     assert await other.book(orders[1], 100_00) is Room.RESERVED
+
+
+# What was agreed is less than what was ordered.
+
+
+async def reduce(books, order, minor, currency="EUR"):
+    async with books.spend.write() as tx:
+        return await reduction.reduce(tx, order, Money(minor, currency))
+
+
+@pytest.mark.parametrize("by_person", [False, True])
+async def test_a_commitment_comes_down_to_what_was_agreed_and_never_goes_up(orders, books, by_person):
+    await books.book(orders[0], 40_00, by_person=by_person)
+    await books.book(orders[1], 30_00, by_person=by_person)
+    await books.act(ledger.commit, orders[0])
+    done = await reduce(books, orders[0], 15_00)
+    assert (done.send, done.before, done.amount, done.by_person) == (
+        1,
+        Money(4000, "EUR"),
+        Money(1500, "EUR"),
+        by_person,
+    )
+    assert await reduce(books, orders[0], 15_00) is None
+    assert await reduce(books, orders[0], 20_00) is None
+    assert await books.used() == ((0, 45_00) if by_person else (45_00, 0))
+    assert (await books.act(ledger.release, orders[0])).amount == Money(15_00, "EUR")
+    assert await books.used() == ((0, 30_00) if by_person else (30_00, 0))
+
+
+async def test_what_comes_down_gives_its_room_to_the_next_order_and_stays_one_order(orders, books):
+    books.terms = terms(MACHINE, THREE_A_DAY)
+    await books.book(orders[0], 100_00)
+    await books.act(ledger.commit, orders[0])
+    assert await books.book(orders[1], 60_00) is Room.FULL
+    await reduce(books, orders[0], 40_00)
+    assert await books.book(orders[1], 60_00) is Room.RESERVED
+    assert await books.used(f"supplier:shop:day:orders:{books.now.date()}") == (2, 0)
+
+
+async def test_what_comes_down_later_comes_down_in_the_month_in_which_it_was_booked(orders, books):
+    books.terms = terms(PLANT_MONTH)
+    await books.book(orders[0], 100_00)
+    await books.act(ledger.commit, orders[0])
+    await books.book(orders[1], 50_00, at=books.now + timedelta(days=31))
+    await reduce(books, orders[0], 30_00)
+    assert await books.used("plant:*:month:EUR:2026-03") == (30_00, 0)
+    assert await books.used("plant:*:month:EUR:2026-04") == (50_00, 0)
+
+
+async def test_what_has_elapsed_comes_down_without_giving_room_back_twice(orders, books):
+    await books.book(orders[0], 30_00)
+    await books.act(ledger.commit, orders[0])
+    await books.book(orders[1], 10_00, at=books.now + timedelta(days=DAYS))
+    await reduce(books, orders[0], 5_00)
+    assert await books.used() == (10_00, 0)
+    assert {row.amount for row in await books.rows(booking)} == {5_00, 10_00}
+
+
+async def test_another_currency_comes_down_at_the_rate_of_its_booking_rounded_up(orders, books):
+    books.terms = terms(rates=DOLLAR)
+    await books.book(orders[0], 40_01, currency="USD")
+    await books.act(ledger.commit, orders[0])
+    await reduce(books, orders[0], 10_01, "USD")
+    assert await books.used() == (5_01, 0)
+
+
+async def test_only_a_commitment_in_the_same_currency_comes_down(orders, books):
+    await books.book(orders[0], 40_00)
+    with pytest.raises(LedgerBroken, match="no commitment"):
+        await reduce(books, orders[0], 10_00)
+    await books.act(ledger.commit, orders[0])
+    with pytest.raises(LedgerBroken, match="not in USD"):
+        await reduce(books, orders[0], 10_00, "USD")
+    assert await books.used() == (40_00, 0)

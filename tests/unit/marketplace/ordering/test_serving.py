@@ -127,6 +127,45 @@ async def test_the_rest_is_bought_and_the_part_is_paid_as_a_part(partly, clock):
     assert len(await partly.orders()) == 2  # the life has what it wants
 
 
+async def bound(plant):
+    """What is booked for an order, and what its machine's limit counts."""
+    (held,), (limit,) = await plant.rows(store.reservation), await plant.rows(store.spend_limit)
+    bookings = await plant.rows(store.booking)
+    assert sum(each.amount for each in bookings) == limit.machine_used + limit.person_used
+    return held.state, held.minor, limit.machine_used
+
+
+async def entries(plant, number, kind):
+    async with plant.database.read() as tx:
+        return await log.entries(tx, number, 1, owner=plant.owner, kind=kind)
+
+
+async def test_of_a_part_that_a_person_takes_only_the_part_is_bound(partly):
+    number = (await partly.order()).number
+    assert await bound(partly) == ("reserved", 12_300, 12_300)
+    await partly.purchasing.accept_part(number, ANNA, "one will do for now")
+    assert await bound(partly) == ("committed", 6_150, 6_150)
+    leaf = (await entries(partly, number, "budget.reduced"))[0]
+    assert (leaf.subject, leaf.actor) == (number, ANNA)
+    assert leaf.facts == {"send": 1, "amount": "61.50 EUR", "by_person": False, "before": "123.00 EUR"}
+
+
+async def test_a_larger_part_after_a_smaller_one_binds_no_more_than_was_agreed(make_plant):
+    plant = await make_plant(PartSupplier)
+    await plant.want(replace(LINE, quantity=Decimal(3)))
+    number = (await plant.order()).number
+    await plant.purchasing.accept_part(number, ANNA, "one will do for now")
+    supplier = plant.suppliers["supplier-1"]
+    supplier.takes_on = Decimal(2)
+    async with plant.database.read() as tx:
+        order = (await load(tx, plant.owner, number)).order
+    assert await plant.purchasing.sending.take("supplier-1", supplier.response(order.document())) == "PARTLY_CONFIRMED"
+    await plant.purchasing.accept_part(number, ANNA, "one is what was said")
+    line = await line_of(plant)
+    assert (line.quantity, line.confirmed, (await shelf_of(plant)).in_transit) == (1, 1, 1)
+    assert (await bound(plant))[:2] == ("committed", 6_150)
+
+
 async def test_a_person_may_also_call_the_part_off(partly):
     number = (await partly.order()).number
     assert (await partly.purchasing.resolve(number, S.CANCELLED, ANNA, "all or nothing")).ok
