@@ -91,7 +91,7 @@ async def raise_alarm(
         "scope": scope.kind,
         "key": scope.key,
         "subject": subject,
-        "parameters": json.dumps(figures, sort_keys=True, ensure_ascii=False),
+        "parameters": json.dumps(figures),
         "raised_at": at,
         "acknowledge_by": by,
         "halted": "",

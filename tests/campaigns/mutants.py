@@ -49,7 +49,6 @@ TESTS: dict[str, tuple[str, ...]] = {
     "marketplace/authority/alarms.py": (f"{UNIT}/authority/test_halts.py", f"{UNIT}/ordering/test_stopping.py"),
     "marketplace/authority/gate.py": tuple(f"{UNIT}/authority/test_{of}.py" for of in ("gate", "applied", "decisions")),
     "marketplace/authority/issuing.py": (f"{UNIT}/authority/test_permit.py",),
-    "marketplace/authority/leave.py": (f"{UNIT}/authority/test_gate.py",),
     "marketplace/authority/plant_time.py": (f"{UNIT}/authority/test_gate.py",),
     "marketplace/authority/scopes.py": tuple(f"{UNIT}/authority/test_{of}.py" for of in ("scopes", "halts")),
 }

@@ -171,12 +171,23 @@ async def test_an_alarm_is_raised_once_while_it_is_open(spend, owner, now):
     }
 
 
+async def test_an_alarm_of_another_plant_is_another_alarm(spend, owner, now):
+    async with spend.write() as tx:
+        here = await alarms.raise_alarm(tx, owner, AlarmCode.LEDGER_BROKEN, PLANT, "ledger", now)
+        there = store.Owner("southworks", "G1")
+        assert await alarms.raise_alarm(tx, there, AlarmCode.LEDGER_BROKEN, PLANT, "ledger", now) != here
+        assert [alarm.id for alarm in await alarms.open_alarms(tx, owner)] == [here]
+
+
 async def test_an_acknowledged_alarm_is_closed_and_may_be_raised_again(spend, owner, now):
     async with spend.write() as tx:
         first = await alarms.raise_alarm(tx, owner, AlarmCode.WITNESS_DISAGREES, PLANT, "audit", now)
         seen = await alarms.acknowledge(tx, owner, first, ANNA, now, "Looked at it.")
         assert seen is not None
         assert await alarms.acknowledge(tx, owner, first, ANNA, now) is None
+        unsaid = await alarms.raise_alarm(tx, owner, AlarmCode.GATE_CLOSED, PLANT, "gate", now)
+        await alarms.acknowledge(tx, owner, unsaid, ANNA, now)
+        assert (await log.entries(tx, unsaid))[-1].facts["note"] == ""
         assert await alarms.open_alarms(tx, owner) == ()
         second = await alarms.raise_alarm(tx, owner, AlarmCode.WITNESS_DISAGREES, PLANT, "audit", now)
         assert second != first

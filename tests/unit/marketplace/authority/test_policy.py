@@ -15,6 +15,7 @@ from maintenance.needs import Provenance
 from marketplace.authority import policy as module
 from marketplace.authority.checks import Checks
 from marketplace.authority.limits import Subject, Used, claims_of
+from marketplace.authority.mandate import Decision
 from marketplace.authority.policy import (
     CAUTION,
     FREEDOM,
@@ -23,6 +24,7 @@ from marketplace.authority.policy import (
     Mode,
     Outcome,
     Policy,
+    Similar,
     Standing,
     Window,
     decide,
@@ -100,6 +102,14 @@ def judged(made, known, policy, mandate, *, now, mark=None, used=Used(0, 0)):  #
 
 def rule(made=None, known=None, policy=POLICY, mandate=MANDATE, now=NOW) -> str:
     return judged(made or order(), known or told(), policy, mandate, now=now).rule
+
+
+def denied(code: str, **figures: str) -> Decision:
+    return Decision(Outcome.DENY, code, figures)
+
+
+def asked(code: str, **figures: str) -> Decision:
+    return Decision(Outcome.ASK, code, figures)
 
 
 def with_policy(**changes) -> Policy:
@@ -264,6 +274,115 @@ def test_every_rule_has_its_place_in_the_header_and_its_sentence():
     listed = {code.rstrip(",") for code in codes} | {"MODE_ADVISE"}
     assert listed <= SENTENCES.keys()
     assert {"NO_POLICY", "MODE_WATCH", "PERIOD_LIMIT_EXCEEDED", "WITHIN_LIMITS"} <= listed
+
+
+@pytest.mark.parametrize(
+    ("made", "known", "policy", "now", "expected"),
+    [
+        (order(), told(), None, NOW, Decision(Outcome.DENY, "NO_POLICY", {})),
+        (order(), told(supplier_suspended=True), POLICY, NOW, denied("SUPPLIER_SUSPENDED", supplier="shop")),
+        (order(), told(mode=Mode.WATCH), POLICY, NOW, denied("MODE_WATCH", component="mill/spindle-bearing")),
+        (order(lines=()), told(), POLICY, NOW, denied("ORDER_EMPTY")),
+        (order(), told(mode=Mode.ASK), POLICY, NOW, asked("MODE_ASK", component="mill/spindle-bearing")),
+        (order(), told(provenance=Provenance.B), POLICY, NOW, asked("PROVENANCE_B", machine="mill")),
+        (order(), told(known_history=False), POLICY, NOW, asked("HISTORY_UNKNOWN", component="mill/spindle-bearing")),
+        (order(), told(first_order_at_supplier=True), POLICY, NOW, asked("FIRST_ORDER_AT_SUPPLIER", supplier="shop")),
+        (
+            order(),
+            told(first_purchase_of_item=True),
+            POLICY,
+            NOW,
+            asked("FIRST_PURCHASE_OF_ITEM", supplier="shop", item="bearing-7014"),
+        ),
+        (
+            order(quoted_until=NOW),
+            told(),
+            POLICY,
+            NOW,
+            asked("QUOTATION_EXPIRED", quoted_until="2026-03-02T08:00:00.000000Z"),
+        ),
+        (order(), told(wanted={}), POLICY, NOW, asked("QUANTITY_DIFFERS", item=ITEM.key, ordered="2 C62", wanted="?")),
+        (
+            order(),
+            told(wanted={1: Quantity(Decimal(3), "C62")}),
+            POLICY,
+            NOW,
+            asked("QUANTITY_DIFFERS", item=ITEM.key, ordered="2 C62", wanted="3 C62"),
+        ),
+        (order(currency="USD"), told(), POLICY, NOW, asked("CURRENCY_DIFFERS", currency="USD", other="EUR")),
+        (
+            order(fees=Money(-1, "EUR")),
+            told(),
+            POLICY,
+            NOW,
+            asked("AMOUNT_NEGATIVE", freight="9.00 EUR", fees="-0.01 EUR"),
+        ),
+        (order(), told(), with_policy(amounts="gross"), NOW, asked("TAX_UNKNOWN", total="132.00 EUR")),
+        (
+            order(freight=Money(90_000, "EUR")),
+            told(),
+            POLICY,
+            NOW,
+            asked("ORDER_LIMIT_EXCEEDED", total="1023.00 EUR", limit="500.00 EUR"),
+        ),
+        (order(), told(last_prices={}), POLICY, NOW, asked("LAST_PRICE_UNKNOWN", item=ITEM.key)),
+    ],
+)
+def test_a_verdict_says_in_figures_what_it_rests_on(made, known, policy, now, expected):
+    assert judged(made, known, policy, MANDATE, now=now) == expected
+
+
+def test_a_clock_that_jumped_is_named_with_both_times():
+    found = judged(order(quoted_until=NOW + timedelta(400)), told(), POLICY, MANDATE, now=NOW, mark=NOW + timedelta(2))
+    times = {"now": "2026-03-02T08:00:00.000000Z", "mark": "2026-03-04T08:00:00.000000Z"}
+    assert found == Decision(Outcome.ASK, "CLOCK_JUMPED", times)
+
+
+def test_circumstances_have_one_canonical_form():
+    price, seen = UnitPrice(Decimal(60), "EUR"), Similar("G1-9", ITEM.key, NOW, open=True)
+    known = told(
+        similar=(seen,), quoted={1: price}, own_prices={ITEM.key: price}, exposure={"EUR": 5},
+        plant_orders={"minute": 1}, supplier_orders={"day": 2},
+    )  # fmt: skip
+    assert known.facts() == {
+        "stopped": None,
+        "mode": "buy",
+        "provenance": "A",
+        "known_history": True,
+        "machine": "mill",
+        "component": "mill/spindle-bearing",
+        "asked_by": "G1",
+        "first_order_at_supplier": False,
+        "first_purchase_of_item": False,
+        "supplier_suspended": False,
+        "wanted": {"1": "2 C62"},
+        "last_prices": {"bearing-7014": "60 EUR"},
+        "quoted": {"1": "60 EUR"},
+        "own_prices": {"bearing-7014": "60 EUR"},
+        "similar": [["G1-9", "bearing-7014", "2026-03-02T08:00:00.000000Z", True]],
+        "plant_orders": {"minute": 1},
+        "supplier_orders": {"day": 2},
+        "exposure": {"EUR": 5},
+    }
+
+
+def test_a_policy_has_one_canonical_form():
+    whole = with_policy(known={"shop": ("b", "a", "a")}, time_zone="Europe/Berlin")
+    assert whole.document() == {
+        "schema": 1,
+        "mandate": MANDATE.document(),
+        "window": {"days": 30, "per_machine": "2000.00 EUR"},
+        "amounts": "net",
+        "modes": {"mill": "buy"},
+        "known": {"shop": ["a", "b"]},
+        "time_zone": "Europe/Berlin",
+        "checks": POLICY.checks.document(),
+    }
+    assert Policy.model_validate(whole.document()).hash == whole.hash
+    assert Policy(schema_=1).document() == {
+        "schema": 1, "mandate": None, "window": None, "amounts": "net", "modes": {}, "known": {},
+    }  # fmt: skip
+    assert Policy(schema_=1, window=Window(days=7)).document()["window"] == {"days": 7, "per_machine": None}
 
 
 def test_circumstances_are_kept_as_texts():
