@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 
 from marketplace import store
+from marketplace.audit.actor import Actor, ActorKind
 from marketplace.money import Money
+from marketplace.ordering import inbox
 from tests.unit.marketplace.fakes import ANNA
 
 
@@ -73,6 +75,29 @@ async def test_an_answer_that_was_kept_and_not_applied_is_applied_when_it_comes_
     async with plant.database.write() as tx:
         await tx.execute(store.purchase_order.update().values(state="shipped"))
     assert await plant.purchasing.sending.take("supplier-1", answer) == "APPLIED"
+
+
+async def test_an_answer_that_two_bring_at_the_same_moment_is_kept_and_applied_once(plant):
+    """Neither saw it when it looked; the second finds it kept when it is to keep it, and applied when it applies."""
+    number = (await plant.order()).number
+    supplier = plant.suppliers["supplier-1"]
+    await plant.purchasing.received(number, None, ANNA)
+    supplier.bill(number, Money(12_300, "EUR"))
+    (answer,) = supplier.answers[number][2:]
+    actor, now, rows = (
+        Actor(ActorKind.SUPPLIER, "supplier-1", "port"),
+        plant.clock(),
+        len(await plant.rows(store.inbox)),
+    )
+    told = []
+    for _ in range(2):
+        async with plant.database.write() as tx:
+            kept = await inbox.receive(tx, plant.owner, "supplier-1", answer, actor, now)
+        async with plant.database.write() as tx:
+            told.append((kept.id, kept.new, await inbox.apply(tx, plant.owner, kept.id, now, plant.terms)))
+    assert told == [(told[0][0], True, "APPLIED"), (told[0][0], False, "APPLIED")]
+    assert len(await plant.rows(store.inbox)) == rows + 1
+    assert await plant.states() == ["closed"]
 
 
 async def test_goods_without_an_invoice_are_told_of_with_the_end_of_asking(plant):
