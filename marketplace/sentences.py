@@ -162,7 +162,10 @@ ORDERING: Final[Mapping[str, str]] = {
     "CANCELLATION_OPEN": _later("Whether {supplier} has cancelled it could not be found out in time: ask there."),
     "NO_ANSWER": _later("It was sent on {since}, and the supplier has not said yes or no: ask there."),
     "DELIVERY_LATE": _later("The goods were due on {since} and are not here: ask the supplier."),
-    "INVOICE_MISSING": _later("The goods came on {since}, and there is no invoice that agrees with them."),
+    "INVOICE_MISSING": _later(
+        "The goods came on {since}, and there is no invoice that agrees with them; the supplier is asked until {until}."
+        " If none will come, settle the order."
+    ),
     "DATE_FAR_AWAY": _later("The supplier named a date of another year or century; nothing changed."),
     "REFERENCE_ODD": _later("The reference in the answer has characters that no reference has."),
     "QUARANTINED": _later("The program failed at it again and again ({error}); it is left alone until released."),
@@ -257,7 +260,7 @@ STATES: Final[Mapping[str, str]] = {
     "shipped": _later("shipped"),
     "received": _later("received"),
     "cancelling": _later("being cancelled"),
-    "disputed": _later("received, but something is wrong"),
+    "disputed": _later("received, but something is wrong: a person settles it"),
     "closed": _later("closed"),
     "denied": _later("refused"),
     "expired": _later("expired before it was sent"),

@@ -2,14 +2,16 @@
 
 Every state that a program can move has one step here, every wait has an end, and at that end stands a person who is
 told: an unknown outcome, a sent order without an answer, a cancellation, goods long past their promise, goods without
-an invoice. So no order stays where it is for ever in silence. It knows no supplier, no database and no money.
+an invoice. So no order stays where it is for ever in silence. Once the goods are here suppliers are asked ever more
+rarely, and in the end no more: from then on it is a person who settles the order. It knows no supplier, no database
+and no money.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Final, Protocol
 
@@ -94,9 +96,30 @@ def step(order: Standing, terms: PurchasingTerms, now: datetime) -> Step:
         return Step.EXPIRE if now >= order.quoted_until else Step.LEAVE
     if next_step is Step.POLL and reminder(order, terms, now) is not None:
         return Step.REMIND
+    end = asked_until(order, terms)
+    if end is not None and now >= end:
+        return Step.LEAVE
     if order.next_ask_at is not None and now < order.next_ask_at:
         return Step.LEAVE
     return next_step
+
+
+def asked_until(order: Standing, terms: PurchasingTerms) -> datetime | None:
+    """Return when a supplier is asked for the last time about goods that are here; None while they are not.
+
+    A missing invoice is told to a person first, and asked for as long again; a dispute stands before one all the time.
+    """
+    state = OrderState(order.state)
+    if state is S.DISPUTED:
+        return order.changed_at + terms.invoice_within
+    return order.changed_at + 2 * terms.invoice_within if state is S.RECEIVED else None
+
+
+def poll_wait(order: Standing, terms: PurchasingTerms, now: datetime) -> timedelta:
+    """Return how long an order waits for the next question: once its goods are here, for as long again, up to a cap."""
+    if asked_until(order, terms) is None:
+        return terms.poll_every
+    return max(terms.poll_every, min(now - order.changed_at, terms.poll_rarely))
 
 
 def reminder(order: Standing, terms: PurchasingTerms, now: datetime) -> Reminder | None:

@@ -110,6 +110,31 @@ class Case:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An answer that came before: its row, and its verdict once that is final, however often the same words come."""
+
+    id: int
+    verdict: str
+
+
+async def known(tx: AsyncConnection, owner: Owner, supplier: str, answer: Answer, *, asked: bool) -> Known | None:
+    """Return what is known of an answer, without writing anything. Raises `AnswerBroken` as `receive` does.
+
+    asked: as in `apply`; then a response may count although it was heard before, so that its verdict is not final.
+    """
+    kind = kind_of(answer)
+    mark = fingerprint(supplier, kind, write(answer))
+    query = select(inbox.c.id, inbox.c.applied_at, inbox.c.verdict).where(
+        inbox.c.plant == owner.plant, inbox.c.fingerprint == mark
+    )
+    row = (await tx.execute(query)).one_or_none()
+    if row is None:
+        return None
+    final = row.applied_at is not None and not (asked and kind == "response")
+    return Known(row.id, str(row.verdict) if final else WAITS)
+
+
 async def receive(
     tx: AsyncConnection, owner: Owner, supplier: str, answer: Answer, actor: Actor, at: datetime
 ) -> Received:

@@ -21,7 +21,7 @@ import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -34,7 +34,7 @@ from marketplace.authority.halts import PLANT, Scope, ScopeKind
 from marketplace.authority.ledger import LedgerBroken
 from marketplace.documents import timestamp
 from marketplace.ordering import inbox, quarantine
-from marketplace.ordering.due import IN_HAND, Step, reminder, step
+from marketplace.ordering.due import IN_HAND, Step, asked_until, poll_wait, reminder, step
 from marketplace.ordering.edges import gateway_actor, move_order, problem, record
 from marketplace.ordering.orders import OrderBroken
 from marketplace.ordering.purchase import Purchasing
@@ -125,7 +125,7 @@ class Reconciliation:
                 await self._guarded(done, row.order_number, self._apply, row)
             due = (await self.survey()).due
             done.reminded = await self._remind([row for each, row in due if each is Step.REMIND])
-            await self._postpone([row for each, row in due if each is Step.POLL], self._terms.poll_every)
+            await self._postpone([row for each, row in due if each is Step.POLL])
             work = [(each, row) for each, row in due if each is not Step.REMIND]
             done.orders = len(work)
             await self._all(done, [(row.number, self._doing(each), row) for each, row in work])
@@ -238,11 +238,13 @@ class Reconciliation:
         async with self._database.read() as tx:
             return list(await tx.execute(query))
 
-    async def _postpone(self, rows: Sequence[Row[Any]], wait: timedelta) -> None:
+    async def _postpone(self, rows: Sequence[Row[Any]]) -> None:
         """Ask about these again only after a while, whatever comes of it this time; one transaction for all."""
         if rows:
-            later = self._clock() + wait
-            changes = [{"of_plant": self._owner.plant, "of_number": row.number, "later": later} for row in rows]
+            now, mine = self._clock(), {"of_plant": self._owner.plant}
+            changes = [
+                {**mine, "of_number": row.number, "later": now + poll_wait(row, self._terms, now)} for row in rows
+            ]
             async with self._database.write() as tx:
                 await tx.execute(_POSTPONE, changes)
 
@@ -258,7 +260,8 @@ class Reconciliation:
     async def _remind_of(self, tx: AsyncConnection, row: Row[Any], now: datetime) -> None:
         due = reminder(row, self._terms, now)
         assert due is not None  # that is what made it due
-        since = {"since": timestamp(due.since)}
+        end = asked_until(row, self._terms)
+        since = {"since": timestamp(due.since)} | ({"until": timestamp(end)} if end is not None else {})
         of = {"of_plant": self._owner.plant, "of_number": row.number, "noted": problem(due.code, since)}
         if (await tx.execute(_NOTE, of)).rowcount == 1:
             actor, facts = gateway_actor(self._owner, "clock"), {"code": due.code, "parameters": since}

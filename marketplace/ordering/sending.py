@@ -322,17 +322,27 @@ class Sending:
             await self.lose(number, "answer_not_usable")
 
     async def take(self, supplier: str, answer: Answer, *, actor: Actor | None = None, asked: bool = False) -> str:
-        """Keep an answer durably, then apply it; returns its verdict (see `inbox.apply`)."""
+        """Keep an answer durably, then apply it; returns its verdict (see `inbox.apply`).
+
+        What was kept and applied before costs a look: suppliers tell the same documents at every poll.
+        """
         who = actor or Actor(ActorKind.SUPPLIER, supplier, "port")
         now = self.clock()
         try:
-            async with self.database.write() as tx:
-                received = await inbox.receive(tx, self.owner, supplier, answer, who, now)
+            async with self.database.read() as tx:
+                known = await inbox.known(tx, self.owner, supplier, answer, asked=asked)
+            if known is not None and known.verdict:
+                return known.verdict
+            id = known.id if known is not None else await self._keep(supplier, answer, who, now)
         except AnswerBroken as error:
             _log.warning("answer_refused", supplier=supplier, reason=str(error))
             return str(error)
         async with self.database.write() as tx:
-            return await inbox.apply(tx, self.owner, received.id, now, self.terms, asked=asked)
+            return await inbox.apply(tx, self.owner, id, now, self.terms, asked=asked)
+
+    async def _keep(self, supplier: str, answer: Answer, actor: Actor, now: datetime) -> int:
+        async with self.database.write() as tx:
+            return (await inbox.receive(tx, self.owner, supplier, answer, actor, now)).id
 
     async def take_asked(self, supplier: str, number: str, answer: Answer) -> str:
         """Take in what a supplier says when asked about an order; about another one it is as if it came by itself."""

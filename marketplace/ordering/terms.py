@@ -25,9 +25,12 @@ class PurchasingTerms:
     permit_lasts: how long one leave to send is good.
     ask_again, ask_again_max: first and longest wait before an unavailable supplier is tried again.
     poll_every: how often suppliers are asked for documents about open orders.
+    poll_rarely: the longest wait between two such questions once the goods are here; up to it each wait is as long as
+    the goods have been here, so that an invoice is known at the latest after twice its time, or this much after it.
     unknown_max: an outcome that stays unknown for so long, past the look-up's window, goes to a person.
     answer_within, cancel_within: a sent order, or a cancellation, of which nothing is heard for so long is told to one.
-    late_after, invoice_within: goods so long past their promise, and an invoice so long after the goods, likewise.
+    late_after, invoice_within: goods so long past their promise, and an invoice so long after the goods, likewise; the
+    supplier is asked for as long again, and about a dispute for so long, and then no more.
     misses_wanted: look-ups in a row that must find nothing, past the look-up's window, before "not there" counts.
     sends_max: sends of one order, under its one idempotency key. parallel: orders handled at the same time.
     failures_max: failures of the program at one purchase, in a row, after which it is quarantined.
@@ -50,6 +53,7 @@ class PurchasingTerms:
     ask_again: timedelta = timedelta(minutes=1)
     ask_again_max: timedelta = timedelta(hours=1)
     poll_every: timedelta = timedelta(minutes=15)
+    poll_rarely: timedelta = timedelta(days=1)
     unknown_max: timedelta = timedelta(days=1)
     answer_within: timedelta = timedelta(days=3)
     cancel_within: timedelta = timedelta(days=1)

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace.documents import Delivery
-from marketplace.ordering.due import IN_HAND, POLLED, Reminder, Step, reminder, step
+from marketplace.ordering.due import IN_HAND, POLLED, Reminder, Step, asked_until, poll_wait, reminder, step
 from marketplace.ordering.states import ENDED, OrderState
 from marketplace.ordering.terms import PurchasingTerms
 
@@ -84,4 +84,36 @@ def test_a_dispute_reminds_of_itself():
 def test_no_order_is_left_in_silence_for_ever(state, minutes, promised, days, hours):
     """Two years on, whatever waits has been asked about or told to a person."""
     order = Standing(state, promised_at=NOW + days * DAY if promised else None, next_ask_at=NOW + hours * HOUR)
-    assert step(order, TERMS, NOW + 730 * DAY + timedelta(minutes=minutes)) in (Step.REMIND, Step.POLL)
+    told = step(order, TERMS, NOW + 730 * DAY + timedelta(minutes=minutes))
+    assert told in (Step.REMIND, Step.POLL) or state is S.DISPUTED  # a dispute stands before a person all the time
+
+
+@pytest.mark.parametrize(("state", "problem", "waits"), [(S.RECEIVED, "told", 2), (S.DISPUTED, "told", 1)])
+def test_goods_that_are_here_are_asked_about_rarely_and_at_last_no_more(state, problem, waits):
+    """From goods to the end of asking: about one question a day, and then none."""
+    order, now, questions = Standing(state, problem=problem), NOW, 0
+    while step(order, TERMS, now) is Step.POLL:
+        wait = poll_wait(order, TERMS, now)
+        assert TERMS.poll_every <= wait <= TERMS.poll_rarely
+        questions, now = questions + 1, now + wait
+    assert now >= asked_until(order, TERMS) == NOW + waits * TERMS.invoice_within
+    assert questions == 7 + 60 * waits  # where a steady poll asks 96 times a day
+    assert step(order, TERMS, now + 1000 * DAY) is Step.LEAVE
+
+
+def test_an_invoice_is_known_after_twice_its_time_at_the_latest():
+    order = Standing(S.RECEIVED)
+    assert poll_wait(order, TERMS, NOW + 3 * HOUR) == 3 * HOUR
+    assert poll_wait(order, TERMS, NOW + 3 * DAY) == DAY
+    assert poll_wait(order, TERMS, NOW - DAY) == TERMS.poll_every  # the clock went back
+
+
+@pytest.mark.parametrize("state", sorted(POLLED - {S.RECEIVED, S.DISPUTED}))
+def test_goods_that_are_to_come_are_asked_about_steadily(state):
+    assert poll_wait(Standing(state), TERMS, NOW + 30 * DAY) == TERMS.poll_every
+    assert asked_until(Standing(state), TERMS) is None
+
+
+def test_a_plant_that_polls_more_rarely_than_that_never_polls_more_often():
+    terms = replace(TERMS, poll_every=3 * DAY)
+    assert poll_wait(Standing(S.RECEIVED), terms, NOW + 30 * DAY) == 3 * DAY
