@@ -53,9 +53,8 @@ coverage: $(READY)              ## branch coverage of authority, ordering, audit
 	@$(BIN)/coverage run -m pytest -q tests/unit/marketplace
 	@$(BIN)/coverage report
 
-mutants: $(READY)               ## mutation testing of the same; an hour or two, what survives is listed
-	@$(BIN)/mutmut run $(ARGS)
-	@$(BIN)/mutmut results
+mutants: $(READY)               ## mutation testing of the same; some hours, kept by module and added up over runs
+	@$(BIN)/python -m tests.campaigns.mutants $(ARGS)
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

@@ -49,7 +49,7 @@ def test_one_seed_is_one_run_in_any_process():
 
 @pytest.mark.parametrize("name", sorted(KINDS.keys() - {"none"}))
 def test_a_planted_bug_is_found(name: str):
-    month = simulate(7, days=AUDITED_AFTER if name == "edits-audit" else 1, sabotage=name)
+    month = simulate(7, days={"edits-audit": AUDITED_AFTER, "overspends": 2}.get(name, 1), sabotage=name)
     assert FOUND_AS[name] in {each.code for each in month.violations}
 
 
