@@ -223,7 +223,7 @@ async def test_an_alarm_is_due_at_its_time_and_once(spend, owner, now):
         assert await alarms.open_alarms(tx, owner) == ()
         assert await leaves(tx) == ["alarm.raised", "halt.set", "alarm.escalated", "alarm.acknowledged"]
         [_raised, escalated, acknowledged] = await log.entries(tx, id)
-    told = {"code": "CLOCK_JUMPED", "scope": "plant", "key": "", "subject": "clock"}
+    told = {"code": "CLOCK_WRONG", "scope": "plant", "key": "", "subject": "clock"}
     assert (escalated.facts, acknowledged.facts) == ({**told, "halt": halt.id}, {**told, "note": ""})
     assert escalated.actor == Actor(ActorKind.GATEWAY, owner.gateway_id, "alarm")
 
