@@ -88,9 +88,8 @@ def without_opcua_server() -> None:
     def find(name: str) -> object:
         if name in _OPCUA_TYPES:
             with suppress(ImportError, AttributeError):
-                common = import_module(
-                    f"{_OPCUA}.common"
-                )  # first, as in the package's own start: they import in a ring
+                # first, as in the package's own start: its modules import each other in a ring
+                common = import_module(f"{_OPCUA}.common")
                 return import_module(f"{_OPCUA}.ua") if name == "ua" else getattr(common, name)
         if name.startswith("__"):
             raise AttributeError(name)

@@ -216,7 +216,7 @@ def settle_form(order: OrderView, supplier: str, texts: tuple[str, ...]) -> Form
             Field(
                 "total",
                 _("Net sum that is paid"),
-                _("In {currency}; leave empty if it is the price of the order").format(currency=order.currency),
+                _("In {currency}; leave empty to keep all that the order binds").format(currency=order.currency),
                 required=False,
             ),
             Field("reason", _("Why"), kind="note", most=NOTE_MAX),
