@@ -48,12 +48,21 @@ class TimingTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighed:
+    """What an advice was computed from besides the belief; `now` is plant time."""
+
+    terms: TimingTerms
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """Whether to buy now, and the figures that say why.
 
     decide_by: when the probability reaches the threshold; None when it does not within what the belief knows.
     probability: of failure before a part that is ordered now can be there.
     code: `FAILURE_BEFORE_ARRIVAL` or `NOT_YET`; `parameters` are its figures, for the sentence and the audit.
+    weighed: what it was computed from, for whoever computes it again.
     """
 
     buy: bool
@@ -61,6 +70,7 @@ class Advice:
     probability: float
     code: str
     parameters: dict[str, str]
+    weighed: Weighed
 
 
 def advise(belief: Belief, terms: TimingTerms, now: datetime) -> Advice:
@@ -71,9 +81,8 @@ def advise(belief: Belief, terms: TimingTerms, now: datetime) -> Advice:
     decide_by = _decide_by(belief, terms)
     if decide_by is not None:  # on a plateau of the survival both ends reach the threshold: the verdict decides
         decide_by = min(decide_by, now) if buy else max(decide_by, now)
-    return Advice(
-        buy, decide_by, probability, FAILURE_BEFORE_ARRIVAL if buy else NOT_YET, _figures(terms, probability, decide_by)
-    )
+    code, figures = FAILURE_BEFORE_ARRIVAL if buy else NOT_YET, _figures(terms, probability, decide_by)
+    return Advice(buy, decide_by, probability, code, figures, Weighed(terms, now))
 
 
 def _decide_by(belief: Belief, terms: TimingTerms) -> datetime | None:

@@ -18,7 +18,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,7 @@ from marketplace.ordering.terms import PurchasingTerms
 from marketplace.settings import BuyingSettings
 from marketplace.store import Database, Owner, audit_leaf, purchase_order
 from marketplace.suppliers.simulator.instant import InstantShop
-from marketplace.timing import FAILURE_BEFORE_ARRIVAL, Advice
+from marketplace.timing import Advice, TimingTerms, advise
 
 PURCHASES: Final = 100
 WARM_UP: Final = 10
@@ -164,7 +164,7 @@ def _need(number: int, now: datetime) -> Need:
 
 
 def _advice(now: datetime) -> Advice:
-    return Advice(True, now, 0.61, FAILURE_BEFORE_ARRIVAL, {"probability": "0.6100"})
+    return advise(_need(0, now).belief, TimingTerms(timedelta(days=14), timedelta(0), timedelta(0), 0.1), now)
 
 
 # --- verifying --------------------------------------------------------------------------------------------------------

@@ -1,17 +1,17 @@
-"""From a requisition to a proposed order: what is asked of suppliers, what they answered, what the gate is told.
+"""From a requisition to a proposed order: what is asked of suppliers, what is ordered, what the gate is told.
 
-Everything here happens inside the caller's transaction; nothing talks to a supplier. The offers and every term of
-the award are kept as rows, so that `why` can show them side by side, the losers too.
+Everything here happens inside the caller's transaction; nothing talks to a supplier. What they answered is kept by
+`offers`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, insert, select
+from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
@@ -26,19 +26,17 @@ from marketplace.documents import (
     RequestedLine,
     RequestForQuotation,
 )
-from marketplace.identity import new_id
 from marketplace.money import Money, UnitPrice
+from marketplace.ordering.offers import LINE
 from marketplace.ordering.requisition import quantity_of
 from marketplace.ordering.shares import Share
 from marketplace.ordering.states import ENDED, FAILED, OrderState
 from marketplace.ordering.suspension import suspended
 from marketplace.ordering.terms import PurchasingTerms
-from marketplace.sourcing.award import Award, Refusal, lead_time
-from marketplace.sourcing.quoting import Answer
+from marketplace.sourcing.award import lead_time
 from marketplace.store import (
     Owner,
     PlantTime,
-    award_term,
     line_requisition,
     order_line,
     policy_version,
@@ -55,8 +53,6 @@ PROVEN: Final = (
     OrderState.CLOSED,
 )
 """States of orders that a supplier has taken on our terms: after one of these it is no stranger."""
-LINE: Final = 1
-"""One requisition makes one request of one line; bundling comes when orders carry more."""
 
 
 def request_for(row: Row[Any], round: int, catalogue: Catalogue, terms: PurchasingTerms) -> RequestForQuotation:
@@ -81,85 +77,6 @@ _REFUSED: Final = (
         purchase_order.c.state == OrderState.REJECTED,
     )
 )
-
-
-async def keep_answers(
-    tx: AsyncConnection,
-    owner: Owner,
-    id: str,
-    round: int,
-    answers: Sequence[Answer],
-    refusals: Sequence[Refusal],
-    now: datetime,
-) -> None:
-    """Keep what every supplier answered; an offer that cannot serve keeps its code as the detail."""
-    why_not = {each.supplier: _refusal_text(each) for each in refusals}
-    rows = [
-        {
-            "id": new_id(),
-            "requisition": id,
-            "round": round,
-            "supplier": answer.supplier,
-            "outcome": str(answer.outcome),
-            "detail": why_not.get(answer.supplier, answer.detail),
-            "answered_at": now,
-            **_offered(answer.quotation),
-            **owner.columns,
-        }
-        for answer in answers
-    ]
-    if rows:
-        await tx.execute(insert(quotation), rows)
-
-
-def _refusal_text(refusal: Refusal) -> str:
-    figures = ", ".join(f"{name}={value}" for name, value in refusal.parameters.items())
-    return f"{refusal.code}: {figures}"
-
-
-_OFFERED: Final = (
-    "quantity", "unit", "unit_price", "per", "currency", "freight_minor", "fees_minor", "lead_time_days", "available",
-    "valid_until",
-)  # fmt: skip
-"""Columns that only an offer fills."""
-
-
-def _offered(offer: Quotation | None) -> dict[str, Any]:
-    if offer is None:
-        return {"reference": "", "sku": "", **dict.fromkeys(_OFFERED)}
-    line = offer.lines[0]
-    return {
-        "reference": offer.reference,
-        "sku": line.sku,
-        "quantity": line.quantity.amount,
-        "unit": line.quantity.unit,
-        "unit_price": line.unit_price.amount,
-        "per": line.unit_price.per,
-        "currency": line.unit_price.currency,
-        "freight_minor": offer.freight.minor,
-        "fees_minor": offer.fees.minor,
-        "lead_time_days": line.lead_time_days,
-        "available": line.available,
-        "valid_until": offer.valid_until,
-    }
-
-
-async def keep_award(tx: AsyncConnection, owner: Owner, id: str, round: int, award: Award) -> None:
-    """Keep every term of every offer that could serve."""
-    rows = [
-        {
-            "requisition": id,
-            "round": round,
-            "supplier": each.supplier,
-            "term": str(each.term),
-            "minor": each.amount.minor,
-            "currency": each.amount.currency,
-            "rank": each.rank,
-            **owner.columns,
-        }
-        for each in award.terms
-    ]
-    await tx.execute(insert(award_term), rows)
 
 
 def order_for(

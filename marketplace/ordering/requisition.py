@@ -8,34 +8,29 @@ raised (the timing's figures, the belief, the costs), so that a restart quotes a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-import numpy as np
 from sqlalchemy import Row, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from maintenance.needs import Belief, JobLine, Need, Provenance
+from maintenance.needs import JobLine, Need, Provenance
 from marketplace.audit.actor import Actor
 from marketplace.authority.policy import Mode
-from marketplace.documents import parse_timestamp, timestamp
 from marketplace.identity import new_id
-from marketplace.money import Money, Quantity, Rate
+from marketplace.money import Quantity
+from marketplace.ordering.decisions import advice_facts
 from marketplace.ordering.edges import record
+from marketplace.ordering.reason import reason_for, reason_text
 from marketplace.ordering.states import RequisitionState
 from marketplace.settings import BuyingSettings
-from marketplace.sourcing.award import AwardTerms
 from marketplace.store import Owner, quotation, requisition, slot_hold
 from marketplace.timing import Advice
-
-BELIEF_POINTS_MAX: Final = 65
-"""Points of a kept belief: the award integrates between them, and a finer grid moves no ranking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +83,6 @@ def want_of(
 ) -> Want:
     """Return the want of one job line of a need, with the timing's advice and the costs as its reason."""
     due = None if advice.decide_by is None else max(advice.decide_by, now) + economics.lead_time
-    reason = {
-        "job": need.job,
-        "kind": str(line.kind),
-        "code": advice.code,
-        "parameters": dict(advice.parameters),
-        "evidence": [{"code": each.code, "parameters": dict(each.parameters)} for each in need.evidence],
-        "price": str(economics.price),
-        "standstill": _write_rate(economics.standstill),
-        "holding": _write_rate(economics.holding_rate),
-        "belief": write_belief(need.belief),
-    }
     return Want(
         machine=need.machine,
         component=need.component,
@@ -111,52 +95,7 @@ def want_of(
         mode=mode,
         asked_by=asked_by,
         needed_by=due,
-        reason=reason,
-    )
-
-
-def award_terms(reason: Mapping[str, Any], approval: timedelta) -> AwardTerms:
-    """Return what the award weighs, out of a kept reason."""
-    return AwardTerms(
-        belief=read_belief(reason["belief"]),
-        standstill=_read_rate(reason["standstill"]),
-        holding=_read_rate(reason["holding"]),
-        approval=approval,
-    )
-
-
-def _write_rate(rate: Rate) -> dict[str, Any]:
-    return {"minor": rate.amount.minor, "currency": rate.amount.currency, "per_s": rate.per.total_seconds()}
-
-
-def _read_rate(written: Mapping[str, Any]) -> Rate:
-    return Rate(Money(written["minor"], written["currency"]), timedelta(seconds=written["per_s"]))
-
-
-def write_belief(belief: Belief) -> dict[str, Any]:
-    """Return a belief as JSON, thinned to `BELIEF_POINTS_MAX` points with both ends kept."""
-    points = np.unique(np.linspace(0, belief.use.size - 1, BELIEF_POINTS_MAX).round().astype(int))
-    return {
-        "use": belief.use[points].tolist(),
-        "survival": belief.survival[points].tolist(),
-        "unit": belief.unit,
-        "use_per_hour": belief.use_per_hour,
-        "as_of": timestamp(belief.as_of),
-        "provenance": str(belief.provenance),
-        "known": belief.known,
-    }
-
-
-def read_belief(written: Mapping[str, Any]) -> Belief:
-    """Return a kept belief."""
-    return Belief.of(
-        written["use"],
-        written["survival"],
-        unit=written["unit"],
-        use_per_hour=written["use_per_hour"],
-        as_of=parse_timestamp(written["as_of"]),
-        provenance=Provenance(written["provenance"]),
-        known=written["known"],
+        reason=reason_for(need, line, advice, economics),
     )
 
 
@@ -210,6 +149,7 @@ async def raise_requisition(
             raise
         return standing
     facts = {
+        **advice_facts(want.reason),
         "slot": want.slot,
         "item": want.item,
         "quantity": str(want.quantity),
@@ -217,9 +157,7 @@ async def raise_requisition(
         "provenance": str(want.provenance),
         "known": want.known,
         "override": override,
-        "code": str(want.reason.get("code", "")),
-        "parameters": dict(want.reason.get("parameters", {})),
-        "evidence": list(want.reason.get("evidence", [])),
+        "evidence": want.reason["evidence"],
     }
     await record(tx, owner, "requisition", id, "raised", actor, at, facts)
     return Raised(id, Raising.RAISED)
@@ -256,7 +194,7 @@ async def _insert(tx: AsyncConnection, owner: Owner, want: Want, id: str, slot: 
             "mode": want.mode,
             "asked_by": want.asked_by,
             "needed_by": want.needed_by,
-            "reason": json.dumps(want.reason, sort_keys=True, ensure_ascii=False),
+            "reason": reason_text(want.reason),
             "quoting_after": None,
             "created_at": at,
             "changed_at": at,

@@ -24,8 +24,11 @@ from marketplace.authority.policy import Decision, Outcome
 from marketplace.catalogue import Catalogue
 from marketplace.documents import PurchaseOrder, RequestForQuotation
 from marketplace.ordering import numbers, proposal, requisition, serving
+from marketplace.ordering.decisions import NO_AWARD, award_record
 from marketplace.ordering.edges import gateway_actor, move_order, move_requisition, record
+from marketplace.ordering.offers import keep_answers, keep_award
 from marketplace.ordering.orders import insert_proposed
+from marketplace.ordering.reason import award_terms
 from marketplace.ordering.serving import need_again
 from marketplace.ordering.shares import NOTHING
 from marketplace.ordering.states import ForbiddenTransition, OrderState, RequisitionState
@@ -130,19 +133,22 @@ class Rounds:
         async with self.database.write() as tx:
             row = await requisition.load(tx, self.owner, id)
             assert row is not None  # no requisition is ever deleted
-            weighed = requisition.award_terms(proposal.reason_of(row), self.terms.approval)
+            weighed = award_terms(proposal.reason_of(row), self.terms.approval)
             offers = [answer.quotation for answer in answers if answer.quotation is not None]
             awarded = award(offers, request, weighed, now)
             refusals = awarded.refusals if awarded else refusals_of(offers, request, weighed, now)
-            await proposal.keep_answers(tx, self.owner, id, round, answers, refusals, now)
+            decided = award_record(
+                row.reason, request, offers, weighed, awarded, refusals, now, round=round, software=self.terms.software
+            )
+            await keep_answers(tx, self.owner, id, round, answers, refusals, now)
             if awarded is None:
-                await self._no_award(tx, id, round, len(offers), now)
+                await self._no_award(tx, id, decided, now)
                 return None, None
-            await proposal.keep_award(tx, self.owner, id, round, awarded)
-            return await self._propose(tx, row, request, awarded, now)
+            await keep_award(tx, self.owner, id, round, awarded)
+            return await self._propose(tx, row, request, awarded, decided, now)
 
-    async def _no_award(self, tx: AsyncConnection, id: str, round: int, offers: int, now: datetime) -> None:
-        later = now + backed_off(self.terms.requote_after, self.terms.denied_again, round)
+    async def _no_award(self, tx: AsyncConnection, id: str, decided: Mapping[str, Any], now: datetime) -> None:
+        later = now + backed_off(self.terms.requote_after, self.terms.denied_again, decided["round"])
         await move_requisition(
             tx,
             self.owner,
@@ -151,7 +157,7 @@ class Rounds:
             R.NEEDED,
             actor=gateway_actor(self.owner, "award"),
             at=now,
-            facts={"round": round, "offers": offers, "code": "NO_AWARD"},
+            facts={**decided, "code": NO_AWARD},
             quoting_after=later,
         )
 
@@ -161,6 +167,7 @@ class Rounds:
         row: Row[Any],
         request: RequestForQuotation,
         awarded: Award,
+        decided: Mapping[str, Any],
         now: datetime,
     ) -> tuple[str, Outcome]:
         number = await numbers.draw(tx, self.owner)
@@ -187,9 +194,8 @@ class Rounds:
             "attempt_group": row.attempt_group,
         }
         await record(tx, self.owner, "order", number, S.PROPOSED, actor, now, facts)
-        await move_requisition(
-            tx, self.owner, row.id, R.QUOTING, R.PROPOSED, actor=actor, at=now, facts={"order": number}
-        )
+        facts = {**decided, "order": number}
+        await move_requisition(tx, self.owner, row.id, R.QUOTING, R.PROPOSED, actor=actor, at=now, facts=facts)
         return number, await self.judge(tx, order, row, now)
 
     async def judge(self, tx: AsyncConnection, order: PurchaseOrder, behind: Row[Any], now: datetime) -> Outcome:

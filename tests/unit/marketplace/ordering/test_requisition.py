@@ -1,15 +1,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
-import numpy as np
 import pytest
 
-from maintenance.needs import Belief, Provenance
 from marketplace import store
 from marketplace.audit.log import entries
 from marketplace.authority.policy import Mode
 from marketplace.ordering import edges, requisition
-from marketplace.ordering.requisition import Raising, award_terms, raise_requisition, want_of
+from marketplace.ordering.requisition import Raising, raise_requisition, want_of
 from marketplace.ordering.states import ForbiddenTransition, RequisitionState
 from tests.unit.marketplace.fakes import ANNA, ECONOMICS, LINE, a_need, advice
 
@@ -113,23 +111,3 @@ async def test_the_audit_says_why_it_was_raised(spend, owner, want, now):
     assert leaf.kind == "requisition.raised"
     assert leaf.facts["code"] == "FAILURE_BEFORE_ARRIVAL"
     assert leaf.facts["evidence"][0]["code"] == "LEVEL_NEAR_LIMIT"
-
-
-async def test_what_an_award_weighs_survives_a_restart(spend, owner, want, now):
-    terms = award_terms(want.reason, timedelta(hours=8))
-    assert terms.standstill == ECONOMICS.standstill
-    assert terms.holding == ECONOMICS.holding_rate
-    need = a_need(now)
-    assert terms.belief.failure_probability(timedelta(days=7)) == need.belief.failure_probability(timedelta(days=7))
-
-
-def test_a_fine_belief_is_thinned_and_keeps_both_ends(now):
-    use = np.linspace(0, 1000, 5001)
-    fine = Belief(use, np.exp(-((use / 400) ** 3)), "h", 0.5, now, Provenance.B, known=False)
-    kept = requisition.read_belief(requisition.write_belief(fine))
-    assert kept.use.size <= requisition.BELIEF_POINTS_MAX
-    assert (kept.use[-1], kept.survival[-1]) == (fine.use[-1], fine.survival[-1])
-    assert (kept.provenance, kept.known, kept.as_of) == (Provenance.B, False, now)
-    for days in range(0, 80, 5):
-        within = timedelta(days=days)
-        assert kept.failure_probability(within) == pytest.approx(fine.failure_probability(within), abs=0.002)

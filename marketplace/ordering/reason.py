@@ -1,0 +1,104 @@
+"""Why a requisition was raised, as the text that is kept beside it: wear, timing and costs, whole.
+
+It promises that whatever timing and the award weigh of a want is in this text and comes back from it to the same bits,
+so that a restart awards as if nothing had happened and an audit can decide everything again. The text is JSON; it has
+floats, therefore leaves hold its hash and never itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from maintenance.needs import Belief, JobLine, Need, Provenance
+from marketplace.documents import parse_timestamp, timestamp
+from marketplace.money import Money, Rate
+from marketplace.settings import BuyingSettings
+from marketplace.sourcing.award import AwardTerms
+from marketplace.timing import Advice, TimingTerms, Weighed
+
+
+def reason_for(need: Need, line: JobLine, advice: Advice, economics: BuyingSettings) -> dict[str, Any]:
+    """Return why one line of a need is wanted: what wore, what timing says of it, and what things cost."""
+    return {
+        "job": need.job,
+        "kind": str(line.kind),
+        "code": advice.code,
+        "parameters": dict(advice.parameters),
+        "evidence": [{"code": each.code, "parameters": dict(each.parameters)} for each in need.evidence],
+        "price": str(economics.price),
+        "standstill": _write_rate(economics.standstill),
+        "holding": _write_rate(economics.holding_rate),
+        "belief": write_belief(need.belief),
+        "timing": _write_weighed(advice.weighed),
+    }
+
+
+def reason_text(reason: Mapping[str, Any]) -> str:
+    """Return the text that is kept."""
+    return json.dumps(reason, sort_keys=True, ensure_ascii=False)
+
+
+def award_terms(reason: Mapping[str, Any], approval: timedelta) -> AwardTerms:
+    """Return what the award weighs, out of a kept reason."""
+    return AwardTerms(
+        belief=read_belief(reason["belief"]),
+        standstill=_read_rate(reason["standstill"]),
+        holding=_read_rate(reason["holding"]),
+        approval=approval,
+    )
+
+
+def weighed(reason: Mapping[str, Any]) -> Weighed:
+    """Return what timing weighed. Raises KeyError when it was not recorded."""
+    told = reason["timing"]
+    lead_time, approval, step = (timedelta(seconds=told[f"{name}_s"]) for name in ("lead_time", "approval", "step"))
+    terms = TimingTerms(lead_time, approval, step, told["failure_probability"])
+    return Weighed(terms, parse_timestamp(told["now"]))
+
+
+def _write_weighed(by: Weighed) -> dict[str, Any]:
+    terms = by.terms
+    return {
+        "now": timestamp(by.now),
+        "lead_time_s": terms.lead_time.total_seconds(),
+        "approval_s": terms.approval.total_seconds(),
+        "step_s": terms.step.total_seconds(),
+        "failure_probability": terms.failure_probability,
+    }
+
+
+def _write_rate(rate: Rate) -> dict[str, Any]:
+    return {"minor": rate.amount.minor, "currency": rate.amount.currency, "per_s": rate.per.total_seconds()}
+
+
+def _read_rate(written: Mapping[str, Any]) -> Rate:
+    return Rate(Money(written["minor"], written["currency"]), timedelta(seconds=written["per_s"]))
+
+
+def write_belief(belief: Belief) -> dict[str, Any]:
+    """Return a belief as JSON, every point of it: some hundred, as estimators draw it."""
+    return {
+        "use": belief.use.tolist(),
+        "survival": belief.survival.tolist(),
+        "unit": belief.unit,
+        "use_per_hour": belief.use_per_hour,
+        "as_of": timestamp(belief.as_of),
+        "provenance": str(belief.provenance),
+        "known": belief.known,
+    }
+
+
+def read_belief(written: Mapping[str, Any]) -> Belief:
+    """Return a kept belief."""
+    return Belief.of(
+        written["use"],
+        written["survival"],
+        unit=written["unit"],
+        use_per_hour=written["use_per_hour"],
+        as_of=parse_timestamp(written["as_of"]),
+        provenance=Provenance(written["provenance"]),
+        known=written["known"],
+    )

@@ -1,0 +1,83 @@
+"""What a want was raised on comes back from its text to the same bits."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maintenance.needs import Belief, Provenance
+from marketplace.ordering.reason import (
+    award_terms,
+    read_belief,
+    reason_for,
+    reason_text,
+    weighed,
+    write_belief,
+)
+from marketplace.settings import BuyingSettings
+from marketplace.timing import TimingTerms, Weighed, advise
+from tests.unit.marketplace.fakes import LINE, a_need, advice
+
+ECONOMICS = BuyingSettings.model_validate({"lead_time": "5 d", "price": "60 EUR", "standstill": "900 EUR/h"})
+TERMS = TimingTerms(timedelta(days=5), timedelta(hours=8), timedelta(seconds=0.25), 0.1)
+
+
+def test_what_an_award_weighs_comes_back(now):
+    need = a_need(now)
+    told = json.loads(reason_text(reason_for(need, LINE, advice(now), ECONOMICS)))
+    terms = award_terms(told, timedelta(hours=8))
+    assert (terms.standstill, terms.holding) == (ECONOMICS.standstill, ECONOMICS.holding_rate)
+    assert terms.approval == timedelta(hours=8)
+    assert terms.belief.survival.tolist() == need.belief.survival.tolist()
+
+
+def test_it_says_what_wore_what_timing_said_and_what_things_cost(now):
+    told = reason_for(a_need(now), LINE, advice(now), ECONOMICS)
+    assert told["job"] == "Replace the spindle bearing"
+    assert told["kind"] == str(LINE.kind)
+    assert (told["code"], told["parameters"]["probability"]) == ("FAILURE_BEFORE_ARRIVAL", "0.6100")
+    assert told["evidence"] == [{"code": "LEVEL_NEAR_LIMIT", "parameters": {"tag": "mill/spindle-vibration"}}]
+    assert told["price"] == "60.00 EUR"
+
+
+def test_its_text_is_sorted_and_keeps_letters_as_people_write_them():
+    assert reason_text({"b": "Größe", "a": 1}) == '{"a": 1, "b": "Größe"}'
+
+
+def test_what_timing_weighed_comes_back(now):
+    need = a_need(now)
+    said = advise(need.belief, TERMS, now + timedelta(microseconds=1))
+    told = json.loads(reason_text(reason_for(need, LINE, said, ECONOMICS)))
+    assert weighed(told) == Weighed(TERMS, now + timedelta(microseconds=1)) == said.weighed
+
+
+def test_what_nobody_recorded_is_not_made_up():
+    with pytest.raises(KeyError):
+        weighed({"belief": {}})
+
+
+@given(
+    steps=st.lists(st.floats(1e-3, 1e9), min_size=1, max_size=20),
+    scale=st.floats(0.1, 1e4),
+    per_hour=st.floats(1e-6, 1e6),
+)
+def test_every_bit_of_a_belief_comes_back(steps, scale, per_hour):
+    now = datetime(2026, 3, 2, 8, 0, 0, 1, tzinfo=UTC)
+    use = np.concatenate(([0.0], np.cumsum(steps)))
+    belief = Belief.of(use, np.exp(-use / scale), unit="h", use_per_hour=per_hour, as_of=now, provenance=Provenance.B)
+    kept = read_belief(json.loads(json.dumps(write_belief(belief))))
+    assert kept.use.tobytes() == belief.use.tobytes()
+    assert kept.survival.tobytes() == belief.survival.tobytes()
+    assert (kept.unit, kept.use_per_hour, kept.as_of) == ("h", per_hour, now)
+    assert (kept.provenance, kept.known) == (Provenance.B, True)
+
+
+def test_what_is_not_known_stays_so(now):
+    belief = a_need(now, known=False, provenance=Provenance.A).belief
+    kept = read_belief(write_belief(belief))
+    assert (kept.known, kept.provenance) == (False, Provenance.A)
