@@ -125,7 +125,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str,
     return {
         path: [old.get(path, ""), new.get(path, "")]
         for path in sorted(old.keys() | new.keys())
-        if old.get(path, "") != new.get(path, "")
+        if old.get(path) != new.get(path)
     }
 
 

@@ -132,7 +132,10 @@ def mutate(room: Path, module: str, children: int) -> dict[str, str]:
     if done.returncode or not kept.is_file():
         raise RuntimeError(f"{module}: mutmut ended with {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
     codes = json.loads(kept.read_text())["exit_code_by_key"]
-    return {name: status_by_exit_code[code] for name, code in codes.items()}
+    became = {name: status_by_exit_code[code] for name, code in codes.items()}
+    if unfinished(became):
+        raise RuntimeError(f"{module}: ended before every mutant was judged")
+    return became
 
 
 def score(became: dict[str, str], told: str, seconds: float) -> Score:
@@ -163,8 +166,12 @@ def show_left(room: Path, kept: Score) -> Iterator[str]:
         yield subprocess.run(command, cwd=room, capture_output=True, text=True, check=False).stdout
 
 
-def count(asked: argparse.Namespace, wanted: list[str], kept: dict[str, Score]) -> None:
-    """Judge each wanted module whose count is not kept already; what is counted is written down at once."""
+def count(asked: argparse.Namespace, wanted: list[str], kept: dict[str, Score]) -> list[str]:
+    """Judge each wanted module whose count is not kept already; what is counted is written down at once.
+
+    Returns the modules that are counted; what could not be judged is told and stops no other.
+    """
+    counted = []
     with tempfile.TemporaryDirectory(prefix="toolcrib-mutants-") as name:
         room = Path(name)
         copy_into(room)
@@ -172,15 +179,19 @@ def count(asked: argparse.Namespace, wanted: list[str], kept: dict[str, Score]) 
             told = digest(module, room)
             if module not in kept or kept[module]["digest"] != told:
                 began = time.monotonic()
-                became = mutate(room, module, asked.children)
-                if unfinished(became):
-                    raise RuntimeError(f"{module}: ended before every mutant was judged")
+                try:
+                    became = mutate(room, module, asked.children)
+                except RuntimeError as error:
+                    print(error, file=sys.stderr, flush=True)
+                    continue
                 kept[module] = score(became, told, time.monotonic() - began)
                 asked.campaign.parent.mkdir(parents=True, exist_ok=True)
                 asked.campaign.write_text(json.dumps(kept, indent=1, sort_keys=True))
                 if asked.show:
                     print("\n".join(show_left(room, kept[module])), file=sys.stderr, flush=True)
             print(line(module, kept[module]), file=sys.stderr, flush=True)
+            counted.append(module)
+    return counted
 
 
 def arguments() -> argparse.Namespace:
@@ -203,11 +214,11 @@ def main() -> int:
     wanted = fnmatch.filter(modules(), asked.only)
     known = asked.campaign.is_file() and not asked.fresh
     kept: dict[str, Score] = json.loads(asked.campaign.read_text()) if known else {}
-    count(asked, wanted, kept)
-    sums = {key: sum(kept[module][key] for module in wanted) for key in ("mutants", "killed", "seconds")}
+    counted = count(asked, wanted, kept)
+    sums = {key: sum(kept[module][key] for module in counted) for key in ("mutants", "killed", "seconds")}
     share = sums["killed"] / sums["mutants"] if sums["mutants"] else 0.0
     print(json.dumps({**sums, "share": round(share, 4), "seconds": round(sums["seconds"], 1)}), flush=True)
-    return 0 if share >= GOAL else 1
+    return 0 if counted == wanted and share >= GOAL else 1
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from marketplace.audit import log
 from marketplace.authority import gate
 from marketplace.authority.applied import GateClosed, PolicyRefused, difference
+from marketplace.ordering.states import Effect
 from marketplace.store import Owner, policy_version, spend_limit
 
 
@@ -108,12 +109,12 @@ async def test_a_document_with_a_mistake_changes_nothing(spend, owner, apply, po
 
 
 async def test_a_policy_counts_for_the_gateway_at_which_it_was_applied(spend, owner, apply, policy_document):
-    other = Owner(owner.plant, "G2")
     await apply(policy_document)
-    assert await apply({"schema": 1}, whose=other) == 1
-    async with spend.read() as connection:
-        assert (await gate.current_policy(connection, other)).mandate is None
-        assert (await gate.current_policy(connection, owner)).mandate is not None
+    for other in (Owner(owner.plant, "G2"), Owner("southworks", owner.gateway_id)):
+        assert await apply({"schema": 1}, whose=other) == 1
+        async with spend.read() as connection:
+            assert (await gate.current_policy(connection, other)).mandate is None
+            assert (await gate.current_policy(connection, owner)).mandate is not None
 
 
 async def test_a_stored_policy_that_was_changed_stops_buying(spend, owner, apply, policy_document):
@@ -139,6 +140,37 @@ async def test_limits_follow_in_the_same_transaction(spend, owner, apply, policy
     await apply({**policy_document, "window": None}, at=now + timedelta(2))
     async with spend.read() as connection:
         assert (await connection.execute(select(spend_limit.c.limit_value))).scalar_one() == 0
+
+
+async def test_under_a_clock_that_jumped_nothing_is_too_old_to_be_counted(
+    spend, owner, apply, policy_document, circumstances, now, anna, order, make_order, store_order, move
+):
+    await apply(policy_document)
+    other = make_order("G1-0002-B")
+    async with spend.write() as tx:
+        await gate.judge(tx, owner, order, circumstances, now)
+    await apply({**policy_document, "window": None}, at=now)
+    async with spend.write() as tx:
+        await store_order(tx, other)
+        await move(tx, other.number, state="awaiting_approval")
+        await gate.allow(tx, owner, other, anna, "mill", other.hash, "web", "take it", now)
+        await gate.settle(tx, owner, other.number, Effect.COMMIT, now)
+    await apply(policy_document, at=now + timedelta(days=400))
+    async with spend.read() as connection:
+        rows = (await connection.execute(select(spend_limit).where(spend_limit.c.rolling_days == 30))).all()
+    assert [(row.machine_used, row.person_used) for row in rows] == [(132_00, 132_00)]
+
+
+async def test_the_leaf_of_a_policy_holds_it_whole_with_its_hash(spend, owner, apply, policy_document):
+    await apply(policy_document)
+    async with spend.read() as connection:
+        applied = await gate.current_policy(connection, owner)
+        (leaf,) = await log.entries(connection, kind="policy.applied")
+    assert (leaf.facts["hash"], leaf.facts["document"]) == (applied.hash, applied.policy.document())
+
+
+def test_a_difference_is_told_in_one_form():
+    assert difference({}, {"a": [{"name": "Säge", "by": 1}]}) == {"a": ["", '[{"by": 1, "name": "Säge"}]']}
 
 
 def test_a_difference_names_paths():

@@ -32,7 +32,7 @@ def signed(make_order, anna, now):
         ({}, {"may_approve": False}, "NOT_AUTHORISED", {"person": "anna"}),
         ({"asked_by": "anna"}, {}, "SELF_APPROVAL", {"person": "anna"}),
         ({"approved_hash": "0" * 64}, {}, "ORDER_CHANGED", {"order": "G1-0001-A"}),
-        ({"late": True}, {}, "QUOTATION_EXPIRED", {"quoted_until": "2026-03-16T08:00:00.000000Z"}),
+        ({}, {}, "QUOTATION_EXPIRED", {"quoted_until": "2026-03-16T08:00:00.000000Z"}),
         ({}, {"limit": None}, "OWN_LIMIT_EXCEEDED", {"person": "anna", "total": "132.00 EUR", "limit": "-"}),
         (
             {},
@@ -45,9 +45,9 @@ def signed(make_order, anna, now):
 )
 def test_a_signature_that_does_not_count_says_why_in_figures(make_order, anna, now, changes, rights, rule, figures):
     order = make_order()
-    at = order.quoted_until if changes.pop("late", False) else now
-    known = {"awaiting": True, "asked_by": "G1", "approved_hash": order.hash, **changes}
-    assert check(order, replace(anna, **rights), now=at, **known) == Decision(Outcome.DENY, rule, figures)
+    at = order.quoted_until if rule == "QUOTATION_EXPIRED" else now
+    known = {"awaiting": True, "asked_by": "G1", "approved_hash": order.hash, "now": at, **changes}
+    assert check(order, replace(anna, **rights), **known) == Decision(Outcome.DENY, rule, figures)
 
 
 def test_a_signature_that_counts_says_whose_it_is_and_for_how_much(make_order, anna, now):
