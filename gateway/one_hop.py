@@ -65,6 +65,16 @@ class OneHopConnection(aiosqlite.Connection):
 
     at_once = False
 
+    async def _connect(self) -> OneHopConnection:
+        """Open the file. Where that fails the thread has ended before anybody is told: told later, by a loop that may
+        be closed by then, the thread would break."""
+        try:
+            await super()._connect()
+        except sqlite3.Error:
+            self._thread.join()  # it was told to stop, and waits for nothing
+            raise
+        return self
+
     def cursor(self) -> Any:  # a cursor of ours, which SQLAlchemy enters as it enters aiosqlite's
         """Return a cursor; nothing happens in the thread yet."""
         return OneHopCursor(self)

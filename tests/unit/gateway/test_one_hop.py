@@ -47,3 +47,11 @@ async def test_sqlalchemy_notices_no_difference(spend, owner):
     with pytest.raises(IntegrityError):
         async with spend.write() as tx:
             await tx.execute(insert(store.person), rows[:1])
+
+
+async def test_a_file_that_cannot_be_opened_leaves_no_thread_that_would_speak_to_a_closed_loop(tmp_path):
+    for _again in range(20):
+        connection = one_hop.connect(f"file:{tmp_path / 'absent.db'}?mode=rw")
+        with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+            await connection
+        assert not connection._thread.is_alive()
