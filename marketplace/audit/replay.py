@@ -97,7 +97,10 @@ async def replay(connection: AsyncConnection, owner: Owner) -> Replay:
 
 
 def _decides(entry: AuditEntry) -> bool:
-    """Return whether an entry is of a decision: what is needed again for another reason than the offers is not."""
+    """Return whether an entry is of a decision: what is needed again for another reason than the offers is not, and
+    the rest of what was wanted already needs none."""
+    if entry.kind == WANTED:
+        return "rest_of" not in entry.facts
     return entry.kind != "requisition.needed" or entry.facts.get("code") == wants.NO_AWARD
 
 

@@ -2,7 +2,7 @@
 
 After each durable transaction only what its leaves name is read again: the log's root over every leaf so far, the
 orders and their money, the limits that moved, the slots. Now and then, and at the end, everything is counted anew. The
-program's own code is not asked; only at the month's end `verify` has its say too.
+program's own code is not asked; only at the month's end `verify` and `replay` have their say too.
 """
 
 from __future__ import annotations

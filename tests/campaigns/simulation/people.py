@@ -111,6 +111,7 @@ class People:
         await self._type_in()
         await self._look_after()
         self._take_back()
+        self._follow_parts()
 
     async def _look_after(self) -> None:
         """Look at what is set apart, at alarms, at stops and at the clock; some of it only the next time."""
@@ -135,6 +136,15 @@ class People:
     def _clock_is_doubted(self) -> bool:
         rows = self._rows("SELECT highest FROM clock_mark")
         return bool(rows) and clock_jumped(EPOCH + timedelta(microseconds=rows[0][0]), self.world.clock())
+
+    def _follow_parts(self) -> None:
+        """Write to suppliers whose part was taken that they may send it."""
+        query = "SELECT number FROM purchase_order WHERE supplier = ? AND state = 'confirmed' ORDER BY number"
+        for book in self.world.books.values():
+            for (number,) in self._rows(query, book.name) if book.character.short else ():
+                for entry in book.live(number):
+                    if entry.part is not None and not entry.kept:
+                        book.settle_for_part(entry)
 
     def _take_back(self) -> None:
         """Who sees that a supplier has an order twice, after the first was confirmed, sends one back."""
@@ -195,6 +205,9 @@ class People:
             verdict = S.NOT_PLACED
         elif all(entry.kept for entry in live):
             verdict = S.CONFIRMED
+        elif live[0].part is not None and self.rng.random() < 0.6:
+            await self._act("take part", lambda: self._purchasing.accept_part(number, person(ANNA), "better than none"))
+            return
         elif self.rng.random() < 0.5 or any(entry.shipped for entry in live):
             for entry in live:
                 book.agree(entry)

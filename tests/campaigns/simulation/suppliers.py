@@ -58,7 +58,8 @@ LIES = ("price", "currency", "quantity", "unit", "total", "sku", "lines", "other
 @dataclass(frozen=True, slots=True)
 class Character:
     """What a supplier is like. `lies`: the share of its confirmations that say something else than the order;
-    `forgets`: the share of its orders that its look-up shows long after the window that it declares.
+    `forgets`: the share of its orders that its look-up shows long after the window that it declares; `short`: the
+    share of its orders of which it takes on all but one piece.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Character:
     lies: float = 0.0
     pack: int = 1
     forgets: float = 0.0
+    short: float = 0.0
 
 
 _OPEN = Capabilities(quotes=True, cancel=True, documents=True)
@@ -78,6 +80,7 @@ CHARACTERS = (
     Character("by-phone", Capabilities(quotes=True), 0.99, 1.9),
     Character("liar", replace(_OPEN, idempotency_key=KEY_LIFE, lookup_window=WINDOW), 0.98, 1.9, lies=0.3),
     Character("sluggish", replace(_OPEN, lookup_window=WINDOW), 0.99, 1.9, forgets=0.5),
+    Character("short", replace(_OPEN, idempotency_key=KEY_LIFE, lookup_window=WINDOW), 0.98, 1.9, short=0.4),
     Character("packs", Capabilities(quotes=True, cancel=True, lookup_window=WINDOW), 0.98, 1.9, pack=2),
 )
 """Nearly alike in price and lead time, so that each is chosen often."""
@@ -97,11 +100,20 @@ class Entry:
     shipped: bool = False
     kept: bool = True  # on our terms
     shown_from: float = 0.0  # at the latest; what the look-up owes us by its window, if it keeps it
+    part: OrderResponse | None = None  # all that it would take on
+    agreed: OrderResponse | None = None  # the part that was settled for
 
     @property
     def minor(self) -> int:
         """What it costs on our terms."""
-        return int(self.document["total"])
+        return self.agreed.total.minor if self.agreed else int(self.document["total"])
+
+    @property
+    def quantities(self) -> dict[int, Decimal]:
+        """What is to be delivered, by line."""
+        if self.agreed:
+            return {line.number: line.quantity.amount for line in self.agreed.lines}
+        return {line["number"]: Decimal(line["quantity"]) for line in self.document["lines"]}
 
 
 @dataclass
@@ -185,6 +197,8 @@ class Book:
 
     def _confirmation(self, entry: Entry) -> OrderResponse:
         said = self.truth(entry)
+        if self.character.short and self.rng.random() < self.character.short:
+            return self._part(entry, said)
         if self.rng.random() >= self.character.lies:
             return said
         lie = self.rng.choice(LIES)
@@ -192,13 +206,30 @@ class Book:
         entry.kept = lie == "other order"
         return _lie(said, lie)
 
+    def _part(self, entry: Entry, said: OrderResponse) -> OrderResponse:
+        """Return a confirmation of one piece less, at the same price; of a single piece there is no part."""
+        (line,) = said.lines
+        if line.quantity.amount < 2:
+            return said
+        less = replace(line, quantity=replace(line.quantity, amount=line.quantity.amount - 1))
+        total = said.total - line.unit_price.times(line.quantity) + line.unit_price.times(less.quantity)
+        entry.kept, entry.part = False, replace(said, lines=(less,), total=total)
+        self.world.trace.fault("part offered", self.name, entry.reference)
+        return entry.part
+
+    def settle_for_part(self, entry: Entry) -> None:
+        """Somebody has taken the part that was offered: it is delivered and billed."""
+        entry.kept, entry.agreed = True, entry.part
+        self.world.trace.fault("part taken", self.name, entry.reference)
+        self.world.later(self.rng.uniform(0.5, 1.0) * DAY, self._ship, entry)
+
     def _ship(self, entry: Entry) -> None:
         if (
             not entry.live or not entry.kept or entry.shipped
         ):  # on other terms nothing leaves before somebody has spoken to somebody
             return
         entry.shipped = True
-        whole = {line["number"]: Decimal(line["quantity"]) for line in entry.document["lines"]}
+        whole = entry.quantities
         parts = [whole]
         if self.rng.random() < 0.15 and all(amount >= 2 for amount in whole.values()):
             parts = [dict.fromkeys(whole, Decimal(1)), {number: amount - 1 for number, amount in whole.items()}]

@@ -22,6 +22,7 @@ from sqlalchemy import StaticPool, create_engine
 
 from gateway.inline import InlineStorage
 from marketplace import identity, store
+from marketplace.audit.replay import replay
 from marketplace.audit.verify import verify
 from marketplace.ordering.terms import PurchasingTerms
 from marketplace.store import Owner
@@ -253,15 +254,17 @@ class World:
             self.gateway.strikes_in = -1
 
     async def conclude(self) -> None:
-        """Count everything, and let the program's own verification have its say."""
+        """Count everything, and let the program's own verification and its replay of every decision have their say."""
         if self.trace.violations:
             return
         self.checker.recount()
         self.checker.settled()
         async with self.storage.read() as tx:
-            found = await verify(tx, self.owner)
+            found, again = await verify(tx, self.owner), await replay(tx, self.owner)
         if not found.verified or found.root != self.checker.root:
             self.trace.violated("AUDIT_VERIFY", "; ".join(found.problems) or "another root than every append gave")
+        if again.identical != again.decisions:
+            self.trace.violated("REPLAY", "; ".join(again.differences) or f"{again.incomplete} without their inputs")
 
 
 async def _live(seed: int, days: float, quiet_days: float, sabotage: str) -> Month:

@@ -78,6 +78,12 @@ async def test_what_is_needed_again_for_another_reason_is_no_decision_on_offers(
     assert await replayed() == Replay(decisions=1, identical=1)
 
 
+async def test_the_rest_of_a_want_is_raised_without_a_decision_of_its_own(bought, replayed, rewrite):
+    await bought(AcceptingSupplier)
+    await rewrite("requisition.raised", rest_of="r0", act=None)
+    assert await replayed() == Replay(decisions=3, identical=3)
+
+
 @pytest.mark.parametrize("kind", ["requisition.raised", "requisition.proposed"])
 async def test_what_an_older_version_recorded_too_little_of_is_counted(bought, replayed, rewrite, kind):
     await bought(AcceptingSupplier)
