@@ -16,7 +16,7 @@ from marketplace.audit.actor import Actor
 from marketplace.audit.attendance import ALARMING, Attendance, Attestation, Attested
 from marketplace.audit.checkpoint import SignedCheckpoint
 from marketplace.audit.notary import Notary
-from marketplace.audit.note import VerifierKey
+from marketplace.audit.note import NoteBroken, VerifierKey
 from marketplace.audit.tree import AuditBroken
 
 log = structlog.get_logger()
@@ -68,7 +68,7 @@ class Auditing:
     async def _show(self, signed: SignedCheckpoint, again: bool) -> None:
         try:
             self.attestations = await self._attendance.show(signed, again=again)
-        except AuditBroken as error:
+        except (AuditBroken, NoteBroken) as error:
             log.error("the audit log cannot be shown to its witnesses", reason=str(error))
             return
         for each in self.attestations:

@@ -257,7 +257,9 @@ class Operations:
             key = await self._auditing.rotate(_person(person, method))
         except (KeyUnreadable, AuditBroken, NoteBroken) as error:
             return Outcome(False, "AUDIT_KEY_NOT_ROTATED", str(error))
-        sentence = _("The audit log is signed with a new key from now on; give it to its witnesses and auditors: {key}")
+        sentence = _(
+            "The audit log is signed with a new key from now on; witnesses follow it, auditors may keep it: {key}"
+        )
         return Outcome(True, "AUDIT_KEY_ROTATED", sentence.format(key=key))
 
     async def confirm_restore(self, person: str, method: str) -> Outcome:

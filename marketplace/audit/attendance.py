@@ -1,8 +1,9 @@
 """Shows each new checkpoint to the witnesses and keeps what they sign; what they object to is evidence.
 
-It promises that a witness is told from what it has seen last, that a cosignature is kept only when it holds, and that a
-witness which has seen more leaves than there are, or other ones, is told apart from one that cannot be reached: the
-first means that the log was rolled back or forked, the second nothing. How a witness is reached is a `Way`.
+It promises that a witness is told from what it has seen last and by which hand-overs the log's key was changed, that a
+cosignature is kept only when it holds, and that a witness which has seen more leaves than there are, or other ones, is
+told apart from one that cannot be reached: the first means that the log was rolled back or forked, the second nothing.
+How a witness is reached is a `Way`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import Final, Protocol
 from sqlalchemy import func, insert, select
 
 from marketplace.audit import proofs
+from marketplace.audit.chain import CARRIED_MAX, carried
 from marketplace.audit.checkpoint import SignedCheckpoint
+from marketplace.audit.notary import hand_overs
 from marketplace.audit.note import Note, NoteBroken, VerifierKey, signatures, verify
 from marketplace.audit.witness import Answer, Request
 from marketplace.store import Database, Owner, cosignature
@@ -84,7 +87,7 @@ class Attendance:
         self._clock = clock
 
     async def show(self, signed: SignedCheckpoint, *, again: bool = False) -> list[Attestation]:
-        """Show the newest checkpoint to every witness that has not signed it. Raises `AuditBroken`.
+        """Show the newest checkpoint to every witness that has not signed it. Raises `AuditBroken`, `NoteBroken`.
 
         `again`: also to those that are remembered to have signed it, because that memory may be an old one.
         """
@@ -110,9 +113,11 @@ class Attendance:
         return Attestation(way.key.name, Attested.AWAY, size)
 
     async def _request(self, old: int, signed: SignedCheckpoint) -> Request:
+        size = signed.checkpoint.size
         async with self._database.read() as connection:
-            proof = await proofs.consistency(connection, self._owner, old, signed.checkpoint.size)
-        return Request(old, tuple(proof), signed)
+            proof = await proofs.consistency(connection, self._owner, old, size)
+            handed = await hand_overs(connection, self._owner, size, CARRIED_MAX)
+        return Request(old, tuple(proof), SignedCheckpoint(signed.checkpoint, signed.note.also(map(carried, handed))))
 
     async def _cosigned(self, key: VerifierKey) -> int:
         """Return the size of the newest checkpoint that a witness is remembered to have signed."""

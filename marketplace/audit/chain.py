@@ -2,13 +2,17 @@
 
 It promises that a checkpoint counts only when the key of its size has signed it, that a key after the first is
 believed only on the signature of the one before it over a statement that can be nothing else, and that whoever trusts
-any key of the chain learns from it which others to trust. It reads nothing: leaves, keys and notes are arguments.
+any key of the chain learns from it which others to trust. A hand-over travels with a checkpoint as one more line of
+signature (C2SP signed-note, 0xFF with a name of ours), which whoever knows nothing of it ignores; a witness follows it
+from a key that it trusts, and never back to one that has handed over. It reads nothing: leaves, keys and notes are
+arguments.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,10 +21,18 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from marketplace.audit.checkpoint import Checkpoint, SignedCheckpoint
-from marketplace.audit.note import KeyKind, NoteBroken, VerifierKey, verify
+from marketplace.audit.note import KeyKind, Note, NoteBroken, Signature, VerifierKey, verify
 
 ROTATED: Final = "audit.key_rotated"
+CARRIED_MAX: Final = 8
+"""Hand-overs that travel with a checkpoint: a witness may be away while a key is rotated so often, and readers of notes
+must take sixteen lines."""
+STEPS_MAX: Final = 1_000
+"""Hand-overs that are followed from one key: one a month for eighty years, in a quarter of a megabyte."""
 _DOMAIN: Final = "toolcrib/audit-key-handover/v1"
+_UNASSIGNED: Final = 0xFF
+_KEY_BYTES: Final = 32
+_LINE_BYTES: Final = 2 * _KEY_BYTES + 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,71 @@ def handed_over(facts: Mapping[str, Any], old: VerifierKey) -> VerifierKey:
     if said != str(old) or new.name != old.name or new.kind is not KeyKind.LOG:
         raise NoteBroken("the key is handed over by another one, or to another log")
     return new
+
+
+def carried(facts: Mapping[str, Any]) -> Signature:
+    """Return the line of signature that carries a hand-over's facts. Raises `NoteBroken`."""
+    try:
+        old, new = VerifierKey.parse(str(facts["old"])), VerifierKey.parse(str(facts["new"]))
+        signed = base64.b64decode(str(facts["signature"]), validate=True)
+    except (KeyError, ValueError) as error:
+        raise NoteBroken("this hands over no key") from error
+    return Signature(new.name, _line_id(new.name), old.public + new.public + signed)
+
+
+def carried_by(note: Note, name: str) -> list[Signature]:
+    """Return the hand-overs of a log's keys that a note carries, in their order."""
+    return [each for each in note.signatures if (each.name, each.id) == (name, _line_id(name))]
+
+
+def _line_id(name: str) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n" + bytes([_UNASSIGNED]) + _DOMAIN.encode()).digest()[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Which keys of a log sign now, which did before, and the hand-overs that said so, oldest first."""
+
+    current: tuple[VerifierKey, ...]
+    retired: tuple[VerifierKey, ...]
+    steps: tuple[Signature, ...]
+
+
+def follow(trusted: Sequence[VerifierKey], kept: Sequence[Signature], offered: Iterable[Signature]) -> Followed:
+    """Return where hand-overs lead from the keys that somebody trusts.
+
+    `kept` were followed earlier: what they retired stays retired, whatever is trusted now. Of what is `offered`, those
+    count that a current key has signed. Raises `NoteBroken` for one that a current key is said to have signed.
+    """
+    known, steps = list(trusted), list(kept)
+    retired = []
+    for line in kept:
+        old, new = _step(line)
+        retired.append(old)
+        if old in known:
+            known.append(new)
+    for line in offered:
+        old, new = _ends(line)
+        if old in known and old not in retired and new not in (old, *retired) and len(steps) < STEPS_MAX:
+            known.append(_step(line)[1])
+            retired.append(old)
+            steps.append(line)
+    return Followed(tuple(each for each in known if each not in retired), tuple(retired), tuple(steps))
+
+
+def _ends(line: Signature) -> tuple[VerifierKey, VerifierKey]:
+    """Return the old and the new key of a line; nothing is verified. Raises `NoteBroken`."""
+    if len(line.signed) != _LINE_BYTES:
+        raise NoteBroken(f"a hand-over has {_LINE_BYTES} bytes")
+    old, new = line.signed[:_KEY_BYTES], line.signed[_KEY_BYTES : 2 * _KEY_BYTES]
+    return VerifierKey(line.name, KeyKind.LOG, old), VerifierKey(line.name, KeyKind.LOG, new)
+
+
+def _step(line: Signature) -> tuple[VerifierKey, VerifierKey]:
+    """Return the old and the new key of a line that the old one has signed. Raises `NoteBroken`."""
+    old, new = _ends(line)
+    signed = base64.b64encode(line.signed[2 * _KEY_BYTES :]).decode()
+    return old, handed_over({"old": str(old), "new": str(new), "signature": signed}, old)
 
 
 def spans(first: VerifierKey, rotations: Iterable[tuple[int, Mapping[str, Any]]]) -> list[KeySpan]:

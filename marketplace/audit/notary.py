@@ -8,11 +8,12 @@ holds together and continues the newest checkpoint; and that whatever keeps it f
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from gettext import gettext as _
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert, select
@@ -27,7 +28,7 @@ from marketplace.audit.keys import KeyUnreadable
 from marketplace.audit.merkle import Frontier
 from marketplace.audit.note import KeyKind, Note, NoteBroken, VerifierKey, sign, signatures, verifier_of
 from marketplace.audit.tree import AuditBroken
-from marketplace.store import Database, Owner, audit_key, checkpoint, cosignature
+from marketplace.store import Database, Owner, audit_key, audit_leaf, checkpoint, cosignature
 
 _NEXT: Final = ".next"
 """A new key waits under this name until its hand-over is durable."""
@@ -165,6 +166,21 @@ async def stored_keys(connection: AsyncConnection, owner: Owner) -> list[KeySpan
     query = select(c.from_size, c.key).where(c.plant == owner.plant, c.gateway_id == owner.gateway_id)
     rows = await connection.execute(query.order_by(c.from_size))
     return [KeySpan(row.from_size, VerifierKey.parse(row.key)) for row in rows]
+
+
+async def hand_overs(connection: AsyncConnection, owner: Owner, size: int, limit: int) -> list[Mapping[str, Any]]:
+    """Return the facts of the newest hand-overs that led to the key of a tree of that size, oldest first.
+
+    Raises `NoteBroken`, `AuditBroken`.
+    """
+    spans = [each for each in await stored_keys(connection, owner) if each.from_size <= size]
+    places = [
+        span.from_size - 1 for before, span in pairwise(spans) if before.key.name == span.key.name == spans[-1].key.name
+    ]
+    c = audit_leaf.c
+    mine = (c.plant == owner.plant, c.gateway_id == owner.gateway_id, c.leaf_index.in_(places[-limit:]))
+    rows = await connection.execute(select(c.leaf_index, c.leaf).where(*mine).order_by(c.leaf_index))
+    return [log.parse(owner.gateway_id, row.leaf_index, row.leaf).facts for row in rows]
 
 
 async def newest_checkpoint(connection: AsyncConnection, owner: Owner) -> SignedCheckpoint | None:

@@ -14,7 +14,9 @@ from gateway.witnesses import FolderWay, HttpWay, look_into, serve
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.attendance import Attendance, Attested, WitnessAway
+from marketplace.audit.keys import make
 from marketplace.audit.notary import Notary, stored_keys
+from marketplace.audit.note import KeyKind, verifier_of
 from marketplace.audit.witness import Witness
 
 ANNA = Actor(ActorKind.PERSON, "anna", "socket")
@@ -145,18 +147,58 @@ async def test_a_witness_that_cannot_be_reached_stops_nothing(plant, tmp_path):
     assert auditing.trouble == ""
 
 
-async def test_a_rotated_key_is_refused_by_a_witness_that_does_not_know_it_and_stops_nothing(plant):
+async def test_a_witness_over_http_follows_rotated_keys_and_nobody_touches_it(plant):
     async with listening(plant.witness) as way:
         auditing = plant.auditing(way)
         await auditing.begin()
-        key = await auditing.rotate(ANNA)
-        assert auditing.attestations[0].outcome is Attested.REFUSED
-        assert auditing.trouble == ""
+        for _time in range(2):
+            await auditing.rotate(ANNA)
+            assert [each.outcome for each in auditing.attestations] == [Attested.COSIGNED]
+    assert (auditing.trouble, plant.alarms) == ("", [])
+
+
+async def test_a_witness_in_a_folder_follows_a_rotated_key(plant, tmp_path):
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    auditing = plant.auditing(FolderWay(plant.witness.public, folder, "plant.G1"))
+    await auditing.begin()
+    look_into(folder, plant.witness, 1)
+    await auditing.run_once()
+    await auditing.rotate(ANNA)
+    assert [answer.status for _name, answer in look_into(folder, plant.witness, 2)] == [200]
+    await auditing.run_once()
+    assert auditing.attestations[0].outcome is Attested.COSIGNED
+
+
+async def test_a_witness_that_was_given_the_newer_key_takes_it_too(plant):
+    await plant.auditing().begin()
+    key = await plant.auditing().rotate(ANNA)
     taught = Witness(plant.witness._directory, "w.example/1", [key])
     async with listening(taught) as way:
         again = plant.auditing(way)
         await again.begin()
     assert again.attestations[0].outcome is Attested.COSIGNED
+
+
+async def test_a_witness_that_knows_none_of_the_keys_refuses_and_stops_nothing(plant, tmp_path):
+    await plant.notary.rotate(ANNA)
+    other = Witness(
+        tmp_path / "other", "w.example/2", [verifier_of(plant.notary.origin, KeyKind.LOG, make(tmp_path / "k"))]
+    )
+    async with listening(other) as way:
+        auditing = plant.auditing(way)
+        await auditing.begin()
+    assert (auditing.attestations[0].outcome, auditing.trouble) == (Attested.REFUSED, "")
+
+
+async def test_a_log_whose_hand_overs_cannot_be_read_is_not_shown(plant, spend):
+    await plant.notary.rotate(ANNA)
+    odd = """UPDATE audit_leaf SET leaf = CAST(replace(leaf, '"old"', '"odd"') AS BLOB) WHERE leaf_index = 3"""
+    async with spend.write() as tx:
+        await tx.exec_driver_sql(odd)
+    async with listening(plant.witness) as way:
+        await plant.auditing(way).begin()
+    assert plant.witness.seen(plant.notary.origin) is None
 
 
 async def test_a_log_that_cannot_be_signed_stops_buying_with_one_sentence(plant, tmp_path):
