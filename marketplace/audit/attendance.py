@@ -3,13 +3,14 @@
 It promises that a witness is told from what it has seen last and by which hand-overs the log's key was changed, that a
 cosignature is kept only when it holds, and that a witness which has seen more leaves than there are, or other ones, is
 told apart from one that cannot be reached: the first means that the log was rolled back or forked, the second nothing.
+A witness that objected before an epoch of the log began is waited for until it has cosigned one of its checkpoints.
 How a witness is reached is a `Way`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from gettext import gettext as _
@@ -17,9 +18,10 @@ from typing import Final, Protocol
 
 from sqlalchemy import func, insert, select
 
-from marketplace.audit import proofs
+from marketplace.audit import epochs, proofs
 from marketplace.audit.chain import CARRIED_MAX, carried
 from marketplace.audit.checkpoint import SignedCheckpoint
+from marketplace.audit.epochs import Epoch
 from marketplace.audit.notary import hand_overs
 from marketplace.audit.note import Note, NoteBroken, VerifierKey, signatures, verify
 from marketplace.audit.witness import Answer, Request
@@ -51,29 +53,46 @@ class Attested(StrEnum):
     REFUSED = "refused"  # not known there, or not understood: somebody must look at the configuration
     ROLLED_BACK = "rolled_back"  # it has seen more leaves than there are
     FORKED = "forked"  # it has seen other leaves
+    UNACCEPTED = "unaccepted"  # it objected, and has not cosigned the epoch that was begun since
 
 
 ALARMING: Final = frozenset({Attested.ROLLED_BACK, Attested.FORKED})
+OBJECTING: Final = ALARMING | {Attested.UNACCEPTED}
+"""Buying waits for these."""
+_UNHEARD: Final = frozenset({Attested.WAITING, Attested.AWAY, Attested.REFUSED})
 
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """What one witness did with a checkpoint; `seen` is the number of leaves that it has seen, where it said so."""
+    """What one witness did with a checkpoint; `seen` is the number of leaves that it has seen, where it said so.
+
+    `key` is the log's public key that its owner must accept, where that is what is wrong.
+    """
 
     witness: str
     outcome: Attested
     size: int
     seen: int | None = None
+    key: str = ""
 
     @property
     def sentence(self) -> str:
         """What is wrong, for people; empty when nothing is."""
-        where = {"witness": self.witness, "seen": self.seen, "size": self.size}
+        where = {"witness": self.witness, "seen": self.seen, "size": self.size, "key": self.key}
         if self.outcome is Attested.ROLLED_BACK:
-            sentence = _("the witness {witness} has seen {seen} entries and the log has {size}: it was rolled back")
+            sentence = _(
+                "the witness {witness} has seen {seen} entries and the log has {size}: it was rolled back; put the "
+                "newer database back, or a newer backup"
+            )
             return sentence.format(**where)
         if self.outcome is Attested.FORKED:
             return _("the witness {witness} has seen another log than this one: it was forked").format(**where)
+        if self.outcome is Attested.UNACCEPTED:
+            sentence = _(
+                "the witness {witness} has seen entries that are lost, and has not accepted the log's new epoch yet: "
+                "its owner must take one more log with '--log' or under 'audit.serve.logs': {key}"
+            )
+            return sentence.format(**where)
         return ""
 
 
@@ -91,10 +110,19 @@ class Attendance:
 
         `again`: also to those that are remembered to have signed it, because that memory may be an old one.
         """
-        return [await self._show(way, signed, again) for way in self._ways]
+        async with self._database.read() as connection:
+            epoch = await epochs.current(connection, self._owner, signed.checkpoint.size)
+        return [await self._show(way, signed, again, epoch) for way in self._ways]
 
-    async def _show(self, way: Way, signed: SignedCheckpoint, again: bool) -> Attestation:
-        size, old = signed.checkpoint.size, await self._cosigned(way.key)
+    async def _show(self, way: Way, signed: SignedCheckpoint, again: bool, epoch: Epoch) -> Attestation:
+        old = await self._cosigned(way.key, epoch.start)
+        found = await self._asked(way, signed, old, again)
+        if way.key.name in epoch.objected and not old and found.outcome in _UNHEARD:
+            return replace(found, outcome=Attested.UNACCEPTED, key=str(epoch.key))
+        return found
+
+    async def _asked(self, way: Way, signed: SignedCheckpoint, old: int, again: bool) -> Attestation:
+        size = signed.checkpoint.size
         if old == size and not again:
             return Attestation(way.key.name, Attested.COSIGNED, size)
         for _try in range(_TRIES):
@@ -108,7 +136,8 @@ class Attendance:
                 return Attestation(way.key.name, Attested.WAITING, size)
             seen = _size(answer)
             if seen is None or seen == old:
-                return Attestation(way.key.name, await self._settled(way.key, signed, answer), size, seen)
+                last = old if answer.status == 422 else seen  # from there it was asked, as it had said
+                return Attestation(way.key.name, await self._settled(way.key, signed, answer), size, last)
             old = seen
         return Attestation(way.key.name, Attested.AWAY, size)
 
@@ -119,10 +148,15 @@ class Attendance:
             handed = await hand_overs(connection, self._owner, size, CARRIED_MAX)
         return Request(old, tuple(proof), SignedCheckpoint(signed.checkpoint, signed.note.also(map(carried, handed))))
 
-    async def _cosigned(self, key: VerifierKey) -> int:
-        """Return the size of the newest checkpoint that a witness is remembered to have signed."""
+    async def _cosigned(self, key: VerifierKey, start: int) -> int:
+        """Return the size of the newest checkpoint from a size on that a witness is remembered to have signed."""
         c = cosignature.c
-        mine = (c.plant == self._owner.plant, c.gateway_id == self._owner.gateway_id, c.witness == str(key))
+        mine = (
+            c.plant == self._owner.plant,
+            c.gateway_id == self._owner.gateway_id,
+            c.witness == str(key),
+            c.size >= start,
+        )
         async with self._database.read() as connection:
             found = (await connection.execute(select(func.max(c.size)).where(*mine))).scalar_one()
         return int(found or 0)
@@ -136,7 +170,7 @@ class Attendance:
             [(_key, line)] = verify(Note(signed.note.text, signatures(answer.text)), [key])
         except (NoteBroken, ValueError):
             return Attested.REFUSED
-        if await self._cosigned(key) < signed.checkpoint.size:
+        if await self._cosigned(key, 0) < signed.checkpoint.size:
             row = {"size": signed.checkpoint.size, "witness": str(key), "line": str(line), "at": self._clock()}
             async with self._database.write() as tx:
                 await tx.execute(insert(cosignature).values(**row, **self._owner.columns))

@@ -245,7 +245,7 @@ async def test_a_rollback_is_told_by_the_witness(plant, spend, tmp_path):
 async def test_a_fork_is_told_by_the_witness(plant, spend, owner, now):
     plant.way.seer.consider(str(Request(0, (), await other_log(spend, owner, now, plant.notary._file))), 1)
     said = await plant.show()
-    assert said == Attestation("w", Attested.FORKED, 3)
+    assert said == Attestation("w", Attested.FORKED, 3, 2)
     assert "forked" in said.sentence
 
 
@@ -263,7 +263,7 @@ async def other_log(spend, owner, now, key_file):
         (Answer(404), Attested.REFUSED, None),
         (Answer(200, "nothing signed"), Attested.REFUSED, None),
         (Answer(200, "— w AAAAAAAA\n"), Attested.REFUSED, None),
-        (Answer(422, "no"), Attested.FORKED, None),
+        (Answer(422, "no"), Attested.FORKED, 0),
         (Answer(409, "0\n"), Attested.FORKED, 0),
         (Answer(409, "99\n"), Attested.ROLLED_BACK, 99),
         (Answer(409, "no number"), Attested.FORKED, None),
