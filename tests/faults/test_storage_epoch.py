@@ -1,4 +1,4 @@
-"""A disaster that lost entries which a witness had seen: buying waits until a person says so and the witness's owner agrees.
+"""A disaster that lost entries which a witness had seen: a person says so, and the witness's owner must agree.
 
 Gateway, market, files and the witness's HTTP server are real.
 """
@@ -16,6 +16,7 @@ import pytest
 
 from gateway import control_client
 from gateway.backup import Source, make_backup
+from gateway.cli import main
 from gateway.databases import read_databases
 from gateway.demo import plant
 from gateway.restore import restore_backup
@@ -95,7 +96,16 @@ async def until_buying(bench: Bench, *said: str) -> None:
     await bench.until(there, f"{said} in what buying says")
 
 
-async def test_entries_that_a_witness_saw_and_that_are_lost_are_told_in_a_new_epoch(bench: Bench, tmp_path_factory):
+async def toolcrib(bench: Bench, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run a command and return what it says to people."""
+    capsys.readouterr()
+    assert await asyncio.to_thread(main, [*words, "--config", str(bench.home / "toolcrib.yaml")]) == 0
+    return capsys.readouterr().out
+
+
+async def test_entries_that_a_witness_saw_and_that_are_lost_are_told_in_a_new_epoch(
+    bench: Bench, tmp_path_factory, capsys
+):
     room = tmp_path_factory.mktemp("office")
     [key] = await keys_of(bench)
     async with witnessing(room / "state", [key]) as (witness, port):
@@ -111,9 +121,11 @@ async def test_entries_that_a_witness_saw_and_that_are_lost_are_told_in_a_new_ep
         await until_buying(bench, "the witness office.example/w1 has seen")  # without an epoch it waits for ever
         assert (await verified(bench)).breaks == ()
 
-        await bench.act("confirm-restore", {"new_epoch": True})
+        assert "--confirm --new-epoch" in await toolcrib(bench, capsys, "restored")
+        said = await toolcrib(bench, capsys, "restored", "--confirm", "--new-epoch", "--as", plant.PERSON)
         [_key, epoch] = await keys_of(bench)
         assert epoch.name.startswith(f"{key.name}/")
+        assert f"one more log, with '--log' or under 'audit.serve.logs': {epoch}" in said
         await until_buying(bench, "its owner must take one more log", str(epoch))
         await bench.kill()
         await bench.start()  # it is remembered who objected
