@@ -8,6 +8,7 @@ accepted it. What is signed and what is believed is decided in
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -36,6 +37,7 @@ class Auditing:
         self._alarm = alarm
         self._buying = buying
         self._objections: dict[str, Attestation] = {}
+        self._alone = asyncio.Lock()
         self.attestations: Sequence[Attestation] = ()
 
     @property
@@ -49,6 +51,11 @@ class Auditing:
 
     async def run_once(self, *, again: bool = False) -> None:
         """Sign the log if it has grown, and show it to the witnesses that have not signed it yet."""
+        async with self._alone:
+            await self._run_once(again)
+
+    async def _run_once(self, again: bool) -> None:
+        """Do it while nobody else does: what a witness says of an older checkpoint must not be heard last."""
         try:
             signed = await self._notary.sign()
             if signed is not None:
@@ -88,8 +95,9 @@ class Auditing:
 
     async def rotate(self, actor: Actor) -> VerifierKey:
         """Put a new key in the old one's place; returns its public half. Raises as `Notary.rotate` does."""
-        key = await self._notary.rotate(actor)
-        await self.run_once()
+        async with self._alone:
+            key = await self._notary.rotate(actor)
+            await self._run_once(again=False)
         return key
 
     async def begin_epoch(self, actor: Actor, entries: int) -> VerifierKey | None:
@@ -97,12 +105,13 @@ class Auditing:
 
         None, and nothing is begun, unless a witness has just objected. Raises as `Notary.rotate` does.
         """
-        await self.run_once(again=True)
-        objections = [each for each in self._objections.values() if each.outcome in ALARMING]
-        if not objections:
-            return None
-        last = {each.witness: each for each in (*self.attestations, *objections)}
-        said = [(each.witness, str(each.outcome), each.seen) for each in last.values()]
-        key = await epochs.begin(self._notary, actor, entries, said)
-        await self.run_once(again=True)
+        async with self._alone:
+            await self._run_once(again=True)
+            objections = [each for each in self._objections.values() if each.outcome in ALARMING]
+            if not objections:
+                return None
+            last = {each.witness: each for each in (*self.attestations, *objections)}
+            said = [(each.witness, str(each.outcome), each.seen) for each in last.values()]
+            key = await epochs.begin(self._notary, actor, entries, said)
+            await self._run_once(again=True)
         return key

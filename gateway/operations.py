@@ -289,8 +289,8 @@ class Operations:
             sentence = _("No witness has seen entries that are lost, so the log needs no new epoch; nothing changed.")
             return Outcome(False, "NO_WITNESS_OBJECTS", sentence)
         sentence = _(
-            "The log goes on in a new epoch, and says what is lost. Buying waits until the owner of each witness that "
-            "objected has taken one more log, with '--log' or under 'audit.serve.logs': {key}"
+            "The log goes on in a new epoch, and says what is lost. Buying waits until the owner of each witness "
+            "has taken one more log, with '--log' or under 'audit.serve.logs': {key}"
         )
         return Outcome(True, "EPOCH_BEGUN", sentence.format(key=key))
 

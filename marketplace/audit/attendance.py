@@ -3,8 +3,8 @@
 It promises that a witness is told from what it has seen last and by which hand-overs the log's key was changed, that a
 cosignature is kept only when it holds, and that a witness which has seen more leaves than there are, or other ones, is
 told apart from one that cannot be reached: the first means that the log was rolled back or forked, the second nothing.
-A witness that objected before an epoch of the log began is waited for until it has cosigned one of its checkpoints.
-How a witness is reached is a `Way`.
+In an epoch after the first, whoever objected before it is waited for until it has cosigned one of its checkpoints, and
+so is whoever refuses them: a new name must not get rid of what a witness remembers. How a witness is reached is a `Way`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Attested(StrEnum):
     REFUSED = "refused"  # not known there, or not understood: somebody must look at the configuration
     ROLLED_BACK = "rolled_back"  # it has seen more leaves than there are
     FORKED = "forked"  # it has seen other leaves
-    UNACCEPTED = "unaccepted"  # it objected, and has not cosigned the epoch that was begun since
+    UNACCEPTED = "unaccepted"  # it has not cosigned the epoch yet, and objected before it or refuses it
 
 
 ALARMING: Final = frozenset({Attested.ROLLED_BACK, Attested.FORKED})
@@ -89,8 +89,8 @@ class Attestation:
             return _("the witness {witness} has seen another log than this one: it was forked").format(**where)
         if self.outcome is Attested.UNACCEPTED:
             sentence = _(
-                "the witness {witness} has seen entries that are lost, and has not accepted the log's new epoch yet: "
-                "its owner must take one more log with '--log' or under 'audit.serve.logs': {key}"
+                "entries of the log are lost, and the witness {witness} has not accepted its new epoch yet: its owner "
+                "must take one more log with '--log' or under 'audit.serve.logs': {key}"
             )
             return sentence.format(**where)
         return ""
@@ -117,7 +117,9 @@ class Attendance:
     async def _show(self, way: Way, signed: SignedCheckpoint, again: bool, epoch: Epoch) -> Attestation:
         old = await self._cosigned(way.key, epoch.start)
         found = await self._asked(way, signed, old, again)
-        if way.key.name in epoch.objected and not old and found.outcome in _UNHEARD:
+        if not epoch.start or old or found.outcome not in _UNHEARD:
+            return found
+        if way.key.name in epoch.objected or found.outcome is Attested.REFUSED:
             return replace(found, outcome=Attested.UNACCEPTED, key=str(epoch.key))
         return found
 

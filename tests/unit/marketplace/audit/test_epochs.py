@@ -147,9 +147,18 @@ async def test_a_witness_that_objected_is_waited_for_until_its_owner_accepts_the
     assert plant.way.seer.seen(key.name).checkpoint.size == 4
 
 
-async def test_a_witness_that_did_not_object_is_not_waited_for(plant):
+async def test_a_witness_that_was_away_is_waited_for_only_once_it_refuses_the_epoch(plant):
     await epochs.begin(plant.notary, ANNA, 3, [(plant.way.key.name, "away", None)])
-    assert (await plant.show()).outcome is Attested.REFUSED
+    plant.way.away = True
+    assert (await plant.show()).outcome is Attested.AWAY
+    plant.way.away = False
+    assert (await plant.show()).outcome is Attested.UNACCEPTED
+
+
+async def test_an_epoch_that_names_nobody_gets_past_no_witness(plant):
+    """A thief of database and key could write it."""
+    await epochs.begin(plant.notary, ANNA, 3, [])
+    assert (await plant.show()).outcome is Attested.UNACCEPTED
 
 
 async def test_keys_are_rotated_within_an_epoch_and_its_witnesses_follow(plant):
