@@ -283,7 +283,10 @@ class Operations:
         try:
             key = await self._auditing.begin_epoch(actor, entries)
         except (KeyUnreadable, AuditBroken, NoteBroken) as error:
-            sentence = _("No new epoch was begun, as the key that signed the log must hand it over: {reason}")
+            sentence = _(
+                "No new epoch was begun, because the key that the log was signed with must hand it over: {reason}. Put "
+                "that key's file back, or restore a backup that was made '--with-key'; nothing changed."
+            )
             return Outcome(False, "EPOCH_NOT_BEGUN", sentence.format(reason=error))
         if key is None:
             sentence = _("No witness has seen entries that are lost, so the log needs no new epoch; nothing changed.")

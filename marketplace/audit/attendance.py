@@ -4,7 +4,7 @@ It promises that a witness is told from what it has seen last and by which hand-
 cosignature is kept only when it holds, and that a witness which has seen more leaves than there are, or other ones, is
 told apart from one that cannot be reached: the first means that the log was rolled back or forked, the second nothing.
 In an epoch after the first, whoever objected before it is waited for until it has cosigned one of its checkpoints, and
-so is whoever refuses them: a new name must not get rid of what a witness remembers. How a witness is reached is a `Way`.
+so is whoever refuses them: a new name must not get rid of what a witness remembers. How one is reached is a `Way`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 It promises one leaf that says what was lost: how far the restored log had come and over which root, and what each
 witness last said of it; who began the epoch is the leaf's actor. The leaf hands over to a key under a new name, so a
-witness sees another log than the one it objects to, and its owner must accept that one by name. Until each witness that
-objected has cosigned it, it is `awaited`. Who may begin one, and when, is not decided here.
+witness sees another log than the one it objects to, and its owner must accept that one by name. Who objected is read
+from the leaf again, so no restart forgets whom to wait for (see `attendance`). Who may begin one, and when, is not
+decided here.
 """
 
 from __future__ import annotations
