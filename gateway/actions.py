@@ -125,5 +125,8 @@ class Actions(Protocol):
     async def audit_rotate(self, person: str, method: str) -> Outcome:
         """Put a new key in the place of the one that signs the audit log; the old one hands over."""
 
-    async def confirm_restore(self, person: str, method: str) -> Outcome:
-        """Let buying go on after a restore, having read what was lost."""
+    async def confirm_restore(self, person: str, method: str, *, new_epoch: bool = False) -> Outcome:
+        """Let buying go on after a restore, having read what was lost.
+
+        `new_epoch`: a witness has seen entries that are lost for good; the log says so and goes on under a new name.
+        """

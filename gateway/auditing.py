@@ -1,22 +1,25 @@
 """The audit log's care on a running gateway: signed each minute that it grew, shown to its witnesses, watched.
 
 It promises that buying waits, with one sentence, while the log cannot be signed or a witness has seen another log than
-this one, and that the second is told as an alarm, once. What is signed and what is believed is decided in
+this one, and that the second is told as an alarm, once; after an epoch began over such a loss, until the witness has
+accepted it. What is signed and what is believed is decided in
 `marketplace.audit`; here is only when, and who is told.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from gateway.buying import BuyingState, Cause
+from marketplace.audit import epochs
 from marketplace.audit.actor import Actor
-from marketplace.audit.attendance import ALARMING, Attendance, Attestation, Attested
+from marketplace.audit.attendance import ALARMING, OBJECTING, Attendance, Attestation, Attested
 from marketplace.audit.checkpoint import SignedCheckpoint
 from marketplace.audit.notary import Notary
-from marketplace.audit.note import VerifierKey
+from marketplace.audit.note import NoteBroken, VerifierKey
 from marketplace.audit.tree import AuditBroken
 
 log = structlog.get_logger()
@@ -33,13 +36,14 @@ class Auditing:
         self._attendance = attendance
         self._alarm = alarm
         self._buying = buying
-        self._objections: dict[str, str] = {}
+        self._objections: dict[str, Attestation] = {}
+        self._alone = asyncio.Lock()
         self.attestations: Sequence[Attestation] = ()
 
     @property
     def trouble(self) -> str:
         """Why buying must wait."""
-        return self._notary.trouble or next(iter(self._objections.values()), "")
+        return self._notary.trouble or next((each.sentence for each in self._objections.values()), "")
 
     async def begin(self) -> None:
         """Sign and show what is there at the start, to every witness: an old copy of the database is found out here."""
@@ -47,6 +51,11 @@ class Auditing:
 
     async def run_once(self, *, again: bool = False) -> None:
         """Sign the log if it has grown, and show it to the witnesses that have not signed it yet."""
+        async with self._alone:
+            await self._run_once(again)
+
+    async def _run_once(self, again: bool) -> None:
+        """Do it while nobody else does: what a witness says of an older checkpoint must not be heard last."""
         try:
             signed = await self._notary.sign()
             if signed is not None:
@@ -68,16 +77,16 @@ class Auditing:
     async def _show(self, signed: SignedCheckpoint, again: bool) -> None:
         try:
             self.attestations = await self._attendance.show(signed, again=again)
-        except AuditBroken as error:
+        except (AuditBroken, NoteBroken) as error:
             log.error("the audit log cannot be shown to its witnesses", reason=str(error))
             return
         for each in self.attestations:
             await self._hear(each)
 
     async def _hear(self, said: Attestation) -> None:
-        if said.outcome in ALARMING:
-            known, self._objections[said.witness] = said.witness in self._objections, said.sentence
-            if not known:
+        if said.outcome in OBJECTING:
+            known, self._objections[said.witness] = self._objections.get(said.witness), said
+            if said.outcome in ALARMING and (known is None or known.outcome not in ALARMING):
                 await self._alarm(f"AUDIT_{said.outcome.name}", said.sentence)
         elif said.outcome is Attested.COSIGNED:
             self._objections.pop(said.witness, None)
@@ -86,6 +95,23 @@ class Auditing:
 
     async def rotate(self, actor: Actor) -> VerifierKey:
         """Put a new key in the old one's place; returns its public half. Raises as `Notary.rotate` does."""
-        key = await self._notary.rotate(actor)
-        await self.run_once()
+        async with self._alone:
+            key = await self._notary.rotate(actor)
+            await self._run_once(again=False)
+        return key
+
+    async def begin_epoch(self, actor: Actor, entries: int) -> VerifierKey | None:
+        """Let the log, of which so many entries were restored, go on in a new epoch; returns its key's public half.
+
+        None, and nothing is begun, unless a witness has just objected. Raises as `Notary.rotate` does.
+        """
+        async with self._alone:
+            await self._run_once(again=True)
+            objections = [each for each in self._objections.values() if each.outcome in ALARMING]
+            if not objections:
+                return None
+            last = {each.witness: each for each in (*self.attestations, *objections)}
+            said = [(each.witness, str(each.outcome), each.seen) for each in last.values()]
+            key = await epochs.begin(self._notary, actor, entries, said)
+            await self._run_once(again=True)
         return key

@@ -142,6 +142,12 @@ class PolicyText(_Body):
     text: str = Field(max_length=1024 * 1024)
 
 
+class RestoreRead(_Body):
+    """A restore whose losses somebody has read; new_epoch: they are lost to the log's witnesses, too."""
+
+    new_epoch: bool = False
+
+
 class Nothing(_Body):
     """An act that needs no particulars."""
 
@@ -183,7 +189,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "clock": _Act(_Body, lambda a, b, who: a.clock_accept(who, METHOD)),
     "rotate-audit-key": _Act(Nothing, lambda a, b, who: a.audit_rotate(who, METHOD)),
     "prices": _Act(Prices, lambda a, b, who: a.prices(b.supplier, b.text, who, METHOD)),
-    "confirm-restore": _Act(Nothing, lambda a, _b, who: a.confirm_restore(who, METHOD)),
+    "confirm-restore": _Act(RestoreRead, lambda a, b, who: a.confirm_restore(who, METHOD, new_epoch=b.new_epoch)),
 }
 """Every act by its address. Whoever adds one to `Actions` adds it here."""
 

@@ -257,16 +257,45 @@ class Operations:
             key = await self._auditing.rotate(_person(person, method))
         except (KeyUnreadable, AuditBroken, NoteBroken) as error:
             return Outcome(False, "AUDIT_KEY_NOT_ROTATED", str(error))
-        sentence = _("The audit log is signed with a new key from now on; give it to its witnesses and auditors: {key}")
+        sentence = _(
+            "The audit log is signed with a new key from now on; witnesses follow it, auditors may keep it: {key}"
+        )
         return Outcome(True, "AUDIT_KEY_ROTATED", sentence.format(key=key))
 
-    async def confirm_restore(self, person: str, method: str) -> Outcome:
-        """Let buying go on after a restore, having read what was lost."""
+    async def confirm_restore(self, person: str, method: str, *, new_epoch: bool = False) -> Outcome:
+        """Let buying go on after a restore, having read what was lost; the log in a new epoch, if a witness objects."""
         if refusal := self._refusal(person, Right.APPLY_POLICY):
             return refusal
-        done = await self._restoration.confirm(_person(person, method))
+        actor = _person(person, method)
+        begun = await self._new_epoch(actor) if new_epoch else None
+        if begun is not None and (not begun.ok or self._restoration.confirmed):
+            return begun
+        done = await self._restoration.confirm(actor)
         self._board.tell({"orders", "needs"})
-        return Outcome(done.ok, done.code, sentences.sentence(done.code, done.parameters))
+        sentence = sentences.sentence(done.code, done.parameters)
+        return Outcome(done.ok, done.code, f"{begun.message} {sentence}" if begun else sentence)
+
+    async def _new_epoch(self, actor: Actor) -> Outcome:
+        """Begin a new epoch of the log while what was restored is fresh and a witness objects."""
+        entries, code = self._restoration.lost_from()
+        if entries is None:
+            return Outcome(False, code, sentences.sentence(code, {}))
+        try:
+            key = await self._auditing.begin_epoch(actor, entries)
+        except (KeyUnreadable, AuditBroken, NoteBroken) as error:
+            sentence = _(
+                "No new epoch was begun, because the key that the log was signed with must hand it over: {reason}. Put "
+                "that key's file back, or restore a backup that was made '--with-key'; nothing changed."
+            )
+            return Outcome(False, "EPOCH_NOT_BEGUN", sentence.format(reason=error))
+        if key is None:
+            sentence = _("No witness has seen entries that are lost, so the log needs no new epoch; nothing changed.")
+            return Outcome(False, "NO_WITNESS_OBJECTS", sentence)
+        sentence = _(
+            "The log goes on in a new epoch, and says what is lost. Buying waits until the owner of each witness "
+            "has taken one more log, with '--log' or under 'audit.serve.logs': {key}"
+        )
+        return Outcome(True, "EPOCH_BEGUN", sentence.format(key=key))
 
     async def _ordering(self, number: str, act: Awaitable[Act]) -> Outcome:
         try:

@@ -39,6 +39,21 @@ class Restoration:
         until = self.note.careful_until if self.note is not None else None
         return until is not None and self._clock() < until
 
+    @property
+    def confirmed(self) -> bool:
+        """Whether a person has let buying go on after a restore."""
+        return self.note is not None and self.note.confirmed
+
+    def lost_from(self) -> tuple[int | None, str]:
+        """Return how many entries were restored, after which some may be lost; None and a code when it is no matter.
+
+        That is before suppliers were asked, and once the careful time is over: what is missed then was lost otherwise.
+        """
+        note = self.note
+        if note is None or (note.confirmed and not self.careful):
+            return None, "NOTHING_TO_CONFIRM"
+        return (note.size, "") if note.looked else (None, "STILL_LOOKING")
+
     async def begin(self) -> None:
         """Stop buying and say what is doubted, if there was a restore. Raises `StorageBroken`."""
         try:

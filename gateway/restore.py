@@ -24,6 +24,8 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.backup import (
@@ -47,6 +49,7 @@ from gateway.migrations import NewerSchema, prepare
 from gateway.restored import Restored, load_note, save_note
 from gateway.sealing import unseal
 from gateway.storage import FULL, NORMAL, Storage, StorageBroken
+from marketplace.audit.note import VerifierKey, verifier_of
 from marketplace.audit.verify import verify
 from marketplace.store import Owner
 
@@ -189,7 +192,7 @@ async def restore_backup(path: Path, to: Path, now: datetime, *, passphrase: byt
                 sentence = _("{path} is damaged, so nothing was restored: {problems}")
                 raise NotRestored(sentence.format(path=path, problems="; ".join(found.problems)))
             try:
-                _lay_keys(room, to, passphrase)
+                _lay_keys(room, to, passphrase, found.owner, now)
                 _lay_config(room, to)
                 _leave_a_note(found, to, now)
                 _lay_databases(room, to)
@@ -206,16 +209,45 @@ def _refuse_existing(to: Path) -> None:
                 raise NotRestored(sentence.format(path=each))
 
 
-def _lay_keys(room: Path, to: Path, passphrase: bytes | None) -> None:
+def _lay_keys(room: Path, to: Path, passphrase: bytes | None, owner: Owner, now: datetime) -> None:
+    """Lay what is not there; the key that the restored log is signed with goes before a newer one, which is kept."""
     if passphrase is None or not (room / KEYS).exists():
         return
+    wanted = _log_key(room / SPEND, owner)
     for name, content in unseal((room / KEYS).read_bytes(), passphrase).items():
         target = to / name
         if not target.resolve().is_relative_to(to.resolve()):
             raise NotRestored(_("a key of the backup would lie outside of {path}").format(path=to))
+        if target.exists() and wanted and _is_of(content, wanted) and not _is_of(target.read_bytes(), wanted):
+            _set_aside(target, now)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_durably(target, content)
+
+
+def _log_key(spend: Path, owner: Owner) -> VerifierKey | None:
+    """Return the key that a log is signed with, None when it never was."""
+    query = "SELECT key FROM audit_key WHERE plant = ? AND gateway_id = ? ORDER BY from_size DESC LIMIT 1"
+    with closing(sqlite3.connect(f"file:{spend}?mode=ro", uri=True)) as connection:
+        row = connection.execute(query, (owner.plant, owner.gateway_id)).fetchone()
+    return None if row is None else VerifierKey.parse(row[0])
+
+
+def _is_of(content: bytes, public: VerifierKey) -> bool:
+    """Return whether a private key file's content is the other half of a public key."""
+    try:
+        key = load_pem_private_key(content, password=None)
+    except (ValueError, TypeError):
+        return False
+    return isinstance(key, Ed25519PrivateKey) and verifier_of(public.name, public.kind, key) == public
+
+
+def _set_aside(key: Path, now: datetime) -> None:
+    """Give a private key another name beside its own; no key is ever destroyed."""
+    aside = key.with_name(f"{key.name}.before-{now:%Y%m%dT%H%M%SZ}")
+    while aside.exists():
+        aside = aside.with_name(f"{aside.name}+")
+    key.rename(aside)
 
 
 def _lay_config(room: Path, to: Path) -> None:

@@ -79,16 +79,21 @@ class FolderWay:
         seen, asked = Request.parse(str(said["request"])).signed, Request.parse(request).signed.checkpoint
         verify(Note(seen.note.text, signatures(str(said["text"]))), [self.key])
         size, root = seen.checkpoint.size, seen.checkpoint.root
+        if seen.checkpoint.origin != asked.origin:
+            return None
         return size if size > asked.size or (size == asked.size and root != asked.root) else None
 
 
 def look_into(folder: Path, witness: Witness, seconds: int) -> list[tuple[str, Answer]]:
-    """Answer every request in a drop folder that has no answer yet; returns them by file name. Raises OSError."""
+    """Answer every request in a drop folder that was not signed yet; returns them by file name. Raises OSError.
+
+    What was refused is considered again: the witness's owner may have accepted the log since.
+    """
     answered = []
     for path in sorted(folder.glob(f"*{_REQUEST}")):
         request = path.read_bytes()[: REQUEST_MAX + 1].decode("utf-8", errors="replace")
         place = folder / f"{path.name.removesuffix(_REQUEST)}.{witness.public.id.hex()}"
-        if _answered(place) != request:
+        if _signed(place) != request:
             answer = witness.consider(request, seconds)
             said = {"request": request, "status": answer.status, "text": answer.text}
             replace_durably(place, json.dumps(said))
@@ -96,10 +101,11 @@ def look_into(folder: Path, witness: Witness, seconds: int) -> list[tuple[str, A
     return answered
 
 
-def _answered(place: Path) -> str | None:
-    """Return which request an answer in a folder was to."""
+def _signed(place: Path) -> str | None:
+    """Return which request was signed in a folder."""
     try:
-        return str(json.loads(place.read_text(encoding="utf-8"))["request"])
+        said = json.loads(place.read_text(encoding="utf-8"))
+        return str(said["request"]) if said["status"] == 200 else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -64,8 +64,11 @@ def verify(
     found = wait_for(_verified(place, _trust(key or [], seen or [], witness or []), quick))
     if as_json:
         problems = list(found.problems)
-        say_json({"entries": found.entries, "root": found.root, "verified": found.verified, "problems": problems})
+        counts = {"entries": found.entries, "root": found.root, "verified": found.verified}
+        say_json({**counts, "problems": problems, "breaks": list(found.breaks)})
     else:
+        for each in found.breaks:
+            say(each)
         _say_verified(found.entries, found.root, found.problems)
     if not found.verified:
         raise typer.Exit(1)
@@ -155,6 +158,8 @@ def show(
 ) -> None:
     """The entries of the log: of one subject the oldest first, or the newest of all."""
     from gateway import i18n, views
+    from marketplace.audit.chain import EPOCH
+    from marketplace.audit.epochs import sentence
 
     place = find_data(config)
     i18n.activate(place.language)
@@ -178,6 +183,9 @@ def show(
         for entry in entries
     ]
     say_table(columns, rows, nothing=_("the log has no such entries"), right=(0,))
+    for entry in entries:
+        if entry.kind == EPOCH:
+            say(sentence(entry.index, entry.actor, entry.facts))
 
 
 @app.command("prove")

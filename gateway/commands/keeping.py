@@ -123,6 +123,10 @@ def restore(
 
 def restored(
     confirm: Annotated[bool, typer.Option("--confirm", help="Let buying go on, having read what is lost.")] = False,
+    new_epoch: Annotated[
+        bool,
+        typer.Option("--new-epoch", help="With --confirm: a witness has seen entries that are lost for good; say so."),
+    ] = False,
     person: PersonOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -130,17 +134,21 @@ def restored(
     """What a restored gateway has found out about orders that its backup does not know."""
     from gateway import control_client
 
+    if new_epoch and not confirm:
+        raise typer.BadParameter(_("write 'restored --confirm --new-epoch'"))
     place = find_data(config)
     if confirm:
-        act(place, "confirm-restore", {}, as_json, person)
+        act(place, "confirm-restore", {"new_epoch": True} if new_epoch else {}, as_json, person)
         return
-    found = control_client.status(place.directory).get("restored")
+    status = control_client.status(place.directory)
+    found = status.get("restored")
     if as_json:
         say_json(found)
     elif found is None:
         say(_("this gateway was not restored from a backup"))
     else:
         _say_restored(found)
+        _say_audit(status["audit"])
 
 
 def _say_restored(found: dict[str, Any]) -> None:
@@ -158,3 +166,10 @@ def _say_restored(found: dict[str, Any]) -> None:
         _("a person has confirmed; buying goes on") if found["confirmed"] else _("next: 'toolcrib restored --confirm'")
     )
     say(said)
+
+
+def _say_audit(trouble: str) -> None:
+    """Say what keeps buying waiting beside the restore, and the way out when a witness's entries are lost for good."""
+    if trouble != "signed":
+        say(_("the audit log: {trouble}").format(trouble=trouble))
+        say(_("if no newer backup has what a witness has seen: 'toolcrib restored --confirm --new-epoch'"))

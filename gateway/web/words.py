@@ -167,6 +167,7 @@ def act_words(kind: str) -> str:
         "permit.issued": _("Leave to send was given"),
         "policy.applied": _("A policy was put into force"),
         "audit.key_rotated": _("The log's key was handed over to a new one"),
+        "audit.epoch": _("Entries are lost, and the log goes on in a new epoch"),
         "session.opened": _("Signed in"),
         "session.closed": _("Signed out"),
         "approval.blocked": _("An approval did not count"),

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit import proofs
 from marketplace.audit.accounts import chunked
-from marketplace.audit.chain import ROTATED
+from marketplace.audit.chain import HANDING_OVER
 from marketplace.audit.checkpoint import origin_of
 from marketplace.audit.notary import cosigned, newest_checkpoint, stored_keys
 from marketplace.store import Owner, audit_leaf, checkpoint
@@ -42,7 +42,7 @@ async def prove(connection: AsyncConnection, owner: Owner, subject: str) -> dict
     c = audit_leaf.c
     query = select(c.leaf_index, c.leaf, c.subject).where(c.plant == owner.plant, c.gateway_id == owner.gateway_id)
     rows = (await connection.execute(query.where(c.subject == subject).order_by(c.leaf_index))).all()
-    rotations = (await connection.execute(query.where(c.kind == ROTATED).order_by(c.leaf_index))).all()
+    rotations = (await connection.execute(query.where(c.kind.in_(HANDING_OVER)).order_by(c.leaf_index))).all()
     under = [row for row in rows if row.leaf_index < size]
     return {
         "format": PROOF_FORMAT,

@@ -8,11 +8,12 @@ holds together and continues the newest checkpoint; and that whatever keeps it f
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from gettext import gettext as _
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert, select
@@ -27,7 +28,7 @@ from marketplace.audit.keys import KeyUnreadable
 from marketplace.audit.merkle import Frontier
 from marketplace.audit.note import KeyKind, Note, NoteBroken, VerifierKey, sign, signatures, verifier_of
 from marketplace.audit.tree import AuditBroken
-from marketplace.store import Database, Owner, audit_key, checkpoint, cosignature
+from marketplace.store import Database, Owner, audit_key, audit_leaf, checkpoint, cosignature
 
 _NEXT: Final = ".next"
 """A new key waits under this name until its hand-over is durable."""
@@ -65,9 +66,10 @@ class Notary:
             newest = await newest_checkpoint(connection, self.owner)
             await self._require_continued(connection, frontier, newest, spans)
         key = await self._signing_key(spans)
+        name = spans[-1].key.name if spans else self.origin
         if frontier.size == (newest.checkpoint.size if newest else 0):
             return newest
-        signed = self._signed(key, frontier)
+        signed = _signed(key, name, frontier)
         async with self.database.write() as tx:
             await self._keep(tx, signed)
         return signed
@@ -89,26 +91,22 @@ class Notary:
         """Return the private half of the key that counts; the very first start makes it."""
         if not spans:
             key = keys.load(self._file) if self._file.exists() else keys.make(self._file)
-            await self._announce(self._public(key))
+            await self._announce(verifier_of(self.origin, KeyKind.LOG, key))
             self._key = key
-        wanted = spans[-1].key if spans else None
-        if self._key is None or (wanted is not None and self._public(self._key) != wanted):
-            self._key = self._loaded(wanted)
+        elif self._key is None or not _is(self._key, spans[-1].key):
+            self._key = self._loaded(spans[-1].key)
         return self._key
 
-    def _loaded(self, wanted: VerifierKey | None) -> Ed25519PrivateKey:
+    def _loaded(self, wanted: VerifierKey) -> Ed25519PrivateKey:
         """Return the key of the file; a rotation that was cut off after its hand-over is brought to its end here."""
         waiting = self._file.with_name(self._file.name + _NEXT)
-        if waiting.exists() and self._public(keys.load(waiting)) == wanted:
+        if waiting.exists() and _is(keys.load(waiting), wanted):
             waiting.replace(self._file)
             keys.settle(self._file.parent)
         key = keys.load(self._file)
-        if self._public(key) != wanted:
+        if not _is(key, wanted):
             raise KeyUnreadable(_("{path} is not the key that the log is signed with").format(path=self._file))
         return key
-
-    def _public(self, key: Ed25519PrivateKey) -> VerifierKey:
-        return verifier_of(self.origin, KeyKind.LOG, key)
 
     async def _announce(self, key: VerifierKey) -> None:
         """Keep the first key; it answers for whatever it found in the log."""
@@ -118,10 +116,6 @@ class Notary:
     async def _add_key(self, tx: AsyncConnection, key: VerifierKey, from_size: int) -> None:
         row = {"from_size": from_size, "key": str(key), "at": self._clock()}
         await tx.execute(insert(audit_key).values(**row, **self.owner.columns))
-
-    def _signed(self, key: Ed25519PrivateKey, frontier: Frontier) -> SignedCheckpoint:
-        said = Checkpoint(self.origin, frontier.size, frontier.root)
-        return SignedCheckpoint(said, Note(said.text, (sign(said.text, self.origin, key),)))
 
     async def _keep(self, tx: AsyncConnection, signed: SignedCheckpoint) -> None:
         """Store a checkpoint; whoever was faster with the same size has signed the same."""
@@ -137,6 +131,16 @@ class Notary:
 
         Raises `KeyUnreadable`, `AuditBroken`, `NoteBroken`; then the old key goes on.
         """
+        return await self._hand_over(actor, chain.ROTATED, "", {})
+
+    async def begin_epoch(self, actor: Actor, facts: Mapping[str, Any]) -> VerifierKey:
+        """Let the log go on under a new name, handed over in a leaf with these facts; returns the new public key.
+
+        Raises as `rotate` does: without the old key nothing is handed over.
+        """
+        return await self._hand_over(actor, chain.EPOCH, f"{self.origin}/{self._clock():%Y%m%dT%H%M%SZ}", facts)
+
+    async def _hand_over(self, actor: Actor, kind: str, name: str, facts: Mapping[str, Any]) -> VerifierKey:
         await self._sign()
         async with self.database.read() as connection:
             spans = await stored_keys(connection, self.owner)
@@ -144,16 +148,27 @@ class Notary:
         waiting = self._file.with_name(self._file.name + _NEXT)
         waiting.unlink(missing_ok=True)  # of a rotation that never was handed over
         new_key = keys.make(waiting)
-        old, new = self._public(old_key), self._public(new_key)
+        old = spans[-1].key
+        new = verifier_of(name or old.name, KeyKind.LOG, new_key)
         async with self.database.write() as tx:
-            facts = chain.hand_over(old, new, old_key)
-            await log.append(tx, self.owner, chain.ROTATED, "audit", actor, facts, self._clock())
+            said = {**facts, **chain.hand_over(old, new, old_key)}
+            await log.append(tx, self.owner, kind, "audit", actor, said, self._clock())
             await self._add_key(tx, new, (await tree.head(tx, self.owner)).size)
         os.replace(waiting, self._file)
         keys.settle(self._file.parent)
         self._key = new_key
         await self._sign()
         return new
+
+
+def _is(key: Ed25519PrivateKey, wanted: VerifierKey) -> bool:
+    """Return whether a private key is the other half of a public one."""
+    return verifier_of(wanted.name, KeyKind.LOG, key) == wanted
+
+
+def _signed(key: Ed25519PrivateKey, name: str, frontier: Frontier) -> SignedCheckpoint:
+    said = Checkpoint(name, frontier.size, frontier.root)
+    return SignedCheckpoint(said, Note(said.text, (sign(said.text, name, key),)))
 
 
 async def stored_keys(connection: AsyncConnection, owner: Owner) -> list[KeySpan]:
@@ -165,6 +180,21 @@ async def stored_keys(connection: AsyncConnection, owner: Owner) -> list[KeySpan
     query = select(c.from_size, c.key).where(c.plant == owner.plant, c.gateway_id == owner.gateway_id)
     rows = await connection.execute(query.order_by(c.from_size))
     return [KeySpan(row.from_size, VerifierKey.parse(row.key)) for row in rows]
+
+
+async def hand_overs(connection: AsyncConnection, owner: Owner, size: int, limit: int) -> list[Mapping[str, Any]]:
+    """Return the facts of the newest hand-overs that led to the key of a tree of that size, oldest first.
+
+    Raises `NoteBroken`, `AuditBroken`.
+    """
+    spans = [each for each in await stored_keys(connection, owner) if each.from_size <= size]
+    places = [
+        span.from_size - 1 for before, span in pairwise(spans) if before.key.name == span.key.name == spans[-1].key.name
+    ]
+    c = audit_leaf.c
+    mine = (c.plant == owner.plant, c.gateway_id == owner.gateway_id, c.leaf_index.in_(places[-limit:]))
+    rows = await connection.execute(select(c.leaf_index, c.leaf).where(*mine).order_by(c.leaf_index))
+    return [log.parse(owner.gateway_id, row.leaf_index, row.leaf).facts for row in rows]
 
 
 async def newest_checkpoint(connection: AsyncConnection, owner: Owner) -> SignedCheckpoint | None:

@@ -16,12 +16,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.audit import chain
-from marketplace.audit.chain import KeySpan
+from marketplace.audit.chain import HandOver, KeySpan
 from marketplace.audit.checkpoint import SignedCheckpoint, origin_of
 from marketplace.audit.note import Note, NoteBroken, VerifierKey, signatures, verify
 from marketplace.store import Owner, audit_key, checkpoint, cosignature
-
-Rotations = Sequence[tuple[int, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +45,22 @@ async def broken(
     connection: AsyncConnection,
     owner: Owner,
     size: int,
-    rotations: Rotations,
+    hand_overs: Sequence[HandOver],
     roots: Mapping[int, bytes],
     trust: Trust,
 ) -> AsyncIterator[str]:
-    """Yield a sentence for each seal that does not hold, given the log's size, its rotation leaves and its roots.
+    """Yield a sentence for each seal that does not hold, given the log's size, the leaves that hand over and its roots.
 
     Checkpoints at sizes without a root are not looked at, unless the log is too small for them.
     """
     rows = await _rows(connection, owner, audit_key)
     notes = [row for row in await _rows(connection, owner, checkpoint) if row.size in roots or row.size > size]
     if not rows:
-        if notes or rotations or trust.keys or trust.seen:
+        if notes or hand_overs or trust.keys or trust.seen:
             yield _("there is no key, but the log was signed")
         return
     try:
-        keys = chain.spans(VerifierKey.parse(rows[0].key), rotations)
+        keys = chain.spans(VerifierKey.parse(rows[0].key), hand_overs)
     except NoteBroken as error:
         yield _("the log's keys do not follow from each other: {reason}").format(reason=error)
         return
@@ -130,15 +128,21 @@ def _witnessed(
     roots: Mapping[int, bytes],
 ) -> Iterator[str]:
     who, said = witness.name if witness else origin, signed.checkpoint
+    earlier = [each.key for each in keys if each.key.name == said.origin != chain.key_for(keys, said.size).name]
     try:
         if witness is not None:
             verify(signed.note, [witness])
-        if witness is None or said.size <= size:  # what was rolled back may have forgotten the key, too
+        if earlier:
+            verify(signed.note, earlier)
+        elif witness is None or said.size <= size:  # what was rolled back may have forgotten the key, too
             chain.require(signed, origin, keys)
     except NoteBroken as error:
         yield _("what {witness} has seen cannot be believed: {reason}").format(witness=who, reason=error)
         return
-    if said.size > size:
+    if earlier:
+        sentence = _("{witness} has seen {seen} leaves of {origin}, more than there are of it here: the rest was lost")
+        yield sentence.format(witness=who, seen=said.size, origin=said.origin)
+    elif said.size > size:
         yield _("{witness} has seen {seen} leaves and the log has {size}: it was rolled back").format(
             witness=who, seen=said.size, size=size
         )

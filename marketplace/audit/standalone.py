@@ -2,9 +2,9 @@
 
     python verify.py FILE [--key VKEY] [--seen NOTE ...] [--witness VKEY] [--gateway G1]
 
-It prints what is wrong, each with its place, and exits 1; or one word, and exits 0. --key is the log's public key,
-known from elsewhere: without it you learn only that the file fits itself. --seen is a file with a checkpoint such as a
-witness keeps, which the log must continue; --witness is the key of a witness that must have signed it, or a proof's.
+It prints what is wrong, each with its place, and exits 1; or one word (and where the log itself says that entries are
+lost), and exits 0. --key is the log's public key, known from elsewhere: without it you learn only that the file fits
+itself. --seen: a checkpoint such as a witness keeps, which the log must continue; --witness: its or a proof's witness.
 Hashes are as of RFC 9162, notes as of C2SP (signed-note, tlog-checkpoint, tlog-cosignature).
 """
 
@@ -24,6 +24,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 Fault = (ValueError, KeyError, TypeError, IndexError, InvalidSignature)  # what a text that is none of ours gives
+EPOCH, LOST = "audit.epoch", ("rolled_back", "forked")
 
 
 def key_of(text: str) -> tuple[str, bytes, bytes]:
@@ -40,22 +41,22 @@ def signed_by(note: str, key: str) -> tuple[str, int, bytes]:
     for line in lines.splitlines():
         who, _, raw = line.removeprefix("\u2014 ").partition(" ")
         if (who, b64(raw)[:4]) == (name, identity):
-            signature, message = b64(raw)[4:], f"{body}\n"
-            if public[:1] == b"\x04":
-                seconds, signature = int.from_bytes(signature[:8], "big"), signature[8:]
-                message = f"cosignature/v1\ntime {seconds}\n{message}"
-            Ed25519PublicKey.from_public_bytes(public[1:]).verify(signature, message.encode())
+            at = b64(raw)[4:12] if public[:1] == b"\x04" else b""
+            message = (f"cosignature/v1\ntime {int.from_bytes(at, 'big')}\n" if at else "") + f"{body}\n"
+            Ed25519PublicKey.from_public_bytes(public[1:]).verify(b64(raw)[4 + len(at) :], message.encode())
             origin, size, root = body.split("\n")[:3]
             return origin, int(size), b64(root)
     raise ValueError(f"{name} has not signed it")
 
 
-def handed_over(leaf: bytes, old: str) -> str:
-    """Return the key that a leaf hands over to, if the old one has signed for it."""
-    facts = json.loads(leaf)["facts"]
-    statement = f"toolcrib/audit-key-handover/v1\n{old}\n{facts['new']}\n".encode()
-    Ed25519PublicKey.from_public_bytes(key_of(old)[2][1:]).verify(b64(facts["signature"]), statement)
-    return str(facts["new"])
+def handed_over(said: Any, keys: list[tuple[int, str]]) -> str:
+    """Return the key that a leaf hands over to, if the one before has signed for it and it has the right name."""
+    old, new, names = keys[-1][1], str(said["facts"]["new"]), [key_of(key)[0] for _, key in keys]
+    statement, name = f"toolcrib/audit-key-handover/v1\n{old}\n{new}\n".encode(), key_of(new)[0]
+    Ed25519PublicKey.from_public_bytes(key_of(old)[2][1:]).verify(b64(said["facts"]["signature"]), statement)
+    if name in names or not name.startswith(names[0] + "/") if said["kind"] == EPOCH else name != names[-1]:
+        raise InvalidSignature("not for this name")
+    return new
 
 
 def sha(*parts: bytes) -> bytes:
@@ -65,13 +66,8 @@ def sha(*parts: bytes) -> bytes:
 def grown(peaks: list[bytes], node: bytes, size: int) -> list[bytes]:
     """Return the roots of the complete subtrees of a tree of `size` leaves with one more, largest first."""
     while size & 1:
-        *peaks, left = peaks
-        node, size = sha(b"\x01", left, node), size >> 1
+        node, peaks, size = sha(b"\x01", peaks[-1], node), peaks[:-1], size >> 1
     return [*peaks, node]
-
-
-def root_of(peaks: list[bytes]) -> bytes:
-    return reduce(lambda right, left: sha(b"\x01", left, right), peaks[-2::-1], peaks[-1]) if peaks else sha()
 
 
 def root_by(proof: list[str], node: bytes, index: int, size: int) -> bytes:
@@ -84,8 +80,8 @@ def root_by(proof: list[str], node: bytes, index: int, size: int) -> bytes:
     return sha(b"\x01", other, root_by(proof[:-1], node, index - split, size - split))
 
 
-def content(index: int, leaf: bytes, columns: Any) -> Iterator[str]:
-    """Yield in what a leaf's text differs from its place."""
+def content(index: int, leaf: bytes, columns: Any, keys: list[tuple[int, str]]) -> Iterator[str]:
+    """Yield in what a leaf's text differs from its place, and what it says is lost; take in a key that it hands to."""
     try:
         said = json.loads(leaf)
         at = round(datetime.fromisoformat(said["at"]).timestamp() * 1e6)
@@ -95,6 +91,14 @@ def content(index: int, leaf: bytes, columns: Any) -> Iterator[str]:
             yield f"leaf {index} is not in its place: its text and its row differ"
         if json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() != leaf:
             yield f"leaf {index} is not in canonical form"
+        if said["kind"] == EPOCH:
+            after, who, heard = said["facts"]["entries"], said["actor"]["id"], said["facts"]["witnesses"]
+            lost = ", ".join(f"{each['witness']!r} ({each.get('seen')!r})" for each in heard if each["said"] in LOST)
+            yield f"epoch began at entry {index} by {who!r}: entries after {after!r} that {lost} had seen are lost"
+        if keys and said["kind"] in ("audit.key_rotated", EPOCH):
+            keys.append((index + 1, handed_over(said, keys)))
+    except InvalidSignature:
+        yield f"leaf {index}: the key before has not signed for this one"
     except Fault:
         yield f"leaf {index} cannot be read"
 
@@ -102,8 +106,8 @@ def content(index: int, leaf: bytes, columns: Any) -> Iterator[str]:
 def verify_log(log: Any, seen: list[str], witness: str, trusted: str) -> Iterator[str]:
     """Yield what is wrong with a log; of an export only the bytes of its leaves are known, and no tree."""
     origin, first, leaves, notes, tree = log
-    peaks, roots, size, shifted = list[bytes](), {"0": root_of([])}, 0, False
-    keys, wanted = [(0, first)] if first else [], {note.split("\n")[1] for note in notes + seen if "\n" in note}
+    keys, peaks, roots, size, shifted = [(0, first)] if first else [], list[bytes](), {"0": sha()}, 0, False
+    wanted = {str(each) for each in (tree or ())[:1]} | {note.split("\n")[1] for note in notes + seen if "\n" in note}
     for count, (index, leaf, columns, stored, subtree) in enumerate(leaves):
         node = sha(b"\x00", leaf)
         if index != size:
@@ -116,24 +120,19 @@ def verify_log(log: Any, seen: list[str], witness: str, trusted: str) -> Iterato
         if subtree not in (None, peaks[-1]) and not shifted:
             yield f"leaf {index} was changed with its hash, or the subtree beside it: they do not fit"
             shifted = True
-        yield from content(index, leaf, columns)
-        size = index + 1
-        if str(size) in wanted:
-            roots[str(size)] = root_of(peaks)
-        try:
-            if keys and b"audit.key_rotated" in leaf and json.loads(leaf)["kind"] == "audit.key_rotated":
-                keys.append((size, handed_over(leaf, keys[-1][1])))
-        except Fault:
-            yield f"leaf {index}: the key before has not signed for this one"
-    if tree and tree != (size, root_of(peaks), b"".join(peaks)):
+        yield from content(index, leaf, columns, keys)
+        if str(size := index + 1) in wanted:
+            roots[str(size)] = reduce(lambda right, left: sha(b"\x01", left, right), peaks[-2::-1], peaks[-1])
+    if tree and tree != (size, roots.get(str(size)), b"".join(peaks)):
         yield f"the {size} leaves do not give the tree of {tree[0]} leaves that was kept"
     if (trusted and trusted not in dict(keys).values()) or (not keys and notes + seen):
         yield f"the log was never signed with the key {trusted}"
     for note in notes + seen if keys else []:
         where = f"a checkpoint{' from elsewhere' * (note in seen)} of {''.join(note.split(chr(10))[1:2])} leaves"
         try:
-            said = signed_by(note, [key for start, key in keys if start <= int(note.split("\n")[1])][-1])
-            if (witness and note in seen and not signed_by(note, witness)) or said[0] != origin or said[1] > size:
+            said = signed_by(note, signer := [key for start, key in keys if start <= int(note.split("\n")[1])][-1])
+            another = (said[0], origin) != (key_of(signer)[0], key_of(first)[0])
+            if another or said[1] > size or (witness and note in seen and not signed_by(note, witness)):
                 yield f"{where}: the log has only {size}, it was cut off or rolled back; or it is of another log"
             elif roots.get(str(said[1])) != said[2]:
                 yield f"{where} was signed over other leaves: the log was changed or forked"
@@ -142,28 +141,28 @@ def verify_log(log: Any, seen: list[str], witness: str, trusted: str) -> Iterato
 
 
 def verify_proof(proof: Any, witness: str, trusted: str) -> Iterator[str]:
-    """Yield what is wrong with the proof of one order."""
     keys = [(0, proof["key"])]
     for each in proof["rotations"]:
-        keys.append((each["index"] + 1, handed_over(b64(each["leaf"]), keys[-1][1])))
+        keys.append((each["index"] + 1, handed_over(json.loads(b64(each["leaf"])), keys)))
     signer = [key for start, key in keys if start <= int(proof["checkpoint"].split("\n")[1])][-1]
-    origin, size, root = signed_by(proof["checkpoint"], signer)
-    other = origin != proof["origin"] or (witness and not signed_by(proof["checkpoint"], witness))
+    origin, size, root = [signed_by(proof["checkpoint"], key) for key in (witness, signer) if key][-1]
+    other = (origin, proof["origin"]) != (key_of(signer)[0], key_of(proof["key"])[0])
     if other or (trusted and trusted not in dict(keys).values()):
         yield f"this is a proof from {origin}, which was never signed with the key {trusted}"
     for each in proof["rotations"] + proof["leaves"]:
         leaf = b64(each["leaf"])
         if root_by(each["proof"], sha(b"\x00", leaf), each["index"], size) != root:
             yield f"leaf {each['index']} does not stand in the log that was signed"
-        yield from content(each["index"], leaf, None)
+        yield from content(each["index"], leaf, None, [])
         if each in proof["leaves"] and json.loads(leaf)["subject"] != proof["subject"]:
             yield f"leaf {each['index']} is not about {proof['subject']}"
 
 
 def database(path: Path, gateway: str) -> Any:
     opened = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    every = opened.execute("SELECT DISTINCT plant, gateway_id FROM audit_leaf")
-    owner = next(each for each in every if gateway in ("", each[1]))
+    owner = next(
+        o for o in opened.execute("SELECT DISTINCT plant, gateway_id FROM audit_leaf") if gateway in ("", o[1])
+    )
     keys, notes, trees, rows = (
         opened.execute(f"SELECT * FROM {table} WHERE plant = ? AND gateway_id = ? ORDER BY 3", owner)  # noqa: S608
         for table in ("audit_key", "checkpoint", "audit_tree", "audit_leaf")
@@ -190,9 +189,10 @@ def main(words: Sequence[str]) -> int:
             log = (first["origin"], first["key"], leaves, [each["checkpoint"] for each in lines[len(leaves) :]], None)
             found = list(verify_proof(first, *trust) if "subject" in first else verify_log(log, seen, *trust))
     except (*Fault, OSError, sqlite3.Error, StopIteration) as error:
-        found = [f"{given.file} cannot be verified: {str(error) or 'a signature does not hold'}"]
-    sys.stdout.write("\n".join(found or ["verified"]) + "\n")
-    return 1 if found else 0
+        found = [f"the file {given.file} cannot be verified: {str(error) or 'a signature does not hold'}"]
+    broken = [each for each in found if not each.startswith("epoch ")]
+    sys.stdout.write("\n".join(found if broken else [*found, "verified"]) + "\n")
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":  # pragma: no cover - an auditor's own process

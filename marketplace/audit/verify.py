@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
@@ -20,9 +20,9 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from marketplace.audit import hashing, log, seals
+from marketplace.audit import epochs, hashing, log, seals
 from marketplace.audit.accounts import CHUNK, StoredRow, disagreements
-from marketplace.audit.chain import ROTATED
+from marketplace.audit.chain import EPOCH, HANDING_OVER, HandOver
 from marketplace.audit.hashing import Hashed, LeafBroken, Stretch, hash_log, hash_stretch
 from marketplace.audit.log import AuditBroken
 from marketplace.audit.merkle import EMPTY_ROOT, Frontier, leaf_hash
@@ -42,12 +42,16 @@ _NO_TRUST: Final = Trust()
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was found: `entries` leaves read, the root over them (hexadecimal), and plain sentences on what is wrong."""
+    """What was found: `entries` leaves read, the root over them (hexadecimal), and plain sentences on what is wrong.
+
+    `breaks`: sentences on where the log itself says that entries are lost and who let it go on (see `epochs`).
+    """
 
     entries: int
     root: str
     verified: bool
     problems: tuple[str, ...]
+    breaks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -62,7 +66,8 @@ class _Reading:
     heard: Testimony = field(default_factory=Testimony)
     wanted: set[int] = field(default_factory=set)  # sizes at which roots are compared with what was signed
     roots: dict[int, bytes] = field(default_factory=lambda: {0: EMPTY_ROOT})
-    rotations: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
+    hand_overs: list[HandOver] = field(default_factory=list)
+    breaks: list[str] = field(default_factory=list)
 
 
 class _Problems:
@@ -95,7 +100,8 @@ async def verify(connection: AsyncConnection, owner: Owner | None = None, trust:
     readings = [await _verify_one(connection, each, problems, trust) for each in await _owners(connection, owner)]
     roots = [reading.frontier.root.hex() for reading in readings] or [EMPTY_ROOT.hex()]
     entries = sum(reading.read for reading in readings)
-    return Verification(entries, " ".join(roots), not problems.found, tuple(problems.found))
+    breaks = tuple(each for reading in readings for each in reading.breaks)
+    return Verification(entries, " ".join(roots), not problems.found, tuple(problems.found), breaks)
 
 
 async def verify_quickly(
@@ -120,11 +126,16 @@ async def verify_quickly(
     problems = [] if hashed.leaves == size else [_("leaves are missing")]
     if (stored.size, stored.root) != (size, roots[size]) if stored else size:
         problems.append(_("the leaves do not give the tree that was kept"))
-    told = select(leaf.leaf_index, leaf.leaf).where(*mine, leaf.kind == ROTATED).order_by(leaf.leaf_index)
+    told = select(leaf.leaf_index, leaf.leaf).where(*mine, leaf.kind.in_(HANDING_OVER)).order_by(leaf.leaf_index)
     rows = (await connection.execute(told)).all()
-    rotations = [(row.leaf_index, log.parse(owner.gateway_id, row.leaf_index, row.leaf).facts) for row in rows]
-    problems += [each async for each in seals.broken(connection, owner, size, rotations, roots, trust)]
-    return Verification(hashed.leaves, roots[size].hex(), not problems, tuple(problems[:PROBLEMS_MAX]))
+    try:
+        handing = [log.parse(owner.gateway_id, row.leaf_index, row.leaf) for row in rows]
+        breaks = tuple(epochs.sentence(each.index, each.actor.id, each.facts) for each in handing if each.kind == EPOCH)
+    except AuditBroken as error:
+        return Verification(size, roots[size].hex(), False, (*problems, str(error)))
+    hand_overs = [(each.index, each.kind, each.facts) for each in handing]
+    problems += [each async for each in seals.broken(connection, owner, size, hand_overs, roots, trust)]
+    return Verification(hashed.leaves, roots[size].hex(), not problems, tuple(problems[:PROBLEMS_MAX]), breaks)
 
 
 def tree_of(hashed: Hashed) -> Frontier:
@@ -177,7 +188,7 @@ async def _verify_one(connection: AsyncConnection, owner: Owner, problems: _Prob
         for problem in _compare(tree, reading):
             problems.add(problem)
     size = reading.expected
-    await problems.take(seals.broken(connection, owner, size, reading.rotations, reading.roots, trust))
+    await problems.take(seals.broken(connection, owner, size, reading.hand_overs, reading.roots, trust))
     await problems.take(disagreements(connection, owner, reading.heard))
     return reading
 
@@ -257,8 +268,10 @@ def _content(row: StoredRow, digest: bytes, reading: _Reading) -> Iterator[str]:
         if spelt(said) != row.leaf:
             yield _("leaf {index} is not in canonical form").format(index=index)
         entry = log.understood(row.gateway_id, index, said, digest)
-        if entry.kind == ROTATED:
-            reading.rotations.append((index, entry.facts))
+        if entry.kind in HANDING_OVER:
+            reading.hand_overs.append((index, entry.kind, entry.facts))
+        if entry.kind == EPOCH:
+            reading.breaks.append(epochs.sentence(index, entry.actor.id, entry.facts))
         reading.heard.hear(entry)
     except (AuditBroken, ValueError, KeyError, TypeError):
         yield _("leaf {index} cannot be read").format(index=index)

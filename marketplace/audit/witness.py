@@ -2,8 +2,10 @@
 
 It promises to sign only what continues the newest checkpoint that it has seen of that log, to have that durable before
 it answers, and to answer with the standard's codes: 404 a log that it does not know, 403 not signed by the log, 400
-no request, 409 another size than it has seen last (which it says) or another root, 422 not shown to be continued.
-`judge` decides and reads nothing; `Witness` keeps its state and its own key in a directory that is no gateway's.
+no request, 409 another size than it has seen last (which it says), another root or a key that has handed over, 422 not
+shown to be continued. It is given a log's key once: hand-overs that travel with a checkpoint lead it to the newer ones,
+and they too are durable before it answers. `judge` decides and reads nothing; `Witness` keeps its state and its own key
+in a directory that is no gateway's.
 """
 
 from __future__ import annotations
@@ -19,10 +21,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from marketplace.audit import keys
+from marketplace.audit import chain, keys
+from marketplace.audit.chain import Followed
 from marketplace.audit.checkpoint import Checkpoint, SignedCheckpoint
 from marketplace.audit.merkle import HASH_BYTES, verify_consistency
-from marketplace.audit.note import NOTE_MAX, KeyKind, NoteBroken, VerifierKey, cosign, verifier_of, verify
+from marketplace.audit.note import (
+    NOTE_MAX,
+    KeyKind,
+    Note,
+    NoteBroken,
+    Signature,
+    VerifierKey,
+    cosign,
+    verifier_of,
+    verify,
+)
 
 PROOF_MAX: Final = 63
 """Lines of a proof: more than any tree needs."""
@@ -75,10 +88,13 @@ class Answer:
     kind: str = _TEXT_TYPE
 
 
-def judge(request: Request, trusted: Sequence[VerifierKey], seen: Checkpoint | None) -> Answer:
+def judge(
+    request: Request, trusted: Sequence[VerifierKey], seen: Checkpoint | None, retired: Sequence[VerifierKey] = ()
+) -> Answer:
     """Return 200 when a checkpoint may be cosigned, else why not.
 
     `trusted` are the keys of the log that it names, none when that log is not known; `seen` is what was cosigned last.
+    `retired` have handed over: what only one of them has signed contradicts what was seen.
     """
     said, last = request.signed.checkpoint, seen.size if seen else 0
     if not trusted:
@@ -86,6 +102,8 @@ def judge(request: Request, trusted: Sequence[VerifierKey], seen: Checkpoint | N
     try:
         verify(request.signed.note, trusted)
     except NoteBroken as error:
+        if _signed(request.signed.note, retired):
+            return Answer(409, f"{last}\n", SIZE_TYPE)
         return Answer(403, f"{error}\n")
     if request.old > said.size:
         return Answer(400, "the old size is above the new one\n")
@@ -100,8 +118,15 @@ def judge(request: Request, trusted: Sequence[VerifierKey], seen: Checkpoint | N
     return Answer(200)
 
 
+def _signed(note: Note, keys: Sequence[VerifierKey]) -> bool:
+    try:
+        return bool(verify(note, keys))
+    except NoteBroken:
+        return False
+
+
 class Witness:
-    """A witness with its state in a directory: its key, and of each log the newest checkpoint that it cosigned."""
+    """A witness with its state in a directory: its key, and of each log the newest checkpoint and the hand-overs."""
 
     def __init__(self, directory: Path, name: str, logs: Sequence[VerifierKey]) -> None:
         """Open a witness; its key is made at the first start. Raises `KeyUnreadable`."""
@@ -119,33 +144,61 @@ class Witness:
             request = Request.parse(text)
         except NoteBroken as error:
             return Answer(400, f"{error}\n")
-        said = request.signed.checkpoint
         with self._alone():
             try:
-                seen = self.seen(said.origin)
+                seen, known = (
+                    self.seen(request.signed.checkpoint.origin),
+                    self._followed(request.signed.checkpoint.origin),
+                )
             except NoteBroken:
                 return Answer(500, "what was seen of this log cannot be read any more; look at the witness\n")
-            verdict = judge(request, self._logs.get(said.origin, ()), seen.checkpoint if seen else None)
-            if verdict.status != 200:
-                return verdict
-            line = cosign(request.signed.note.text, self.public.name, self._key, seconds)
-            self._remember(SignedCheckpoint(said, request.signed.note.also([line])))
+            return self._considered(request, seen.checkpoint if seen else None, known, seconds)
+
+    def _considered(self, request: Request, seen: Checkpoint | None, known: Followed, seconds: int) -> Answer:
+        said, note = request.signed.checkpoint, request.signed.note
+        try:
+            now = chain.follow(self._trusted(said.origin), known.steps, chain.carried_by(note, said.origin))
+        except NoteBroken as error:
+            return Answer(403, f"{error}\n")
+        verdict = judge(request, now.current, seen, now.retired)
+        if verdict.status != 200:
+            return verdict
+        if now.steps != known.steps:
+            self._keep(said.origin, now)
+        line = cosign(note.text, self.public.name, self._key, seconds)
+        self._remember(SignedCheckpoint(said, note.also([line])))
         return Answer(200, str(line))
+
+    def _trusted(self, origin: str) -> Sequence[VerifierKey]:
+        return self._logs.get(origin, ())
 
     def seen(self, origin: str) -> SignedCheckpoint | None:
         """Return what was cosigned last of a log. Raises `NoteBroken` when the file is none any more."""
         try:
-            return SignedCheckpoint.parse(self._file(origin).read_bytes().decode())
+            return SignedCheckpoint.parse(self._file(origin, "checkpoint").read_bytes().decode())
         except FileNotFoundError:
             return None
         except UnicodeDecodeError as error:
             raise NoteBroken("this is no text") from error
 
-    def _file(self, origin: str) -> Path:
-        return self._directory / f"{hashlib.sha256(origin.encode()).hexdigest()[:32]}.checkpoint"
+    def _followed(self, origin: str) -> Followed:
+        """Return where hand-overs have led so far. Raises `NoteBroken` when the file holds none any more."""
+        try:
+            lines = self._file(origin, "keys").read_bytes().decode().splitlines()
+        except FileNotFoundError:
+            lines = []
+        except UnicodeDecodeError as error:
+            raise NoteBroken("this is no text") from error
+        return chain.follow(self._trusted(origin), [Signature.parse(line) for line in lines], ())
+
+    def _file(self, origin: str, what: str) -> Path:
+        return self._directory / f"{hashlib.sha256(origin.encode()).hexdigest()[:32]}.{what}"
+
+    def _keep(self, origin: str, followed: Followed) -> None:
+        replace_durably(self._file(origin, "keys"), "".join(map(str, followed.steps)))
 
     def _remember(self, signed: SignedCheckpoint) -> None:
-        replace_durably(self._file(signed.checkpoint.origin), str(signed.note))
+        replace_durably(self._file(signed.checkpoint.origin, "checkpoint"), str(signed.note))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -54,15 +54,20 @@ TESTS: dict[str, tuple[str, ...]] = {
     "marketplace/authority/policy.py": tuple(f"{UNIT}/authority/test_{of}.py" for of in ("policy", "checks")),
     "marketplace/audit/accounts.py": (f"{UNIT}/audit/test_verify.py",),
     "marketplace/audit/actor.py": (f"{UNIT}/audit/test_log.py",),
-    "marketplace/audit/attendance.py": (f"{UNIT}/audit/test_witness.py",),
-    "marketplace/audit/chain.py": (f"{UNIT}/audit/test_notary.py",),
+    "marketplace/audit/attendance.py": tuple(f"{UNIT}/audit/test_{of}.py" for of in ("witness", "epochs")),
+    "marketplace/audit/chain.py": tuple(f"{UNIT}/audit/test_{of}.py" for of in ("notary", "witness", "epochs")),
     "marketplace/audit/checkpoint.py": (f"{UNIT}/audit/test_note.py",),
     "marketplace/audit/export.py": (f"{UNIT}/audit/test_standalone.py",),
     "marketplace/audit/keys.py": (f"{UNIT}/audit/test_notary.py",),
     "marketplace/audit/merkle.py": tuple(f"{UNIT}/audit/test_{of}.py" for of in ("merkle", "merkle_consistency")),
+    "marketplace/audit/notary.py": tuple(f"{UNIT}/audit/test_{of}.py" for of in ("notary", "witness", "epochs")),
     "marketplace/audit/proofs.py": tuple(f"{UNIT}/audit/test_{of}.py" for of in ("merkle_consistency", "notary")),
+    "marketplace/audit/seals.py": tuple(f"{UNIT}/audit/test_{of}.py" for of in ("seals", "epochs")),
+    "marketplace/audit/standalone.py": tuple(f"{UNIT}/audit/test_{of}.py" for of in ("standalone", "epochs")),
     "marketplace/audit/tree.py": (f"{UNIT}/audit/test_log.py",),
-    "marketplace/audit/verify.py": tuple(f"{UNIT}/audit/test_{of}.py" for of in ("verify", "seals", "hashing")),
+    "marketplace/audit/verify.py": tuple(
+        f"{UNIT}/audit/test_{of}.py" for of in ("verify", "seals", "hashing", "epochs")
+    ),
     "marketplace/ordering/terms.py": tuple(f"{UNIT}/ordering/test_{of}.py" for of in ("reconciliation", "quarantine")),
 }
 """The tests that know a module; without an entry, the one of its name, else all of its package."""

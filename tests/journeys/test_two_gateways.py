@@ -21,7 +21,7 @@ from gateway.cli import main
 
 pytestmark = pytest.mark.timeout(120)
 
-ANNA = {"name": "Anna", "os_user": getpass.getuser(), "may": ["operate"]}
+ANNA = {"name": "Anna", "os_user": getpass.getuser(), "may": ["operate", "apply_policy"]}
 
 
 def site(gateway: str, **sections: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-async def test_a_gateway_is_the_witness_of_another_and_signs_when_somebody_asks(tmp_path, capsys):
+async def test_a_gateway_is_the_witness_of_another_signs_when_somebody_asks_and_follows_its_keys(tmp_path, capsys):
     first, second = tmp_path / "first", tmp_path / "second"
     async with running(first, site("G1")) as file:
         [key] = await asyncio.to_thread(said, capsys, "audit", "keys", "--config", str(file))
@@ -86,6 +86,9 @@ async def test_a_gateway_is_the_witness_of_another_and_signs_when_somebody_asks(
             after = await asyncio.to_thread(said, capsys, "audit", "verify", "--config", str(file))
             exported = [json.loads(line) for line in export.read_text().splitlines()]
             await until(lambda: seen_by(second, after["entries"]), "the witness's signature")
+            await asyncio.to_thread(said, capsys, "audit", "rotate", "--config", str(file))
+            rotated = await asyncio.to_thread(said, capsys, "audit", "verify", "--config", str(file))
+            await until(lambda: seen_by(second, rotated["entries"]), "its signature beside the new key's")
     assert after["entries"] > before["entries"]
     assert exported[-1]["checkpoint"].splitlines()[1] == str(after["entries"])
     assert f"— {witness.split('+')[0]} " in exported[-1]["checkpoint"]

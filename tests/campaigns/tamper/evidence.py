@@ -89,8 +89,7 @@ async def gather(directory: Path, purchases: int = PURCHASES, apart: int = APART
             if number % apart == apart - 1:
                 await attendance.show(await _signed(notary))
             if number == purchases // 2:
-                new = await notary.rotate(ANNA)
-                ways[0].witness = Witness(directory / "first", "first.example/w", [first, new])
+                await notary.rotate(ANNA)  # the witness follows
         signed = await _signed(notary)
         await attendance.show(signed)
         async with databases.spend.read() as connection:

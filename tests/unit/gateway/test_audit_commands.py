@@ -12,8 +12,12 @@ import sys
 import pytest
 
 from gateway.cli import main
+from gateway.databases import open_databases
+from marketplace.audit import epochs
+from marketplace.audit.notary import Notary
 from tests.campaigns.tamper.campaign import STANDALONE
-from tests.campaigns.tamper.evidence import gather
+from tests.campaigns.tamper.evidence import BEGAN, OWNER, gather
+from tests.unit.marketplace.fakes import ANNA
 
 SITE = {"plant": "northworks", "gateway": "G1", "name": "N", "time_zone": "UTC", "currency": "EUR", "country": "DE"}
 
@@ -238,3 +242,28 @@ def test_a_witness_answers_a_folder_from_another_computer(plant, say, tmp_path):
         assert (code, verdict in said) == (1, True)
     assert say(*words, "--folder", tmp_path / "nowhere")[0] == 0
     assert say("audit", "witness", "--name", "a b", "--state", "elsewhere", "--log", keys[0])[0] == 1
+
+
+async def begin_epoch(plant, key_file):
+    """Let the plant's log go on in a new epoch, as after a restore to nine entries."""
+    async with open_databases(plant.data) as databases:
+        notary = Notary(databases.spend, OWNER, key_file, lambda: BEGAN)
+        await epochs.begin(notary, ANNA, 9, [("w.example/1", "rolled_back", 15), ("w.example/2", "away", None)])
+        await notary.sign()
+
+
+def test_a_new_epoch_is_told_by_verify_show_and_the_verifier(gathered, plant, say):
+    key_file = plant.data / "audit.key"
+    shutil.copy(gathered[0] / "audit.key", key_file)
+    asyncio.run(begin_epoch(plant, key_file))
+    told = f"epoch began at entry {plant.evidence.size} by '{ANNA.id}': entries after 9 that "
+    lost = f"{told}witness 'w.example/1' had seen (15) are lost"
+    for words in ((), ("--quick",)):
+        code, said = say("audit", "verify", *words)
+        assert (code, said.splitlines()[0], "verified; root" in said) == (0, lost, True)
+        assert json.loads(say("audit", "verify", "--json", *words)[1])["breaks"] == [lost]
+    assert say("audit", "show")[1].splitlines()[-1] == lost
+    code, out = alone(plant.spend)
+    assert (code, out) == (0, f"{told}'w.example/1' (15) had seen are lost\nverified\n")
+    newest = json.loads(say("audit", "keys", "--json")[1])[-1]
+    assert newest["key"].startswith("toolcrib/northworks/G1/20260302T080000Z+")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 
 import aiohttp
 import pytest
 
 from gateway.auditing import Auditing
-from gateway.buying import BuyingState
+from gateway.buying import BuyingState, Cause
 from gateway.storage import FULL, Storage
 from gateway.witnesses import FolderWay, HttpWay, look_into, serve
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.attendance import Attendance, Attested, WitnessAway
+from marketplace.audit.keys import make
 from marketplace.audit.notary import Notary, stored_keys
+from marketplace.audit.note import KeyKind, verifier_of
 from marketplace.audit.witness import Witness
 
 ANNA = Actor(ActorKind.PERSON, "anna", "socket")
@@ -48,6 +51,7 @@ async def plant(spend, owner, now, tmp_path):
     await plant.notary.sign()
     async with spend.read() as connection:
         [span] = await stored_keys(connection, owner)
+    plant.first = span.key
     plant.witness = Witness(tmp_path / "witness", "w.example/1", [span.key])
     return plant
 
@@ -145,18 +149,58 @@ async def test_a_witness_that_cannot_be_reached_stops_nothing(plant, tmp_path):
     assert auditing.trouble == ""
 
 
-async def test_a_rotated_key_is_refused_by_a_witness_that_does_not_know_it_and_stops_nothing(plant):
+async def test_a_witness_over_http_follows_rotated_keys_and_nobody_touches_it(plant):
     async with listening(plant.witness) as way:
         auditing = plant.auditing(way)
         await auditing.begin()
-        key = await auditing.rotate(ANNA)
-        assert auditing.attestations[0].outcome is Attested.REFUSED
-        assert auditing.trouble == ""
+        for _time in range(2):
+            await auditing.rotate(ANNA)
+            assert [each.outcome for each in auditing.attestations] == [Attested.COSIGNED]
+    assert (auditing.trouble, plant.alarms) == ("", [])
+
+
+async def test_a_witness_in_a_folder_follows_a_rotated_key(plant, tmp_path):
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    auditing = plant.auditing(FolderWay(plant.witness.public, folder, "plant.G1"))
+    await auditing.begin()
+    look_into(folder, plant.witness, 1)
+    await auditing.run_once()
+    await auditing.rotate(ANNA)
+    assert [answer.status for _name, answer in look_into(folder, plant.witness, 2)] == [200]
+    await auditing.run_once()
+    assert auditing.attestations[0].outcome is Attested.COSIGNED
+
+
+async def test_a_witness_that_was_given_the_newer_key_takes_it_too(plant):
+    await plant.auditing().begin()
+    key = await plant.auditing().rotate(ANNA)
     taught = Witness(plant.witness._directory, "w.example/1", [key])
     async with listening(taught) as way:
         again = plant.auditing(way)
         await again.begin()
     assert again.attestations[0].outcome is Attested.COSIGNED
+
+
+async def test_a_witness_that_knows_none_of_the_keys_refuses_and_stops_nothing(plant, tmp_path):
+    await plant.notary.rotate(ANNA)
+    other = Witness(
+        tmp_path / "other", "w.example/2", [verifier_of(plant.notary.origin, KeyKind.LOG, make(tmp_path / "k"))]
+    )
+    async with listening(other) as way:
+        auditing = plant.auditing(way)
+        await auditing.begin()
+    assert (auditing.attestations[0].outcome, auditing.trouble) == (Attested.REFUSED, "")
+
+
+async def test_a_log_whose_hand_overs_cannot_be_read_is_not_shown(plant, spend):
+    await plant.notary.rotate(ANNA)
+    odd = """UPDATE audit_leaf SET leaf = CAST(replace(leaf, '"old"', '"odd"') AS BLOB) WHERE leaf_index = 3"""
+    async with spend.write() as tx:
+        await tx.exec_driver_sql(odd)
+    async with listening(plant.witness) as way:
+        await plant.auditing(way).begin()
+    assert plant.witness.seen(plant.notary.origin) is None
 
 
 async def test_a_log_that_cannot_be_signed_stops_buying_with_one_sentence(plant, tmp_path):
@@ -179,3 +223,84 @@ async def test_a_log_with_a_gap_is_not_shown(plant, spend):
             await tx.exec_driver_sql("DELETE FROM audit_leaf WHERE leaf_index = 5")
         await auditing.run_once()
     assert plant.witness.seen(plant.notary.origin).checkpoint.size == 3
+
+
+@asynccontextmanager
+async def rolled_back(plant, spend, tmp_path, way, answer=lambda: None):
+    """The care for a log that a witness saw with six entries and that has three again; `answer` lets it look."""
+    auditing = plant.auditing(way)
+    for grown in (False, True):
+        if grown:
+            old = await older(spend, tmp_path)
+            await plant.grow()
+        await auditing.run_once()
+        answer()
+        await auditing.run_once()
+    restored = plant.auditing(way, database=old)
+    await restored.begin()
+    yield restored, old
+    await old.close()
+
+
+async def test_a_new_epoch_waits_until_the_witness_accepts_it_and_alarms_once(plant, spend, tmp_path):
+    async with listening(plant.witness) as way, rolled_back(plant, spend, tmp_path, way) as (restored, old):
+        key = await restored.begin_epoch(ANNA, 3)
+        assert str(key) in restored.trouble
+        assert restored.attestations[0].outcome is Attested.UNACCEPTED
+        assert plant.buying.is_stopped_by(Cause.AUDIT)
+        assert [code for code, _sentence in plant.alarms] == ["AUDIT_ROLLED_BACK"]
+        again = plant.auditing(way, database=old)
+        await again.begin()
+        assert str(key) in again.trouble  # a restart forgets nothing
+        assert await again.begin_epoch(ANNA, 3) is None
+        async with aiohttp.ClientSession() as session:
+            away = plant.auditing(HttpWay(way.key, "http://127.0.0.1:9", session), database=old)
+            await away.begin()
+        assert str(key) in away.trouble
+        async with listening(taught(plant, key)) as way:
+            accepted = plant.auditing(way, database=old)
+            await accepted.begin()
+        assert (accepted.trouble, plant.buying.stopped) == ("", False)
+
+
+def taught(plant, key):
+    """The same witness after its owner has put one more log beside the first."""
+    return Witness(plant.witness._directory, "w.example/1", [plant.first, key])
+
+
+async def test_a_witness_in_a_folder_accepts_a_new_epoch_when_its_owner_has(plant, spend, tmp_path):
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    way = FolderWay(plant.witness.public, folder, "plant.G1")
+    answer = partial(look_into, folder, plant.witness, 1)
+    async with rolled_back(plant, spend, tmp_path, way, answer) as (restored, _old):
+        assert "it was rolled back" in restored.trouble
+        key = await restored.begin_epoch(ANNA, 3)
+        assert str(key) in restored.trouble
+        for _time in range(2):  # what was refused is considered again
+            assert [said.status for _name, said in answer()] == [404]
+            await restored.run_once()
+            assert str(key) in restored.trouble
+        accepting = taught(plant, key)
+        assert [said.status for _name, said in look_into(folder, accepting, 2)] == [200]
+        await restored.run_once()
+        assert (restored.trouble, restored.attestations[0].outcome) == ("", Attested.COSIGNED)
+        assert look_into(folder, accepting, 3) == []
+
+
+async def test_no_epoch_begins_unless_a_witness_objects(plant):
+    async with listening(plant.witness) as way:
+        auditing = plant.auditing(way)
+        await auditing.begin()
+        assert await auditing.begin_epoch(ANNA, 3) is None
+    assert await plant.auditing().begin_epoch(ANNA, 3) is None
+    assert plant.witness.seen(plant.notary.origin).checkpoint.size == 3
+
+
+async def test_an_objection_outlasts_a_restart_because_every_start_asks_each_witness_first(plant, spend, tmp_path):
+    async with listening(plant.witness) as way, rolled_back(plant, spend, tmp_path, way) as (_restored, old):
+        again = plant.auditing(way, database=old)
+        plant.buying.resume(Cause.AUDIT)
+        await again.begin()
+        assert "it was rolled back" in again.trouble
+        assert plant.buying.is_stopped_by(Cause.AUDIT)

@@ -23,13 +23,15 @@ from gateway.backup import (
     scheduled_backup,
 )
 from gateway.databases import Databases, open_databases, spend_file, telemetry_file
+from gateway.durable import write_durably
 from gateway.marks import Mark, mark_file, save_mark
 from gateway.restore import OLD_CONFIG, NotRestored, restore_backup, verify_backup
 from gateway.restored import load_note
 from gateway.sealing import SealUnopened
-from gateway.storage import StorageBroken
+from gateway.storage import FULL, Storage, StorageBroken
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.audit.notary import Notary
 from marketplace.ordering import numbers
 from marketplace.store import Owner
 
@@ -348,3 +350,43 @@ async def test_a_key_cannot_lie_outside_of_the_directory(running, source, tmp_pa
         await restore_backup(
             rewritten(path, {"keys.sealed": sealed}, files=files), tmp_path / "new", NOW, passphrase=PASSPHRASE
         )
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_the_key_of_a_restored_log_is_laid_before_a_newer_one_which_is_kept(running, source, tmp_path, times):
+    key_file = source.directory / "audit.key"
+    key_file.unlink()
+    notary = Notary(running.spend, OWNER, key_file, lambda: NOW)
+    assert await notary.sign() is not None
+    path, old = made(source, passphrase=PASSPHRASE), key_file.read_bytes()
+    await notary.rotate(GATEWAY)
+    newer = key_file.read_bytes()
+    to = tmp_path / "new"
+    to.mkdir()
+    for number in range(times):
+        write_durably(to / "audit.key", newer)
+        await restore_backup(path, to, NOW, passphrase=PASSPHRASE)
+        for database in [*to.glob("*.db*")]:
+            database.rename(tmp_path / f"{number}-{database.name}")
+    kept = [each.read_bytes() for each in to.glob("audit.key.before-*")]
+    assert ((to / "audit.key").read_bytes(), kept) == (old, [newer] * times)
+    again = Storage(tmp_path / f"{times - 1}-spend.db", FULL)
+    restored = Notary(again, OWNER, to / "audit.key", lambda: NOW)
+    assert (await restored.sign() is not None, restored.trouble) == (True, "")
+    await again.close()
+
+
+async def test_another_key_or_none_at_all_does_not_move_the_one_that_is_there(running, source, tmp_path):
+    key_file = source.directory / "audit.key"
+    key_file.unlink()
+    assert await Notary(running.spend, OWNER, key_file, lambda: NOW).sign() is not None
+    path = made(source, passphrase=PASSPHRASE)
+    (source.directory / "other.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    with_rubbish = made(source, "c.zip", passphrase=PASSPHRASE)
+    for number, (each, name) in enumerate(((path, "audit.key"), (with_rubbish, "other.pem"))):
+        to = tmp_path / f"new-{number}"
+        to.mkdir()
+        there = key_file.read_bytes() if name == "audit.key" else b"kept"
+        write_durably(to / name, there)
+        await restore_backup(each, to, NOW, passphrase=PASSPHRASE)
+        assert ((to / name).read_bytes(), list(to.glob("*.before-*"))) == (there, [])

@@ -561,3 +561,9 @@ def test_restored_needs_a_running_gateway(worked: Path, tmp_path: Path):
     done = toolcrib("restored", cwd=tmp_path)
     assert done.returncode == 1
     assert "gateway" in done.stderr
+
+
+def test_a_new_epoch_is_begun_only_with_a_confirmation(worked: Path, tmp_path: Path):
+    done = toolcrib("restored", "--new-epoch", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--confirm" in done.stderr

@@ -314,3 +314,18 @@ async def test_an_order_waiting_at_a_supplier_that_is_gone_goes_on_waiting(plant
     del plant.suppliers["supplier-1"]
     await restoration.look()
     assert await plant.states() == ["awaiting_approval"]
+
+
+async def test_entries_are_lost_to_a_witness_only_while_a_restore_is_fresh(plant, disaster, tmp_path):
+    plain = Restoration(tmp_path, plant.buying, plant.purchasing, plant.clock)
+    await plain.begin()
+    assert (plain.lost_from(), plain.confirmed) == ((None, "NOTHING_TO_CONFIRM"), False)
+    await disaster.back_up()
+    restoration = await disaster.strike()
+    assert restoration.lost_from() == (None, "STILL_LOOKING")
+    await restoration.look()
+    assert (restoration.lost_from(), restoration.confirmed) == ((disaster.size, ""), False)
+    await restoration.confirm(ANNA)
+    assert (restoration.lost_from(), restoration.confirmed) == ((disaster.size, ""), True)
+    plant.clock.forward(days=CAREFUL.days)
+    assert restoration.lost_from() == (None, "NOTHING_TO_CONFIRM")

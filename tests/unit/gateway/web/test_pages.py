@@ -8,7 +8,9 @@ from sqlalchemy import insert, update
 
 from gateway.live import Link
 from marketplace import store
+from marketplace.audit import epochs
 from marketplace.audit.notary import Notary
+from tests.unit.marketplace.fakes import ANNA
 
 BARE = ["/", "/machines", "/machines/mill", "/machines/mill/coolant", "/machines/bench-drill", "/orders", "/audit",
         "/enter", "/enter/reading", "/enter/fitted", "/enter/stock", "/enter/received"]  # fmt: skip
@@ -176,6 +178,14 @@ async def test_the_audit_page_says_who_signed_and_who_witnessed(made, anna, tmp_
         await tx.execute(update(store.checkpoint).values(note="rubbish"))
     page = await anna.get("/audit")
     assert (page.status, "with the key" in page.text) == (200, False)
+
+
+async def test_where_entries_are_lost_the_audit_page_says_so(made, anna, tmp_path):
+    notary = Notary(made.spend, made.context.owner, tmp_path / "audit.key", made.context.clock)
+    await epochs.begin(notary, ANNA, 2, [("w.example/1", "rolled_back", 9)])
+    page = await anna.post("/audit/verify")
+    assert ("they hold" in page.text, "had seen (9) are lost" in page.text) == (True, True)
+    assert "Entries are lost, and the log goes on in a new epoch" in page.text
 
 
 async def test_a_log_that_was_changed_is_shown_as_broken(made, anna):

@@ -302,8 +302,9 @@ def test_a_key_is_believed_only_on_the_signature_of_the_one_before(tmp_path):
     old = notary.verifier_of("log", KeyKind.LOG, first)
     new = notary.verifier_of("log", KeyKind.LOG, second)
     facts = chain.hand_over(old, new, first)
-    assert chain.spans(old, [(4, facts)])[1] == chain.KeySpan(5, new)
-    assert chain.key_for(chain.spans(old, [(4, facts)]), 4) == old
+    found = chain.spans(old, [(4, chain.ROTATED, facts)])
+    assert found[1] == chain.KeySpan(5, new)
+    assert chain.key_for(found, 4) == old
     stranger = notary.verifier_of("other", KeyKind.LOG, second)
     for forged in (
         {},
@@ -315,7 +316,26 @@ def test_a_key_is_believed_only_on_the_signature_of_the_one_before(tmp_path):
         chain.hand_over(old, stranger, first),
     ):
         with pytest.raises(NoteBroken, match="leaf 4"):
-            chain.spans(old, [(4, forged)])
+            chain.spans(old, [(4, chain.ROTATED, forged)])
+
+
+def test_an_epoch_begins_below_the_first_name_and_under_none_that_was_used(tmp_path):
+    privates = [keys.make(tmp_path / name) for name in "123"]
+    names = ("log", "log/1", "log/2", "log2", "elsewhere/1", "log/1")
+    old, one, two, other, stranger, again = (
+        notary.verifier_of(name, KeyKind.LOG, key) for name, key in zip(names, privates * 2, strict=True)
+    )
+    first = (4, chain.EPOCH, chain.hand_over(old, one, privates[0]))
+    found = chain.spans(old, [first, (6, chain.EPOCH, chain.hand_over(one, two, privates[1]))])
+    assert [each.key.name for each in found] == ["log", "log/1", "log/2"]
+    assert [chain.epoch_start(found, size) for size in (0, 4, 5, 6, 7, 99)] == [0, 0, 5, 5, 7, 7]
+    for new in (old, other, stranger):
+        with pytest.raises(NoteBroken, match="leaf 4"):
+            chain.spans(old, [(4, chain.EPOCH, chain.hand_over(old, new, privates[0]))])
+    with pytest.raises(NoteBroken, match="leaf 9"):
+        chain.spans(old, [first, (9, chain.EPOCH, chain.hand_over(one, again, privates[1]))])
+    with pytest.raises(NoteBroken, match="leaf 4"):
+        chain.spans(old, [(4, chain.ROTATED, first[2])])
 
 
 async def test_leaves_are_numbered_anew_when_somebody_else_wrote_meanwhile(spend, owner, now, grow):

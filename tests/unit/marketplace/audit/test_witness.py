@@ -10,13 +10,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.audit import log, note, witness
+from marketplace.audit import chain, log, note, witness
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.attendance import Attendance, Attestation, Attested, WitnessAway
 from marketplace.audit.checkpoint import Checkpoint, SignedCheckpoint
 from marketplace.audit.keys import KeyUnreadable
 from marketplace.audit.merkle import consistency_proof, leaf_hash, root_of
-from marketplace.audit.notary import Notary, newest_checkpoint
+from marketplace.audit.notary import Notary, hand_overs, newest_checkpoint
 from marketplace.audit.note import KeyKind, Note, NoteBroken
 from marketplace.audit.verify import verify
 from marketplace.audit.witness import Answer, Request, Witness, judge
@@ -245,7 +245,7 @@ async def test_a_rollback_is_told_by_the_witness(plant, spend, tmp_path):
 async def test_a_fork_is_told_by_the_witness(plant, spend, owner, now):
     plant.way.seer.consider(str(Request(0, (), await other_log(spend, owner, now, plant.notary._file))), 1)
     said = await plant.show()
-    assert said == Attestation("w", Attested.FORKED, 3)
+    assert said == Attestation("w", Attested.FORKED, 3, 2)
     assert "forked" in said.sentence
 
 
@@ -263,7 +263,7 @@ async def other_log(spend, owner, now, key_file):
         (Answer(404), Attested.REFUSED, None),
         (Answer(200, "nothing signed"), Attested.REFUSED, None),
         (Answer(200, "— w AAAAAAAA\n"), Attested.REFUSED, None),
-        (Answer(422, "no"), Attested.FORKED, None),
+        (Answer(422, "no"), Attested.FORKED, 0),
         (Answer(409, "0\n"), Attested.FORKED, 0),
         (Answer(409, "99\n"), Attested.ROLLED_BACK, 99),
         (Answer(409, "no number"), Attested.FORKED, None),
@@ -288,3 +288,138 @@ async def test_a_witness_that_answers_later_or_changes_its_mind_is_waited_for(pl
 
     plant.way.submit = fickle
     assert await plant.show() == Attestation("w", Attested.AWAY, 3)
+
+
+KEYS = [KEY, *(Ed25519PrivateKey.from_private_bytes(bytes([each]) * 32) for each in range(11))]
+PUBLICS = [note.verifier_of("log", KeyKind.LOG, each) for each in KEYS]
+
+
+def step(old, new, by=None):
+    """A hand-over from one of the keys to another, signed by the old one unless it is forged."""
+    return chain.carried(chain.hand_over(PUBLICS[old], PUBLICS[new], KEYS[old if by is None else by]))
+
+
+def rotated(old, new, steps, leaves=LEAVES, by=1):
+    asked = request(old, new, leaves, key=KEYS[by])
+    return str(
+        Request(asked.old, asked.proof, SignedCheckpoint(asked.signed.checkpoint, asked.signed.note.also(steps)))
+    )
+
+
+def test_a_witness_follows_hand_overs_and_remembers_where_they_led(tmp_path):
+    first = Witness(tmp_path, "w", [PUBLIC])
+    assert first.consider(str(request(0, 5)), 1).status == 200
+    assert first.consider(rotated(5, 9, [step(0, 1), step(1, 2)], by=2), 1).status == 200
+    again = Witness(tmp_path, "w", [PUBLIC])
+    assert again.consider(str(request(9, 12, key=KEYS[2])), 1).status == 200
+    assert again.consider(rotated(12, 13, [step(0, 1), step(1, 2), step(2, 3)], by=3), 1).status == 200
+    assert again.seen("log").checkpoint.size == 13
+
+
+def test_a_line_that_hands_over_is_ignored_by_whoever_knows_only_the_standard(tmp_path):
+    asked = Request.parse(rotated(0, 5, [step(0, 1)]))
+    assert [key for key, _line in note.verify(asked.signed.note, PUBLICS)] == [PUBLICS[1]]
+
+
+def test_a_retired_key_is_contradicted_whether_it_forks_or_goes_on(tmp_path):
+    seer = Witness(tmp_path, "w", [PUBLIC])
+    seer.consider(rotated(0, 5, [step(0, 1)]), 1)
+    forked = [leaf_hash(b"forged"), *LEAVES[1:]]
+    for leaves in (LEAVES, forked):
+        for steps in ([], [step(0, 2)], [step(0, 1)]):
+            assert seer.consider(rotated(5, 9, steps, leaves, by=0), 1) == Answer(409, "5\n", "text/x.tlog.size")
+    assert seer.consider(rotated(5, 9, [step(0, 2)], by=2), 1).status == 403  # a thief of the old key leads nowhere
+    assert seer.seen("log").checkpoint.size == 5
+
+
+def test_a_key_that_handed_over_is_retired_even_for_an_owner_who_trusts_the_newer_one(tmp_path):
+    Witness(tmp_path, "w", [PUBLIC]).consider(rotated(0, 5, [step(0, 1)]), 1)
+    for trusted in ([PUBLICS[1]], PUBLICS[:2]):
+        seer = Witness(tmp_path, "w", trusted)
+        assert seer.consider(rotated(5, 9, [], by=0), 1).status == 409
+        assert seer.consider(str(request(5, 5, key=KEYS[1])), 1).status == 200
+    stranger = Witness(tmp_path, "w", [PUBLICS[3]])  # as after a theft: what the thief handed over to counts no more
+    assert stranger.consider(str(request(5, 9, key=KEYS[1])), 1).status == 403
+    assert stranger.consider(str(request(5, 9, key=KEYS[3])), 1).status == 200
+
+
+def test_keys_hand_over_neither_to_themselves_nor_back(tmp_path):
+    seer = Witness(tmp_path, "w", [PUBLIC])
+    assert seer.consider(rotated(0, 5, [step(0, 0)], by=0), 1).status == 200
+    assert seer.consider(rotated(5, 6, [step(0, 1), step(1, 0)], by=1), 1).status == 200
+    assert seer.consider(rotated(6, 7, [step(1, 0)], by=0), 1).status == 409
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [step(0, 1, by=1), note.Signature("log", step(0, 1).id, b"short")],
+)
+def test_a_hand_over_that_the_old_key_has_not_signed_is_refused(tmp_path, forged):
+    seer = Witness(tmp_path, "w", [PUBLIC])
+    assert seer.consider(rotated(0, 5, [forged]), 1).status == 403
+    assert seer.consider(rotated(0, 5, [forged], by=0), 1).status == 403
+    assert seer.consider(rotated(0, 5, [step(2, 1)]), 1).status == 403  # signed, but by nobody who is trusted
+    assert [path.name for path in tmp_path.iterdir() if path.suffix in (".keys", ".checkpoint")] == []
+
+
+def test_what_hands_over_nothing_cannot_be_carried():
+    facts = chain.hand_over(PUBLICS[0], PUBLICS[1], KEYS[0])
+    for broken in ({}, facts | {"old": "x"}, facts | {"signature": "!"}):
+        with pytest.raises(NoteBroken):
+            chain.carried(broken)
+
+
+def test_hand_overs_are_followed_only_so_far():
+    steps = [step(each, each + 1) for each in range(4)]
+    kept = [*steps[:1]] * (chain.STEPS_MAX - 1)
+    assert chain.follow([PUBLICS[0]], kept, steps[1:3]).current == (PUBLICS[2],)
+
+
+def test_a_witness_answers_only_when_the_keys_that_it_followed_are_durable(tmp_path):
+    seer = Witness(tmp_path, "w", [PUBLIC])
+    name = hashlib.sha256(b"log").hexdigest()[:32]
+    asked = rotated(0, 5, [step(0, 1)])
+    (tmp_path / f"{name}.keys.new").mkdir()  # nothing can be written there
+    with pytest.raises(OSError, match="directory"):
+        seer.consider(asked, 1)
+    assert seer.seen("log") is None
+    (tmp_path / f"{name}.keys.new").rmdir()
+    (tmp_path / f"{name}.checkpoint.new").mkdir()  # cut off in between: the keys are there, the answer was not given
+    with pytest.raises(OSError, match="directory"):
+        seer.consider(asked, 1)
+    assert (seer.seen("log"), (tmp_path / f"{name}.keys").exists()) == (None, True)
+    (tmp_path / f"{name}.checkpoint.new").rmdir()
+    assert seer.consider(asked, 1).status == 200
+
+
+@pytest.mark.parametrize("rubbish", [b"rubbish", b"\xff", str(step(0, 1, by=1)).encode()])
+def test_a_witness_that_lost_which_keys_it_followed_signs_nothing(tmp_path, rubbish):
+    seer = Witness(tmp_path, "w", [PUBLIC])
+    seer.consider(rotated(0, 5, [step(0, 1)]), 1)
+    next(tmp_path.glob("*.keys")).write_bytes(rubbish)
+    assert seer.consider(str(request(5, 9, key=KEYS[1])), 1).status == 500
+
+
+async def test_the_newest_hand_overs_travel_with_each_checkpoint_and_lead_a_witness_on(plant, spend, owner):
+    await plant.show()
+    for _time in range(chain.CARRIED_MAX):
+        await plant.notary.rotate(ANNA)
+    assert (await plant.show()).outcome is Attested.COSIGNED
+    for _time in range(2):
+        await plant.notary.rotate(ANNA)
+    assert (await plant.show()).outcome is Attested.COSIGNED
+    asked = Request.parse(plant.way.asked[-1])
+    assert len(chain.carried_by(asked.signed.note, plant.notary.origin)) == chain.CARRIED_MAX
+    assert len(plant.way.asked[-1].encode()) < 4_000 < witness.REQUEST_MAX
+    async with spend.read() as connection:
+        assert await hand_overs(connection, owner, 3, 8) == []
+        assert (await verify(connection)).problems == ()
+
+
+async def test_a_witness_that_missed_too_many_hand_overs_is_told_the_key_by_its_owner(plant, tmp_path):
+    await plant.show()
+    for _time in range(chain.CARRIED_MAX + 1):
+        newest = await plant.notary.rotate(ANNA)
+    assert (await plant.show()).outcome is Attested.REFUSED
+    plant.way.seer = Witness(tmp_path / "witness", "w", [newest])
+    assert (await plant.show()).outcome is Attested.COSIGNED
