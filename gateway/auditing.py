@@ -1,15 +1,16 @@
 """The audit log's care on a running gateway: signed each minute that it grew, shown to its witnesses, watched.
 
-It promises that buying waits, with one sentence, while the log cannot be signed or a witness has seen another log than
-this one, and that the second is told as an alarm, once; after an epoch began over such a loss, until the witness has
-accepted it. What is signed and what is believed is decided in
-`marketplace.audit`; here is only when, and who is told.
+It promises that buying waits, with one sentence, while the log cannot be signed, cannot be shown, or a witness has seen
+another log than this one, and that the last is told as an alarm, once; after an epoch began over such a loss, until the
+witness has accepted it. What is signed and what is believed is decided in `marketplace.audit`; here is only when, and
+who is told.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from gettext import gettext as _
 
 import structlog
 
@@ -37,13 +38,14 @@ class Auditing:
         self._alarm = alarm
         self._buying = buying
         self._objections: dict[str, Attestation] = {}
+        self._unshown = ""
         self._alone = asyncio.Lock()
         self.attestations: Sequence[Attestation] = ()
 
     @property
     def trouble(self) -> str:
         """Why buying must wait."""
-        return self._notary.trouble or next((each.sentence for each in self._objections.values()), "")
+        return self._notary.trouble or self._unshown or next((each.sentence for each in self._objections.values()), "")
 
     async def begin(self) -> None:
         """Sign and show what is there at the start, to every witness: an old copy of the database is found out here."""
@@ -78,8 +80,10 @@ class Auditing:
         try:
             self.attestations = await self._attendance.show(signed, again=again)
         except (AuditBroken, NoteBroken) as error:
-            log.error("the audit log cannot be shown to its witnesses", reason=str(error))
+            sentence = _("the audit log cannot be shown to its witnesses: {reason}; look with 'toolcrib audit verify'")
+            self._unshown = sentence.format(reason=error)
             return
+        self._unshown = ""
         for each in self.attestations:
             await self._hear(each)
 

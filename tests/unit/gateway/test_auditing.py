@@ -223,6 +223,8 @@ async def test_a_log_with_a_gap_is_not_shown(plant, spend):
             await tx.exec_driver_sql("DELETE FROM audit_leaf WHERE leaf_index = 5")
         await auditing.run_once()
     assert plant.witness.seen(plant.notary.origin).checkpoint.size == 3
+    assert "cannot be shown to its witnesses: leaf 5" in auditing.trouble
+    assert plant.buying.is_stopped_by(Cause.AUDIT)
 
 
 @asynccontextmanager
