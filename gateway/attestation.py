@@ -23,8 +23,9 @@ from marketplace.audit.attendance import Attendance, Way
 from marketplace.audit.keys import KeyUnreadable
 from marketplace.audit.notary import Notary
 from marketplace.audit.note import VerifierKey
-from marketplace.authority.alarms import AlarmCode, raise_alarm
+from marketplace.authority.alarms import AlarmCode, open_alarms, raise_alarm
 from marketplace.authority.halts import PLANT
+from marketplace.store import Database, Owner
 
 log = structlog.get_logger()
 
@@ -47,8 +48,15 @@ async def attested(
     alarm = _audit_alarm(config, databases, clock)
     auditing = Auditing(notary, Attendance(databases.spend, config.owner, ways, clock), alarm, buying)
     stack.push_async_callback(auditing.finish)  # the last leaves, when everything else has stopped
-    await auditing.begin()
+    await auditing.begin(await objected(databases.spend, config.owner))
     return auditing
+
+
+async def objected(database: Database, owner: Owner) -> str:
+    """Return what a witness has objected, by an alarm that nobody has acknowledged yet; "" for nothing."""
+    async with database.read() as tx:
+        alarms = await open_alarms(tx, owner)
+    return next((each.parameters["reason"] for each in alarms if each.code == AlarmCode.WITNESS_DISAGREES), "")
 
 
 def _way(config: Config, settings: WitnessSettings, session: aiohttp.ClientSession) -> Way:

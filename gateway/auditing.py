@@ -38,17 +38,23 @@ class Auditing:
         self._alarm = alarm
         self._buying = buying
         self._objections: dict[str, Attestation] = {}
-        self._unshown = ""
+        self._unshown = self._remembered = ""
         self._alone = asyncio.Lock()
         self.attestations: Sequence[Attestation] = ()
 
     @property
     def trouble(self) -> str:
         """Why buying must wait."""
-        return self._notary.trouble or self._unshown or next((each.sentence for each in self._objections.values()), "")
+        objections = (each.sentence for each in self._objections.values())
+        return self._notary.trouble or self._unshown or next(objections, self._remembered)
 
-    async def begin(self) -> None:
-        """Sign and show what is there at the start, to every witness: an old copy of the database is found out here."""
+    async def begin(self, remembered: str = "") -> None:
+        """Sign and show what is there at the start, to every witness: an old copy of the database is found out here.
+
+        `remembered`: what a witness objected before, if nobody has looked since: it holds until every witness has
+        cosigned, for the one that objected may be away.
+        """
+        self._remembered = remembered
         await self.run_once(again=True)
 
     async def run_once(self, *, again: bool = False) -> None:
@@ -86,6 +92,8 @@ class Auditing:
         self._unshown = ""
         for each in self.attestations:
             await self._hear(each)
+        if all(each.outcome is Attested.COSIGNED for each in self.attestations):
+            self._remembered = ""
 
     async def _hear(self, said: Attestation) -> None:
         if said.outcome in OBJECTING:

@@ -8,6 +8,7 @@ from functools import partial
 import aiohttp
 import pytest
 
+from gateway.attestation import objected
 from gateway.auditing import Auditing
 from gateway.buying import BuyingState, Cause
 from gateway.storage import FULL, Storage
@@ -19,6 +20,8 @@ from marketplace.audit.keys import make
 from marketplace.audit.notary import Notary, stored_keys
 from marketplace.audit.note import KeyKind, verifier_of
 from marketplace.audit.witness import Witness
+from marketplace.authority.alarms import AlarmCode, acknowledge, raise_alarm
+from marketplace.authority.halts import PLANT
 
 ANNA = Actor(ActorKind.PERSON, "anna", "socket")
 
@@ -99,6 +102,36 @@ async def test_an_older_database_is_found_at_the_start_and_nothing_is_bought(pla
     assert "it was rolled back" in restored.trouble
     [(code, sentence)] = plant.alarms
     assert (code, sentence) == ("AUDIT_ROLLED_BACK", restored.trouble)
+
+
+async def test_an_objection_that_nobody_has_looked_at_holds_over_a_restart_until_every_witness_has_cosigned(plant):
+    class Away:
+        key = plant.witness.public
+
+        async def submit(self, request):
+            raise WitnessAway
+
+    auditing = plant.auditing(Away())
+    await auditing.begin("the witness has seen more")
+    assert plant.buying.sentence == auditing.trouble == "the witness has seen more"
+    async with listening(plant.witness) as way:
+        auditing = plant.auditing(way)
+        await auditing.begin("the witness has seen more")
+    assert (auditing.trouble, plant.buying.sentence) == ("", "")
+
+
+async def test_what_a_witness_objected_is_remembered_until_somebody_has_looked(spend, owner, now):
+    assert await objected(spend, owner) == ""
+    async with spend.write() as tx:
+        await raise_alarm(tx, owner, AlarmCode.OUTCOME_OPEN, PLANT, "G1-1", now)
+        figures = {"reason": "the witness has seen more"}
+        alarm = await raise_alarm(
+            tx, owner, AlarmCode.WITNESS_DISAGREES, PLANT, "AUDIT_FORKED", now, parameters=figures
+        )
+    assert await objected(spend, owner) == "the witness has seen more"
+    async with spend.write() as tx:
+        await acknowledge(tx, owner, alarm, ANNA, now)
+    assert await objected(spend, owner) == ""
 
 
 async def test_a_witness_in_a_folder_answers_later_and_tells_a_rollback_too(plant, spend, tmp_path):
