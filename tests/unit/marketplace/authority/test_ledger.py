@@ -249,6 +249,27 @@ async def test_a_release_gives_the_room_back_once(orders, books):
     assert await books.used() == (0, 0)
 
 
+async def test_what_a_release_gives_back_is_what_one_send_still_holds_of_each_limit(spend, orders, books):
+    books.terms = terms(MACHINE, THREE_A_DAY)
+    await books.book(orders[0], 30_00)
+    await books.book(orders[0], 11_00, send=2, extra=True)
+    await books.book(orders[1], 20_00, by_person=True)
+    await books.act(ledger.commit, orders[1])
+
+    async def held(order, send, by_person):
+        query = select(spend_limit.c.measure, ledger._given_back(by_person=by_person).label("held"))
+        async with spend.read() as connection:
+            rows = await connection.execute(query, {"of_order": order, "of_send": send})
+            return {row.measure: row.held for row in rows}
+
+    assert await held(orders[0], 1, by_person=False) == {"EUR": 30_00, "orders": 1}
+    assert await held(orders[0], 2, by_person=False) == {"EUR": 11_00, "orders": 1}
+    assert await held(orders[0], 1, by_person=True) == {"EUR": 0, "orders": 0}
+    assert await held(orders[1], 1, by_person=True) == {"EUR": 20_00, "orders": 1}
+    await books.act(ledger.release, orders[0], send=1)
+    assert await held(orders[0], 1, by_person=False) == {"EUR": 0, "orders": 0}
+
+
 async def test_a_released_order_can_come_back_to_the_gate(orders, books):
     await books.book(orders[0], 10_00)
     await books.act(ledger.release, orders[0])
