@@ -483,3 +483,36 @@ async def test_only_a_commitment_in_the_same_currency_comes_down(orders, books):
     with pytest.raises(LedgerBroken, match="not in USD"):
         await reduce(books, orders[0], 10_00, "USD")
     assert await books.used() == (40_00, 0)
+
+
+async def test_only_the_committed_send_of_the_order_comes_down_on_each_of_its_limits(orders, books):
+    books.terms = terms(MACHINE, THREE_A_DAY, rates=DOLLAR)
+    await books.book(orders[0], 40_00, currency="USD")
+    await books.book(orders[1], 21_00)
+    await books.act(ledger.commit, orders[0])
+    await books.book(orders[0], 40_00, currency="USD", send=2, extra=True)
+    done = await reduce(books, orders[0], 10_00, "USD")
+    assert done == reduction.Reduced(1, Money(40_00, "USD"), Money(10_00, "USD"), by_person=False)
+    held = {(row.order_number, row.send): (row.minor, row.state) for row in await books.rows(reservation)}
+    assert held == {
+        (orders[0], 1): (10_00, "committed"),
+        (orders[0], 2): (40_00, "reserved"),
+        (orders[1], 1): (21_00, "reserved"),
+    }
+    day = f"supplier:shop:day:orders:{books.now.date()}"
+    booked = {(row.order_number, row.send, row.limit_id): row.amount for row in await books.rows(booking)}
+    assert booked == {
+        (order, send, ledger.limit_id(books.owner, name)): amount
+        for order, send, minor in ((orders[0], 1, 5_00), (orders[0], 2, 20_00), (orders[1], 1, 21_00))
+        for name, amount in ((NAME, minor), (day, 1))
+    }
+    assert (await books.used(), await books.used(day)) == ((46_00, 0), (3, 0))
+
+
+@pytest.mark.parametrize(
+    ("amount", "measure", "less"),
+    [(1, "orders", 1), (40_00, "EUR", 10_00), (14, "USD", 4), (16, "USD", 4)],
+    ids=["an order", "its own currency", "rounded up", "even"],
+)
+def test_an_order_stays_one_order_and_another_currency_keeps_the_rate_of_its_booking(amount, measure, less):
+    assert reduction.booked_for(amount, measure, Money(40_00, "EUR"), Money(10_00, "EUR")) == less
