@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.storage import FULL, Storage
 from marketplace.authority import ledger, reduction
-from marketplace.authority.ledger import BookingState, LedgerBroken, Room
+from marketplace.authority.ledger import BookingState, LedgerBroken, Room, Settled
 from marketplace.authority.limits import LimitRule, Scope, Subject, Terms, Used, claims_of
 from marketplace.authority.rates import PinnedRate, Rates
 from marketplace.money import Money
@@ -233,6 +233,18 @@ async def test_a_send_that_comes_after_the_commitment_is_given_back_by_committin
     assert await books.used() == (40_00, 0)
 
 
+async def test_who_committed_and_what_is_given_back_is_told(orders, books):
+    await books.book(orders[0], 20_00, by_person=True)
+    await books.book(orders[0], 20_00, by_person=True, send=2, extra=True)
+    await books.book(orders[0], 20_00, by_person=True, send=3, extra=True)
+    whole = Settled(1, Money(20_00, "EUR"), by_person=True, released=(2, 3))
+    assert await books.act(ledger.release, orders[0]) == whole
+    await books.book(orders[1], 10_00, by_person=True)
+    assert await books.act(ledger.commit, orders[1]) == replace(whole, amount=Money(10_00, "EUR"), released=())
+    await books.book(orders[2], 10_00)
+    assert (await books.act(ledger.commit, orders[2])).by_person is False
+
+
 async def test_one_send_can_be_given_back_alone(orders, books):
     await books.book(orders[0], 40_00)
     await books.book(orders[0], 40_00, send=2, extra=True)
@@ -370,6 +382,124 @@ async def test_another_window_counts_from_the_reservations_within_it(orders, boo
     await books.follow(terms(MACHINE.model_copy(update={"per": "7 d"})))
     await books.book(orders[2], 10_00, at=books.now + timedelta(days=10))
     assert await books.used("machine:mill:7 d:EUR") == (30_00, 0)
+
+
+async def test_what_was_given_back_is_not_counted_by_a_limit_that_comes_later(orders, books):
+    await books.book(orders[0], 60_00)
+    await books.book(orders[1], 30_00)
+    await books.act(ledger.release, orders[0])
+    await books.follow(terms(MACHINE, PLANT_MONTH))
+    assert await books.book(orders[2], 5_00) is Room.RESERVED
+    assert await books.used("plant:*:month:EUR:2026-03") == (35_00, 0)
+
+
+async def test_a_limit_that_comes_later_counts_nothing_of_another_plant(spend, owner, orders, books):
+    there = Books(spend, replace(owner, plant="southworks"), books.now)
+    await there.book(orders[0], 60_00)
+    await books.book(orders[1], 30_00)
+    assert await books.used() == (30_00, 0)
+    assert await there.used() == (60_00, 0)
+
+
+@pytest.mark.parametrize(
+    ("scope", "key"),
+    [("component", "mill/spindle"), ("supplier", "shop"), ("category", "tools"), ("machine", "mill")],
+)
+async def test_a_limit_that_comes_later_knows_what_was_bought_for_whom_from_whom(orders, books, scope, key):
+    await books.book(orders[0], 60_00, categories=("oil", "tools"))
+    late = LimitRule(scope=scope, key=key, per="total", amount=Money(90_00, "EUR"))
+    books.terms = terms(MACHINE, late)
+    assert await books.book(orders[1], 30_01, categories=("tools",)) is Room.FULL
+    assert await books.book(orders[1], 30_00, categories=("tools",)) is Room.RESERVED
+    assert await books.used(f"{scope}:{key}:total:EUR") == (90_00, 0)
+
+
+async def test_a_reservation_says_what_it_is_for(spend, orders, books):
+    subject = books.subject(orders[0], 60_00, categories=("oil", "tools"))
+    await books.book(orders[0], 60_00, categories=("oil", "tools"))
+    async with spend.read() as connection:
+        [row] = await ledger.live(connection, orders[0])
+    assert ledger.subject_of(row) == subject
+
+
+async def test_a_limit_that_comes_when_a_window_has_passed_does_not_count_what_lies_before_it(orders, books):
+    await books.book(orders[0], 30_00)
+    await books.book(orders[1], 20_00, at=books.now + timedelta(microseconds=1))
+    await books.book(orders[2], 10_00)
+    for order in orders[:2]:
+        await books.act(ledger.commit, order)
+    books.terms = terms(MACHINE.model_copy(update={"per": "7 d"}))
+    await books.book(orders[3], 5_00, at=books.now + timedelta(days=7))
+    assert await books.used("machine:mill:7 d:EUR") == (35_00, 0)
+
+
+async def test_only_what_is_older_than_the_window_elapses_and_only_for_its_limit(orders, books):
+    begin, end = books.now, books.now + timedelta(days=DAYS)
+    await books.book(orders[0], 30_00)
+    await books.book(orders[1], 20_00, at=begin + timedelta(microseconds=1))
+    await books.book(orders[2], 15_00, machine="press")
+    for order in orders[:3]:
+        await books.act(ledger.commit, order)
+    await books.book(orders[3], 5_00, at=end)
+    assert await books.used() == (25_00, 0)
+    assert await books.used(f"machine:press:{DAYS} d:EUR") == (15_00, 0)
+    states = {(row.order_number, row.state) for row in await books.rows(booking)}
+    assert states == {
+        (orders[0], "elapsed"),
+        (orders[1], "committed"),
+        (orders[2], "committed"),
+        (orders[3], "reserved"),
+    }
+
+
+async def heights(books):
+    """Each limit of the books with its ceiling."""
+    prefix = ledger.limit_id(books.owner, "")
+    return {row.id.removeprefix(prefix): (row.limit_value, row.ceiling) for row in await books.rows(spend_limit)}
+
+
+async def test_every_limit_follows_the_policy_at_once_and_its_ceiling_with_it(orders, books):
+    day = f"supplier:shop:day:orders:{books.now.date()}"
+    books.terms = terms(MACHINE, THREE_A_DAY)
+    await books.book(orders[0], 60_00)
+    await books.follow(terms(MACHINE.model_copy(update={"amount": Money(250_00, "EUR")}), THREE_A_DAY))
+    assert await heights(books) == {NAME: (250_00, 250_00), day: (3, 3)}
+    await books.follow(terms(MACHINE.model_copy(update={"amount": Money(50_00, "EUR")}), THREE_A_DAY))
+    assert await heights(books) == {NAME: (50_00, 60_00), day: (3, 3)}
+    await books.follow(terms(PLANT_MONTH))
+    assert await heights(books) == {NAME: (0, 60_00), day: (0, 1)}
+
+
+async def test_a_limit_for_one_order_stays_as_it_was_opened(orders, books):
+    books.terms = terms(LimitRule(scope=Scope.ORDER, amount=Money(90_00, "EUR")))
+    await books.book(orders[0], 60_00)
+    await books.follow(terms(LimitRule(scope=Scope.ORDER, amount=Money(20_00, "EUR"))))
+    assert await heights(books) == {f"order:{orders[0]}:total:EUR": (90_00, 90_00)}
+
+
+async def test_a_month_that_is_back_counts_what_it_missed_by_the_sites_calendar(orders, books):
+    books.terms = terms(MACHINE, PLANT_MONTH)
+    april = datetime(2026, 3, 31, 22, 30, tzinfo=UTC)  # half an hour into April, in Berlin
+    await books.book(orders[0], 20_00)
+    await books.book(orders[1], 10_00, at=april)
+    await books.follow(terms(MACHINE), april)
+    await books.book(orders[2], 5_00)
+    await books.book(orders[3], 7_00, at=april)
+    await books.follow(terms(MACHINE, PLANT_MONTH), april)
+    assert await books.used("plant:*:month:EUR:2026-04") == (17_00, 0)
+    assert await books.used("plant:*:month:EUR:2026-03") == (20_00, 0), "a month that has ended is left as it was"
+
+
+async def test_a_window_that_is_back_counts_what_it_missed_and_what_has_not_elapsed(orders, books):
+    await books.book(orders[0], 10_00)
+    later = books.now + timedelta(days=DAYS)
+    await books.follow(terms(PLANT_MONTH))
+    await books.book(orders[1], 20_00)
+    await books.book(orders[2], 30_00, at=later)
+    for order in orders[1:3]:
+        await books.act(ledger.commit, order)
+    await books.follow(terms(MACHINE), later)
+    assert await books.used() == (40_00, 0)
 
 
 async def test_a_row_that_somebody_raised_is_set_to_the_policys_limit(spend, owner, orders, books):
