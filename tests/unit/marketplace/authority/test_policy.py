@@ -266,6 +266,17 @@ def test_a_missing_window_asks():
     assert rule(policy=with_policy(window=Window(days=30))) == "MISSING_LIMIT"
 
 
+def test_a_missing_limit_names_the_machine_for_which_none_is_set():
+    found = judged(order(), told(), with_policy(window=None), MANDATE, now=NOW)
+    assert found == asked("MISSING_LIMIT", machine="mill")
+
+
+def test_a_limit_for_a_component_holds_the_orders_for_it():
+    limit = LimitRule(scope="component", key="mill/spindle-bearing", per="total", amount=Money(131_99, "EUR"))
+    assert rule(policy=with_policy(limits=(limit,))) == "LIMIT_EXCEEDED"
+    assert rule(known=told(component="mill/seal"), policy=with_policy(limits=(limit,))) == "WITHIN_LIMITS"
+
+
 def test_an_order_above_the_whole_window_asks():
     small = Window(days=30, per_machine=Money(13_199, "EUR"))
     assert rule(policy=with_policy(window=small)) == "PERIOD_LIMIT_EXCEEDED"
@@ -471,9 +482,19 @@ def test_an_order_above_the_limit_in_another_currency_is_told_with_its_rates():
     policy = with_policy(rates=RATED, mandate=MANDATE.model_copy(update={"per_order": Money(263_99, "USD")}))
     figures = {"total": "132.00 EUR", "limit": "263.99 USD", "rates": "1 USD = 0.5 EUR of 2026-03-01"}
     assert judged(order(), told(), policy, policy.mandate, now=NOW) == asked("ORDER_LIMIT_EXCEEDED", **figures)
-    assert rule(policy=policy, mandate=MANDATE.model_copy(update={"per_order": Money(264_00, "USD")})) != (
-        "ORDER_LIMIT_EXCEEDED"
-    )
+    enough = MANDATE.model_copy(update={"per_order": Money(264_00, "USD")})
+    assert rule(policy=policy, mandate=enough) != "ORDER_LIMIT_EXCEEDED"
+
+
+def test_where_two_rates_count_both_are_told():
+    both = RATED.of | {"CHF": PinnedRate(rate=Decimal("1.5"), dated=date(2026, 3, 2))}
+    policy = with_policy(rates=RATED.model_copy(update={"of": both}))
+    price = UnitPrice(Decimal(60), "CHF")
+    known = told(quoted={1: price}, last_prices={ITEM.key: price}, own_prices={ITEM.key: price})
+    dollar = MANDATE.model_copy(update={"per_order": Money(50_00, "USD")})
+    found = judged(order(currency="CHF"), known, policy, dollar, now=NOW)
+    assert found.rule == "ORDER_LIMIT_EXCEEDED"
+    assert found.parameters["rates"] == "1 CHF = 1.5 EUR of 2026-03-02; 1 USD = 0.5 EUR of 2026-03-01"
 
 
 def test_freight_and_fees_of_nothing_hide_no_price():
