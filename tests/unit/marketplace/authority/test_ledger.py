@@ -179,6 +179,21 @@ async def test_persons_are_not_held_by_the_limit_but_narrow_the_gateways_room(or
     assert await books.used() == (10_00, 590_00)
 
 
+async def test_who_says_nothing_else_must_fit_and_books_one_send(spend, owner, orders, books):
+    await books.book(orders[0], 90_00)
+    async with spend.write() as tx:
+
+        async def reserve(minor, send):
+            asked = books.subject(orders[1], minor)
+            claims = claims_of(books.terms, asked, books.now)
+            return await ledger.reserve(tx, owner, asked, claims, send=send, by_person=True, at=books.now)
+
+        assert await reserve(10_01, 1) is Room.FULL
+        assert await reserve(4_00, 1) is Room.RESERVED
+        with pytest.raises(LedgerBroken, match="booked already"):
+            await reserve(4_00, 2)
+
+
 async def test_eight_at_once_never_overspend(orders, books):
     outcomes = await asyncio.gather(*(books.book(order, 15_00) for order in orders[:8]))
     assert outcomes.count(Room.RESERVED) == 6

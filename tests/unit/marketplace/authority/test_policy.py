@@ -177,6 +177,7 @@ def test_a_mode_is_the_components_then_the_machines_then_the_default_then_ask():
     modes = {"default": Mode.ADVISE, "mill": Mode.WATCH, "mill/spindle-bearing": Mode.BUY}
     assert mode_of(with_policy(modes=modes), "mill/spindle-bearing") is Mode.BUY
     assert mode_of(with_policy(modes=modes), "mill/coolant") is Mode.WATCH
+    assert mode_of(with_policy(modes=modes), "mill/coolant/pump") is Mode.WATCH
     assert mode_of(with_policy(modes=modes), "press/seal") is Mode.ADVISE
     assert mode_of(with_policy(modes={}), "press/seal") is Mode.ASK
     assert mode_of(None, "press/seal") is Mode.ASK
