@@ -635,6 +635,8 @@ async def test_only_the_committed_send_of_the_order_comes_down_on_each_of_its_li
     await books.book(orders[0], 40_00, currency="USD")
     await books.book(orders[1], 21_00)
     await books.act(ledger.commit, orders[0])
+    dearer = PinnedRate(rate=Decimal("0.6"), dated=date(2026, 3, 2))
+    books.terms = replace(books.terms, rates=DOLLAR.model_copy(update={"of": {"USD": dearer}}))
     await books.book(orders[0], 40_00, currency="USD", send=2, extra=True)
     done = await reduce(books, orders[0], 10_00, "USD")
     assert done == reduction.Reduced(1, Money(40_00, "USD"), Money(10_00, "USD"), by_person=False)
@@ -648,16 +650,16 @@ async def test_only_the_committed_send_of_the_order_comes_down_on_each_of_its_li
     booked = {(row.order_number, row.send, row.limit_id): row.amount for row in await books.rows(booking)}
     assert booked == {
         (order, send, ledger.limit_id(books.owner, name)): amount
-        for order, send, minor in ((orders[0], 1, 5_00), (orders[0], 2, 20_00), (orders[1], 1, 21_00))
+        for order, send, minor in ((orders[0], 1, 5_00), (orders[0], 2, 24_00), (orders[1], 1, 21_00))
         for name, amount in ((NAME, minor), (day, 1))
     }
-    assert (await books.used(), await books.used(day)) == ((46_00, 0), (3, 0))
+    assert (await books.used(), await books.used(day)) == ((50_00, 0), (3, 0))
 
 
 @pytest.mark.parametrize(
     ("amount", "measure", "less"),
-    [(1, "orders", 1), (40_00, "EUR", 10_00), (14, "USD", 4), (16, "USD", 4)],
-    ids=["an order", "its own currency", "rounded up", "even"],
+    [(1, "orders", 1), (40_00, "EUR", 10_00), (30_00, "EUR", 10_00), (14, "USD", 4), (16, "USD", 4)],
+    ids=["an order", "its own currency", "whatever was booked of it", "rounded up", "even"],
 )
 def test_an_order_stays_one_order_and_another_currency_keeps_the_rate_of_its_booking(amount, measure, less):
     assert reduction.booked_for(amount, measure, Money(40_00, "EUR"), Money(10_00, "EUR")) == less
