@@ -593,6 +593,15 @@ async def test_what_comes_down_gives_its_room_to_the_next_order_and_stays_one_or
     assert await books.used(f"supplier:shop:day:orders:{books.now.date()}") == (2, 0)
 
 
+async def test_an_order_of_which_nothing_is_left_was_still_an_order(orders, books):
+    books.terms = terms(MACHINE, THREE_A_DAY)
+    await books.book(orders[0], 100_00)
+    await books.act(ledger.commit, orders[0])
+    await reduce(books, orders[0], 0)
+    assert await books.used() == (0, 0)
+    assert await books.used(f"supplier:shop:day:orders:{books.now.date()}") == (1, 0)
+
+
 async def test_what_comes_down_later_comes_down_in_the_month_in_which_it_was_booked(orders, books):
     books.terms = terms(PLANT_MONTH)
     await books.book(orders[0], 100_00)
