@@ -336,8 +336,7 @@ async def _reserve_again(
 
 async def unsent(tx: AsyncConnection, owner: Owner, number: str, send: int, now: datetime) -> None:
     """A send never left the plant: give back what was reserved for it beside an earlier one."""
-    live = await ledger.live(tx, number)
-    if any(row.send < send for row in live) and any(row.send == send for row in live):
+    if any(row.send < send for row in await ledger.live(tx, number)):
         settled = await ledger.release(tx, number, send=send)
         await _keep(tx, owner, "budget.released", number, settled, _gateway(owner), now)
 

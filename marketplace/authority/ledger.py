@@ -256,7 +256,7 @@ async def _catch_up(tx: AsyncConnection, owner: Owner, names: Collection[str], t
     live = select(reservation).where(_R.plant == owner.plant, _R.gateway_id == owner.gateway_id, _R.state.in_(_COUNTED))
     rows: list[dict[str, Any]] = []
     for row in (await tx.execute(live)).all():
-        for claim in claims_of(terms, subject_of(row), row.booked_at, rated=at):
+        for claim in claims_of(terms, subject_of(row), row.booked_at):
             id = limit_id(owner, claim.name)
             if id in ids and (row.order_number, row.send, id) not in there and not _is_old(row, claim, at):
                 rows += _bookings(owner, row.order_number, row.send, [claim], row.by_person, row.state, row.booked_at)

@@ -197,10 +197,10 @@ def period_of(per: str, at: datetime, zone: ZoneInfo) -> str:
     return {DAY: day, MONTH: day[:7]}.get(per, "")
 
 
-def claims_of(terms: Terms, subject: Subject, at: datetime, *, rated: datetime | None = None) -> tuple[Claim, ...]:
+def claims_of(terms: Terms, subject: Subject, at: datetime) -> tuple[Claim, ...]:
     """Return what an order takes of every limit that fits it; of several with one name the lowest counts.
 
-    `at` says which day and month it is, `rated` by which day rates must hold: the same day, if it is left out.
+    `at` says which day and month it is, and by which day rates must hold.
     """
     lowest: dict[str, Claim] = {}
     for rule in terms.rules:
@@ -209,7 +209,7 @@ def claims_of(terms: Terms, subject: Subject, at: datetime, *, rated: datetime |
         for key in subject.keys(rule.scope):
             if rule.key in (None, key):
                 period = period_of(rule.per, at, terms.zone)
-                claim = _claim(rule, key, period, subject.total, terms.rates, rated or at)
+                claim = _claim(rule, key, period, subject.total, terms.rates, at)
                 name = claim.name
                 there = lowest.get(name)
                 lowest[name] = claim if there is None or claim.limit < there.limit else there

@@ -50,6 +50,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "marketplace/authority/gate.py": tuple(f"{UNIT}/authority/test_{of}.py" for of in ("gate", "applied", "decisions")),
     "marketplace/authority/issuing.py": (f"{UNIT}/authority/test_permit.py",),
     "marketplace/authority/plant_time.py": (f"{UNIT}/authority/test_gate.py",),
+    "marketplace/authority/reduction.py": (f"{UNIT}/authority/test_ledger.py",),
     "marketplace/authority/scopes.py": tuple(f"{UNIT}/authority/test_{of}.py" for of in ("scopes", "halts")),
     "marketplace/authority/policy.py": tuple(f"{UNIT}/authority/test_{of}.py" for of in ("policy", "checks")),
     "marketplace/audit/accounts.py": (f"{UNIT}/audit/test_verify.py",),

@@ -16,14 +16,34 @@ from maintenance.needs import Provenance
 from marketplace.audit import log
 from marketplace.authority import gate
 from marketplace.authority.approval import Approver
-from marketplace.authority.decisions import circumstances_from, judge_record, verdict_of
-from marketplace.authority.limits import Subject, Used, claims_of
+from marketplace.authority.decisions import (
+    approval_record,
+    circumstances_from,
+    judge_record,
+    permit_record,
+    standing_facts,
+    verdict_of,
+)
+from marketplace.authority.limits import LimitRule, Subject, Used, claims_of
 from marketplace.authority.policy import Policy, Similar, Standing
+from marketplace.authority.scopes import BY_PERSON, Halt, Scope, ScopeKind
 from marketplace.documents import canonical
 from marketplace.money import Money, Quantity, UnitPrice
 from marketplace.ordering.states import Effect
 from marketplace.store import policy_version, purchase_order
-from tests.unit.marketplace.authority.test_policy import NOW, anything_known, mandates, order, policies, told
+from tests.unit.marketplace.authority.test_leave import FOUND, SECOND
+from tests.unit.marketplace.authority.test_policy import (
+    MANDATE,
+    NOW,
+    POLICY,
+    RATED,
+    anything_known,
+    mandates,
+    order,
+    policies,
+    told,
+    with_policy,
+)
 
 DECIDING = ("decision.made", "approval.given", "approval.blocked", "permit.issued")
 
@@ -211,3 +231,245 @@ def test_a_verdict_is_the_same_from_its_record(price, each, policy, mandate, use
     stored = json.loads(canonical(record))
     again = verdict_of(stored, json.loads(canonical(made.document())), policy.document() if policy else None)
     assert canonical(again) == canonical(record["verdict"])
+
+
+STOP = Halt("h1", Scope(ScopeKind.MACHINE, "mill"), BY_PERSON, "anna", "web", NOW)
+STOPPED = {"scope": "machine", "key": "mill", "machine": "mill", "since": "2026-03-02T08:00:00.000000Z"}
+AUTHORITY = {"version": 3, "hash": "ab", "mandate": "cd"}
+BOB = Approver("bob", may_approve=True, limit=Money(500_00, "EUR"))
+
+
+def standing_of(policy, made, mark=None, used=Used(100, 7)):  # noqa: B008 - a value
+    """What an order claims, and as much standing against each limit."""
+    claims = claims_of(policy.terms, Subject.of(made, "mill", "mill/spindle-bearing"), NOW)
+    return claims, Standing(mark, {claim.name: used for claim in claims})
+
+
+def stored(record):
+    """The record as a leaf gives it back."""
+    return json.loads(canonical(record))
+
+
+def test_a_leaf_of_the_policys_verdict_holds_all_that_it_rests_on():
+    policy, made, known_of_it = with_policy(rates=RATED), order(Decimal(60), currency="USD"), told()
+    claims, standing = standing_of(policy, made, mark=NOW - timedelta(seconds=1))
+    record = judge_record(made, known_of_it, policy, standing, claims, NOW, authority=AUTHORITY, software="0.1.0")
+    assert record == {
+        "act": "judge",
+        "verdict": {
+            "outcome": "ask",
+            "rule": "CURRENCY_DIFFERS",
+            "parameters": {"currency": "USD", "other": "EUR"},
+        },
+        "order_hash": made.hash,
+        "supplier": "shop",
+        "total": "129.00 USD",
+        "policy": AUTHORITY,
+        "checks": policy.checks.document(),
+        "inputs": known_of_it.facts(),
+        "inputs_hash": known_of_it.hash,
+        "standing": {
+            "now": "2026-03-02T08:00:00.000000Z",
+            "mark": "2026-03-02T07:59:59.000000Z",
+            "limits": [
+                {
+                    "name": "machine:mill:30 d:EUR",
+                    "limit": 2000_00,
+                    "amount": 64_50,
+                    "machine": 100,
+                    "person": 7,
+                    "rates": list(claims[0].rates),
+                }
+            ],
+        },
+        "software": "0.1.0",
+    }
+    assert claims[0].rates
+
+
+def test_without_a_policy_a_leaf_holds_no_thresholds_and_no_limits():
+    record = judge_record(order(), told(), None, Standing(None, {}), (), NOW, authority={}, software="x")
+    assert (record["verdict"]["rule"], record["checks"], record["policy"]) == ("NO_POLICY", {}, {})
+    assert record["standing"] == {"now": "2026-03-02T08:00:00.000000Z", "mark": "", "limits": []}
+
+
+def test_a_limit_against_which_nothing_was_counted_is_not_in_the_leaf():
+    claims, _standing = standing_of(POLICY, order())
+    assert standing_facts(Standing(None, {}), claims, NOW)["limits"] == []
+
+
+def signed(made=None, person=BOB, policy=POLICY, now=NOW, **changes):
+    """The record of a signature to which nothing objects, but for the changes."""
+    made = made or order()
+    known_of_it = {"stopped": None, "awaiting": True, "asked_by": "G1", "approved_hash": made.hash} | changes
+    return approval_record(made, "mill", person, policy, now, **known_of_it, authority=AUTHORITY, software="0.1.0")
+
+
+def test_a_leaf_of_a_signature_holds_all_that_it_rests_on():
+    made = order()
+    assert signed(made) == {
+        "act": "approve",
+        "verdict": {
+            "outcome": "approve",
+            "rule": "APPROVED_BY_PERSON",
+            "parameters": {"person": "bob", "total": "132.00 EUR"},
+        },
+        "order_hash": made.hash,
+        "approved_hash": made.hash,
+        "total": "132.00 EUR",
+        "machine": "mill",
+        "stopped": None,
+        "awaiting": True,
+        "asked_by": "G1",
+        "approver": {"id": "bob", "may_approve": True, "limit": "500.00 EUR"},
+        "policy": AUTHORITY,
+        "now": "2026-03-02T08:00:00.000000Z",
+        "software": "0.1.0",
+    }
+    assert signed(person=replace(BOB, limit=None))["approver"]["limit"] == ""
+    assert signed(stopped=STOP)["stopped"] == STOPPED
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "parameters"),
+    [
+        ({}, "APPROVED_BY_PERSON", {"person": "bob", "total": "132.00 EUR"}),
+        ({"stopped": STOP}, "STOPPED", STOPPED),
+        ({"policy": None}, "NO_MANDATE", {}),
+        ({"policy": with_policy(mandate=None)}, "NO_MANDATE", {}),
+        (
+            {"policy": with_policy(mandate=MANDATE.model_copy(update={"machines": ("press",)}))},
+            "MACHINE_NOT_COVERED",
+            {"machine": "mill"},
+        ),
+        ({"now": MANDATE.until}, "MANDATE_ENDED", {"until": "2027-12-31T00:00:00.000000Z"}),
+        ({"awaiting": False}, "ALREADY_DECIDED", {"order": "G1-0001-A"}),
+        ({"person": replace(BOB, may_approve=False)}, "NOT_AUTHORISED", {"person": "bob"}),
+        ({"asked_by": "bob"}, "SELF_APPROVAL", {"person": "bob"}),
+        ({"approved_hash": "0" * 64}, "ORDER_CHANGED", {"order": "G1-0001-A"}),
+        (
+            {"now": NOW + timedelta(days=14)},
+            "QUOTATION_EXPIRED",
+            {"quoted_until": "2026-03-16T08:00:00.000000Z"},
+        ),
+        (
+            {"person": replace(BOB, limit=None)},
+            "OWN_LIMIT_EXCEEDED",
+            {"person": "bob", "total": "132.00 EUR", "limit": "-"},
+        ),
+        (
+            {"person": replace(BOB, limit=Money(131_99, "EUR"))},
+            "OWN_LIMIT_EXCEEDED",
+            {"person": "bob", "total": "132.00 EUR", "limit": "131.99 EUR"},
+        ),
+    ],
+)
+def test_whether_a_signature_counts_can_be_computed_again(changes, rule, parameters):
+    record = signed(**changes)
+    policy = changes.get("policy", POLICY)
+    assert (record["verdict"]["rule"], record["verdict"]["parameters"]) == (rule, parameters)
+    again = verdict_of(stored(record), stored(order().document()), policy.document() if policy else None)
+    assert again == record["verdict"]
+
+
+def test_a_leaf_of_a_leave_to_send_holds_all_that_it_rests_on():
+    claims, standing = standing_of(POLICY, order(), mark=NOW)
+    subject = replace(FOUND.subject, categories=("bearings", "tools"))
+    record = permit_record(replace(FOUND, subject=subject, reserved=(1, 2)), POLICY, standing, claims, NOW)
+    assert record == {
+        "act": "permit",
+        "verdict": {
+            "outcome": "approve",
+            "rule": "LEAVE_TO_SEND",
+            "parameters": {"order": "G1-0001-A", "send": "1"},
+        },
+        "dispatch": {
+            "order": "G1-0001-A",
+            "machine": "mill",
+            "component": "mill/spindle-bearing",
+            "supplier": "shop",
+            "categories": ["bearings", "tools"],
+            "total": "132.00 EUR",
+            "stopped": None,
+            "state": "approved",
+            "has_bytes": True,
+            "intact": True,
+            "quoted_until": "2026-03-16T08:00:00.000000Z",
+            "reserved": [1, 2],
+            "by_person": False,
+            "allowed": True,
+            "sends": 0,
+            "may_be_there": False,
+            "key_proven": False,
+        },
+        "standing": standing_facts(standing, claims, NOW),
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "mark", "used", "rule"),
+    [
+        (FOUND, None, 132_00, "LEAVE_TO_SEND"),
+        (replace(FOUND, stopped=STOP), None, 132_00, "STOPPED"),
+        (replace(FOUND, state="confirmed"), None, 132_00, "NOTHING_TO_SEND"),
+        (replace(FOUND, has_bytes=False), None, 132_00, "NOTHING_TO_SEND"),
+        (replace(FOUND, intact=False), None, 132_00, "ORDER_ALTERED"),
+        (replace(FOUND, quoted_until=NOW), None, 132_00, "QUOTATION_EXPIRED"),
+        (replace(FOUND, reserved=()), None, 132_00, "NOT_RESERVED"),
+        (replace(FOUND, allowed=False), None, 132_00, "NOT_ALLOWED"),
+        (FOUND, NOW + timedelta(2), 132_00, "CLOCK_JUMPED"),
+        (replace(FOUND, by_person=True), NOW + timedelta(2), 132_00, "LEAVE_TO_SEND"),
+        (SECOND, None, 132_00, "LEAVE_TO_SEND"),
+        (SECOND, None, 1868_01, "RESEND_OVER_LIMIT"),
+        (replace(SECOND, key_proven=True), None, 1868_01, "LEAVE_TO_SEND"),
+        (replace(SECOND, reserved=(1, 2)), None, 1868_01, "LEAVE_TO_SEND"),
+        (replace(SECOND, subject=replace(SECOND.subject, machine="")), None, 132_00, "RESEND_OVER_LIMIT"),
+    ],
+)
+def test_whether_an_orders_bytes_may_be_sent_can_be_computed_again(found, mark, used, rule):
+    claims, standing = standing_of(POLICY, order(), mark, Used(used, 0))
+    record = permit_record(found, POLICY, standing, claims, NOW)
+    assert record["verdict"]["rule"] == rule
+    assert verdict_of(stored(record), {}, POLICY.document()) == record["verdict"]
+
+
+def test_without_a_policy_nothing_is_sent_and_the_leaf_says_why():
+    record = permit_record(FOUND, None, Standing(None, {}), (), NOW)
+    assert record["verdict"] == {"outcome": "deny", "rule": "NO_MANDATE", "parameters": {}}
+    assert verdict_of(stored(record), {}, None) == record["verdict"]
+
+
+LIMITS_OF_EVERYTHING = with_policy(
+    limits=tuple(
+        LimitRule(scope=scope, key=key, per="total", amount=Money(200_00, "EUR"))
+        for scope, key in (
+            ("component", "mill/spindle-bearing"),
+            ("machine", "mill"),
+            ("supplier", "shop"),
+            ("category", "tools"),
+        )
+    )
+)
+
+
+@pytest.mark.parametrize("scope", ["component", "machine", "supplier", "category"])
+def test_a_second_send_is_held_again_to_every_limit_that_it_was_held_to(scope):
+    found = replace(SECOND, subject=replace(SECOND.subject, categories=("tools",)))
+    claims = claims_of(LIMITS_OF_EVERYTHING.terms, found.subject, NOW)
+    full = {claim.name: Used(132_00 if claim.scope == scope else 0, 0) for claim in claims}
+    record = permit_record(found, LIMITS_OF_EVERYTHING, Standing(None, full), claims, NOW)
+    assert record["verdict"]["parameters"]["scope"] == scope
+    assert verdict_of(stored(record), {}, LIMITS_OF_EVERYTHING.document()) == record["verdict"]
+
+
+def test_what_persons_use_counts_again_as_what_the_gateway_uses():
+    claims, standing = standing_of(POLICY, order(), used=Used(1000_00, 868_01))
+    record = judge_record(order(), told(), POLICY, standing, claims, NOW, authority={}, software="x")
+    assert record["verdict"]["rule"] == "PERIOD_LIMIT_EXCEEDED"
+    assert verdict_of(stored(record), stored(order().document()), POLICY.document()) == record["verdict"]
+
+
+def test_a_stop_that_covered_an_order_denies_it_again():
+    record = judge_record(order(), told(stopped=STOP), POLICY, Standing(None, {}), (), NOW, authority={}, software="x")
+    assert (record["verdict"]["rule"], record["verdict"]["parameters"]) == ("STOPPED", STOPPED)
+    assert verdict_of(stored(record), stored(order().document()), POLICY.document()) == record["verdict"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -14,11 +15,14 @@ from maintenance.needs import Provenance
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.verify import verify
-from marketplace.authority import gate, ledger
+from marketplace.authority import gate, halts, ledger
 from marketplace.authority.approval import Approver
 from marketplace.authority.gate import GateClosed, PermitRefused
+from marketplace.authority.leave import Dispatch
+from marketplace.authority.limits import Subject
 from marketplace.authority.mandate import Decision
-from marketplace.authority.policy import Outcome
+from marketplace.authority.policy import Outcome, Policy
+from marketplace.authority.scopes import Scope, ScopeKind
 from marketplace.documents import timestamp
 from marketplace.money import Money, Quantity
 from marketplace.ordering.states import Effect
@@ -662,3 +666,316 @@ async def test_a_limit_lowered_below_what_is_reserved_asks_by_name_and_loses_not
     for number in ("G1-1", "G1-2", "G1-3", "G1-4"):
         await plant.say_proposed(make_order(number))
     assert (await plant.verified()).problems == ()
+
+
+# What the record says, word for word.
+
+GATEWAY = Actor(ActorKind.GATEWAY, "G1", "policy")
+PERSON = Actor(ActorKind.PERSON, "anna", "web")
+
+
+@pytest.fixture
+def authority(policy_document):
+    """By which rules the plant's first policy decides, as leaves hold it."""
+    policy = Policy.model_validate(policy_document)
+    return {"version": 1, "hash": policy.hash, "mandate": policy.mandate.hash}
+
+
+async def test_the_leaf_of_a_verdict_says_who_decided_by_which_rules_and_for_which_send(plant, order, authority):
+    await plant.judge(order)
+    [leaf] = await plant.leaves(order.number)
+    assert (leaf.kind, leaf.actor, leaf.at) == ("decision.made", GATEWAY, plant.now)
+    assert (leaf.facts["policy"], leaf.facts["send"]) == (authority, 1)
+    assert leaf.facts["standing"]["mark"] == timestamp(plant.now), "the policy was applied just now"
+    [row] = await plant.rows(reservation)
+    assert (row.machine, row.component, row.supplier) == ("mill", "mill/spindle-bearing", "cheap-and-slow")
+    assert (row.send, row.booked_at, row.by_person) == (1, plant.now, False)
+
+
+async def test_a_policy_without_a_mandate_is_named_without_one(plant, order):
+    assert await plant.apply({"schema": 1}) == 2
+    await plant.judge(order)
+    [leaf] = await plant.leaves(order.number)
+    assert leaf.facts["policy"] == {"version": 2, "hash": Policy(schema_=1).hash, "mandate": ""}
+
+
+async def test_who_decides_without_a_version_of_software_says_none(plant, order, make_order, spend, owner, now):
+    signed = make_order("G1-2")
+    async with spend.write() as tx:
+        await plant.store(tx, order)
+        await gate.judge(tx, owner, order, plant.told, now)
+        await plant.store(tx, signed, "awaiting_approval")
+        await gate.allow(tx, owner, signed, plant.anna, "G1", signed.hash, "web", "", now)
+    await plant.set(order.number, state="approved")
+    await plant.permit(order.number)
+    for number, leaves in ((order.number, 2), ("G1-2", 1)):
+        assert [leaf.facts["software"] for leaf in await plant.leaves(number)] == [""] * leaves
+
+
+async def test_an_approval_is_signed_and_told_with_what_it_books(plant, order, authority, spend, owner, now):
+    async with spend.write() as tx:
+        await plant.store(tx, order, "awaiting_approval")
+        said = {"method": "web", "note": " call first ", "now": now, "software": "0.1.0"}
+        await gate.allow(tx, owner, order, plant.anna, "G1", order.hash, **said)
+    [leaf], [signed], [held] = (
+        await plant.leaves(order.number),
+        await plant.rows(approval),
+        await plant.rows(reservation),
+    )
+    assert (leaf.kind, leaf.actor, leaf.at) == ("approval.given", PERSON, now)
+    assert {name: leaf.facts[name] for name in ("policy", "send", "software", "note", "stopped", "machine")} == {
+        "policy": authority,
+        "send": 1,
+        "software": "0.1.0",
+        "note": signed.note,
+        "stopped": None,
+        "machine": "mill",
+    }
+    assert (leaf.facts["asked_by"], leaf.facts["awaiting"]) == ("G1", True)
+    limit = {"name": "machine:mill:30 d:EUR", "limit": 2000_00, "amount": 132_00, "machine": 0, "person": 0}
+    assert leaf.facts["standing"] == {"now": timestamp(now), "mark": timestamp(now), "limits": [limit | {"rates": []}]}
+    assert (signed.order_number, signed.order_hash) == (order.number, order.hash)
+    assert (signed.person, signed.method, signed.verdict, signed.at) == ("anna", "web", "approve", now)
+    assert (signed.plant, signed.gateway_id) == ("northworks", "G1")
+    async with spend.read() as connection:
+        assert await log.written(connection, signed.note) == "call first"
+    assert (held.send, held.by_person, held.booked_at, held.machine) == (1, True, now, "mill")
+    assert (held.component, held.supplier) == ("", "cheap-and-slow")
+
+
+async def test_an_approval_that_does_not_count_is_told_with_the_note_and_nothing_booked(plant, order, now):
+    await plant.allow(order, asked_by="anna", note="mine")
+    [leaf], [text] = await plant.leaves(order.number), await plant.rows(free_text)
+    assert (leaf.kind, leaf.actor, leaf.at) == ("approval.blocked", PERSON, now)
+    assert (leaf.facts["note"], text.text) == (text.digest, "mine")
+    assert not {"send", "standing"} & set(leaf.facts)
+
+
+async def test_nobody_signs_or_sends_what_is_stopped(plant, order, make_order, spend, owner, now):
+    other = make_order("G1-2")
+    await plant.judge(other)
+    await plant.set("G1-2", state="approved")
+    for scope in (halts.PLANT, Scope(ScopeKind.MACHINE, "mill"), Scope(ScopeKind.SUPPLIER, "cheap-and-slow")):
+        async with spend.write() as tx:
+            stop, _new = await halts.put(tx, owner, scope, halts.BY_PERSON, PERSON, now)
+            if scope is halts.PLANT:
+                await plant.store(tx, order, "awaiting_approval")
+            said = await gate.allow(tx, owner, order, plant.anna, "G1", order.hash, "web", "", now)
+        assert said == Decision(Outcome.DENY, "STOPPED", stop.parameters)
+        assert (await plant.leaves(order.number))[-1].facts["stopped"] == stop.parameters
+        with pytest.raises(PermitRefused, match="STOPPED"):
+            await plant.permit("G1-2")
+        async with spend.write() as tx:
+            await halts.lift(tx, owner, scope, PERSON, now)
+    assert (await plant.permit("G1-2")).reference == "G1-2"
+
+
+async def test_a_persons_no_is_signed_and_told(plant, order, spend, owner, now):
+    async with spend.write() as tx:
+        await plant.store(tx, order, "awaiting_approval")
+        await gate.refuse(tx, owner, order.number, order.hash, "anna", "web", "too dear", now)
+    [signed], [leaf], [text] = await plant.rows(approval), await plant.leaves(order.number), await plant.rows(free_text)
+    assert (leaf.kind, leaf.actor, leaf.at) == ("approval.refused", PERSON, now)
+    assert leaf.facts == {"order_hash": order.hash, "note": text.digest}
+    assert (signed.order_number, signed.order_hash, signed.person) == (order.number, order.hash, "anna")
+    assert (signed.method, signed.verdict, signed.note, signed.at) == ("web", "deny", text.digest, now)
+    assert text.text == "too dear"
+
+
+async def test_a_permit_is_told_with_all_that_it_rests_on(plant, order, authority, spend, owner, now):
+    await plant.judge(order)
+    await plant.set(order.number, state="approved")
+    leave = await plant.permit(order.number, at=now + timedelta(seconds=1), software="0.1.0")
+    leaf = (await plant.leaves(order.number))[-1]
+    assert (leaf.kind, leaf.actor, leaf.at) == ("permit.issued", GATEWAY, now + timedelta(seconds=1))
+    dispatch = leaf.facts["dispatch"]
+    assert (dispatch["component"], dispatch["sends"], dispatch["reserved"]) == ("mill/spindle-bearing", 0, [1])
+    assert leaf.facts == {
+        "act": "permit",
+        "verdict": {
+            "outcome": "approve",
+            "rule": "LEAVE_TO_SEND",
+            "parameters": {"order": order.number, "send": "1"},
+        },
+        "dispatch": dispatch,
+        "standing": {"now": timestamp(leaf.at), "mark": timestamp(now), "limits": []},
+        "permit": leave.id,
+        "send": 1,
+        "reserved": False,
+        "by_person": False,
+        "total": "132.00 EUR",
+        "order_hash": order.hash,
+        "request_hash": hashlib.sha256(b"<order/>").hexdigest(),
+        "ends_at": timestamp(leave.ends_at),
+        "policy": authority,
+        "software": "0.1.0",
+    }
+    [row] = await plant.rows(permit_table)
+    assert (row.order_number, row.order_hash, row.send) == (order.number, order.hash, 1)
+    assert (row.issued_at, row.ends_at) == (leaf.at, leaf.at + timedelta(minutes=5))
+    assert (row.plant, row.gateway_id) == ("northworks", "G1")
+
+
+async def test_a_second_send_is_told_with_what_stands_against_each_limit(plant, order):
+    await sent_once(plant, order)
+    await plant.permit(order.number, key_proven=False)
+    leaf = (await plant.leaves(order.number))[-1]
+    assert (leaf.facts["send"], leaf.facts["reserved"], leaf.facts["dispatch"]["sends"]) == (2, True, 1)
+    [limit] = leaf.facts["standing"]["limits"]
+    assert (limit["amount"], limit["machine"], limit["person"]) == (132_00, 132_00, 0)
+
+
+async def found(plant, number, *, key_proven=True):
+    """What the gate finds about an order that is to be sent."""
+    async with plant.spend.write() as tx:
+        row = (await tx.execute(select(purchase_order).where(purchase_order.c.number == number))).one()
+        return await gate._dispatch(tx, plant.owner, row, key_proven)
+
+
+async def test_what_is_found_about_an_approved_order(plant, order):
+    await plant.judge(order)
+    await plant.set(order.number, state="approved")
+    total = Money(132_00, "EUR")
+    assert await found(plant, order.number) == Dispatch(
+        subject=Subject(order.number, "mill", "mill/spindle-bearing", "cheap-and-slow", (), total),
+        stopped=None,
+        state="approved",
+        has_bytes=True,
+        intact=True,
+        quoted_until=order.quoted_until,
+        reserved=(1,),
+        by_person=False,
+        allowed=True,
+        sends=0,
+        may_be_there=False,
+        key_proven=True,
+    )
+
+
+async def test_what_is_found_about_an_order_without_a_reservation(plant, order):
+    await plant.judge(order)
+    await plant.settle(order.number, Effect.RELEASE)
+    await plant.set(order.number, state="unknown", sends=1, request_bytes=b"", document="{}")
+    assert await found(plant, order.number, key_proven=False) == Dispatch(
+        subject=Subject(order.number, "mill", "", "cheap-and-slow", (), Money(132_00, "EUR")),
+        stopped=None,
+        state="unknown",
+        has_bytes=False,
+        intact=False,
+        quoted_until=order.quoted_until,
+        reserved=(),
+        by_person=False,
+        allowed=True,
+        sends=1,
+        may_be_there=True,
+        key_proven=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "there"),
+    [
+        ({"sends": 0, "state": "unknown"}, False),
+        ({"sends": 1, "state": "approved"}, False),
+        ({"sends": 1, "state": "unknown"}, True),
+        ({"sends": 2, "state": "unknown"}, True),
+        ({"sends": 1, "state": "approved", "first_sent_at": True}, True),
+    ],
+)
+async def test_an_earlier_send_may_be_there_once_it_was_begun_and_may_have_left(plant, order, columns, there):
+    await plant.judge(order)
+    times = {"first_sent_at": plant.now} if "first_sent_at" in columns else {}
+    await plant.set(order.number, **columns | times)
+    assert (await found(plant, order.number)).may_be_there is there
+
+
+@pytest.mark.parametrize("change", [{"total_minor": 132_01}, {"currency": "USD"}])
+async def test_a_reservation_of_another_total_or_currency_does_not_count(plant, order, change):
+    await plant.judge(order)
+    await plant.set(order.number, state="approved", **change)
+    assert (await found(plant, order.number)).reserved == ()
+
+
+async def say_decided(plant, order, outcome, owner=None):
+    """Write a verdict's leaf, of this gateway or another one."""
+    async with plant.spend.write() as tx:
+        facts = {"order_hash": order.hash, "verdict": {"outcome": outcome}}
+        await log.append(tx, owner or plant.owner, "decision.made", order.number, GATEWAY, facts, plant.now)
+
+
+async def test_only_the_last_word_of_this_gateways_policy_counts(plant, order):
+    await plant.judge(order)
+    assert (await found(plant, order.number)).allowed
+    for outcome, owner, allowed in (
+        ("ask", None, False),
+        ("approve", replace(plant.owner, gateway_id="G2"), False),
+        ("approve", None, True),
+        ("deny", replace(plant.owner, gateway_id="G2"), True),
+    ):
+        await say_decided(plant, order, outcome, owner)
+        assert (await found(plant, order.number)).allowed is allowed
+
+
+async def test_a_signature_counts_for_its_own_order_and_only_as_a_yes(plant, order, make_order, spend, owner, now):
+    await plant.allow(order)
+    assert (await found(plant, order.number)).by_person
+    assert (await found(plant, order.number)).allowed
+    await plant.allow(make_order("G1-2"))
+    async with spend.write() as tx:
+        await tx.execute(delete(approval).where(approval.c.order_number == order.number))
+        await tx.execute(update(approval).values(order_hash=order.hash))
+    assert not (await found(plant, order.number)).allowed, "another order's signature"
+    async with spend.write() as tx:
+        await gate.refuse(tx, owner, order.number, order.hash, "anna", "web", "", now)
+    assert not (await found(plant, order.number)).allowed, "a no is no signature"
+
+
+async def test_an_orders_money_is_told_wherever_it_goes(plant, order, make_order, spend, owner, now):
+    await sent_once(plant, order)
+    await plant.permit(order.number, key_proven=False)
+    later = now + timedelta(hours=1)
+    async with spend.write() as tx:
+        await gate.settle(tx, owner, order.number, Effect.COMMIT, later)
+        assert await gate.bound(tx, order.number) == Money(132_00, "EUR")
+        await gate.reduce(tx, owner, order.number, Money(50_00, "EUR"), later, actor=PERSON)
+        await gate.reduce(tx, owner, order.number, Money(60_00, "EUR"), later, actor=PERSON)
+        assert await gate.bound(tx, order.number) == Money(50_00, "EUR")
+        await gate.settle(tx, owner, order.number, Effect.RELEASE, later, actor=PERSON)
+        with pytest.raises(ledger.LedgerBroken, match="no commitment"):
+            await gate.bound(tx, order.number)
+    one = {"send": 1, "by_person": False}
+    assert [(leaf.kind, leaf.actor, leaf.at, leaf.facts) for leaf in (await plant.leaves(order.number))[-3:]] == [
+        ("budget.committed", GATEWAY, later, one | {"amount": "132.00 EUR", "released": [2]}),
+        ("budget.reduced", PERSON, later, one | {"amount": "50.00 EUR", "before": "132.00 EUR"}),
+        ("budget.released", PERSON, later, one | {"amount": "50.00 EUR", "released": []}),
+    ]
+
+
+async def test_money_of_a_send_that_never_left_is_told(plant, order, spend, owner, now):
+    await sent_once(plant, order, by_person=True)
+    await plant.permit(order.number, key_proven=False)
+    before = await plant.leaves(order.number)
+    async with spend.write() as tx:
+        await gate.unsent(tx, owner, order.number, 2, now)
+    [leaf] = (await plant.leaves(order.number))[len(before) :]
+    assert (leaf.kind, leaf.actor, leaf.at) == ("budget.released", GATEWAY, now)
+    assert leaf.facts == {"send": 2, "amount": "132.00 EUR", "by_person": True, "released": []}
+
+
+async def test_while_the_clock_has_jumped_a_signature_is_booked_by_the_time_that_was_seen_last(
+    plant, make_order, policy_document, now
+):
+    month = {"scope": "plant", "per": "month", "amount": "900 EUR"}
+    await plant.apply(policy_document | {"limits": [month], "time_zone": "UTC"})
+    await plant.judge(make_order("G1-0"))
+    jumped = now + timedelta(days=60)
+    order = make_order(quoted_until=jumped + timedelta(days=1))
+    assert (await plant.allow(order, at=jumped)).rule == "APPROVED_BY_PERSON"
+    held = (await plant.rows(reservation))[-1]
+    assert (held.order_number, held.booked_at) == (order.number, now)
+    assert {row.period: row.person_used for row in await plant.rows(spend_limit)} == {"": 132_00, "2026-03": 132_00}
+    standing = (await plant.leaves(order.number))[-1].facts["standing"]
+    assert (standing["now"], standing["mark"]) == (timestamp(jumped), timestamp(now))
+    await plant.set(order.number, state="unknown", sends=1)
+    await plant.permit(order.number, at=jumped, key_proven=False)
+    assert {row.booked_at for row in await plant.rows(reservation)} == {now}

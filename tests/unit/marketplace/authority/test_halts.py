@@ -48,6 +48,59 @@ async def test_a_stop_stands_until_it_is_lifted_and_says_who(spend, owner, now):
     assert (was_lifted.kind, was_lifted.actor) == ("halt.lifted", ANNA)
 
 
+async def test_a_stop_is_a_row_and_those_who_listen_hear_of_it(spend, owner, now):
+    later = now + timedelta(hours=1)
+    async with spend.write() as tx:
+        made, _new = await halts.put(
+            tx, owner, MILL, BY_PERSON, ANNA, now, note="Smoke.", alarm="a1", facts={"cancelled": 2}
+        )
+        [row] = (await tx.execute(select(store.halt))).all()
+        [leaf] = await log.entries(tx, made.id)
+    columns = {
+        "id": made.id,
+        "plant": "northworks",
+        "gateway_id": "G1",
+        "scope": "machine",
+        "key": "mill",
+        "open_scope": "machine mill",
+        "code": BY_PERSON,
+        "by": "anna",
+        "method": "web",
+        "at": now,
+        "note": made.note,
+        "alarm": "a1",
+        "lifted_at": None,
+        "lifted_by": None,
+    }
+    assert {name: getattr(row, name) for name in columns} == columns
+    assert (leaf.at, leaf.facts["cancelled"], leaf.facts["alarm"]) == (now, 2, "a1")
+    assert made == halts.Halt(made.id, MILL, BY_PERSON, "anna", "web", now, made.note, "a1")
+    async with spend.write() as tx:
+        await halts.lift(tx, owner, MILL, ANNA, later)
+        [row] = (await tx.execute(select(store.halt))).all()
+        heard = (await tx.execute(select(store.outbox))).all()
+    assert (row.open_scope, row.lifted_at, row.lifted_by) == (None, later, "anna")
+    assert [(each.topic, each.subject, each.event, each.at) for each in heard] == [
+        ("halt", made.id, "set", now),
+        ("halt", made.id, "lifted", later),
+    ]
+    assert {(each.plant, each.gateway_id) for each in heard} == {("northworks", "G1")}
+
+
+async def test_the_stops_of_a_plant_stand_for_all_of_its_gateways_the_oldest_first(spend, owner, now):
+    there = store.Owner("southworks", "G1")
+    async with spend.write() as tx:
+        late, _new = await halts.put(tx, owner, MILL, BY_PERSON, ANNA, now + timedelta(hours=1))
+        early, _new = await halts.put(tx, store.Owner("northworks", "G2"), KONTOR, BY_PERSON, ANNA, now)
+        await halts.put(tx, there, PLANT, BY_PERSON, ANNA, now)
+        assert await halts.standing(tx, owner) == (early, late)
+        assert await halts.stopped_suppliers(tx, there) == frozenset()
+        assert await halts.over_order(tx, there, "G1-1", "saw", "shop") is not None
+        await halts.lift(tx, owner, MILL, ANNA, now)
+        assert await halts.standing(tx, owner) == (early,)
+        assert len(await halts.standing(tx, there)) == 1
+
+
 async def test_what_is_said_when_a_stop_is_lifted_is_kept(spend, owner, now):
     async with spend.write() as tx:
         made, _new = await halts.put(tx, owner, MILL, BY_PERSON, ANNA, now)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.storage import FULL, Storage
 from marketplace.authority import ledger, reduction
-from marketplace.authority.ledger import BookingState, LedgerBroken, Room
+from marketplace.authority.ledger import BookingState, LedgerBroken, Room, Settled
 from marketplace.authority.limits import LimitRule, Scope, Subject, Terms, Used, claims_of
 from marketplace.authority.rates import PinnedRate, Rates
 from marketplace.money import Money
@@ -179,6 +179,21 @@ async def test_persons_are_not_held_by_the_limit_but_narrow_the_gateways_room(or
     assert await books.used() == (10_00, 590_00)
 
 
+async def test_who_says_nothing_else_must_fit_and_books_one_send(spend, owner, orders, books):
+    await books.book(orders[0], 90_00)
+    async with spend.write() as tx:
+
+        async def reserve(minor, send):
+            asked = books.subject(orders[1], minor)
+            claims = claims_of(books.terms, asked, books.now)
+            return await ledger.reserve(tx, owner, asked, claims, send=send, by_person=True, at=books.now)
+
+        assert await reserve(10_01, 1) is Room.FULL
+        assert await reserve(4_00, 1) is Room.RESERVED
+        with pytest.raises(LedgerBroken, match="booked already"):
+            await reserve(4_00, 2)
+
+
 async def test_eight_at_once_never_overspend(orders, books):
     outcomes = await asyncio.gather(*(books.book(order, 15_00) for order in orders[:8]))
     assert outcomes.count(Room.RESERVED) == 6
@@ -233,6 +248,18 @@ async def test_a_send_that_comes_after_the_commitment_is_given_back_by_committin
     assert await books.used() == (40_00, 0)
 
 
+async def test_who_committed_and_what_is_given_back_is_told(orders, books):
+    await books.book(orders[0], 20_00, by_person=True)
+    await books.book(orders[0], 20_00, by_person=True, send=2, extra=True)
+    await books.book(orders[0], 20_00, by_person=True, send=3, extra=True)
+    whole = Settled(1, Money(20_00, "EUR"), by_person=True, released=(2, 3))
+    assert await books.act(ledger.release, orders[0]) == whole
+    await books.book(orders[1], 10_00, by_person=True)
+    assert await books.act(ledger.commit, orders[1]) == replace(whole, amount=Money(10_00, "EUR"), released=())
+    await books.book(orders[2], 10_00)
+    assert (await books.act(ledger.commit, orders[2])).by_person is False
+
+
 async def test_one_send_can_be_given_back_alone(orders, books):
     await books.book(orders[0], 40_00)
     await books.book(orders[0], 40_00, send=2, extra=True)
@@ -247,6 +274,27 @@ async def test_a_release_gives_the_room_back_once(orders, books):
         assert await books.act(ledger.release, order) is not None
         assert await books.act(ledger.release, order) is None
     assert await books.used() == (0, 0)
+
+
+async def test_what_a_release_gives_back_is_what_one_send_still_holds_of_each_limit(spend, orders, books):
+    books.terms = terms(MACHINE, THREE_A_DAY)
+    await books.book(orders[0], 30_00)
+    await books.book(orders[0], 11_00, send=2, extra=True)
+    await books.book(orders[1], 20_00, by_person=True)
+    await books.act(ledger.commit, orders[1])
+
+    async def held(order, send, by_person):
+        query = select(spend_limit.c.measure, ledger._given_back(by_person=by_person).label("held"))
+        async with spend.read() as connection:
+            rows = await connection.execute(query, {"of_order": order, "of_send": send})
+            return {row.measure: row.held for row in rows}
+
+    assert await held(orders[0], 1, by_person=False) == {"EUR": 30_00, "orders": 1}
+    assert await held(orders[0], 2, by_person=False) == {"EUR": 11_00, "orders": 1}
+    assert await held(orders[0], 1, by_person=True) == {"EUR": 0, "orders": 0}
+    assert await held(orders[1], 1, by_person=True) == {"EUR": 20_00, "orders": 1}
+    await books.act(ledger.release, orders[0], send=1)
+    assert await held(orders[0], 1, by_person=False) == {"EUR": 0, "orders": 0}
 
 
 async def test_a_released_order_can_come_back_to_the_gate(orders, books):
@@ -351,6 +399,124 @@ async def test_another_window_counts_from_the_reservations_within_it(orders, boo
     assert await books.used("machine:mill:7 d:EUR") == (30_00, 0)
 
 
+async def test_what_was_given_back_is_not_counted_by_a_limit_that_comes_later(orders, books):
+    await books.book(orders[0], 60_00)
+    await books.book(orders[1], 30_00)
+    await books.act(ledger.release, orders[0])
+    await books.follow(terms(MACHINE, PLANT_MONTH))
+    assert await books.book(orders[2], 5_00) is Room.RESERVED
+    assert await books.used("plant:*:month:EUR:2026-03") == (35_00, 0)
+
+
+async def test_a_limit_that_comes_later_counts_nothing_of_another_plant(spend, owner, orders, books):
+    there = Books(spend, replace(owner, plant="southworks"), books.now)
+    await there.book(orders[0], 60_00)
+    await books.book(orders[1], 30_00)
+    assert await books.used() == (30_00, 0)
+    assert await there.used() == (60_00, 0)
+
+
+@pytest.mark.parametrize(
+    ("scope", "key"),
+    [("component", "mill/spindle"), ("supplier", "shop"), ("category", "tools"), ("machine", "mill")],
+)
+async def test_a_limit_that_comes_later_knows_what_was_bought_for_whom_from_whom(orders, books, scope, key):
+    await books.book(orders[0], 60_00, categories=("oil", "tools"))
+    late = LimitRule(scope=scope, key=key, per="total", amount=Money(90_00, "EUR"))
+    books.terms = terms(MACHINE, late)
+    assert await books.book(orders[1], 30_01, categories=("tools",)) is Room.FULL
+    assert await books.book(orders[1], 30_00, categories=("tools",)) is Room.RESERVED
+    assert await books.used(f"{scope}:{key}:total:EUR") == (90_00, 0)
+
+
+async def test_a_reservation_says_what_it_is_for(spend, orders, books):
+    subject = books.subject(orders[0], 60_00, categories=("oil", "tools"))
+    await books.book(orders[0], 60_00, categories=("oil", "tools"))
+    async with spend.read() as connection:
+        [row] = await ledger.live(connection, orders[0])
+    assert ledger.subject_of(row) == subject
+
+
+async def test_a_limit_that_comes_when_a_window_has_passed_does_not_count_what_lies_before_it(orders, books):
+    await books.book(orders[0], 30_00)
+    await books.book(orders[1], 20_00, at=books.now + timedelta(microseconds=1))
+    await books.book(orders[2], 10_00)
+    for order in orders[:2]:
+        await books.act(ledger.commit, order)
+    books.terms = terms(MACHINE.model_copy(update={"per": "7 d"}))
+    await books.book(orders[3], 5_00, at=books.now + timedelta(days=7))
+    assert await books.used("machine:mill:7 d:EUR") == (35_00, 0)
+
+
+async def test_only_what_is_older_than_the_window_elapses_and_only_for_its_limit(orders, books):
+    begin, end = books.now, books.now + timedelta(days=DAYS)
+    await books.book(orders[0], 30_00)
+    await books.book(orders[1], 20_00, at=begin + timedelta(microseconds=1))
+    await books.book(orders[2], 15_00, machine="press")
+    for order in orders[:3]:
+        await books.act(ledger.commit, order)
+    await books.book(orders[3], 5_00, at=end)
+    assert await books.used() == (25_00, 0)
+    assert await books.used(f"machine:press:{DAYS} d:EUR") == (15_00, 0)
+    states = {(row.order_number, row.state) for row in await books.rows(booking)}
+    assert states == {
+        (orders[0], "elapsed"),
+        (orders[1], "committed"),
+        (orders[2], "committed"),
+        (orders[3], "reserved"),
+    }
+
+
+async def heights(books):
+    """Each limit of the books with its ceiling."""
+    prefix = ledger.limit_id(books.owner, "")
+    return {row.id.removeprefix(prefix): (row.limit_value, row.ceiling) for row in await books.rows(spend_limit)}
+
+
+async def test_every_limit_follows_the_policy_at_once_and_its_ceiling_with_it(orders, books):
+    day = f"supplier:shop:day:orders:{books.now.date()}"
+    books.terms = terms(MACHINE, THREE_A_DAY)
+    await books.book(orders[0], 60_00)
+    await books.follow(terms(MACHINE.model_copy(update={"amount": Money(250_00, "EUR")}), THREE_A_DAY))
+    assert await heights(books) == {NAME: (250_00, 250_00), day: (3, 3)}
+    await books.follow(terms(MACHINE.model_copy(update={"amount": Money(50_00, "EUR")}), THREE_A_DAY))
+    assert await heights(books) == {NAME: (50_00, 60_00), day: (3, 3)}
+    await books.follow(terms(PLANT_MONTH))
+    assert await heights(books) == {NAME: (0, 60_00), day: (0, 1)}
+
+
+async def test_a_limit_for_one_order_stays_as_it_was_opened(orders, books):
+    books.terms = terms(LimitRule(scope=Scope.ORDER, amount=Money(90_00, "EUR")))
+    await books.book(orders[0], 60_00)
+    await books.follow(terms(LimitRule(scope=Scope.ORDER, amount=Money(20_00, "EUR"))))
+    assert await heights(books) == {f"order:{orders[0]}:total:EUR": (90_00, 90_00)}
+
+
+async def test_a_month_that_is_back_counts_what_it_missed_by_the_sites_calendar(orders, books):
+    books.terms = terms(MACHINE, PLANT_MONTH)
+    april = datetime(2026, 3, 31, 22, 30, tzinfo=UTC)  # half an hour into April, in Berlin
+    await books.book(orders[0], 20_00)
+    await books.book(orders[1], 10_00, at=april)
+    await books.follow(terms(MACHINE), april)
+    await books.book(orders[2], 5_00)
+    await books.book(orders[3], 7_00, at=april)
+    await books.follow(terms(MACHINE, PLANT_MONTH), april)
+    assert await books.used("plant:*:month:EUR:2026-04") == (17_00, 0)
+    assert await books.used("plant:*:month:EUR:2026-03") == (20_00, 0), "a month that has ended is left as it was"
+
+
+async def test_a_window_that_is_back_counts_what_it_missed_and_what_has_not_elapsed(orders, books):
+    await books.book(orders[0], 10_00)
+    later = books.now + timedelta(days=DAYS)
+    await books.follow(terms(PLANT_MONTH))
+    await books.book(orders[1], 20_00)
+    await books.book(orders[2], 30_00, at=later)
+    for order in orders[1:3]:
+        await books.act(ledger.commit, order)
+    await books.follow(terms(MACHINE), later)
+    assert await books.used() == (40_00, 0)
+
+
 async def test_a_row_that_somebody_raised_is_set_to_the_policys_limit(spend, owner, orders, books):
     await books.book(orders[0], 60_00)
     async with spend.write() as tx:
@@ -427,6 +593,15 @@ async def test_what_comes_down_gives_its_room_to_the_next_order_and_stays_one_or
     assert await books.used(f"supplier:shop:day:orders:{books.now.date()}") == (2, 0)
 
 
+async def test_an_order_of_which_nothing_is_left_was_still_an_order(orders, books):
+    books.terms = terms(MACHINE, THREE_A_DAY)
+    await books.book(orders[0], 100_00)
+    await books.act(ledger.commit, orders[0])
+    await reduce(books, orders[0], 0)
+    assert await books.used() == (0, 0)
+    assert await books.used(f"supplier:shop:day:orders:{books.now.date()}") == (1, 0)
+
+
 async def test_what_comes_down_later_comes_down_in_the_month_in_which_it_was_booked(orders, books):
     books.terms = terms(PLANT_MONTH)
     await books.book(orders[0], 100_00)
@@ -462,3 +637,38 @@ async def test_only_a_commitment_in_the_same_currency_comes_down(orders, books):
     with pytest.raises(LedgerBroken, match="not in USD"):
         await reduce(books, orders[0], 10_00, "USD")
     assert await books.used() == (40_00, 0)
+
+
+async def test_only_the_committed_send_of_the_order_comes_down_on_each_of_its_limits(orders, books):
+    books.terms = terms(MACHINE, THREE_A_DAY, rates=DOLLAR)
+    await books.book(orders[0], 40_00, currency="USD")
+    await books.book(orders[1], 21_00)
+    await books.act(ledger.commit, orders[0])
+    dearer = PinnedRate(rate=Decimal("0.6"), dated=date(2026, 3, 2))
+    books.terms = replace(books.terms, rates=DOLLAR.model_copy(update={"of": {"USD": dearer}}))
+    await books.book(orders[0], 40_00, currency="USD", send=2, extra=True)
+    done = await reduce(books, orders[0], 10_00, "USD")
+    assert done == reduction.Reduced(1, Money(40_00, "USD"), Money(10_00, "USD"), by_person=False)
+    held = {(row.order_number, row.send): (row.minor, row.state) for row in await books.rows(reservation)}
+    assert held == {
+        (orders[0], 1): (10_00, "committed"),
+        (orders[0], 2): (40_00, "reserved"),
+        (orders[1], 1): (21_00, "reserved"),
+    }
+    day = f"supplier:shop:day:orders:{books.now.date()}"
+    booked = {(row.order_number, row.send, row.limit_id): row.amount for row in await books.rows(booking)}
+    assert booked == {
+        (order, send, ledger.limit_id(books.owner, name)): amount
+        for order, send, minor in ((orders[0], 1, 5_00), (orders[0], 2, 24_00), (orders[1], 1, 21_00))
+        for name, amount in ((NAME, minor), (day, 1))
+    }
+    assert (await books.used(), await books.used(day)) == ((50_00, 0), (3, 0))
+
+
+@pytest.mark.parametrize(
+    ("amount", "measure", "less"),
+    [(1, "orders", 1), (40_00, "EUR", 10_00), (30_00, "EUR", 10_00), (14, "USD", 4), (16, "USD", 4)],
+    ids=["an order", "its own currency", "whatever was booked of it", "rounded up", "even"],
+)
+def test_an_order_stays_one_order_and_another_currency_keeps_the_rate_of_its_booking(amount, measure, less):
+    assert reduction.booked_for(amount, measure, Money(40_00, "EUR"), Money(10_00, "EUR")) == less

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from maintenance.needs import Provenance
 from marketplace.authority import policy as module
 from marketplace.authority.checks import Checks
-from marketplace.authority.limits import Subject, Used, claims_of
+from marketplace.authority.limits import LimitRule, Subject, Used, claims_of
 from marketplace.authority.mandate import Decision
 from marketplace.authority.policy import (
     CAUTION,
@@ -27,9 +27,12 @@ from marketplace.authority.policy import (
     Similar,
     Standing,
     Window,
+    clock_jumped,
     decide,
+    ledger_time,
     mode_of,
 )
+from marketplace.authority.rates import PinnedRate, Rates
 from marketplace.authority.scopes import BY_PERSON, Halt, Scope, ScopeKind
 from marketplace.catalogue import Item
 from marketplace.documents import Delivery, OrderLine, PurchaseOrder
@@ -48,6 +51,7 @@ POLICY = Policy(
     window=Window(days=30, per_machine=Money(200_000, "EUR")),
     modes={"mill": Mode.BUY},
 )
+RATED = Rates(base="EUR", good_for_days=30, of={"USD": PinnedRate(rate=Decimal("0.5"), dated=date(2026, 3, 1))})
 
 
 def order(price: Decimal = Decimal("61.5"), quantity: Decimal = Decimal(2), currency: str = "EUR", **changes):
@@ -173,6 +177,7 @@ def test_a_mode_is_the_components_then_the_machines_then_the_default_then_ask():
     modes = {"default": Mode.ADVISE, "mill": Mode.WATCH, "mill/spindle-bearing": Mode.BUY}
     assert mode_of(with_policy(modes=modes), "mill/spindle-bearing") is Mode.BUY
     assert mode_of(with_policy(modes=modes), "mill/coolant") is Mode.WATCH
+    assert mode_of(with_policy(modes=modes), "mill/coolant/pump") is Mode.WATCH
     assert mode_of(with_policy(modes=modes), "press/seal") is Mode.ADVISE
     assert mode_of(with_policy(modes={}), "press/seal") is Mode.ASK
     assert mode_of(None, "press/seal") is Mode.ASK
@@ -262,6 +267,17 @@ def test_a_missing_window_asks():
     assert rule(policy=with_policy(window=Window(days=30))) == "MISSING_LIMIT"
 
 
+def test_a_missing_limit_names_the_machine_for_which_none_is_set():
+    found = judged(order(), told(), with_policy(window=None), MANDATE, now=NOW)
+    assert found == asked("MISSING_LIMIT", machine="mill")
+
+
+def test_a_limit_for_a_component_holds_the_orders_for_it():
+    limit = LimitRule(scope="component", key="mill/spindle-bearing", per="total", amount=Money(131_99, "EUR"))
+    assert rule(policy=with_policy(limits=(limit,))) == "LIMIT_EXCEEDED"
+    assert rule(known=told(component="mill/seal"), policy=with_policy(limits=(limit,))) == "WITHIN_LIMITS"
+
+
 def test_an_order_above_the_whole_window_asks():
     small = Window(days=30, per_machine=Money(13_199, "EUR"))
     assert rule(policy=with_policy(window=small)) == "PERIOD_LIMIT_EXCEEDED"
@@ -338,6 +354,53 @@ def test_a_clock_that_jumped_is_named_with_both_times():
     assert found == Decision(Outcome.ASK, "CLOCK_JUMPED", times)
 
 
+TICK = timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("mark", "jumped"),
+    [
+        (None, False),
+        (NOW, False),
+        (NOW + timedelta(hours=1), False),
+        (NOW + timedelta(hours=1) + TICK, True),
+        (NOW - timedelta(days=32), False),
+        (NOW - timedelta(days=32) - TICK, True),
+    ],
+)
+def test_a_clock_jumps_beyond_an_hour_back_or_a_month_ahead_and_then_its_time_counts_for_nothing(mark, jumped):
+    assert clock_jumped(mark, NOW) is jumped
+    assert ledger_time(mark, NOW) == (mark if jumped else NOW)
+
+
+@pytest.mark.parametrize("name", ["Europe/Berlin", "UTC", "America/Argentina/Buenos_Aires"])
+def test_a_time_zone_is_kept_by_its_name(name):
+    assert Policy.model_validate({"schema": 1, "time_zone": name}).time_zone == name
+    assert Policy.model_validate({"schema": 1, "time_zone": name}).terms.zone.key == name
+
+
+@pytest.mark.parametrize("name", ["", "Berlin", "Europe", "../etc/passwd", "/etc/passwd", "Europe/Berlin\0"])
+def test_what_names_no_time_zone_is_refused(name):
+    with pytest.raises(ValidationError, match="no time zone of the IANA data base"):
+        Policy.model_validate({"schema": 1, "time_zone": name})
+
+
+def test_without_a_zone_the_calendar_of_a_limit_is_nobodys():
+    assert Policy(schema_=1).terms.zone.key == "UTC"
+    for per in ("day", "month"):
+        with pytest.raises(ValidationError, match="need the site's time_zone"):
+            Policy.model_validate({"schema": 1, "limits": [{"scope": "plant", "per": per, "amount": "9 EUR"}]})
+    rolling = {"scope": "plant", "per": "30 d", "amount": "9 EUR"}
+    assert Policy.model_validate({"schema": 1, "limits": [rolling]}).time_zone is None
+
+
+def test_the_window_is_a_limit_for_each_machine_beside_the_others():
+    plant = LimitRule(scope="plant", per="total", amount=Money(9_00, "EUR"))
+    terms = with_policy(limits=(plant,), rates=RATED).terms
+    window = LimitRule(scope="machine", each=True, per="30 d", amount=Money(200_000, "EUR"))
+    assert (terms.rules, terms.rates) == ((plant, window), RATED)
+
+
 def test_circumstances_have_one_canonical_form():
     price, seen = UnitPrice(Decimal(60), "EUR"), Similar("G1-9", ITEM.key, NOW, open=True)
     known = told(
@@ -383,6 +446,79 @@ def test_a_policy_has_one_canonical_form():
         "schema": 1, "mandate": None, "window": None, "amounts": "net", "modes": {}, "known": {},
     }  # fmt: skip
     assert Policy(schema_=1, window=Window(days=7)).document()["window"] == {"days": 7, "per_machine": None}
+
+
+def test_what_came_later_to_policies_is_told_where_it_says_something_and_whatever_its_order():
+    plant = {"scope": "plant", "per": "total", "amount": "9.00 EUR"}
+    machine = {"scope": "machine", "each": True, "per": "30 d", "amount": "9.00 EUR"}
+    rates = {"base": "EUR", "good_for_days": 30, "of": {"USD": {"rate": "0.5", "dated": "2026-03-01"}}}
+    for limits in ([plant, machine], [machine, plant]):
+        policy = Policy.model_validate({"schema": 1, "limits": limits, "rates": rates, "time_zone": "UTC"})
+        assert policy.document() == {
+            "schema": 1,
+            "mandate": None,
+            "window": None,
+            "amounts": "net",
+            "modes": {},
+            "known": {},
+            "limits": [machine, plant],
+            "time_zone": "UTC",
+            "rates": rates,
+        }
+
+
+def test_a_price_in_another_currency_asks_wherever_it_stands():
+    cheap, dollars = UnitPrice(Decimal(60), "EUR"), UnitPrice(Decimal(60), "USD")
+    line = order().lines[0]
+    second = replace(line, number=2, item=replace(ITEM, key="seal"))
+    wanted = {1: line.quantity, 2: line.quantity}
+    known = told(wanted=wanted, quoted={1: cheap, 2: dollars}, last_prices={ITEM.key: cheap, "seal": cheap})
+    differs = asked("CURRENCY_DIFFERS", currency="EUR", other="USD")
+    assert judged(order(lines=(line, second)), known, POLICY, MANDATE, now=NOW) == differs
+    known = replace(known, quoted={1: cheap, 2: cheap}, last_prices={"seal": dollars})
+    assert judged(order(lines=(line, second)), known, POLICY, MANDATE, now=NOW) == differs
+
+
+def test_an_order_above_the_limit_in_another_currency_is_told_with_its_rates():
+    policy = with_policy(rates=RATED, mandate=MANDATE.model_copy(update={"per_order": Money(263_99, "USD")}))
+    figures = {"total": "132.00 EUR", "limit": "263.99 USD", "rates": "1 USD = 0.5 EUR of 2026-03-01"}
+    assert judged(order(), told(), policy, policy.mandate, now=NOW) == asked("ORDER_LIMIT_EXCEEDED", **figures)
+    enough = MANDATE.model_copy(update={"per_order": Money(264_00, "USD")})
+    assert rule(policy=policy, mandate=enough) != "ORDER_LIMIT_EXCEEDED"
+
+
+def test_where_two_rates_count_both_are_told():
+    both = RATED.of | {"CHF": PinnedRate(rate=Decimal("1.5"), dated=date(2026, 3, 2))}
+    policy = with_policy(rates=RATED.model_copy(update={"of": both}))
+    price = UnitPrice(Decimal(60), "CHF")
+    known = told(quoted={1: price}, last_prices={ITEM.key: price}, own_prices={ITEM.key: price})
+    dollar = MANDATE.model_copy(update={"per_order": Money(50_00, "USD")})
+    found = judged(order(currency="CHF"), known, policy, dollar, now=NOW)
+    assert found.rule == "ORDER_LIMIT_EXCEEDED"
+    assert found.parameters["rates"] == "1 CHF = 1.5 EUR of 2026-03-02; 1 USD = 0.5 EUR of 2026-03-01"
+
+
+def test_freight_and_fees_of_nothing_hide_no_price():
+    assert rule(made=order(freight=Money(0, "EUR"), fees=Money(0, "EUR"))) == "WITHIN_LIMITS"
+
+
+def test_every_line_is_looked_at():
+    line, wanted = order().lines[0], Quantity(Decimal(2), "C62")
+    second = replace(line, number=2, item=replace(ITEM, key="seal"))
+    price = UnitPrice(Decimal(5000), "EUR")
+    known = told(wanted={1: wanted}, quoted={1: price, 2: price}, own_prices={ITEM.key: price, "seal": price})
+    made = order(lines=(line, second))
+
+    def found(**changes):
+        return judged(made, replace(known, **changes), POLICY, MANDATE, now=NOW)
+
+    assert found() == asked("QUANTITY_DIFFERS", item="seal", ordered="2 C62", wanted="?")
+    assert found(wanted={1: wanted, 2: wanted}) == asked("LAST_PRICE_UNKNOWN", item="seal")
+    first = {"wanted": {1: wanted, 2: wanted}, "first_purchase_of_item": True}
+    policy = with_policy(known={"shop": (ITEM.key,)})
+    assert judged(made, replace(known, **first), policy, MANDATE, now=NOW) == asked(
+        "FIRST_PURCHASE_OF_ITEM", supplier="shop", item="seal"
+    )
 
 
 def test_circumstances_are_kept_as_texts():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from marketplace.authority import ledger, recent
 from marketplace.authority.limits import Subject
@@ -34,6 +35,19 @@ async def test_orders_of_a_minute_an_hour_and_a_day_are_counted(reserved, spend,
         assert plant == {"minute": 2, "hour": 4, "day": 6}, "a second send is no second order"
         assert shop == {"minute": 1, "hour": 2, "day": 3}
         assert (await recent.pace(tx, owner, "shop", "G1-1", now))[1] == {"minute": 0, "hour": 1, "day": 2}
+
+
+@pytest.mark.parametrize(
+    ("span", "here", "count"),
+    [("minute", False, 2), ("hour", False, 3), ("day", False, 4), ("hour", True, 2), ("day", True, 3)],
+)
+async def test_a_count_is_of_orders_in_one_span_everywhere_or_at_one_supplier(reserved, spend, now, span, here, count):
+    for number, (ago, supplier) in enumerate(((1, "maker"), (59, "shop"), (60, "shop"), (3_600, "shop"))):
+        await reserved(f"G1-{number}", timedelta(seconds=ago), supplier)
+    counted = {f"of_{span}": now - recent.SPANS[span], "of_supplier": "shop"}
+    async with spend.read() as connection:
+        row = (await connection.execute(select(recent._orders(span, here=here)), counted)).one()
+        assert row._mapping[f"{span}_{here}"] == count
 
 
 async def test_before_the_first_order_nothing_is_counted(spend, owner, now):
