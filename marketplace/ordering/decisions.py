@@ -28,6 +28,8 @@ ADVISE: Final = "advise"
 AWARD: Final = "award"
 NO_AWARD: Final = "NO_AWARD"
 _MICROSECOND: Final = timedelta(microseconds=1)
+_UNNAMED: Final = Item("", "", "", "", "")
+"""What was asked for: an award weighs how much of it, and not what it is."""
 
 
 def reason_hash(text: str) -> str:
@@ -129,9 +131,8 @@ def _request(request: RequestForQuotation) -> dict[str, Any]:
 
 
 def _requested(written: Mapping[str, Any]) -> RequestForQuotation:
-    nothing = Item("", "", "", "", "")
     lines = tuple(
-        RequestedLine(each["number"], "", nothing, Quantity(Decimal(each["quantity"]), each["unit"]))
+        RequestedLine(each["number"], "", _UNNAMED, Quantity(Decimal(each["quantity"]), each["unit"]))
         for each in written["lines"]
     )
     needed_by = parse_timestamp(written["needed_by"]) if written["needed_by"] else None

@@ -70,6 +70,7 @@ def test_a_record_says_all_that_it_rests_on(recorded, reason, now):
     assert record["offers_hash"] == decisions.offers_hash([offer_of("cheap", now)])
     assert (record["approval_us"], record["waiting_max_us"]) == (8 * 3600 * 10**6, 14 * 86400 * 10**6)
     assert record["excess_max"] == "0.5"
+    assert canonical(record)  # no float is in it
     lines = [{"number": 1, "quantity": "2", "unit": "C62"}]
     assert record["request"] == {"currency": "EUR", "needed_by": "", "lines": lines}
 
@@ -149,6 +150,20 @@ CHANGED = {
 def test_nothing_of_an_offer_can_be_changed_under_its_hash(now, name):
     offer = offer_of("cheap", now)
     assert decisions.offers_hash([CHANGED[name](offer)]) != decisions.offers_hash([offer])
+
+
+@pytest.mark.parametrize(("available", "told"), [(None, ""), (Decimal("7.50"), "7.5")])
+def test_the_hash_of_offers_is_that_of_every_word_of_them(now, available, told):
+    offered = {
+        "number": 1, "sku": "L-7014", "quantity": "2", "unit": "C62", "price": "61.5", "currency": "EUR", "per": "1",
+        "lead_time_days": "5", "available": told,
+    }  # fmt: skip
+    said = {
+        "supplier": "cheap", "reference": "Q-cheap", "freight": "9.00 EUR", "fees": "1.50 EUR",
+        "valid_until": timestamp(now + timedelta(days=14)), "lines": [offered],
+    }  # fmt: skip
+    found = decisions.offers_hash([offer_of("cheap", now, available=available)])
+    assert found == hashlib.sha256(canonical({"offers": [said]})).hexdigest()
 
 
 def test_the_order_of_offers_is_part_of_their_hash(now):

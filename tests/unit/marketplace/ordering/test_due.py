@@ -101,6 +101,13 @@ def test_goods_that_are_here_are_asked_about_rarely_and_at_last_no_more(state, p
     assert step(order, TERMS, now + 1000 * DAY) is Step.LEAVE
 
 
+@pytest.mark.parametrize(("state", "waits"), [(S.RECEIVED, 2), (S.DISPUTED, 1)])
+def test_the_end_of_asking_is_a_moment(state, waits):
+    order, end = Standing(state, problem="told"), NOW + waits * TERMS.invoice_within
+    assert step(order, TERMS, end - timedelta(microseconds=1)) is Step.POLL
+    assert step(order, TERMS, end) is Step.LEAVE
+
+
 def test_an_invoice_is_known_after_twice_its_time_at_the_latest():
     order = Standing(S.RECEIVED)
     assert poll_wait(order, TERMS, NOW + 3 * HOUR) == 3 * HOUR

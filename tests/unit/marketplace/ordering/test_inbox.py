@@ -4,16 +4,23 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from gateway import views
 from marketplace import store
+from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority import alarms
+from marketplace.authority.alarms import AlarmTerms
 from marketplace.authority.policy import Mode
-from marketplace.documents import DespatchAdvice, Invoice, Reply
+from marketplace.documents import DespatchAdvice, GoodsReceipt, Invoice, Reply
 from marketplace.money import Money, Quantity, UnitPrice
 from marketplace.ordering import inbox
+from marketplace.ordering.answers import fingerprint, kind_of, write
+from marketplace.ordering.edges import problem
 from marketplace.ordering.orders import load
+from marketplace.ordering.states import OrderState
+from marketplace.store import Owner
 from marketplace.suppliers.supplier import OutcomeUnknown
 from tests.unit.marketplace.fakes import ANNA, AcceptingSupplier, DroppingSupplier, ReceivingSupplier
 
@@ -418,3 +425,535 @@ async def test_a_quantity_beyond_all_measure_is_refused_before_it_is_written(con
     advice = DespatchAdvice(number, "D-9", {1: Decimal(quantity)}, confirmed.clock(), None)
     assert await take(confirmed, advice) == "ODD_QUANTITY"
     assert len(await confirmed.rows(store.inbox)) == before
+
+
+# What is kept, and what the leaves say.
+
+HIS = "supplier:port:supplier-1"
+
+
+async def leaves(plant, kind):
+    """Of each leaf of a kind: whom it is about, who did it, what it says."""
+    async with plant.database.read() as tx:
+        found = await log.entries(tx, owner=plant.owner, kind=kind)
+    return [(leaf.subject, inbox.write_actor(leaf.actor), leaf.facts) for leaf in found]
+
+
+async def last_facts(plant, kind):
+    """What the last leaf of a kind says, less what every edge tells."""
+    facts = dict((await leaves(plant, kind))[-1][2])
+    return {name: value for name, value in facts.items() if name not in ("before", "effect")}
+
+
+async def noted(plant):
+    kept = json.loads((await plant.order()).problem)
+    return kept["code"], kept["parameters"]
+
+
+async def put(plant, table=store.purchase_order, **columns):
+    async with plant.database.write() as tx:
+        await tx.execute(update(table).values(**columns))
+
+
+async def keep(plant, answer, owner=None, actor=SUPPLIER, supplier="supplier-1"):
+    async with plant.database.write() as tx:
+        return await inbox.receive(tx, owner or plant.owner, supplier, answer, actor, plant.clock())
+
+
+async def known(plant, answer, *, asked=False, owner=None, supplier="supplier-1"):
+    async with plant.database.read() as tx:
+        return await inbox.known(tx, owner or plant.owner, supplier, answer, asked=asked)
+
+
+@pytest.mark.parametrize("actor", [SUPPLIER, ANNA, Actor(ActorKind.SUPPLIER, "a:b:c", "port")], ids=str)
+def test_an_actor_comes_back_as_it_was_kept(actor):
+    assert inbox.read_actor(inbox.write_actor(actor)) == actor
+
+
+async def test_an_answer_is_kept_whole_before_it_counts(submitted):
+    said = despatch(submitted, (await submitted.order()).number, name="Größe")
+    found = await keep(submitted, said)
+    (row,) = [row for row in await submitted.rows(store.inbox) if row.id == found.id]
+    mark = fingerprint("supplier-1", "despatch", write(said))
+    assert found.new
+    assert dict(row._mapping) == {
+        "id": found.id, "plant": "northworks", "gateway_id": "G1", "supplier": "supplier-1",
+        "order_number": said.reference, "kind": "despatch", "fingerprint": mark,
+        "document": json.dumps(write(said), sort_keys=True, ensure_ascii=False), "actor": HIS,
+        "received_at": submitted.clock(), "applied_at": None, "verdict": "",
+    }  # fmt: skip
+    told = {"kind": "despatch", "supplier": "supplier-1", "fingerprint": mark}
+    assert (await leaves(submitted, "answer.received"))[-1] == (said.reference, HIS, told)
+    heard = (await submitted.rows(store.outbox))[-1]
+    assert (heard.topic, heard.subject, heard.event) == ("answer", said.reference, "received")
+
+
+async def test_the_same_words_are_kept_once_for_each_plant_and_supplier(submitted):
+    said = despatch(submitted, (await submitted.order()).number)
+    first = await keep(submitted, said)
+    assert await keep(submitted, said) == inbox.Received(first.id, new=False)
+    assert (await keep(submitted, said, owner=Owner("southworks", "G1"))).new
+    assert (await keep(submitted, said, supplier="supplier-2")).new
+    assert not (await keep(submitted, said, owner=Owner("northworks", "G2"))).new
+
+
+async def test_an_endless_reference_is_kept_as_far_as_its_column_goes(submitted):
+    reference = "X" * 100
+    assert await take(submitted, await confirmation(submitted, reference=reference)) == "UNKNOWN_REFERENCE"
+    row = (await submitted.rows(store.inbox))[-1]
+    assert (row.order_number, json.loads(row.document)["reference"]) == ("X" * 64, reference)
+
+
+async def test_what_is_known_of_an_answer_is_final_once_it_was_applied(submitted):
+    said = await confirmation(submitted)
+    assert await known(submitted, said) is None
+    kept = await keep(submitted, said)
+    assert await known(submitted, said) == inbox.Known(kept.id, "")
+    assert await take(submitted, said) == "APPLIED"
+    assert await known(submitted, said) == inbox.Known(kept.id, "APPLIED")
+    assert await known(submitted, said, asked=True) == inbox.Known(kept.id, "")
+    assert await known(submitted, said, owner=Owner("southworks", "G1")) is None
+    assert await known(submitted, said, supplier="supplier-2") is None
+    assert await known(submitted, said, owner=Owner("northworks", "G2")) is not None
+
+
+async def test_goods_are_known_for_good_even_when_they_were_asked_for(confirmed):
+    said = despatch(confirmed, (await confirmed.order()).number)
+    await take(confirmed, said)
+    kept = (await confirmed.rows(store.inbox))[-1]
+    assert await known(confirmed, said, asked=True) == inbox.Known(kept.id, "APPLIED")
+    assert await take(confirmed, said, asked=True) == "APPLIED"
+    (line,) = await confirmed.rows(store.order_line)
+    assert line.shipped == 2
+
+
+async def test_whatever_waits_for_an_order_is_found_oldest_first(submitted):
+    number = (await submitted.order()).number
+    kept = [await keep(submitted, despatch(submitted, number, "1", name)) for name in ("D-1", "D-2", "D-3")]
+    await keep(submitted, despatch(submitted, "another"))
+    await keep(submitted, despatch(submitted, number, "1", "D-4"), owner=Owner("southworks", "G1"))
+    await keep(submitted, despatch(submitted, number, "1", "D-5"), owner=Owner("northworks", "G2"))
+    async with submitted.database.write() as tx:
+        await tx.execute(update(store.inbox).where(store.inbox.c.id == kept[1].id).values(applied_at=submitted.clock()))
+        found = await inbox.waiting(tx, submitted.owner, number)
+    assert [(row.id, row.order_number) for row in found] == [(kept[0].id, number), (kept[2].id, number)]
+
+
+async def test_what_became_of_an_answer_is_in_its_row_and_leaf(submitted):
+    number, said = (await submitted.order()).number, await confirmation(submitted)
+    await keep(submitted, said)
+    submitted.clock.forward(hours=1)
+    await take(submitted, said)
+    row = (await submitted.rows(store.inbox))[-1]
+    assert (row.verdict, row.applied_at, row.received_at) == (
+        "APPLIED", submitted.clock(), submitted.clock() - timedelta(hours=1),
+    )  # fmt: skip
+    told = {"kind": "response", "supplier": "supplier-1", "fingerprint": row.fingerprint, "verdict": "APPLIED"}
+    assert (await leaves(submitted, "answer.applied"))[-1] == (number, HIS, told)
+    await take(submitted, replace(said, reason="again"))
+    row = (await submitted.rows(store.inbox))[-1]
+    told = {"kind": "response", "supplier": "supplier-1", "fingerprint": row.fingerprint, "verdict": "REPEATED"}
+    assert (await leaves(submitted, "answer.set_aside"))[-1] == (number, HIS, told)
+
+
+async def test_goods_that_were_early_are_applied_with_the_confirmation_at_its_time(submitted):
+    number = (await submitted.order()).number
+    await take(submitted, despatch(submitted, number))
+    submitted.clock.forward(hours=1)
+    await take(submitted, await confirmation(submitted))
+    early, _said = sorted((await submitted.rows(store.inbox))[-2:], key=lambda row: row.kind)
+    assert (early.kind, early.verdict, early.applied_at) == ("despatch", "APPLIED", submitted.clock())
+
+
+async def test_an_answer_that_changes_nothing_lets_early_ones_wait(submitted):
+    number = (await submitted.order()).number
+    await take(submitted, despatch(submitted, number))
+    await take(submitted, await confirmation(submitted, reply=Reply.RECEIVED, lines=()))
+    assert await verdicts(submitted) == ["APPLIED", "", "REPEATED"]
+
+
+# What an answer does to its order.
+
+
+async def test_a_mere_receipt_is_what_became_of_a_send(make_plant):
+    plant = await make_plant(DroppingSupplier)
+    await plant.want()
+    await put(plant, problem=problem("REFERENCE_TAKEN"), next_ask_at=plant.clock())
+    number = (await plant.order()).number
+    told = await confirmation(plant, reply=Reply.RECEIVED, lines=(), order_hash=(await plant.order()).order_hash)
+    assert await take(plant, told) == "APPLIED"
+    row = await plant.order()
+    assert (row.state, row.supplier_reference, row.promised_at) == ("submitted", "supplier-1-1", told.promised_at)
+    assert (row.problem, row.next_ask_at, row.changed_at) == ("", None, plant.clock())
+    said = {"before": "unknown", "effect": "none", "reply": "received", "supplier_reference": "supplier-1-1"}
+    assert await leaves(plant, "order.submitted") == [(number, HIS, said)]
+
+
+async def test_a_mere_receipt_of_what_was_received_is_repeated(submitted):
+    assert await take(submitted, await confirmation(submitted, reply=Reply.RECEIVED, lines=())) == "REPEATED"
+    await take(submitted, await confirmation(submitted))
+    assert await take(submitted, await confirmation(submitted, reply=Reply.RECEIVED, reason="?")) == "REPEATED"
+    assert await submitted.states() == ["confirmed"]
+
+
+@pytest.mark.parametrize("state", ["submitting", "submitted", "unknown"])
+async def test_a_confirmation_settles_whatever_was_open(submitted, state):
+    await put(submitted, state=state, problem=problem("BROKE"), next_ask_at=submitted.clock())
+    said = await confirmation(submitted)
+    assert await take(submitted, said) == "APPLIED"
+    row = await submitted.order()
+    assert (row.state, row.problem, row.next_ask_at) == ("confirmed", "", None)
+    assert (row.supplier_reference, row.promised_at) == ("supplier-1-1", said.promised_at)
+    told = {"before": state, "effect": "commit", "reply": "confirmed", "supplier_reference": "supplier-1-1"}
+    assert await leaves(submitted, "order.confirmed") == [(row.number, HIS, told)]
+
+
+async def test_only_a_person_confirms_what_waits_for_a_person(submitted):
+    await put(submitted, state="needs_person", problem=problem("OUTCOME_UNKNOWN"))
+    assert await take(submitted, await confirmation(submitted)) == "WAITS_FOR_PERSON"
+    assert await take(submitted, await confirmation(submitted, reason="by phone"), actor=ANNA) == "APPLIED"
+    row = await submitted.order()
+    assert (row.state, row.problem) == ("confirmed", "")
+    assert (await leaves(submitted, "order.confirmed"))[-1][1] == "person:socket:anna"
+    (line,) = await submitted.rows(store.order_line)
+    assert line.confirmed == 2
+
+
+async def test_a_promise_moves_with_the_supplier_even_when_goods_have_left(confirmed):
+    number = (await confirmed.order()).number
+    await take(confirmed, despatch(confirmed, number))
+    later = confirmed.clock() + timedelta(days=9)
+    assert await take(confirmed, await confirmation(confirmed, promised_at=later)) == "APPLIED"
+    assert await take(confirmed, await confirmation(confirmed, promised_at=None)) == "REPEATED"
+    row = await confirmed.order()
+    assert (row.state, row.promised_at) == ("shipped", later)
+
+
+async def test_a_promise_is_that_of_its_order_alone(confirmed):
+    first = await confirmed.order()
+    await confirmed.want(life="life-2")
+    later = confirmed.clock() + timedelta(days=9)
+    await take(confirmed, await confirmation(confirmed, promised_at=later))
+    assert [row.promised_at for row in await confirmed.orders()] == [first.promised_at, later]
+
+
+async def test_a_promise_for_goods_that_are_here_is_repeated(confirmed):
+    await confirmed.purchasing.received((await confirmed.order()).number, None, ANNA)
+    later = confirmed.clock() + timedelta(days=9)
+    assert await take(confirmed, await confirmation(confirmed, promised_at=later)) == "REPEATED"
+
+
+async def cancelling(plant):
+    await put(plant, state="cancelling", next_ask_at=plant.clock())
+
+
+async def test_still_on_counts_when_we_asked(confirmed):
+    await cancelling(confirmed)
+    assert await take(confirmed, await confirmation(confirmed, reason="?")) == "REPEATED"
+    assert await take(confirmed, await confirmation(confirmed, reason="still on"), asked=True) == "APPLIED"
+    row = await confirmed.order()
+    assert (row.state, row.next_ask_at) == ("confirmed", None)
+    assert await last_facts(confirmed, "order.confirmed") == {
+        "reply": "confirmed", "supplier_reference": "supplier-1-1",
+    }  # fmt: skip
+
+
+async def test_a_cancellation_that_is_confirmed_frees_money_shelf_and_slot(confirmed):
+    await cancelling(confirmed)
+    assert await take(confirmed, await confirmation(confirmed, reply=Reply.REJECTED)) == "APPLIED"
+    row, behind = await confirmed.order(), await confirmed.requisition()
+    assert (row.state, row.next_ask_at, behind.state) == ("cancelled", None, "withdrawn")
+    told = {"before": "cancelling", "effect": "release", "reply": "rejected", "supplier_reference": "supplier-1-1"}
+    assert await leaves(confirmed, "order.cancelled") == [(row.number, HIS, told)]
+    (shelf,) = await confirmed.rows(store.stock_item)
+    (hold,) = await confirmed.rows(store.slot_hold)
+    assert (shelf.in_transit, hold.until) == (0, confirmed.clock() + confirmed.terms.hold)
+    assert (await leaves(confirmed, "requisition.withdrawn"))[-1][1] == HIS
+
+
+async def test_of_what_came_before_a_cancellation_only_the_rest_is_expected_no_more(confirmed):
+    await confirmed.want(life="life-2")
+    first = (await confirmed.orders())[0].number
+    await confirmed.purchasing.received(first, {1: Decimal("0.5")}, ANNA)
+    async with confirmed.database.write() as tx:
+        await inbox.goods_will_not_come(tx, confirmed.owner, await load(tx, confirmed.owner, first))
+    (shelf,) = await confirmed.rows(store.stock_item)
+    assert (shelf.in_transit, shelf.on_hand) == (2, Decimal("0.5"))
+
+
+async def test_an_order_of_which_too_much_came_takes_nothing_from_what_others_expect(confirmed):
+    await confirmed.want(life="life-2")
+    first = (await confirmed.orders())[0].number
+    await confirmed.purchasing.received(first, {1: Decimal(3)}, ANNA)
+    async with confirmed.database.write() as tx:
+        await inbox.goods_will_not_come(tx, confirmed.owner, await load(tx, confirmed.owner, first))
+    (shelf,) = await confirmed.rows(store.stock_item)
+    assert shelf.in_transit == 2
+
+
+@pytest.mark.parametrize("state", ["submitting", "submitted", "unknown"])
+async def test_a_no_ends_what_was_open_and_the_want_is_quoted_after_a_while(submitted, state):
+    await put(submitted, state=state, next_ask_at=submitted.clock())
+    said = await confirmation(submitted, reply=Reply.REJECTED)
+    assert await take(submitted, said) == "APPLIED"
+    row, behind = await submitted.order(), await submitted.requisition()
+    assert (row.state, row.next_ask_at, row.supplier_reference) == ("rejected", None, "supplier-1-1")
+    assert row.promised_at == said.promised_at
+    told = {"before": state, "effect": "release", "reply": "rejected", "supplier_reference": "supplier-1-1"}
+    assert await leaves(submitted, "order.rejected") == [(row.number, HIS, told)]
+    assert (behind.state, behind.quoting_after) == ("needed", submitted.clock() + submitted.terms.ask_again)
+    assert (await leaves(submitted, "requisition.needed"))[-1][1] == HIS
+
+
+async def test_a_no_to_a_second_send_is_a_persons(submitted):
+    await put(submitted, state="submitting", last_sent_at=submitted.clock() + timedelta(hours=1))
+    assert await take(submitted, await confirmation(submitted, reply=Reply.REJECTED)) == "REJECTED_AFTER_UNKNOWN"
+    assert (await noted(submitted), await submitted.states()) == (("REJECTED_AFTER_UNKNOWN", {}), ["needs_person"])
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "after"),
+    [
+        ("confirmed", "REJECTED_AFTER_CONFIRMATION", "needs_person"),
+        ("needs_person", "WAITS_FOR_PERSON", "needs_person"),
+        ("shipped", "REJECTED_TOO_LATE", "shipped"),
+        ("received", "REJECTED_TOO_LATE", "received"),
+        ("closed", "REJECTED_TOO_LATE", "closed"),
+    ],
+)
+async def test_a_no_comes_too_late_for_what_is_on(confirmed, state, code, after):
+    await put(confirmed, state=state, next_ask_at=confirmed.clock())
+    assert await take(confirmed, await confirmation(confirmed, reply=Reply.REJECTED)) == code
+    assert await confirmed.states() == [after]
+    if state == "confirmed":
+        row = await confirmed.order()
+        assert (await noted(confirmed), row.next_ask_at) == ((code, {}), None)
+        assert await last_facts(confirmed, "order.needs_person") == {"code": code, "parameters": {}}
+
+
+async def test_other_terms_are_told_in_figures_with_the_suppliers_reference_and_as_an_alarm(make_plant):
+    plant = await make_plant(ReceivingSupplier)
+    plant.terms = replace(plant.terms, alarms=AlarmTerms(timedelta(minutes=7)))
+    plant.restart()
+    await plant.want()
+    await put(plant, next_ask_at=plant.clock())
+    said = dearer(await confirmation(plant, supplier_reference="S-9"))
+    assert await take(plant, said) == "PRICE_DIFFERS"
+    row, figures = await plant.order(), {"line": "1", "ordered": "61.50 EUR", "answered": "61.51 EUR"}
+    assert (await noted(plant), row.supplier_reference) == (("PRICE_DIFFERS", figures), "S-9")
+    assert row.next_ask_at is None
+    assert await last_facts(plant, "order.needs_person") == {"code": "PRICE_DIFFERS", "parameters": figures}
+    async with plant.database.read() as tx:
+        (alarm,) = await alarms.open_alarms(tx, plant.owner)
+    assert (alarm.code, alarm.subject, alarm.parameters["order"]) == ("OTHER_TERMS", "supplier-1", row.number)
+    assert (alarm.parameters["code"], alarm.acknowledge_by) == (
+        "PRICE_DIFFERS", plant.clock() + timedelta(minutes=7),
+    )  # fmt: skip
+    (status,) = await plant.rows(store.supplier_status)
+    assert (status.supplier, status.reason, status.changed_at) == ("supplier-1", "PRICE_DIFFERS", plant.clock())
+
+
+@pytest.mark.parametrize("state", ["shipped", "received", "closed", "cancelling", "needs_person"])
+async def test_other_terms_of_what_cannot_be_stopped_any_more_are_noted(confirmed, state):
+    await put(confirmed, state=state)
+    assert await take(confirmed, dearer(await confirmation(confirmed))) == "PRICE_DIFFERS"
+    figures = {"line": "1", "ordered": "61.50 EUR", "answered": "61.51 EUR"}
+    assert (await noted(confirmed), await confirmed.states()) == (("PRICE_DIFFERS", figures), [state])
+
+
+async def test_under_a_taken_number_only_the_orders_hash_says_that_it_is_ours(make_plant):
+    plant = await make_plant(DroppingSupplier)
+    await plant.want()
+    await put(plant, problem=problem("REFERENCE_TAKEN"))
+    assert await take(plant, await confirmation(plant)) == "REFERENCE_TAKEN"
+    assert (await plant.states(), await noted(plant)) == (["needs_person"], ("REFERENCE_TAKEN", {}))
+    assert await plant.rows(store.supplier_status) == []
+    await put(plant, state="unknown")
+    ours = await confirmation(plant, order_hash=(await plant.order()).order_hash)
+    assert await take(plant, ours) == "APPLIED"
+    assert await plant.states() == ["confirmed"]
+
+
+async def test_under_a_taken_number_a_person_may_say_that_it_is_ours(make_plant):
+    plant = await make_plant(DroppingSupplier)
+    await plant.want()
+    await put(plant, problem=problem("REFERENCE_TAKEN"))
+    assert await take(plant, await confirmation(plant), actor=ANNA) == "APPLIED"
+
+
+@pytest.mark.parametrize(("state", "noted_code"), [("submitted", "REFERENCE_TAKEN"), ("unknown", "OUTCOME_UNKNOWN")])
+async def test_a_number_is_taken_only_while_its_outcome_is_unknown_and_marked_so(submitted, state, noted_code):
+    await put(submitted, state=state, problem=problem(noted_code))
+    assert await take(submitted, await confirmation(submitted)) == "APPLIED"
+
+
+# Answers out of time.
+
+
+@pytest.mark.parametrize("state", ["proposed", "awaiting_approval", "approved"])
+async def test_an_answer_to_what_was_not_sent_is_shown_with_what_it_was(confirmed, state):
+    number = (await confirmed.order()).number
+    for table in (store.booking, store.reservation):
+        await put(confirmed, table, state="reserved")
+    await put(confirmed, state=state, authority="policy", decided_by="G1", rule="WITHIN_LIMITS")
+    assert await take(confirmed, despatch(confirmed, number)) == "ANSWER_BEFORE_SENDING"
+    row = await confirmed.order()
+    assert await noted(confirmed) == ("ANSWER_BEFORE_SENDING", {"kind": "despatch", "state": state})
+    if state == "approved":
+        assert (row.state, row.authority, row.decided_by) == ("awaiting_approval", "", "")
+        assert row.rule == "ANSWER_BEFORE_SENDING"
+        assert (await leaves(confirmed, "order.awaiting_approval"))[-1][:2] == (number, HIS)
+    else:
+        assert (row.state, row.rule) == (state, "WITHIN_LIMITS")
+
+
+@pytest.mark.parametrize("state", ["denied", "expired", "rejected", "not_placed", "cancelled"])
+async def test_an_answer_after_an_end_without_goods_is_shown_and_a_no_is_none(confirmed, state):
+    number = (await confirmed.order()).number
+    await put(confirmed, state=state)
+    assert await take(confirmed, await confirmation(confirmed, reply=Reply.REJECTED)) == "REPEATED"
+    assert (await confirmed.order()).problem == ""
+    assert await take(confirmed, invoice(confirmed, number)) == "ANSWER_AFTER_END"
+    assert await noted(confirmed) == ("ANSWER_AFTER_END", {"kind": "invoice", "state": state})
+    assert await confirmed.states() == [state]
+
+
+async def test_a_date_far_away_stops_what_is_open_with_the_suppliers_reference(submitted):
+    far = submitted.clock() + timedelta(days=500)
+    assert await take(submitted, await confirmation(submitted, promised_at=far)) == "DATE_FAR_AWAY"
+    assert (await noted(submitted), (await submitted.order()).supplier_reference) == (
+        ("DATE_FAR_AWAY", {"kind": "response"}), "supplier-1-1",
+    )  # fmt: skip
+    told = {"code": "DATE_FAR_AWAY", "parameters": {"kind": "response"}}
+    assert await last_facts(submitted, "order.needs_person") == told
+
+
+async def test_a_date_far_away_about_what_is_on_is_noted_unless_something_worse_is(confirmed):
+    number, far = (await confirmed.order()).number, confirmed.clock() + timedelta(days=500)
+    assert await take(confirmed, await confirmation(confirmed, promised_at=far)) == "DATE_FAR_AWAY"
+    assert (await noted(confirmed), await confirmed.states()) == (
+        ("DATE_FAR_AWAY", {"kind": "response"}),
+        ["confirmed"],
+    )
+    await put(confirmed, problem=problem("INVOICE_DIFFERS"))
+    assert await take(confirmed, replace(despatch(confirmed, number), expected_at=far)) == "DATE_FAR_AWAY"
+    assert await noted(confirmed) == ("INVOICE_DIFFERS", {})
+    await put(confirmed, problem=problem("DELIVERY_LATE"))
+    assert await take(confirmed, replace(invoice(confirmed, number), issued_at=far)) == "DATE_FAR_AWAY"
+    assert await noted(confirmed) == ("DATE_FAR_AWAY", {"kind": "invoice"})
+
+
+async def test_a_receipt_counts_whoever_the_supplier_is_said_to_be(confirmed):
+    number = (await confirmed.order()).number
+    receipt = GoodsReceipt(number, "R-1", {1: Decimal(1)}, confirmed.clock(), "anna", "")
+    assert await take(confirmed, receipt, supplier="supplier-9", actor=ANNA) == "APPLIED"
+    (line,) = await confirmed.rows(store.order_line)
+    assert line.received == 1
+
+
+@pytest.mark.parametrize("state", ["submitting", "submitted", "unknown", "needs_person"])
+async def test_goods_and_bills_of_what_is_not_confirmed_wait(submitted, state):
+    number = (await submitted.order()).number
+    await put(submitted, state=state)
+    assert await take(submitted, despatch(submitted, number)) == inbox.WAITS
+    assert await take(submitted, invoice(submitted, number)) == inbox.WAITS
+    (line,) = await submitted.rows(store.order_line)
+    assert (line.shipped, line.invoiced) == (0, 0)
+
+
+# Goods leave.
+
+
+async def test_a_despatch_moves_the_order_and_says_what_left(confirmed):
+    number = (await confirmed.order()).number
+    await put(confirmed, next_ask_at=confirmed.clock())
+    assert await take(confirmed, despatch(confirmed, number, "0.5", "D-1")) == "APPLIED"
+    assert (await confirmed.order()).next_ask_at is not None
+    assert await take(confirmed, despatch(confirmed, number, "1.50", "D-2")) == "APPLIED"
+    told = {"before": "confirmed", "effect": "none", "despatch": "D-2", "lines": {"1": "1.5"}}
+    assert await leaves(confirmed, "order.shipped") == [(number, HIS, told)]
+    assert (await confirmed.order()).next_ask_at is None
+    (line,) = await confirmed.rows(store.order_line)
+    assert line.shipped == 2
+
+
+@pytest.mark.parametrize(("quantity", "after"), [("1", "confirmed"), ("2", "shipped")])
+async def test_goods_that_left_during_a_cancellation_end_it(confirmed, quantity, after):
+    number = (await confirmed.order()).number
+    await cancelling(confirmed)
+    assert await take(confirmed, despatch(confirmed, number, quantity)) == "APPLIED"
+    row = await confirmed.order()
+    assert (row.state, row.next_ask_at) == (after, None)
+    assert await last_facts(confirmed, f"order.{after}") == {"despatch": "D-1", "lines": {"1": quantity}}
+
+
+@pytest.mark.parametrize("state", ["shipped", "received", "disputed", "closed"])
+async def test_more_that_leaves_later_is_noted_on_the_line_and_moves_nothing(confirmed, state):
+    await put(confirmed, state=state)
+    assert await take(confirmed, despatch(confirmed, (await confirmed.order()).number, "5")) == "APPLIED"
+    (line,) = await confirmed.rows(store.order_line)
+    assert (line.shipped, await confirmed.states()) == (5, [state])
+
+
+# Bills.
+
+
+async def test_a_bill_for_too_much_says_what_was_ordered_and_what_is_billed_in_all(confirmed):
+    number = (await confirmed.order()).number
+    await take(confirmed, invoice(confirmed, number, "100.00"))
+    assert await take(confirmed, invoice(confirmed, number, "23.01", name="I-2")) == "INVOICE_DIFFERS"
+    figures = {"ordered": "123.00 EUR", "invoiced": "123.01 EUR", "invoice": "I-2"}
+    assert (await noted(confirmed), await confirmed.states()) == (("INVOICE_DIFFERS", figures), ["confirmed"])
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "told"), [("123.00", "USD", "123.00 USD"), ("-0.01", "EUR", "-0.01 EUR")]
+)
+async def test_a_bill_in_another_currency_or_below_zero_disputes_goods_that_are_here(confirmed, amount, currency, told):
+    number = (await confirmed.order()).number
+    await confirmed.purchasing.received(number, None, ANNA)
+    assert await take(confirmed, invoice(confirmed, number, amount, currency)) == "INVOICE_DIFFERS"
+    figures = {"ordered": "123.00 EUR", "invoiced": told, "invoice": "I-1"}
+    assert (await noted(confirmed), await confirmed.states()) == (("INVOICE_DIFFERS", figures), ["disputed"])
+    assert await leaves(confirmed, "order.disputed") == [
+        (number, HIS, {"before": "received", "effect": "none", "code": "INVOICE_DIFFERS", "parameters": figures})
+    ]
+
+
+async def test_a_bill_for_nothing_is_no_dispute(confirmed):
+    number = (await confirmed.order()).number
+    assert await take(confirmed, invoice(confirmed, number, "0.00")) == "APPLIED"
+    (line,) = await confirmed.rows(store.order_line)
+    assert line.invoiced == 0
+
+
+async def test_what_is_billed_is_of_this_order_and_of_bills_that_agreed(confirmed):
+    first = (await confirmed.order()).number
+    await take(confirmed, invoice(confirmed, first, "100.00"))
+    await take(confirmed, invoice(confirmed, first, "30.00", name="I-2"))
+    await confirmed.want(life="life-2")
+    second = (await confirmed.order()).number
+    assert await take(confirmed, invoice(confirmed, second, "123.00", name="I-3")) == "APPLIED"
+    assert await take(confirmed, invoice(confirmed, first, "23.00", name="I-4")) == "APPLIED"
+    assert [line.invoiced for line in await confirmed.rows(store.order_line)] == [2, 2]
+
+
+async def test_a_bill_after_the_end_is_measured_by_what_is_still_bound(confirmed):
+    number = (await confirmed.order()).number
+    await confirmed.purchasing.received(number, None, ANNA)
+    assert (await confirmed.purchasing.settle(number, ANNA, "we agreed", Money(100_00, "EUR"))).ok
+    assert await take(confirmed, invoice(confirmed, number, "100.01")) == "INVOICE_AFTER_END"
+    figures = {"ordered": "100.00 EUR", "invoiced": "100.01 EUR", "invoice": "I-1"}
+    assert await noted(confirmed) == ("INVOICE_AFTER_END", figures)
+    assert await take(confirmed, invoice(confirmed, number, "100.00", name="I-2")) == "APPLIED"
+
+
+@pytest.mark.parametrize("state", [state for state in OrderState if state not in ("confirmed", "shipped")])
+async def test_nothing_that_a_supplier_repeats_reopens_what_is_past_it(confirmed, state):
+    """Whatever the state: the same confirmation, heard before and not asked for, moves nothing."""
+    (said,) = confirmed.suppliers["supplier-1"].answers[(await confirmed.order()).number]
+    assert kind_of(said) == "response"
+    await put(confirmed, state=state)
+    before = await confirmed.order()
+    assert await take(confirmed, said) == "APPLIED"
+    assert await confirmed.order() == before

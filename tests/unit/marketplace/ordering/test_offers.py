@@ -10,10 +10,10 @@ from sqlalchemy import select
 
 from marketplace.documents import Quotation, QuotationLine
 from marketplace.money import Money, Quantity, UnitPrice
-from marketplace.ordering.offers import keep_answers, offers
-from marketplace.sourcing.award import Refusal
+from marketplace.ordering.offers import keep_answers, keep_award, offers
+from marketplace.sourcing.award import Award, Cost, Refusal, Term
 from marketplace.sourcing.quoting import Answer, Outcome
-from marketplace.store import Owner, quotation
+from marketplace.store import Owner, award_term, quotation
 from tests.unit.marketplace.fakes import AwaySupplier
 
 
@@ -64,3 +64,33 @@ async def test_an_offer_that_cannot_serve_is_kept_with_its_code(spend, owner, no
         await keep_answers(tx, owner, wanted, 2, [Answer("kontor", Outcome.OFFERED, "", offer)], [refusal], now)
         row = (await tx.execute(select(quotation).where(quotation.c.round == 2))).one()
     assert row.detail == "QUANTITY_SHORT: offered=2.5, wanted=3"
+
+
+async def test_who_offered_nothing_is_kept_with_why(spend, owner, now, wanted):
+    mute = Answer("mute", Outcome.LATE, "no answer within 5 s")
+    async with spend.write() as tx:
+        await keep_answers(tx, owner, wanted, 2, [mute], [], now)
+        row = dict((await tx.execute(select(quotation).where(quotation.c.round == 2))).one()._mapping)
+    assert row.pop("id")
+    told = {
+        "requisition": wanted, "round": 2, "supplier": "mute", "outcome": "late", "detail": "no answer within 5 s",
+        "reference": "", "sku": "", "answered_at": now, "plant": "northworks", "gateway_id": "G1",
+    }  # fmt: skip
+    assert {name: value for name, value in row.items() if value is not None} == told
+
+
+async def test_every_term_of_an_award_is_kept_with_its_rank(spend, owner, wanted, offer):
+    terms = (
+        Term("kontor", Cost.GOODS, Money(12_300, "EUR"), 1),
+        Term("kontor", Cost.FREIGHT, Money(900, "EUR"), 1),
+        Term("adler", Cost.GOODS, Money(12_400, "EUR"), 2),
+    )
+    async with spend.write() as tx:
+        await keep_award(tx, owner, wanted, 2, Award(offer, None, terms, ()))
+        rows = [dict(row._mapping) for row in await tx.execute(select(award_term))]
+    mine = {"requisition": wanted, "round": 2, "plant": "northworks", "gateway_id": "G1", "currency": "EUR"}
+    assert sorted(rows, key=lambda row: (row["rank"], row["minor"])) == [
+        mine | {"supplier": "kontor", "term": "freight", "minor": 900, "rank": 1},
+        mine | {"supplier": "kontor", "term": "goods", "minor": 12_300, "rank": 1},
+        mine | {"supplier": "adler", "term": "goods", "minor": 12_400, "rank": 2},
+    ]

@@ -1,17 +1,25 @@
 import asyncio
+import json
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from marketplace import store
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
+from marketplace.authority.alarms import AlarmTerms, open_alarms
+from marketplace.authority.halts import PLANT, Scope, ScopeKind
 from marketplace.authority.policy import Mode
-from marketplace.ordering.due import Step
-from marketplace.ordering.edges import move_order
+from marketplace.documents import DespatchAdvice, timestamp
+from marketplace.ordering import inbox
+from marketplace.ordering.due import Step, poll_wait
+from marketplace.ordering.edges import move_order, problem
 from marketplace.ordering.orders import load
+from marketplace.ordering.reconciliation import Pass, Reconciliation
 from marketplace.ordering.states import ForbiddenTransition, OrderState
 from marketplace.suppliers.supplier import OutcomeUnknown, SupplierRejected, SupplierUnavailable
 from tests.unit.marketplace.fakes import (
@@ -20,6 +28,7 @@ from tests.unit.marketplace.fakes import (
     EVERYTHING,
     LINE,
     AcceptingSupplier,
+    AwaySupplier,
     DroppingSupplier,
     ReceivingSupplier,
     SilentSupplier,
@@ -401,3 +410,347 @@ async def test_two_that_see_the_same_silence_tell_of_it_once(make_plant, clock):
         await plant.reconciliation._remind([seen])
     async with plant.database.read() as tx:
         assert [entry.kind for entry in await log.entries(tx)].count("purchase.reminded") == 1
+
+
+# What a pass takes up, and in which order.
+
+CLOCK = Actor(ActorKind.GATEWAY, "G1", "clock")
+SUPPLIER = Actor(ActorKind.SUPPLIER, "supplier-1", "port")
+
+
+async def put(at, table=store.purchase_order, /, *where, **columns):
+    async with at.database.write() as tx:
+        await tx.execute(update(table).where(*where).values(**columns))
+
+
+async def said(plant, kind):
+    """Of each leaf of a kind: whom it is about, who did it, what it says."""
+    async with plant.database.read() as tx:
+        found = await log.entries(tx, owner=plant.owner, kind=kind)
+    return [(leaf.subject, leaf.actor, leaf.facts) for leaf in found]
+
+
+async def keep(plant, quantity="1", name="D-1"):
+    """Keep a despatch advice of the newest order, as if the power had failed before it was applied."""
+    advice = DespatchAdvice((await plant.order()).number, name, {1: Decimal(quantity)}, plant.clock(), None)
+    async with plant.database.write() as tx:
+        return (await inbox.receive(tx, plant.owner, "supplier-1", advice, SUPPLIER, plant.clock())).id
+
+
+async def test_a_pass_tells_what_it_took_up(make_plant, clock):
+    plant = await make_plant(DroppingSupplier, capabilities=LOOKUP_ONLY)
+    assert await plant.reconciliation.run_once() == Pass()
+    await plant.want()
+    plant.suppliers["supplier-2"] = AwaySupplier("supplier-2", clock)
+    plant.suppliers["supplier-1"].capabilities = replace(LOOKUP_ONLY, quotes=False)
+    await plant.want(life="life-2")
+    clock.forward(days=1)
+    assert await plant.reconciliation.run_once() == Pass(orders=1, requisitions=1)
+    await keep(plant)
+    assert await plant.reconciliation.run_once() == Pass(answers=1)
+    await put(plant, document="{}")
+    await keep(plant, name="D-2")
+    assert await plant.reconciliation.run_once() == Pass(answers=1, failed=1)
+
+
+async def test_two_failures_of_a_pass_are_counted_and_so_are_two_answers(make_plant):
+    plant = await make_plant()
+    await plant.want()
+    await keep(plant, name="D-1")
+    await keep(plant, name="D-2")
+    await put(plant, document="{}")
+    assert await plant.reconciliation.run_once() == Pass(answers=2, failed=2)  # and their order rests
+
+
+async def test_a_reminder_is_told_and_is_no_work(make_plant, clock):
+    plant = await make_plant(ReceivingSupplier, capabilities=BLIND)
+    await plant.want()
+    sent_at = clock()
+    clock.forward(days=4)
+    assert await plant.reconciliation.run_once() == Pass(reminded=1)
+    row = await plant.order()
+    since = {"since": timestamp(sent_at)}
+    assert json.loads(row.problem) == {"code": "NO_ANSWER", "parameters": since}
+    facts = {"code": "NO_ANSWER", "parameters": since}
+    assert await said(plant, "purchase.reminded") == [(row.number, CLOCK, facts)]
+
+
+async def test_a_reminder_of_an_invoice_says_until_when_it_is_asked_for(make_plant, clock):
+    plant = await make_plant()
+    await plant.want()
+    await plant.purchasing.received((await plant.order()).number, None, ANNA)
+    here = clock()
+    clock.forward(days=60)
+    assert (await plant.reconciliation.run_once()).reminded == 1
+    figures = {"since": timestamp(here), "until": timestamp(here + timedelta(days=120))}
+    assert json.loads((await plant.order()).problem) == {"code": "INVOICE_MISSING", "parameters": figures}
+
+
+async def test_what_was_noted_meanwhile_is_not_reminded_of(make_plant, clock):
+    plant = await make_plant(ReceivingSupplier, capabilities=BLIND)
+    await plant.want()
+    clock.forward(days=4)
+    ((_step, seen),) = (await plant.reconciliation.survey()).due
+    await put(plant, problem=problem("PRICE_DIFFERS"))
+    await plant.reconciliation._remind([seen])
+    assert json.loads((await plant.order()).problem)["code"] == "PRICE_DIFFERS"
+    assert await said(plant, "purchase.reminded") == []
+
+
+async def test_every_open_order_is_classified_and_the_most_pressing_come_first(make_plant, clock):
+    plant = await make_plant()
+    for life in ("1", "2", "3", "4", "5", "6"):
+        await plant.want(life=life)
+    numbers = [row.number for row in await plant.orders()]
+    old = clock() - timedelta(days=1)
+    for number, columns in zip(
+        numbers,
+        (
+            {"changed_at": old},
+            {"next_ask_at": old - timedelta(days=1)},
+            {"state": "unknown"},
+            {"state": "closed"},
+            {"next_ask_at": clock() + timedelta(days=1)},
+            {"state": "approved"},
+        ),
+        strict=True,
+    ):
+        await put(plant, store.purchase_order, store.purchase_order.c.number == number, **columns)
+    found = await plant.reconciliation.survey()
+    assert found.steps == Counter({Step.POLL: 2, Step.SETTLE: 1, Step.SEND: 1, Step.LEAVE: 1})
+    first, second = sorted([(Step.SETTLE, numbers[2]), (Step.SEND, numbers[5])])
+    polls = [(Step.POLL, numbers[1]), (Step.POLL, numbers[0])]
+    assert [(step, row.number) for step, row in found.due] == [first, second, *polls]
+
+
+@pytest.mark.parametrize("columns", [{"plant": "southworks"}, {"gateway_id": "G2"}, {"quarantined_at": 1}])
+async def test_what_is_elsewhere_or_set_apart_is_not_seen(make_plant, clock, columns):
+    plant = await make_plant(DroppingSupplier)
+    await plant.want()
+    await put(plant, **({"quarantined_at": clock()} if "quarantined_at" in columns else columns))
+    assert (await plant.reconciliation.survey()).steps == Counter()
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "submitted", "confirmed"),
+    [
+        (EVERYTHING, Step.POLL, Step.POLL),
+        (replace(BLIND, documents=True), Step.POLL, Step.POLL),
+        (LOOKUP_ONLY, Step.POLL, Step.LEAVE),
+        (BLIND, Step.LEAVE, Step.LEAVE),
+        (None, Step.LEAVE, Step.LEAVE),
+    ],
+)
+async def test_only_a_supplier_that_can_tell_by_itself_is_polled(make_plant, capabilities, submitted, confirmed):
+    plant = await make_plant()
+    await plant.want()
+    if capabilities is None:
+        plant.suppliers.clear()
+    else:
+        plant.suppliers["supplier-1"].capabilities = capabilities
+    for state, step in (("submitted", submitted), ("confirmed", confirmed)):
+        await put(plant, state=state)
+        assert (await plant.reconciliation.survey()).steps == Counter([step])
+
+
+async def test_a_poll_is_postponed_whatever_comes_of_it_and_no_other_order_is(make_plant, clock):
+    plant = await make_plant(AcceptingSupplier, AcceptingSupplier)
+    await plant.want()
+    await plant.want(life="life-2")
+    first, second = await plant.orders()
+    later = clock() + timedelta(days=9)
+    await put(plant, store.purchase_order, store.purchase_order.c.number == second.number, next_ask_at=later)
+
+    async def broken(reference):
+        raise ZeroDivisionError
+
+    plant.suppliers["supplier-1"].documents = broken
+    ((step, seen),) = (await plant.reconciliation.survey()).due
+    assert (step, seen.number) == (Step.POLL, first.number)
+    await plant.reconciliation._postpone([seen])
+    assert [row.next_ask_at for row in await plant.orders()] == [
+        clock() + poll_wait(seen, plant.terms, clock()), later,
+    ]  # fmt: skip
+
+
+async def test_answers_are_taken_up_oldest_first_unless_their_order_rests_or_is_set_apart(make_plant, clock):
+    plant = await make_plant()
+    await plant.want()
+    ids = [await keep(plant, "0.5", name) for name in ("D-1", "D-2")]
+    number = (await plant.order()).number
+
+    async def waiting():
+        return [(row.id, row.order_number) for row in await plant.reconciliation._answers()]
+
+    both = [(id, number) for id in ids]
+    assert await waiting() == both
+    for columns, found in (
+        ({"failures": 1, "next_ask_at": None}, both),
+        ({"failures": 1, "next_ask_at": clock()}, both),
+        ({"failures": 1, "next_ask_at": clock() + timedelta(microseconds=1)}, []),
+        ({"failures": 0, "next_ask_at": clock() + timedelta(days=1)}, both),
+        ({"failures": 0, "next_ask_at": None, "quarantined_at": clock()}, []),
+        ({"quarantined_at": None}, both),
+    ):
+        await put(plant, **columns)
+        assert await waiting() == found
+    await put(plant, store.inbox, store.inbox.c.id == ids[0], applied_at=clock())
+    assert await waiting() == both[1:]
+    for columns in ({"plant": "southworks"}, {"plant": plant.owner.plant, "gateway_id": "G2"}):
+        await put(plant, store.inbox, store.inbox.c.id == ids[1], **columns)
+        assert await waiting() == []
+
+
+async def test_an_answer_about_nobodys_order_is_taken_up_too(make_plant, clock):
+    plant = await make_plant()
+    advice = DespatchAdvice("nobody's", "D-1", {1: Decimal(1)}, clock(), None)
+    async with plant.database.write() as tx:
+        await inbox.receive(tx, plant.owner, "supplier-1", advice, SUPPLIER, clock())
+    assert await plant.reconciliation.run_once() == Pass(answers=1)
+    assert [row.verdict for row in await plant.rows(store.inbox)] == ["UNKNOWN_REFERENCE"]
+
+
+async def test_wants_are_taken_up_oldest_first_when_their_wait_is_over(make_plant, clock):
+    plant = await make_plant(AwaySupplier)
+    for life in ("life-1", "life-2", "life-3"):
+        await plant.want(life=life)
+    table = store.requisition
+    ids = {row.life: row.id for row in await plant.rows(table)}
+    for days, life in enumerate(("life-2", "life-3", "life-1")):
+        created = clock() + timedelta(days=days)
+        await put(plant, table, table.c.life == life, created_at=created, quoting_after=None)
+
+    async def wanted():
+        return [row.id for row in await plant.reconciliation._requisitions()]
+
+    assert await wanted() == [ids["life-2"], ids["life-3"], ids["life-1"]]
+    await put(plant, table, table.c.life == "life-2", quoting_after=clock())
+    await put(plant, table, table.c.life == "life-3", quoting_after=clock() + timedelta(microseconds=1))
+    await put(plant, table, table.c.life == "life-1", state="quoting")
+    assert await wanted() == [ids["life-2"], ids["life-1"]]
+    await put(plant, table, table.c.life == "life-1", state="proposed")
+    assert await wanted() == [ids["life-2"]]
+    for columns in ({"quarantined_at": clock()}, {"quarantined_at": None, "gateway_id": "G2"}, {"plant": "southworks"}):
+        await put(plant, table, table.c.life == "life-2", **columns)
+        assert await wanted() == []
+        await put(plant, table, gateway_id="G1")
+
+
+async def test_an_approval_expires_by_the_clock_and_its_want_is_quoted_at_once(make_plant, clock):
+    plant = await make_plant()
+    await plant.want(mode=Mode.ASK)
+    number = (await plant.order()).number
+    plant.suppliers.clear()
+    clock.forward(days=14)
+    assert await plant.reconciliation.run_once() == Pass(orders=1, requisitions=1)
+    expired = {"before": "awaiting_approval", "effect": "none"}
+    assert await said(plant, "order.expired") == [(number, CLOCK, expired)]
+    first, _no_award = await said(plant, "requisition.needed")
+    assert (first[1], first[2]) == (CLOCK, {"before": "proposed", "order": number})
+    assert (await plant.order()).changed_at == clock()
+
+
+async def test_a_send_that_nobody_is_at_is_lost_and_asked_about_at_once(make_plant):
+    plant = await make_plant(DroppingSupplier, capabilities=LOOKUP_ONLY)
+    await plant.want()
+    await put(plant, state="submitting")
+    assert await plant.reconciliation.run_once() == Pass(orders=1)
+    assert await plant.states() == ["confirmed"]
+    assert [leaf[2]["reason"] for leaf in await said(plant, "order.unknown")] == ["OutcomeUnknown", "interrupted"]
+
+
+# Failures.
+
+
+async def test_what_went_well_after_a_failure_is_forgiven(make_plant, clock):
+    plant = await make_plant()
+    await plant.want()
+    await put(plant, failures=3)
+    await plant.reconciliation.run_once()
+    assert (await plant.order()).failures == 0
+
+
+async def test_a_failure_is_noted_by_its_name_and_waits(make_plant, clock):
+    plant = await make_plant(DroppingSupplier)
+    await plant.want()
+    await put(plant, document="{}")
+    await plant.reconciliation.run_once()
+    row = await plant.order()
+    assert json.loads(row.problem) == {"code": "RECONCILIATION_FAILED", "parameters": {"error": "OrderBroken"}}
+    assert (row.failures, row.next_ask_at) == (1, clock() + plant.terms.ask_again)
+
+
+@pytest.mark.parametrize("machine", ["mill", ""])
+async def test_a_failure_about_money_is_an_alarm_on_the_plants_terms(make_plant, clock, machine):
+    plant = await make_plant(DroppingSupplier)
+    plant.terms = replace(plant.terms, alarms=AlarmTerms(timedelta(minutes=7)))
+    plant.restart()
+    await plant.want()
+    await put(plant, document="{}", machine=machine)
+    await plant.reconciliation.run_once()
+    async with plant.database.read() as tx:
+        (alarm,) = await open_alarms(tx, plant.owner)
+    number = (await plant.order()).number
+    scope = Scope(ScopeKind.MACHINE, "mill") if machine else PLANT
+    assert (alarm.code, alarm.scope, alarm.subject) == ("ORDER_ALTERED", scope, number)
+    assert alarm.parameters["order"] == number
+    assert alarm.parameters["reason"] == f"order {number} cannot be read"
+    assert (alarm.raised_at, alarm.acknowledge_by) == (clock(), clock() + timedelta(minutes=7))
+
+
+async def test_a_failure_of_the_weather_is_no_alarm(make_plant, clock):
+    plant = await make_plant(DroppingSupplier, capabilities=replace(BLIND, documents=True))
+    await plant.want()
+
+    async def broken(reference):
+        raise ZeroDivisionError("x" * 300)
+
+    plant.suppliers["supplier-1"].documents = broken
+    assert (await plant.reconciliation.run_once()).failed == 1
+    async with plant.database.read() as tx:
+        assert await open_alarms(tx, plant.owner) == ()
+
+
+async def test_what_an_alarm_quotes_of_an_error_is_bounded(make_plant, clock):
+    plant = await make_plant(DroppingSupplier)
+    await plant.want()
+    async with plant.database.write() as tx:
+        for table in (store.booking, store.reservation):
+            await tx.execute(delete(table))
+    await plant.reconciliation.run_once()
+    async with plant.database.read() as tx:
+        (alarm,) = await open_alarms(tx, plant.owner)
+    assert alarm.code == "LEDGER_BROKEN"
+    assert 0 < len(alarm.parameters["reason"]) <= 200
+
+
+async def test_as_many_as_the_plant_says_are_handled_side_by_side(make_plant, clock):
+    plant = await make_plant(DroppingSupplier, capabilities=LOOKUP_ONLY)
+    plant.suppliers["supplier-1"].drops = 99
+    plant.terms = replace(plant.terms, parallel=2)
+    plant.restart()
+    for life in ("1", "2", "3", "4"):
+        await plant.want(life=life)
+    busy, most, find = 0, 0, plant.suppliers["supplier-1"].find
+    pair = asyncio.Barrier(2)
+
+    async def slow(reference):
+        nonlocal busy, most
+        busy += 1
+        await pair.wait()
+        for _ in range(5):  # time for a third to come
+            await plant.orders()
+        most = max(most, busy)
+        busy -= 1
+        return await find(reference)
+
+    plant.suppliers["supplier-1"].find = slow
+    assert (await plant.reconciliation.run_once()).orders == 4
+    assert (most, await plant.states()) == (2, ["confirmed"] * 4)
+
+
+async def test_a_pass_is_of_the_plant_that_it_was_built_for(make_plant):
+    plant = await make_plant()
+    again = Reconciliation(plant.purchasing)
+    await plant.want(mode=Mode.ASK)
+    assert (await again.survey()).steps == Counter([Step.LEAVE])

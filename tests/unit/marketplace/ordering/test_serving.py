@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
 
 from gateway.storage import NORMAL, Storage
-from marketplace import store
+from marketplace import stock, store
 from marketplace.audit import log
+from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.verify import verify
 from marketplace.authority.policy import Mode
-from marketplace.documents import Reply
+from marketplace.documents import Reply, timestamp
 from marketplace.money import Money, Quantity
+from marketplace.ordering import serving
 from marketplace.ordering.orders import load
 from marketplace.ordering.serving import OrderedAlready, cover_of, require_room, withdraw_wants
-from marketplace.ordering.shares import Cover, allot
+from marketplace.ordering.shares import Cover, Share, allot
 from marketplace.ordering.states import FAILED, OrderState
 from marketplace.store import Owner
 from tests.unit.marketplace.fakes import (
@@ -360,6 +362,347 @@ async def test_what_came_before_a_cancellation_stays_and_nothing_more_is_wanted(
     assert await wants(plant) == [(1, "fulfilled")]
     assert await plant.want() != ""
     assert len(await plant.orders()) == 1
+
+
+# What rows and leaves say of it.
+
+BOB = Actor(ActorKind.PERSON, "bob", "form")
+ELSEWHERE = Owner("southworks", "G1")
+
+
+async def said(plant, kind):
+    """Of each leaf of a kind: whom it is about, who did it, what it says."""
+    async with plant.database.read() as tx:
+        found = await log.entries(tx, owner=plant.owner, kind=kind)
+    return [(leaf.subject, leaf.actor, leaf.facts) for leaf in found]
+
+
+async def put(plant, table, **columns):
+    async with plant.database.write() as tx:
+        await tx.execute(update(table).values(**columns))
+
+
+@pytest.fixture
+async def ordered(make_plant):
+    """Two are on order for one want."""
+    plant = await make_plant()
+    await plant.want()
+    plant.clock.forward(hours=1)
+    return plant
+
+
+async def shares(plant, owner=None, number=None):
+    async with plant.database.read() as tx:
+        return await serving.shares_of(tx, owner or plant.owner, number or (await plant.order()).number)
+
+
+async def covers(plant):
+    """How far each want is served, by its id."""
+    async with plant.database.read() as tx:
+        return {row.id: await cover_of(tx, plant.owner, row.id) for row in await plant.rows(store.requisition)}
+
+
+async def test_shares_are_told_by_line_the_oldest_want_first(ordered):
+    mine, now = (await ordered.requisition()).id, ordered.clock()
+    first = {**(await ordered.requisition())._mapping, "open_slot": None}
+    number = (await ordered.order()).number
+    async with ordered.database.write() as tx:
+        for id, age in (("b", 1), ("a", 1), ("c", 2)):
+            old = {**first, "id": id, "created_at": now - timedelta(days=age)}
+            await tx.execute(insert(store.requisition), old)
+        for line, id, quantity in ((1, "b", "0.5"), (1, "a", "0.25"), (2, "c", "3"), (2, "a", "4")):
+            link = {"order_number": number, "line": line, "requisition": id, "quantity": Decimal(quantity)}
+            await tx.execute(insert(store.line_requisition).values(**link, **ordered.owner.columns))
+    assert await shares(ordered) == {
+        1: (Share(1, "a", Decimal("0.25")), Share(1, "b", Decimal("0.5")), Share(1, mine, Decimal(2))),
+        2: (Share(2, "c", Decimal(3)), Share(2, "a", Decimal(4))),
+    }
+    assert await shares(ordered, ELSEWHERE) == {}
+    assert await shares(ordered, number="another") == {}
+
+
+@pytest.mark.parametrize("state", OrderState)
+async def test_a_want_is_covered_by_what_came_and_by_what_may_still_come(ordered, state):
+    await put(ordered, store.order_line, received=Decimal("0.5"))
+    await put(ordered, store.purchase_order, state=state)
+    coming = Decimal(0) if state in FAILED else Decimal("1.5")
+    assert list((await covers(ordered)).values()) == [Cover(Decimal(2), Decimal("0.5"), coming)]
+
+
+async def test_of_a_shared_line_each_want_is_covered_by_its_own_share(ordered):
+    await share_with_another(ordered, Decimal("0.5"))
+    await put(ordered, store.order_line, received=Decimal("1.75"))
+    mine = next(row.id for row in await ordered.rows(store.requisition) if row.id != "second")
+    found = await covers(ordered)
+    first, second = (mine, "second") if mine < "second" else ("second", mine)
+    quantity = {mine: Decimal("1.5"), "second": Decimal("0.5")}
+    came = min(quantity[first], Decimal("1.75"))
+    assert found == {
+        first: Cover(quantity[first], came, quantity[first] - came),
+        second: Cover(quantity[second], Decimal("1.75") - came, quantity[second] - Decimal("1.75") + came),
+    }
+
+
+async def test_several_orders_cover_one_want_together(ordered):
+    row, first = await ordered.requisition(), await ordered.order()
+    second = {**first._mapping, "number": "TC-G1-000009-X", "key": "another"}
+    (line,), (link,) = await ordered.rows(store.order_line), await ordered.rows(store.line_requisition)
+    async with ordered.database.write() as tx:
+        await tx.execute(insert(store.purchase_order), second)
+        await tx.execute(insert(store.order_line), {**line._mapping, "order_number": "TC-G1-000009-X"})
+        more = {"order_number": "TC-G1-000009-X", "quantity": Decimal(1)}
+        await tx.execute(insert(store.line_requisition), {**link._mapping, **more})
+    assert await covers(ordered) == {row.id: Cover(Decimal(2), Decimal(0), Decimal(3))}
+    async with ordered.database.write() as tx:  # as if it had never been
+        for table in (store.line_requisition, store.order_line):
+            await tx.execute(table.delete().where(table.c.order_number == "TC-G1-000009-X"))
+        await tx.execute(store.purchase_order.delete().where(store.purchase_order.c.number == "TC-G1-000009-X"))
+
+
+@pytest.mark.parametrize(("share", "fits"), [("1.5", True), ("1.51", False)])
+async def test_an_order_must_fit_into_what_is_missing(ordered, owner, share, fits):
+    await put(ordered, store.line_requisition, quantity=Decimal("0.5"))
+    async with ordered.database.read() as tx:
+        row = await ordered.requisition()
+        if fits:
+            await require_room(tx, owner, row, Decimal(share))
+        else:
+            with pytest.raises(OrderedAlready, match="ordered already"):
+                await require_room(tx, owner, row, Decimal(share))
+
+
+@pytest.mark.parametrize(
+    ("state", "group", "free"), [("not_placed", 1, False), ("not_placed", 2, True), ("rejected", 1, True)]
+)
+async def test_within_an_attempt_group_nothing_follows_what_was_not_placed(ordered, owner, state, group, free):
+    await put(ordered, store.purchase_order, state=state)
+    await put(ordered, store.requisition, attempt_group=group)
+    async with ordered.database.read() as tx:
+        row = await ordered.requisition()
+        if free:
+            await require_room(tx, owner, row, Decimal(2))
+        else:
+            with pytest.raises(OrderedAlready, match=f"{(await ordered.order()).number} was not placed"):
+                await require_room(tx, owner, row, Decimal(2))
+
+
+async def test_shares_are_cut_to_what_was_agreed_the_oldest_kept_first(ordered, owner):
+    await share_with_another(ordered, Decimal(1))
+    await ordered.want(life="life-2")
+    first, second = await ordered.orders()
+    before = await shares(ordered, number=first.number)
+    async with ordered.database.write() as tx:
+        await serving.keep_shares(tx, owner, first.number, {1: Decimal("1.25")})
+    after = await shares(ordered, number=first.number)
+    assert [each.requisition for each in after[1]] == [each.requisition for each in before[1]]
+    assert [each.quantity for each in after[1]] == [Decimal(1), Decimal("0.25")]
+    assert [each.quantity for each in (await shares(ordered, number=second.number))[1]] == [2]
+
+
+# Goods come.
+
+
+async def came(plant, before, after, goods=True):
+    async with plant.database.write() as tx:
+        number = (await plant.order()).number
+        (line,) = (await load(tx, plant.owner, number)).order.lines
+        moved = Decimal(before), Decimal(after)
+        await tx.execute(update(store.order_line).values(received=moved[1]))
+        await stock.adjust(tx, plant.owner, line.item.key, moved[1] - moved[0], "C62", BOB, plant.clock())
+        await serving.goods_came(tx, plant.owner, number, line, moved, goods, BOB, plant.clock())
+    return number
+
+
+async def test_goods_are_promised_as_they_come_and_the_last_of_them_fulfils(ordered):
+    id = (await ordered.requisition()).id
+    await came(ordered, "0", "0.5")
+    (held,) = await ordered.rows(store.stock_reservation)
+    assert (held.requisition, held.item, held.quantity, held.state) == (id, LINE.item, Decimal("0.5"), "reserved")
+    assert await said(ordered, "requisition.fulfilled") == []
+    await put(ordered, store.requisition, problem="noted")
+    number = await came(ordered, "0.5", "3")
+    (held,) = await ordered.rows(store.stock_reservation)
+    row = await ordered.requisition()
+    assert (held.quantity, row.state, row.problem, row.changed_at) == (2, "fulfilled", "", ordered.clock())
+    facts = {"before": "ordered", "order": number}
+    assert await said(ordered, "requisition.fulfilled") == [(id, BOB, facts)]
+    promised = [each[1:] for each in await said(ordered, "stock.reserved")]
+    assert promised == [
+        (BOB, {"quantity": "0.5", "requisition": id}), (BOB, {"quantity": "1.5", "requisition": id}),
+    ]  # fmt: skip
+
+
+async def test_a_service_is_done_and_nothing_is_promised(ordered):
+    await came(ordered, "0", "2", goods=False)
+    assert (await ordered.requisition()).state == "fulfilled"
+    assert await ordered.rows(store.stock_reservation) == []
+
+
+@pytest.mark.parametrize("state", ["fulfilled", "withdrawn", "needed", "quoting", "proposed"])
+async def test_whoever_no_longer_waits_gets_no_promise(ordered, state):
+    await put(ordered, store.requisition, state=state)
+    await came(ordered, "0", "2")
+    assert await ordered.rows(store.stock_reservation) == []
+    assert (await ordered.requisition()).state == state
+    await put(ordered, store.requisition, state="ordered")
+
+
+async def test_an_older_want_that_no_longer_waits_keeps_nothing_from_the_next(ordered):
+    await share_with_another(ordered, Decimal(1))
+    first, second = (await shares(ordered))[1]
+    async with ordered.database.write() as tx:
+        ended = update(store.requisition).where(store.requisition.c.id == first.requisition)
+        await tx.execute(ended.values(state="withdrawn", open_slot=None))
+    await came(ordered, "0", "2")
+    held = [(row.requisition, row.quantity) for row in await ordered.rows(store.stock_reservation)]
+    assert held == [(second.requisition, 1)]
+
+
+async def test_goods_of_a_line_that_serves_nobody_lie_on_the_shelf(ordered):
+    async with ordered.database.write() as tx:
+        await tx.execute(store.line_requisition.delete())
+    await came(ordered, "0", "2")
+    assert await ordered.rows(store.stock_reservation) == []
+
+
+# Goods do not come.
+
+
+async def again(plant, *, new_attempt=False, after=None):
+    async with plant.database.write() as tx:
+        number = (await plant.orders())[0].number
+        await serving.need_again(
+            tx, plant.owner, number, BOB, plant.clock(), quoting_after=after, new_attempt=new_attempt
+        )
+    return number
+
+
+@pytest.mark.parametrize("state", ["proposed", "ordered"])
+@pytest.mark.parametrize("new_attempt", [False, True])
+async def test_what_nothing_covers_is_needed_again_as_a_whole(ordered, state, new_attempt):
+    await put(ordered, store.purchase_order, state="rejected")
+    await put(ordered, store.requisition, state=state, attempt_group=4)
+    before, later = await ordered.requisition(), ordered.clock() + timedelta(days=1)
+    number = await again(ordered, new_attempt=new_attempt, after=later)
+    group = 5 if new_attempt else 4
+    expected = {"state": "needed", "quoting_after": later, "attempt_group": group, "changed_at": ordered.clock()}
+    assert dict((await ordered.requisition())._mapping) == dict(before._mapping) | expected
+    facts = {"before": state, "order": number} | ({"attempt_group": 5} if new_attempt else {})
+    assert (await said(ordered, "requisition.needed"))[-1] == (before.id, BOB, facts)
+
+
+@pytest.mark.parametrize("state", ["needed", "quoting", "fulfilled", "withdrawn"])
+async def test_what_is_not_waiting_for_an_order_is_left(ordered, state):
+    await put(ordered, store.purchase_order, state="rejected")
+    await put(ordered, store.requisition, state=state)
+    before = await ordered.requisition()
+    await again(ordered)
+    assert await ordered.rows(store.requisition) == [before]
+
+
+async def test_what_is_covered_is_not_needed_again(ordered):
+    before = await ordered.requisition()
+    await again(ordered)
+    assert await ordered.rows(store.requisition) == [before]
+
+
+async def test_the_rest_becomes_a_want_of_its_own_beside_the_one_that_still_waits(ordered):
+    await put(ordered, store.line_requisition, quantity=Decimal("0.5"))
+    before, later = await ordered.requisition(), ordered.clock() + timedelta(days=1)
+    number = await again(ordered, new_attempt=True, after=later)
+    rows = {row.id: dict(row._mapping) for row in await ordered.rows(store.requisition)}
+    assert rows.pop(before.id) == dict(before._mapping) | {"quantity": Decimal("0.5")}
+    ((id, rest),) = rows.items()
+    assert rest == dict(before._mapping) | {
+        "id": id, "quantity": Decimal("1.5"), "state": "needed", "open_slot": f"{before.open_slot}|{id}",
+        "created_at": ordered.clock(), "changed_at": ordered.clock(), "quoting_after": later, "attempt_group": 2,
+    }  # fmt: skip
+    reduced = {"order": number, "wanted": "2", "quantity": "0.5"}
+    assert await said(ordered, "requisition.reduced") == [(before.id, BOB, reduced)]
+    raised = {
+        "slot": before.open_slot, "rest_of": before.id, "order": number, "quantity": "1.5", "attempt_group": 2,
+        "at": timestamp(ordered.clock()),
+    }  # fmt: skip
+    assert (await said(ordered, "requisition.raised"))[-1] == (id, BOB, raised)
+
+
+async def test_the_rest_takes_the_slot_of_the_one_whose_part_is_here(ordered):
+    await put(ordered, store.order_line, received=Decimal("0.5"))
+    await put(ordered, store.purchase_order, state="cancelled")
+    before = await ordered.requisition()
+    number = await again(ordered)
+    first, rest = sorted(await ordered.rows(store.requisition), key=lambda row: row.quantity)
+    assert (first.id, first.quantity, first.state, first.open_slot) == (before.id, Decimal("0.5"), "fulfilled", None)
+    assert (rest.quantity, rest.open_slot, rest.attempt_group) == (Decimal("1.5"), before.open_slot, 1)
+    facts = {"before": "ordered", "order": number}
+    assert await said(ordered, "requisition.fulfilled") == [(before.id, BOB, facts)]
+
+
+async def test_the_rest_of_an_override_stands_beside_the_slot_too(ordered):
+    await put(ordered, store.order_line, received=Decimal("0.5"))
+    await put(ordered, store.purchase_order, state="cancelled")
+    slot = (await ordered.requisition()).open_slot
+    await put(ordered, store.requisition, open_slot=f"{slot}|override")
+    await again(ordered)
+    (rest,) = [row for row in await ordered.rows(store.requisition) if row.state == "needed"]
+    assert rest.open_slot == f"{slot}|{rest.id}"
+
+
+async def test_only_the_want_that_an_order_served_is_reduced(ordered):
+    await ordered.want(life="life-2")
+    first = (await ordered.orders())[0].number
+    async with ordered.database.write() as tx:
+        links = update(store.line_requisition).where(store.line_requisition.c.order_number == first)
+        await tx.execute(links.values(quantity=Decimal("0.5")))
+    await again(ordered)
+    found = sorted((row.life, row.quantity) for row in await ordered.rows(store.requisition))
+    assert found == [("life-1", Decimal("0.5")), ("life-1", Decimal("1.5")), ("life-2", 2)]
+
+
+# A person says no.
+
+
+async def no(plant):
+    async with plant.database.write() as tx:
+        number = (await plant.orders())[0].number
+        await withdraw_wants(tx, plant.owner, number, BOB, plant.clock(), timedelta(days=3))
+    return number
+
+
+@pytest.mark.parametrize("state", ["needed", "proposed", "ordered"])
+async def test_what_nothing_covers_is_withdrawn_and_its_slot_stays_quiet(ordered, state):
+    await put(ordered, store.purchase_order, state="cancelled")
+    await put(ordered, store.requisition, state=state)
+    before, until = await ordered.requisition(), ordered.clock() + timedelta(days=3)
+    number = await no(ordered)
+    row, (hold,) = await ordered.requisition(), await ordered.rows(store.slot_hold)
+    assert (row.state, row.changed_at) == ("withdrawn", ordered.clock())
+    assert (hold.slot, hold.until, hold.by) == (before.open_slot, until, "bob")
+    back = [(before.id, BOB, {"before": "ordered", "order": number})] if state == "ordered" else []
+    assert await said(ordered, "requisition.needed") == back
+    facts = {"before": "needed" if state == "ordered" else state, "hold_until": timestamp(until)}
+    assert await said(ordered, "requisition.withdrawn") == [(before.id, BOB, facts)]
+
+
+@pytest.mark.parametrize("state", ["quoting", "fulfilled", "withdrawn"])
+async def test_a_no_leaves_what_is_asked_for_anew_or_has_ended(ordered, state):
+    await put(ordered, store.purchase_order, state="cancelled")
+    await put(ordered, store.requisition, state=state)
+    before = await ordered.requisition()
+    await no(ordered)
+    assert (await ordered.rows(store.requisition), await ordered.rows(store.slot_hold)) == ([before], [])
+
+
+async def test_a_no_to_the_rest_lets_a_want_be_content_and_keeps_its_slot_quiet(ordered):
+    await put(ordered, store.order_line, received=Decimal("0.5"))
+    await put(ordered, store.purchase_order, state="cancelled")
+    before = await ordered.requisition()
+    number = await no(ordered)
+    (row,), (hold,) = await ordered.rows(store.requisition), await ordered.rows(store.slot_hold)
+    assert (row.quantity, row.state) == (Decimal("0.5"), "fulfilled")
+    assert (hold.slot, hold.until, hold.by) == (before.open_slot, ordered.clock() + timedelta(days=3), "bob")
+    reduced = {"order": number, "wanted": "2", "quantity": "0.5"}
+    assert await said(ordered, "requisition.reduced") == [(row.id, BOB, reduced)]
 
 
 # Whatever happens, in whatever sequence.

@@ -510,3 +510,217 @@ async def test_an_order_that_came_back_to_the_gate_after_it_was_sent_never_leave
     row = await plant.order()
     assert (row.state, row.rule) == ("awaiting_approval", "RESEND_REFUSED")
     assert len(plant.suppliers["supplier-1"].sent) == 1
+
+
+# Rows and leaves of each wait.
+
+
+async def leaves_of(plant, kind):
+    async with plant.database.read() as tx:
+        found = await log.entries(tx, owner=plant.owner, kind=kind)
+    return [(leaf.subject, leaf.actor, leaf.facts) for leaf in found]
+
+
+async def put(plant, **columns):
+    async with plant.database.write() as tx:
+        await tx.execute(store.purchase_order.update().values(**columns))
+
+
+async def test_a_miss_counts_from_the_very_end_of_the_window_and_is_repeated_after_a_while(make_plant, clock):
+    plant = await make_plant(VanishingSupplier, capabilities=LOOKUP_ONLY)
+    plant.suppliers["supplier-1"].vanishes = 99
+    await plant.want()
+    given_up, wait = clock(), plant.terms.ask_again
+    knows_at = given_up + LOOKUP_ONLY.lookup_window
+    for now, misses, next_ask_at in (
+        (given_up, 0, knows_at),
+        (knows_at - timedelta(microseconds=1), 0, knows_at),
+        (knows_at, 1, knows_at + wait),
+        (knows_at + wait, 2, knows_at + 2 * wait),
+    ):
+        clock.now = now
+        await put(plant, next_ask_at=None)
+        await plant.reconciliation.run_once()
+        row = await plant.order()
+        assert (row.state, row.clean_misses, row.next_ask_at) == ("unknown", misses, next_ask_at)
+    clock.forward(hours=1)
+    await plant.reconciliation.run_once()
+    row = await plant.order()
+    assert (row.state, row.sends, row.clean_misses) == ("unknown", 2, 0)
+
+
+async def test_a_look_up_that_is_no_answer_about_the_order_says_so(make_plant, clock):
+    plant = await make_plant(DroppingSupplier, capabilities=LOOKUP_ONLY)
+    await plant.want()
+    supplier, number = plant.suppliers["supplier-1"], (await plant.order()).number
+    other = replace((await supplier.find(number)), reference="TC-ZZ-000001-A")
+
+    async def wrong(reference):
+        return other
+
+    supplier.find = wrong
+    await plant.reconciliation.run_once()
+    row = await plant.order()
+    assert (row.state, said(row)) == ("needs_person", ("LOOKUP_NOT_USABLE", {"supplier": "supplier-1"}))
+    kept = (await plant.rows(store.inbox))[-1]
+    assert (kept.supplier, kept.order_number, kept.verdict) == ("supplier-1", "TC-ZZ-000001-A", "UNKNOWN_REFERENCE")
+
+
+async def test_what_cannot_be_looked_up_now_is_asked_again_from_the_start(make_plant, clock):
+    plant = await make_plant(SilentSupplier, capabilities=LOOKUP_ONLY)
+    await plant.want()
+    await put(plant, clean_misses=2)
+    await plant.reconciliation.run_once()
+    row = await plant.order()
+    assert (row.state, row.clean_misses, row.next_ask_at) == ("unknown", 0, clock() + plant.terms.ask_again)
+
+
+@pytest.mark.parametrize("sends", [4, 5])
+async def test_a_key_is_used_as_often_as_sends_are_allowed(make_plant, sends):
+    plant = await make_plant(VanishingSupplier, capabilities=KEY_ONLY)
+    plant.suppliers["supplier-1"].vanishes = 99
+    await plant.want()
+    await put(plant, sends=sends)
+    await plant.reconciliation.run_once()
+    assert await plant.states() == ["unknown" if sends < plant.terms.sends_max else "needs_person"]
+
+
+@pytest.mark.parametrize("column", ["first_sent_at", "send_by"])
+async def test_without_a_first_send_or_an_end_no_key_is_trusted(make_plant, column):
+    plant = await make_plant(DroppingSupplier, capabilities=KEY_ONLY)
+    await plant.want()
+    await put(plant, **{column: None})
+    await plant.reconciliation.run_once()
+    assert said(await plant.order()) == ("OUTCOME_UNKNOWN", {"supplier": "supplier-1"})
+    assert len(plant.suppliers["supplier-1"].sent) == 1
+
+
+async def test_a_taken_number_at_a_supplier_without_a_look_up_is_told_as_such(make_plant):
+    plant = await make_plant(TakenSupplier, capabilities=KEY_ONLY)
+    await plant.want()
+    await plant.reconciliation.run_once()
+    assert said(await plant.order()) == ("REFERENCE_TAKEN", {"supplier": "supplier-1"})
+
+
+async def test_a_taken_number_that_nobody_finds_is_told_as_such(make_plant, clock):
+    plant = await make_plant(TakenSupplier, capabilities=LOOKUP_ONLY)
+    await plant.want()
+    plant.suppliers["supplier-1"].answers.clear()
+    for _ in range(8):
+        await until_due(plant)
+    assert said(await plant.order()) == ("REFERENCE_TAKEN", {"supplier": "supplier-1"})
+    assert len(plant.suppliers["supplier-1"].sent) == 1
+
+
+async def test_documents_that_settle_nothing_are_kept_and_the_look_up_is_asked(make_plant):
+    plant = await make_plant(DroppingSupplier, capabilities=replace(LOOKUP_ONLY, documents=True))
+    await plant.want()
+    supplier, number = plant.suppliers["supplier-1"], (await plant.order()).number
+    supplier.ship(number)
+    early = supplier.answers[number][-1]
+    asked = listen(supplier, documents=(early,))
+    await plant.reconciliation.run_once()
+    assert (asked, await plant.states()) == ([number], ["shipped"])
+    assert {row.supplier for row in await plant.rows(store.inbox)} == {"supplier-1"}
+
+
+async def test_documents_that_cannot_be_had_leave_it_to_the_look_up(make_plant):
+    plant = await make_plant(DroppingSupplier)
+    await plant.want()
+    supplier = plant.suppliers["supplier-1"]
+    asked = listen(supplier)
+
+    async def away(reference):
+        raise SupplierUnavailable("down")
+
+    supplier.documents = away
+    await plant.reconciliation.run_once()
+    assert (asked, await plant.states()) == ([(await plant.order()).number], ["confirmed"])
+
+
+async def test_the_same_words_count_again_when_they_answer_our_question_about_an_unknown_order(make_plant):
+    plant = await make_plant(DroppingSupplier, capabilities=replace(BLIND, documents=True))
+    await plant.want()
+    supplier, number = plant.suppliers["supplier-1"], (await plant.order()).number
+    (heard,) = supplier.answers[number]
+    await plant.purchasing.sending.take("supplier-1", heard)
+    async with plant.database.write() as tx:
+        await tx.execute(store.purchase_order.update().values(state="unknown"))
+        await tx.execute(store.booking.update().values(state="reserved"))
+        await tx.execute(store.reservation.update().values(state="reserved"))
+    await plant.reconciliation.run_once()
+    assert await plant.states() == ["confirmed"]
+
+
+async def test_what_a_poll_hears_again_counts_no_second_time(make_plant, clock):
+    plant = await make_plant()
+    await plant.want()
+    supplier, number = plant.suppliers["supplier-1"], (await plant.order()).number
+    (heard,) = supplier.answers[number]
+    await put(plant, state="needs_person")
+    await put(plant, state="submitted")
+    clock.forward(hours=1)
+    await plant.reconciliation.run_once()
+    assert (await plant.states(), heard.reference) == (["submitted"], number)
+
+
+async def test_a_cancellation_is_asked_about_every_while(make_plant, clock):
+    plant = await cancelling(make_plant)
+    for _ in range(2):
+        await plant.reconciliation.run_once()
+        row = await plant.order()
+        assert (row.state, row.next_ask_at) == ("cancelling", clock() + plant.terms.ask_again)
+        clock.now = row.next_ask_at - timedelta(seconds=1)
+        asked = listen(plant.suppliers["supplier-1"])
+        await plant.reconciliation.run_once()
+        assert asked == []
+        clock.forward(seconds=1)
+
+
+async def test_a_no_to_the_look_up_ends_a_cancellation_within_the_window(make_plant, clock):
+    plant = await cancelling(make_plant, documents=False)
+    await plant.honest_cancel((await plant.order()).number)
+    await plant.reconciliation.run_once()
+    assert await plant.states() == ["cancelled"]
+
+
+async def test_without_a_look_up_documents_may_end_a_cancellation(make_plant, clock):
+    plant = await cancelling(make_plant, lookup_window=None)
+    asked = listen(plant.suppliers["supplier-1"])
+    plant.suppliers["supplier-1"].ship((await plant.order()).number)
+    await plant.reconciliation.run_once()
+    assert (await plant.states(), asked) == (["shipped"], [])
+
+
+async def test_a_cancellation_at_nobodys_is_told_in_figures_and_by_the_clock(make_plant):
+    plant = await cancelling(make_plant)
+    number = (await plant.order()).number
+    plant.suppliers.clear()
+    await plant.reconciliation.run_once()
+    figures = {"code": "SUPPLIER_GONE", "parameters": {"supplier": "supplier-1"}}
+    clocked = Actor(ActorKind.GATEWAY, "G1", "clock")
+    assert await leaves_of(plant, "order.unknown") == [
+        (number, clocked, {"before": "cancelling", "effect": "none", **figures})
+    ]
+    assert await leaves_of(plant, "order.needs_person") == [
+        (number, clocked, {"before": "unknown", "effect": "none", **figures})
+    ]
+    assert (await plant.order()).next_ask_at is None
+
+
+async def test_a_sent_order_whose_look_up_fails_or_finds_nothing_is_left(make_plant, clock):
+    plant = await make_plant(ReceivingSupplier, capabilities=LOOKUP_ONLY)
+    await plant.want()
+    supplier, answers = plant.suppliers["supplier-1"], [None, SupplierUnavailable("down"), TimeoutError()]
+
+    async def find(reference):
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    supplier.find = find
+    for _ in range(3):
+        clock.forward(hours=1)
+        done = await plant.reconciliation.run_once()
+        assert (done.orders, done.failed, await plant.states()) == (1, 0, ["submitted"])
+    assert answers == []

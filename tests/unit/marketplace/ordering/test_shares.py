@@ -52,3 +52,8 @@ def test_what_stands_comes_sooner_or_later(wanted, shares):
 def test_more_than_wanted_is_missing_nothing():
     held = cover(Decimal(2), [(Decimal(3), Decimal(3), True)])
     assert (held.missing, held.fulfilled) == (0, True)
+
+
+def test_the_sum_of_nothing_is_a_decimal_too():
+    held = cover(Decimal(2), [])
+    assert (type(held.came), type(held.coming), held) == (Decimal, Decimal, Cover(Decimal(2)))

@@ -152,6 +152,7 @@ def test_the_drawings_say_every_edge_and_what_it_does_to_money_and_nothing_else(
         assert len(edges) == len(text.splitlines()) - len(("mermaid", "---", "title", "---", "kind"))
         drawn += [(document, *edge[:2], edge[2] or E.NONE) for edge in edges if "[*]" not in edge]
     assert drawn == list(rows())
+    assert E.NONE not in mermaid()
 
 
 def test_every_edge_of_the_design_is_there():

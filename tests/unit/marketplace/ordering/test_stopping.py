@@ -11,11 +11,12 @@ from sqlalchemy import delete, update
 
 from marketplace import stock, store
 from marketplace.audit import log
+from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.explain import why
 from marketplace.audit.verify import verify
 from marketplace.authority import alarms, gate, halts
 from marketplace.authority.alarms import AlarmCode, AlarmTerms
-from marketplace.authority.halts import BY_PERSON, PLANT, Scope, ScopeKind
+from marketplace.authority.halts import BY_ALARM, BY_PERSON, PLANT, Scope, ScopeKind
 from marketplace.authority.permit import PermitRefused
 from marketplace.documents import RequestForQuotation
 from marketplace.ordering import inbox, stopping
@@ -466,3 +467,171 @@ def test_the_site_says_how_long_a_person_may_take():
     terms = AlarmTerms(timedelta(hours=1), {"CLOCK_WRONG": timedelta(0)})
     assert terms.within(AlarmCode.CLOCK_WRONG) == timedelta(0)
     assert terms.within(AlarmCode.OTHER_TERMS) == timedelta(hours=1)
+
+
+# What a stop leaves in rows and leaves.
+
+
+async def leaves(plant, kind):
+    async with plant.database.read() as tx:
+        found = await log.entries(tx, owner=plant.owner, kind=kind)
+    return [(leaf.subject, leaf.actor, leaf.facts, leaf.at) for leaf in found]
+
+
+@pytest.fixture
+async def waiting(make_plant):
+    """An order that waits for a person, to be looked at again some day."""
+    plant = await make_plant(policy=ASK)
+    await plant.want()
+    async with plant.database.write() as tx:
+        await tx.execute(update(store.purchase_order).values(next_ask_at=plant.clock() + timedelta(days=1)))
+    plant.clock.forward(hours=1)
+    return plant
+
+
+async def test_what_a_stop_cancels_says_which_stop_it_was(waiting):
+    stopped, now = await stop(waiting, MILL, "Smoke."), waiting.clock()
+    row, wanted = await waiting.order(), await waiting.requisition()
+    assert (row.state, row.rule, row.next_ask_at, row.changed_at) == ("cancelled", "STOPPED", None, now)
+    facts = {
+        "before": "awaiting_approval", "effect": "none", "code": "STOPPED", "parameters": stopped.halt.parameters,
+        "halt": stopped.halt.id,
+    }  # fmt: skip
+    assert await leaves(waiting, "order.cancelled") == [(row.number, ANNA, facts, now)]
+    again = {"before": "proposed", "order": row.number}
+    assert await leaves(waiting, "requisition.needed") == [(wanted.id, ANNA, again, now)]
+    assert (wanted.state, wanted.quoting_after) == ("needed", None)
+    assert (stopped.halt.scope, stopped.halt.by, stopped.halt.at, stopped.halt.code) == (MILL, "anna", now, BY_PERSON)
+    ((_id, actor, _facts, at),) = await leaves(waiting, "halt.set")
+    assert (actor, at) == (ANNA, now)
+
+
+async def test_a_stop_keeps_what_was_written_and_told_beside_it(waiting):
+    halt = (await switch(waiting).stop(FIRST, BY_PERSON, ANNA, note="Smoke.", facts={"file": "STOP"})).halt
+    ((_id, _actor, facts, _at),) = await leaves(waiting, "halt.set")
+    assert facts["file"] == "STOP"
+    assert halt.note != ""
+    lifted = await switch(waiting).resume(FIRST, ANNA, note="It was steam.")
+    assert lifted.id == halt.id
+    ((_id, actor, facts, at),) = await leaves(waiting, "halt.lifted")
+    assert (actor, at) == (ANNA, waiting.clock())
+    texts = {row.digest: row.text for row in await waiting.rows(store.free_text)}
+    assert sorted(texts.values()) == ["It was steam.", "Smoke."]
+    assert texts[facts["note"]] == "It was steam."
+
+
+@pytest.mark.parametrize("state", list(OrderState))
+async def test_only_what_is_unsent_is_covered(waiting, state):
+    async with waiting.database.write() as tx:
+        await tx.execute(update(store.purchase_order).values(state=state))
+        halt, _new = await halts.put(tx, waiting.owner, PLANT, BY_PERSON, ANNA, waiting.clock())
+        found = await stopping.covered(tx, waiting.owner)
+    unsent = state in ("proposed", "awaiting_approval", "approved")
+    assert found == ([((await waiting.order()).number, state, halt)] if unsent else [])
+
+
+async def test_only_this_gateways_orders_are_covered_in_the_order_of_their_numbers(waiting):
+    await waiting.want(life="life-2")
+    async with waiting.database.write() as tx:
+        assert await stopping.covered(tx, waiting.owner) == []
+        await halts.put(tx, waiting.owner, PLANT, BY_PERSON, ANNA, waiting.clock())
+        numbers = [number for number, _state, _halt in await stopping.covered(tx, waiting.owner)]
+        assert numbers == [row.number for row in await waiting.orders()]
+        await tx.execute(update(store.purchase_order).values(gateway_id="G2"))
+        assert await stopping.covered(tx, waiting.owner) == []
+
+
+@pytest.mark.parametrize("scope", [BEARING, Scope(ScopeKind.COMPONENT, "mill/other")], ids=str)
+async def test_an_order_is_covered_by_the_stop_of_any_component_that_it_serves(waiting, scope):
+    row, number = await waiting.requisition(), (await waiting.order()).number
+    async with waiting.database.write() as tx:
+        other = {**row._mapping, "id": "other", "open_slot": "x", "component": "mill/other"}
+        await tx.execute(store.requisition.insert(), other)
+        link = {"order_number": number, "line": 1, "requisition": "other", "quantity": 1}
+        await tx.execute(store.line_requisition.insert().values(**link, **waiting.owner.columns))
+        await halts.put(tx, waiting.owner, scope, BY_PERSON, ANNA, waiting.clock())
+        assert [number for number, _state, _halt in await stopping.covered(tx, waiting.owner)] == [number]
+
+
+async def test_an_alarm_is_acknowledged_by_a_named_person_with_a_note(make_plant):
+    plant = await make_plant(DearerSupplier)
+    await plant.want()
+    [alarm] = await the_alarms(plant)
+    plant.clock.forward(hours=1)
+    assert await switch(plant).acknowledge("nobody's", ANNA) is None
+    seen = await switch(plant).acknowledge(alarm.id, ANNA, note="I have telephoned.")
+    assert seen == alarm
+    ((subject, actor, facts, at),) = await leaves(plant, "alarm.acknowledged")
+    assert (subject, actor, at) == (alarm.id, ANNA, plant.clock())
+    assert {row.digest: row.text for row in await plant.rows(store.free_text)} == {facts["note"]: "I have telephoned."}
+
+
+async def test_an_alarm_that_nobody_saw_in_time_stops_its_scope_at_that_moment(make_plant):
+    plant = await make_plant(DearerSupplier, AcceptingSupplier, policy=None)
+    plant.suppliers["supplier-2"].price += 20
+    await plant.want()
+    [alarm] = await the_alarms(plant)
+    await plant.apply_policy(**ASK)
+    plant.suppliers["supplier-1"].capabilities = BLIND
+    await plant.purchasing.reinstate("supplier-2", ANNA)
+    plant.clock.now = alarm.acknowledge_by - timedelta(microseconds=1)
+    assert await switch(plant).watch() == ()
+    plant.clock.now = alarm.acknowledge_by
+    (stopped,) = await switch(plant).watch()
+    assert (stopped.new, stopped.cancelled) == (True, ())
+    assert (stopped.halt.scope, stopped.halt.code, stopped.halt.alarm) == (FIRST, BY_ALARM, alarm.id)
+    assert stopped.halt.at == plant.clock()
+    gateway = Actor(ActorKind.GATEWAY, plant.owner.gateway_id, "alarm")
+    ((_id, actor, _facts, at),) = await leaves(plant, "halt.set")
+    assert (actor, at) == (gateway, plant.clock())
+    ((subject, _actor, facts, at),) = await leaves(plant, "alarm.escalated")
+    assert (subject, facts["halt"], at) == (alarm.id, stopped.halt.id, plant.clock())
+    assert await switch(plant).watch() == ()
+
+
+async def test_lifting_a_stop_is_seeing_the_alarms_that_led_to_it(make_plant):
+    plant = await make_plant(DearerSupplier)
+    await plant.want()
+    [alarm] = await the_alarms(plant)
+    plant.clock.now = alarm.acknowledge_by
+    await switch(plant).watch()
+    plant.clock.forward(hours=1)
+    assert (await switch(plant).resume(FIRST, ANNA)).alarm == alarm.id
+    assert await the_alarms(plant) == []
+    ((subject, actor, _facts, at),) = await leaves(plant, "alarm.acknowledged")
+    assert (subject, actor, at) == (alarm.id, ANNA, plant.clock())
+    assert await switch(plant).resume(FIRST, ANNA) is None
+
+
+async def test_an_alarm_cancels_what_it_covers_as_the_gateway(make_plant):
+    plant = await make_plant(UnavailableSupplier, policy=ASK)
+    await plant.want()
+    now, terms = plant.clock(), AlarmTerms(timedelta(0))
+    async with plant.database.write() as tx:
+        await alarms.raise_alarm(tx, plant.owner, AlarmCode.CLOCK_WRONG, PLANT, "clock", now, terms=terms)
+    (stopped,) = await switch(plant).watch()
+    number, gateway = (await plant.order()).number, Actor(ActorKind.GATEWAY, "G1", "alarm")
+    assert stopped.cancelled == (number,)
+    assert [leaf[:2] for leaf in await leaves(plant, "order.cancelled")] == [(number, gateway)]
+
+
+async def test_the_watch_cancels_what_a_stop_left_over(waiting):
+    async with waiting.database.write() as tx:
+        await halts.put(tx, waiting.owner, PLANT, BY_PERSON, ANNA, waiting.clock())
+    assert await switch(waiting).watch() == ()
+    number, gateway = (await waiting.order()).number, Actor(ActorKind.GATEWAY, "G1", "alarm")
+    assert [leaf[:2] for leaf in await leaves(waiting, "order.cancelled")] == [(number, gateway)]
+    assert await switch(waiting).sweep(ANNA) == []
+
+
+async def test_one_order_that_cannot_be_cancelled_keeps_no_other_from_it(make_plant):
+    plant = await make_plant(UnavailableSupplier)
+    plant.suppliers["supplier-1"].failures = 9
+    await plant.want()
+    await plant.want(life="life-2")
+    first, second = [row.number for row in await plant.orders()]
+    async with plant.database.write() as tx:  # a ledger that somebody has tampered with
+        for table in (store.booking, store.reservation):
+            await tx.execute(delete(table).where(table.c.order_number == first))
+    stopped = await stop(plant)
+    assert (stopped.cancelled, await plant.states()) == ((second,), ["approved", "cancelled"])
