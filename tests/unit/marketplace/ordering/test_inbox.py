@@ -22,7 +22,7 @@ from marketplace.ordering.orders import load
 from marketplace.ordering.states import OrderState
 from marketplace.store import Owner
 from marketplace.suppliers.supplier import OutcomeUnknown
-from tests.unit.marketplace.fakes import ANNA, AcceptingSupplier, DroppingSupplier, ReceivingSupplier
+from tests.unit.marketplace.fakes import ANNA, SERVICE, AcceptingSupplier, DroppingSupplier, ReceivingSupplier
 
 SUPPLIER = Actor(ActorKind.SUPPLIER, "supplier-1", "port")
 
@@ -957,3 +957,107 @@ async def test_nothing_that_a_supplier_repeats_reopens_what_is_past_it(confirmed
     before = await confirmed.order()
     assert await take(confirmed, said) == "APPLIED"
     assert await confirmed.order() == before
+
+
+# A part, and a person's word about it.
+
+BOB = Actor(ActorKind.PERSON, "bob", "form")
+
+
+@pytest.fixture
+async def partly(submitted):
+    """Two were ordered, and half of one is confirmed."""
+    said = await confirmation(submitted)
+    line = replace(said.lines[0], quantity=Quantity(Decimal("0.5"), "C62"))
+    assert await take(submitted, replace(said, lines=(line,), total=Money.of("30.75", "EUR"))) == "PARTLY_CONFIRMED"
+    submitted.clock.forward(hours=1)
+    return submitted
+
+
+async def line_and_shelf(plant):
+    (line,), (shelf,) = await plant.rows(store.order_line), await plant.rows(store.stock_item)
+    return line.quantity, line.confirmed, shelf.in_transit
+
+
+async def accept(plant):
+    return (await plant.purchasing.accept_part((await plant.order()).number, BOB, "it will do")).ok
+
+
+async def test_a_part_is_kept_on_the_line_and_expected_and_told_in_figures(partly):
+    assert await line_and_shelf(partly) == (2, Decimal("0.5"), Decimal("0.5"))
+    row = await partly.order()
+    assert await noted(partly) == ("PARTLY_CONFIRMED", {"ordered": "1: 2", "answered": "1: 0.5"})
+    assert (row.state, row.supplier_reference) == ("needs_person", "supplier-1-1")
+    assert [each.state for each in await partly.rows(store.booking)] == ["reserved"]
+
+
+async def test_a_part_that_is_taken_cuts_line_share_and_money_and_the_rest_is_needed_again(partly):
+    number, first, at = (await partly.order()).number, await partly.requisition(), partly.clock()
+    assert await accept(partly)
+    assert await line_and_shelf(partly) == (Decimal("0.5"), Decimal("0.5"), Decimal("0.5"))
+    assert [row.quantity for row in await partly.rows(store.line_requisition)] == [Decimal("0.5")]
+    async with partly.database.read() as tx:
+        (cut,) = await log.entries(tx, owner=partly.owner, kind="budget.reduced")
+    told = {"send": 1, "amount": "30.75 EUR", "by_person": False, "before": "123.00 EUR"}
+    assert (cut.subject, cut.actor, cut.at, cut.facts) == (number, BOB, at, told)
+    wanted = {row.quantity: row for row in await partly.rows(store.requisition)}
+    assert set(wanted) == {Decimal("0.5"), Decimal("1.5")}
+    rest = wanted[Decimal("1.5")]
+    assert (wanted[Decimal("0.5")].id, rest.state, rest.quoting_after) == (first.id, "needed", None)
+    assert (rest.created_at, rest.attempt_group) == (at, 1)
+    assert (await leaves(partly, "requisition.raised"))[-1][:2] == (rest.id, "person:form:bob")
+    assert await partly.states() == ["confirmed"]
+    assert await leaves(partly, "order.shipped") == []
+
+
+async def test_a_part_that_is_here_already_is_received_with_the_persons_word(partly):
+    number = (await partly.order()).number
+    await partly.purchasing.received(number, {1: Decimal("0.5")}, ANNA)
+    assert await accept(partly)
+    told = {"before": "confirmed", "effect": "none"}
+    assert await leaves(partly, "order.received") == [(number, "person:form:bob", told)]
+    row = await partly.order()
+    assert (row.state, row.changed_at) == ("received", partly.clock())
+    assert await line_and_shelf(partly) == (Decimal("0.5"), Decimal("0.5"), 0)
+
+
+async def test_a_part_that_is_here_and_billed_is_closed_with_the_persons_word(partly):
+    number = (await partly.order()).number
+    await partly.purchasing.received(number, {1: Decimal("0.5")}, ANNA)
+    await put(partly, store.order_line, invoiced=Decimal("0.5"))
+    assert await accept(partly)
+    told = {"before": "received", "effect": "none"}
+    assert await leaves(partly, "order.closed") == [(number, "person:form:bob", told)]
+    assert (await partly.order()).changed_at == partly.clock()
+
+
+async def test_of_more_than_was_agreed_no_more_counts(partly):
+    assert await accept(partly)
+    await put(partly, store.order_line, confirmed=Decimal(2))
+    await put(partly, store.stock_item, in_transit=Decimal(2))
+    number = (await partly.order()).number
+    async with partly.database.write() as tx:
+        stored = await load(tx, partly.owner, number)
+        await inbox.take_part(tx, partly.owner, stored, BOB, partly.clock())
+    assert await line_and_shelf(partly) == (Decimal("0.5"), Decimal("0.5"), Decimal("0.5"))
+
+
+async def test_what_a_part_takes_back_is_not_expected_any_more(confirmed):
+    assert await line_and_shelf(confirmed) == (2, 2, 2)
+    said = await confirmation(confirmed)
+    line = replace(said.lines[0], quantity=Quantity(Decimal("0.5"), "C62"))
+    await take(confirmed, replace(said, lines=(line,), total=Money.of("30.75", "EUR")))
+    assert await line_and_shelf(confirmed) == (2, Decimal("0.5"), Decimal("0.5"))
+
+
+async def test_of_what_is_here_already_no_more_is_expected_when_it_is_confirmed(submitted):
+    await put(submitted, store.order_line, received=Decimal("0.5"))
+    await take(submitted, await confirmation(submitted))
+    assert await line_and_shelf(submitted) == (2, 2, Decimal("1.5"))
+
+
+async def test_a_service_is_confirmed_and_expected_on_no_shelf(make_plant):
+    plant = await make_plant()
+    await plant.want(SERVICE)
+    (line,) = await plant.rows(store.order_line)
+    assert (line.confirmed, await plant.rows(store.stock_item)) == (1, [])
