@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import insert, update
 
 from gateway import views
-from marketplace import store
+from maintenance.needs import Provenance
+from marketplace import stock, store
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import alarms
@@ -18,7 +19,8 @@ from marketplace.money import Money, Quantity, UnitPrice
 from marketplace.ordering import inbox
 from marketplace.ordering.answers import fingerprint, kind_of, write
 from marketplace.ordering.edges import problem
-from marketplace.ordering.orders import load
+from marketplace.ordering.orders import insert_proposed, load
+from marketplace.ordering.shares import Share
 from marketplace.ordering.states import OrderState
 from marketplace.store import Owner
 from marketplace.suppliers.supplier import OutcomeUnknown
@@ -1061,3 +1063,23 @@ async def test_a_service_is_confirmed_and_expected_on_no_shelf(make_plant):
     await plant.want(SERVICE)
     (line,) = await plant.rows(store.order_line)
     assert (line.confirmed, await plant.rows(store.stock_item)) == (1, [])
+
+
+async def test_each_line_is_expected_for_itself_whatever_its_neighbours_are(confirmed, make_order, now):
+    """A service, then two lines of goods: all are confirmed, and then none will come."""
+    await confirmed.want(SERVICE)
+    ids = {row.item: row.id for row in await confirmed.rows(store.requisition)}
+    (line,) = make_order().lines
+    service = replace(line, requisitions=(ids["calibration"],))
+    goods = replace(line, number=2, requisitions=(ids["bearing-7014"],))
+    order = make_order("G1-0009-Z", lines=(service, goods, replace(goods, number=3)))
+    shares = tuple(Share(each.number, each.requisitions[0], Decimal(1)) for each in order.lines)
+    async with confirmed.database.write() as tx:
+        owner, proven = confirmed.owner, {"machine": "mill", "provenance": Provenance.A, "at": now}
+        await insert_proposed(tx, owner, order, shares, **proven)
+        stored = await load(tx, owner, order.number)
+        expected = []
+        for act in (inbox.confirm_lines, inbox.goods_will_not_come):
+            await act(tx, owner, stored)
+            expected.append((await stock.shelf(tx, owner, "bearing-7014")).in_transit)
+    assert expected == [2 + 4, 2]
