@@ -987,3 +987,17 @@ async def test_while_buying_is_held_nothing_is_wanted_quoted_or_judged(make_plan
     plant.purchasing.held = lambda: True
     await plant.purchasing.judge_again(number)
     assert await plant.states() == ["proposed"]
+
+
+async def test_whoever_wants_is_at_it_until_suppliers_have_answered(make_plant):
+    plant = await make_plant()
+    supplier, seen = plant.suppliers["supplier-1"], []
+    quote = supplier.quote
+
+    async def look(request):
+        seen.append(plant.purchasing.locks.of((await plant.requisition()).id).locked())
+        return await quote(request)
+
+    supplier.quote = look
+    await plant.want()
+    assert seen == [True]
