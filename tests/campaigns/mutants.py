@@ -69,7 +69,6 @@ TESTS: dict[str, tuple[str, ...]] = {
     "marketplace/audit/verify.py": tuple(
         f"{UNIT}/audit/test_{of}.py" for of in ("verify", "seals", "hashing", "epochs")
     ),
-    "marketplace/ordering/terms.py": tuple(f"{UNIT}/ordering/test_{of}.py" for of in ("reconciliation", "quarantine")),
 }
 """The tests that know a module; without an entry, the one of its name, else all of its package."""
 

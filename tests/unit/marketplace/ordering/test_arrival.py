@@ -7,13 +7,15 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import update
 
+from maintenance.needs import Provenance
 from marketplace import stock, store
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.documents import GoodsReceipt
 from marketplace.ordering import arrival, inbox
 from marketplace.ordering.edges import problem
-from marketplace.ordering.orders import load
+from marketplace.ordering.orders import insert_proposed, load, load_row
+from marketplace.ordering.shares import Share
 from tests.unit.marketplace.fakes import BLIND, SERVICE, DroppingSupplier, ReceivingSupplier
 from tests.unit.marketplace.ordering.test_inbox import invoice, take
 from tests.unit.marketplace.ordering.test_serving import PartSupplier
@@ -135,6 +137,22 @@ async def test_a_line_that_serves_both_brings_goods(plant):
 async def test_an_odd_receipt_says_why_and_changes_nothing(plant, quantity, line, code):
     assert await arrive(plant, quantity, line=line) == code
     assert (await plant.states(), (await shelf(plant)).on_hand) == (["confirmed"], 0)
+
+
+async def test_every_line_of_which_too_much_came_is_named(plant, make_order, now):
+    """Two lines of one want; of each comes more than was ordered."""
+    id = (await plant.requisition()).id
+    line = replace(make_order().lines[0], requisitions=(id,))
+    order = make_order("G1-0009-Z", lines=(line, replace(line, number=2)))
+    shares = (Share(1, id, Decimal(1)), Share(2, id, Decimal(1)))
+    async with plant.database.write() as tx:
+        await insert_proposed(tx, plant.owner, order, shares, machine="mill", provenance=Provenance.A, at=now)
+        mine = update(store.purchase_order).where(store.purchase_order.c.number == order.number)
+        await tx.execute(mine.values(state="confirmed"))
+        receipt = GoodsReceipt(order.number, "R-1", {1: Decimal(3), 2: Decimal(4)}, now, "bob", "")
+        assert await arrival.take_in(tx, plant.owner, await load(tx, plant.owner, order.number), receipt, BOB, now)
+        row = await load_row(tx, plant.owner, order.number)
+    assert json.loads(row.problem)["parameters"] == {"lines": "1, 2"}
 
 
 async def test_goods_wait_while_their_order_is_being_sent(plant):

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import insert, update
 
 from gateway import views
-from marketplace import store
+from maintenance.needs import Provenance
+from marketplace import stock, store
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import alarms
@@ -18,11 +19,12 @@ from marketplace.money import Money, Quantity, UnitPrice
 from marketplace.ordering import inbox
 from marketplace.ordering.answers import fingerprint, kind_of, write
 from marketplace.ordering.edges import problem
-from marketplace.ordering.orders import load
+from marketplace.ordering.orders import insert_proposed, load
+from marketplace.ordering.shares import Share
 from marketplace.ordering.states import OrderState
 from marketplace.store import Owner
 from marketplace.suppliers.supplier import OutcomeUnknown
-from tests.unit.marketplace.fakes import ANNA, AcceptingSupplier, DroppingSupplier, ReceivingSupplier
+from tests.unit.marketplace.fakes import ANNA, SERVICE, AcceptingSupplier, DroppingSupplier, ReceivingSupplier
 
 SUPPLIER = Actor(ActorKind.SUPPLIER, "supplier-1", "port")
 
@@ -820,9 +822,12 @@ async def test_an_answer_after_an_end_without_goods_is_shown_and_a_no_is_none(co
 
 async def test_a_date_far_away_stops_what_is_open_with_the_suppliers_reference(submitted):
     far = submitted.clock() + timedelta(days=500)
-    assert await take(submitted, await confirmation(submitted, promised_at=far)) == "DATE_FAR_AWAY"
+    assert (
+        await take(submitted, await confirmation(submitted, promised_at=far, supplier_reference="S-9"))
+        == "DATE_FAR_AWAY"
+    )
     assert (await noted(submitted), (await submitted.order()).supplier_reference) == (
-        ("DATE_FAR_AWAY", {"kind": "response"}), "supplier-1-1",
+        ("DATE_FAR_AWAY", {"kind": "response"}), "S-9",
     )  # fmt: skip
     told = {"code": "DATE_FAR_AWAY", "parameters": {"kind": "response"}}
     assert await last_facts(submitted, "order.needs_person") == told
@@ -957,3 +962,127 @@ async def test_nothing_that_a_supplier_repeats_reopens_what_is_past_it(confirmed
     before = await confirmed.order()
     assert await take(confirmed, said) == "APPLIED"
     assert await confirmed.order() == before
+
+
+# A part, and a person's word about it.
+
+BOB = Actor(ActorKind.PERSON, "bob", "form")
+
+
+@pytest.fixture
+async def partly(submitted):
+    """Two were ordered, and half of one is confirmed."""
+    said = await confirmation(submitted)
+    line = replace(said.lines[0], quantity=Quantity(Decimal("0.5"), "C62"))
+    assert await take(submitted, replace(said, lines=(line,), total=Money.of("30.75", "EUR"))) == "PARTLY_CONFIRMED"
+    submitted.clock.forward(hours=1)
+    return submitted
+
+
+async def line_and_shelf(plant):
+    (line,), (shelf,) = await plant.rows(store.order_line), await plant.rows(store.stock_item)
+    return line.quantity, line.confirmed, shelf.in_transit
+
+
+async def accept(plant):
+    return (await plant.purchasing.accept_part((await plant.order()).number, BOB, "it will do")).ok
+
+
+async def test_a_part_is_kept_on_the_line_and_expected_and_told_in_figures(partly):
+    assert await line_and_shelf(partly) == (2, Decimal("0.5"), Decimal("0.5"))
+    row = await partly.order()
+    assert await noted(partly) == ("PARTLY_CONFIRMED", {"ordered": "1: 2", "answered": "1: 0.5"})
+    assert (row.state, row.supplier_reference) == ("needs_person", "supplier-1-1")
+    assert [each.state for each in await partly.rows(store.booking)] == ["reserved"]
+
+
+async def test_a_part_that_is_taken_cuts_line_share_and_money_and_the_rest_is_needed_again(partly):
+    number, first, at = (await partly.order()).number, await partly.requisition(), partly.clock()
+    assert await accept(partly)
+    assert await line_and_shelf(partly) == (Decimal("0.5"), Decimal("0.5"), Decimal("0.5"))
+    assert [row.quantity for row in await partly.rows(store.line_requisition)] == [Decimal("0.5")]
+    async with partly.database.read() as tx:
+        (cut,) = await log.entries(tx, owner=partly.owner, kind="budget.reduced")
+    told = {"send": 1, "amount": "30.75 EUR", "by_person": False, "before": "123.00 EUR"}
+    assert (cut.subject, cut.actor, cut.at, cut.facts) == (number, BOB, at, told)
+    wanted = {row.quantity: row for row in await partly.rows(store.requisition)}
+    assert set(wanted) == {Decimal("0.5"), Decimal("1.5")}
+    rest = wanted[Decimal("1.5")]
+    assert (wanted[Decimal("0.5")].id, rest.state, rest.quoting_after) == (first.id, "needed", None)
+    assert (rest.created_at, rest.attempt_group) == (at, 1)
+    assert (await leaves(partly, "requisition.raised"))[-1][:2] == (rest.id, "person:form:bob")
+    assert await partly.states() == ["confirmed"]
+    assert await leaves(partly, "order.shipped") == []
+
+
+async def test_a_part_that_is_here_already_is_received_with_the_persons_word(partly):
+    number = (await partly.order()).number
+    await partly.purchasing.received(number, {1: Decimal("0.5")}, ANNA)
+    assert await accept(partly)
+    told = {"before": "confirmed", "effect": "none"}
+    assert await leaves(partly, "order.received") == [(number, "person:form:bob", told)]
+    row = await partly.order()
+    assert (row.state, row.changed_at) == ("received", partly.clock())
+    assert await line_and_shelf(partly) == (Decimal("0.5"), Decimal("0.5"), 0)
+
+
+async def test_a_part_that_is_here_and_billed_is_closed_with_the_persons_word(partly):
+    number = (await partly.order()).number
+    await partly.purchasing.received(number, {1: Decimal("0.5")}, ANNA)
+    await put(partly, store.order_line, invoiced=Decimal("0.5"))
+    assert await accept(partly)
+    told = {"before": "received", "effect": "none"}
+    assert await leaves(partly, "order.closed") == [(number, "person:form:bob", told)]
+    assert (await partly.order()).changed_at == partly.clock()
+
+
+async def test_of_more_than_was_agreed_no_more_counts(partly):
+    assert await accept(partly)
+    await put(partly, store.order_line, confirmed=Decimal(2))
+    await put(partly, store.stock_item, in_transit=Decimal(2))
+    number = (await partly.order()).number
+    async with partly.database.write() as tx:
+        stored = await load(tx, partly.owner, number)
+        await inbox.take_part(tx, partly.owner, stored, BOB, partly.clock())
+    assert await line_and_shelf(partly) == (Decimal("0.5"), Decimal("0.5"), Decimal("0.5"))
+
+
+async def test_what_a_part_takes_back_is_not_expected_any_more(confirmed):
+    assert await line_and_shelf(confirmed) == (2, 2, 2)
+    said = await confirmation(confirmed)
+    line = replace(said.lines[0], quantity=Quantity(Decimal("0.5"), "C62"))
+    await take(confirmed, replace(said, lines=(line,), total=Money.of("30.75", "EUR")))
+    assert await line_and_shelf(confirmed) == (2, Decimal("0.5"), Decimal("0.5"))
+
+
+async def test_of_what_is_here_already_no_more_is_expected_when_it_is_confirmed(submitted):
+    await put(submitted, store.order_line, received=Decimal("0.5"))
+    await take(submitted, await confirmation(submitted))
+    assert await line_and_shelf(submitted) == (2, 2, Decimal("1.5"))
+
+
+async def test_a_service_is_confirmed_and_expected_on_no_shelf(make_plant):
+    plant = await make_plant()
+    await plant.want(SERVICE)
+    (line,) = await plant.rows(store.order_line)
+    assert (line.confirmed, await plant.rows(store.stock_item)) == (1, [])
+
+
+async def test_each_line_is_expected_for_itself_whatever_its_neighbours_are(confirmed, make_order, now):
+    """A service, then two lines of goods: all are confirmed, and then none will come."""
+    await confirmed.want(SERVICE)
+    ids = {row.item: row.id for row in await confirmed.rows(store.requisition)}
+    (line,) = make_order().lines
+    service = replace(line, requisitions=(ids["calibration"],))
+    goods = replace(line, number=2, requisitions=(ids["bearing-7014"],))
+    order = make_order("G1-0009-Z", lines=(service, goods, replace(goods, number=3)))
+    shares = tuple(Share(each.number, each.requisitions[0], Decimal(1)) for each in order.lines)
+    async with confirmed.database.write() as tx:
+        owner, proven = confirmed.owner, {"machine": "mill", "provenance": Provenance.A, "at": now}
+        await insert_proposed(tx, owner, order, shares, **proven)
+        stored = await load(tx, owner, order.number)
+        expected = []
+        for act in (inbox.confirm_lines, inbox.goods_will_not_come):
+            await act(tx, owner, stored)
+            expected.append((await stock.shelf(tx, owner, "bearing-7014")).in_transit)
+    assert expected == [2 + 4, 2]

@@ -969,3 +969,35 @@ async def test_an_act_waits_for_whoever_is_at_the_same_order(waiting, act):
             await asyncio.sleep(0)
         assert not doing.done()
     await doing
+
+
+async def test_while_buying_is_held_nothing_is_wanted_quoted_or_judged(make_plant, clock):
+    plant = await make_plant(AwaySupplier)
+    id = await plant.want()
+    await plant.want(life="life-2", mode=Mode.ASK)
+    plant.suppliers["supplier-1"] = AcceptingSupplier("supplier-1", clock)
+    plant.purchasing.held = lambda: True
+    wanted = await plant.rows(store.requisition)
+    assert await plant.purchasing.quote(id) is None
+    assert await plant.want(life="life-3") is None
+    assert (await plant.rows(store.requisition), await plant.orders()) == (wanted, [])
+    plant.purchasing.held = bool
+    number = await plant.purchasing.quote(next(row.id for row in wanted if row.id != id))
+    await put(plant, state="proposed")
+    plant.purchasing.held = lambda: True
+    await plant.purchasing.judge_again(number)
+    assert await plant.states() == ["proposed"]
+
+
+async def test_whoever_wants_is_at_it_until_suppliers_have_answered(make_plant):
+    plant = await make_plant()
+    supplier, seen = plant.suppliers["supplier-1"], []
+    quote = supplier.quote
+
+    async def look(request):
+        seen.append(plant.purchasing.locks.of((await plant.requisition()).id).locked())
+        return await quote(request)
+
+    supplier.quote = look
+    await plant.want()
+    assert seen == [True]

@@ -23,7 +23,7 @@ from marketplace.ordering.rounds import Round, decision_facts
 from marketplace.ordering.serving import OrderedAlready
 from marketplace.sourcing.award import award
 from marketplace.suppliers.supplier import SupplierRejected
-from tests.unit.marketplace.fakes import ANNA, AcceptingSupplier, AwaySupplier
+from tests.unit.marketplace.fakes import ANNA, AcceptingSupplier, AwaySupplier, RejectingSupplier
 
 STOCK, TIMING, AWARD, POLICY = (f"gateway:{of}:G1" for of in ("stock", "timing", "award", "policy"))
 
@@ -135,6 +135,14 @@ async def test_what_is_stopped_waits_as_needed(away, scope, stops, state):
     back = (await leaves(away, "requisition.needed"))[told:]
     said = {"before": "quoting", "code": "STOPPED", "parameters": set_.parameters}
     assert back == ([(row.id, POLICY, said)] if stops and state == "quoting" else [])
+
+
+async def test_who_refused_an_order_for_the_want_is_not_asked_for_it_again(make_plant):
+    plant = await make_plant(RejectingSupplier, AcceptingSupplier)
+    plant.suppliers["supplier-2"].price += 20
+    await plant.want()
+    assert await plant.states() == ["rejected"]
+    assert list((await begin(plant, (await plant.requisition()).id)).suppliers) == ["supplier-2"]
 
 
 # The shelf.

@@ -38,7 +38,8 @@ from tests.unit.marketplace.fakes import (
 LOOKUP_ONLY = replace(EVERYTHING, idempotency_key=None, documents=False)
 KEY_ONLY = replace(EVERYTHING, lookup_window=None, documents=False)
 PORT, POLICY, CLOCK = "gateway:port:G1", "gateway:policy:G1", "gateway:clock:G1"
-MILL, FIRST = Scope(ScopeKind.MACHINE, "mill"), Scope(ScopeKind.SUPPLIER, "supplier-1")
+MILL, LATHE = Scope(ScopeKind.MACHINE, "mill"), Scope(ScopeKind.MACHINE, "lathe")
+FIRST, BEARING = Scope(ScopeKind.SUPPLIER, "supplier-1"), Scope(ScopeKind.COMPONENT, "mill/spindle-bearing")
 
 
 class Looked(Exception):
@@ -332,11 +333,12 @@ async def test_a_stop_lets_an_unknown_order_wait_and_calls_an_unsent_one_off(unk
     assert (await last_leaf(unknown, "order.cancelled"))[1] == POLICY
 
 
-@pytest.mark.parametrize("scope", [MILL, FIRST], ids=str)
+@pytest.mark.parametrize("scope", [LATHE, FIRST, BEARING], ids=str)
 @pytest.mark.parametrize("other", [False, True])
-async def test_a_stop_covers_the_orders_of_its_machine_or_supplier_alone(approved, clock, scope, other):
+async def test_a_stop_covers_the_orders_of_its_machine_component_or_supplier_alone(approved, clock, scope, other):
+    await put(approved, machine="lathe")  # so that its component alone does not tell
     number = (await approved.order()).number
-    where = Scope(scope.kind, "another") if other else scope
+    where = Scope(scope.kind, "another/one") if other else scope
     async with approved.database.write() as tx:  # put while nobody sweeps
         await halts.put(tx, approved.owner, where, BY_PERSON, ANNA, clock())
     await approved.purchasing.submit(number)

@@ -652,6 +652,19 @@ async def test_the_same_words_count_again_when_they_answer_our_question_about_an
     assert await plant.states() == ["confirmed"]
 
 
+@pytest.mark.parametrize("state", ["unknown", "submitted"])
+async def test_what_a_look_up_finds_counts_even_if_the_same_words_were_heard_before(make_plant, clock, state):
+    plant = await make_plant(DroppingSupplier, capabilities=LOOKUP_ONLY)
+    await plant.want()
+    (heard,) = plant.suppliers["supplier-1"].answers[(await plant.order()).number]
+    await put(plant, state="needs_person")
+    await plant.purchasing.sending.take("supplier-1", heard)
+    assert [row.verdict for row in await plant.rows(store.inbox)] == ["WAITS_FOR_PERSON"]
+    await put(plant, state=state)
+    await plant.reconciliation.run_once()
+    assert await plant.states() == ["confirmed"]
+
+
 async def test_what_a_poll_hears_again_counts_no_second_time(make_plant, clock):
     plant = await make_plant()
     await plant.want()
