@@ -904,14 +904,17 @@ async def say_decided(plant, order, outcome, owner=None):
         await log.append(tx, owner or plant.owner, "decision.made", order.number, GATEWAY, facts, plant.now)
 
 
-async def test_only_the_last_word_of_this_gateways_policy_counts(plant, order):
+async def test_only_the_last_word_of_this_gateways_policy_counts(plant, order, make_order):
     await plant.judge(order)
     assert (await found(plant, order.number)).allowed
+    other = replace(plant.owner, gateway_id="G2")
+    for _leaf in range(9):  # the other gateway has written more than this one
+        await say_decided(plant, make_order("G2-1"), "ask", other)
     for outcome, owner, allowed in (
         ("ask", None, False),
-        ("approve", replace(plant.owner, gateway_id="G2"), False),
+        ("approve", other, False),
         ("approve", None, True),
-        ("deny", replace(plant.owner, gateway_id="G2"), True),
+        ("deny", other, True),
     ):
         await say_decided(plant, order, outcome, owner)
         assert (await found(plant, order.number)).allowed is allowed
