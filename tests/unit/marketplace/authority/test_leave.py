@@ -74,7 +74,10 @@ def test_without_a_mandate_for_the_machine_nothing_leaves():
     press = MANDATE.model_copy(update={"machines": ("press",)})
     assert asked_to_send(policy=None).rule == "NO_MANDATE"
     assert asked_to_send(policy=with_policy(mandate=None)).rule == "NO_MANDATE"
-    assert asked_to_send(policy=with_policy(mandate=press)).rule == "MACHINE_NOT_COVERED"
+    uncovered = Decision(Outcome.DENY, "MACHINE_NOT_COVERED", {"machine": "mill"})
+    assert asked_to_send(policy=with_policy(mandate=press)) == uncovered
+    mill = MANDATE.model_copy(update={"machines": ("press", "mill")})
+    assert asked_to_send(policy=with_policy(mandate=mill)).rule == "LEAVE_TO_SEND"
     later = replace(FOUND, quoted_until=MANDATE.until + timedelta(1))
     assert asked_to_send(later, now=MANDATE.until).rule == "MANDATE_ENDED"
 
