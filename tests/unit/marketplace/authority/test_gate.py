@@ -32,6 +32,7 @@ from marketplace.store import (
     booking,
     clock_mark,
     free_text,
+    line_requisition,
     purchase_order,
     requisition,
     reservation,
@@ -903,14 +904,17 @@ async def say_decided(plant, order, outcome, owner=None):
         await log.append(tx, owner or plant.owner, "decision.made", order.number, GATEWAY, facts, plant.now)
 
 
-async def test_only_the_last_word_of_this_gateways_policy_counts(plant, order):
+async def test_only_the_last_word_of_this_gateways_policy_counts(plant, order, make_order):
     await plant.judge(order)
     assert (await found(plant, order.number)).allowed
+    other = replace(plant.owner, gateway_id="G2")
+    for _leaf in range(9):  # the other gateway has written more than this one
+        await say_decided(plant, make_order("G2-1"), "ask", other)
     for outcome, owner, allowed in (
         ("ask", None, False),
-        ("approve", replace(plant.owner, gateway_id="G2"), False),
+        ("approve", other, False),
         ("approve", None, True),
-        ("deny", replace(plant.owner, gateway_id="G2"), True),
+        ("deny", other, True),
     ):
         await say_decided(plant, order, outcome, owner)
         assert (await found(plant, order.number)).allowed is allowed
@@ -979,3 +983,35 @@ async def test_while_the_clock_has_jumped_a_signature_is_booked_by_the_time_that
     await plant.set(order.number, state="unknown", sends=1)
     await plant.permit(order.number, at=jumped, key_proven=False)
     assert {row.booked_at for row in await plant.rows(reservation)} == {now}
+
+
+async def test_before_the_first_policy_nobody_signs_and_nothing_is_sent(
+    spend, owner, now, anna, store_order, move, make_order, circumstances
+):
+    bare = Plant(spend, owner, now, anna, store_order, move, make_order, circumstances)
+    order = make_order()
+    assert await bare.allow(order) == Decision(Outcome.DENY, "NO_MANDATE")
+    [leaf] = await bare.leaves(order.number)
+    assert leaf.facts["policy"] == {"version": 0, "hash": "", "mandate": ""}
+    for columns in ({"sends": 0}, {"sends": 1, "first_sent_at": now}):
+        await bare.set(order.number, state="approved", **columns)
+        with pytest.raises(PermitRefused, match="NO_MANDATE"):
+            await bare.permit(order.number, key_proven=False)
+
+
+async def test_nobody_signs_or_sends_what_serves_a_stopped_component(plant, order, make_order, spend, owner, now):
+    sent = make_order("G1-2")
+    await plant.judge(sent)
+    await plant.set("G1-2", state="approved")
+    async with spend.write() as tx:
+        await plant.store(tx, order, "awaiting_approval")
+        await tx.execute(insert(requisition), _want(owner, now))
+        served = {"line": 1, "requisition": "r1", "quantity": 2, **owner.columns}
+        for number in (order.number, "G1-2"):
+            await tx.execute(insert(line_requisition), {"order_number": number, **served})
+        scope = Scope(ScopeKind.COMPONENT, "mill/spindle-bearing")
+        await halts.put(tx, owner, scope, halts.BY_PERSON, PERSON, now)
+        said = await gate.allow(tx, owner, order, plant.anna, "G1", order.hash, "web", "", now)
+        assert said.rule == "STOPPED"
+    with pytest.raises(PermitRefused, match="STOPPED"):
+        await plant.permit("G1-2")

@@ -9,13 +9,13 @@ from decimal import Decimal
 import pytest
 
 from marketplace.authority.leave import Dispatch, leave
-from marketplace.authority.limits import Subject, Used, claims_of
+from marketplace.authority.limits import LimitRule, Subject, Used, claims_of
 from marketplace.authority.mandate import Decision, Outcome
 from marketplace.authority.policy import Standing, Window
 from marketplace.authority.scopes import BY_PERSON, PLANT, Halt
 from marketplace.money import AMOUNT_MAX, Money
 from marketplace.ordering.states import OrderState
-from tests.unit.marketplace.authority.test_policy import MANDATE, NOW, POLICY, order, with_policy
+from tests.unit.marketplace.authority.test_policy import MANDATE, NOW, POLICY, RATED, order, with_policy
 
 SUBJECT = Subject.of(order(), "mill", "mill/spindle-bearing")
 FOUND = Dispatch(
@@ -74,7 +74,10 @@ def test_without_a_mandate_for_the_machine_nothing_leaves():
     press = MANDATE.model_copy(update={"machines": ("press",)})
     assert asked_to_send(policy=None).rule == "NO_MANDATE"
     assert asked_to_send(policy=with_policy(mandate=None)).rule == "NO_MANDATE"
-    assert asked_to_send(policy=with_policy(mandate=press)).rule == "MACHINE_NOT_COVERED"
+    uncovered = Decision(Outcome.DENY, "MACHINE_NOT_COVERED", {"machine": "mill"})
+    assert asked_to_send(policy=with_policy(mandate=press)) == uncovered
+    mill = MANDATE.model_copy(update={"machines": ("press", "mill")})
+    assert asked_to_send(policy=with_policy(mandate=mill)).rule == "LEAVE_TO_SEND"
     later = replace(FOUND, quoted_until=MANDATE.until + timedelta(1))
     assert asked_to_send(later, now=MANDATE.until).rule == "MANDATE_ENDED"
 
@@ -127,3 +130,29 @@ def test_twice_in_a_currency_without_a_rate_does_not_leave():
     found = replace(SECOND, subject=Subject.of(order(Decimal(60), currency="USD"), "mill", "mill/spindle-bearing"))
     over = asked_to_send(found, used=0)
     assert (over.rule, over.parameters["because"]) == ("RESEND_OVER_LIMIT", "RATE_MISSING")
+
+
+def test_twice_in_another_currency_is_held_against_the_limits_at_the_pinned_rate():
+    dollars = order(Decimal(60), currency="USD")  # 129 USD, twice that is 129 EUR
+    found = replace(SECOND, subject=Subject.of(dollars, "mill", "mill/spindle-bearing"))
+    exact = MANDATE.model_copy(update={"per_order": Money(129_00, "EUR")})
+    assert asked_to_send(found, with_policy(rates=RATED, mandate=exact), used=0).rule == "LEAVE_TO_SEND"
+    below = MANDATE.model_copy(update={"per_order": Money(128_99, "EUR")})
+    over = asked_to_send(found, with_policy(rates=RATED, mandate=below), used=0)
+    assert over.parameters["because"] == "ORDER_LIMIT_EXCEEDED"
+
+
+def test_where_no_limit_is_set_for_the_machine_it_is_named():
+    over = asked_to_send(SECOND, with_policy(window=None))
+    assert over.parameters == ORDER | {"because": "MISSING_LIMIT", "machine": "mill"}
+
+
+def test_while_the_clock_has_jumped_twice_is_held_against_the_month_that_was_seen_last():
+    month = LimitRule(scope="plant", per="month", amount=Money(300_00, "EUR"))
+    policy, april = with_policy(limits=(month,), time_zone="UTC"), NOW + timedelta(days=40)
+    claims = claims_of(policy.terms, SECOND.subject, april)
+    standing = Standing(april, {claim.name: Used(0, 132_00) for claim in claims})
+    signed = replace(SECOND, by_person=True)
+    assert leave(signed, policy, standing=standing, now=NOW).rule == "LEAVE_TO_SEND"
+    full = Standing(april, {claim.name: Used(0, 168_01) for claim in claims})
+    assert leave(signed, policy, standing=full, now=NOW).parameters["per"] == "2026-04"

@@ -405,7 +405,10 @@ async def test_what_was_given_back_is_not_counted_by_a_limit_that_comes_later(or
     await books.act(ledger.release, orders[0])
     await books.follow(terms(MACHINE, PLANT_MONTH))
     assert await books.book(orders[2], 5_00) is Room.RESERVED
-    assert await books.used("plant:*:month:EUR:2026-03") == (35_00, 0)
+    month = "plant:*:month:EUR:2026-03"
+    assert await books.used(month) == (35_00, 0)
+    counted = [row for row in await books.rows(booking) if row.limit_id == ledger.limit_id(books.owner, month)]
+    assert {row.order_number for row in counted} == {orders[1], orders[2]}
 
 
 async def test_a_limit_that_comes_later_counts_nothing_of_another_plant(spend, owner, orders, books):
