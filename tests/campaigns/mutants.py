@@ -41,8 +41,8 @@ GOAL = 0.95
 KILLED = ("killed", "timeout", "segfault", "caught by type check")
 
 Score = dict[str, Any]
-"""What is kept of a module: its digest, how many mutants there are (`all`), were judged and were killed, the counts, the
-names of those that were left, the seconds it took."""
+"""What is kept of a module: its digest, how many mutants there are (`all`), were judged and were killed, the counts,
+the names of those that were left, the seconds it took."""
 
 PACKAGES = ("authority", "ordering", "audit")
 UNIT = "tests/unit/marketplace"
