@@ -70,6 +70,8 @@ class Nursery:
         for line in self._process.stdout:
             said = json.loads(line)
             if "born" in said:
+                with self._told:
+                    self._ends[said["born"]] = queue.Queue()  # the number may have been another child's, long ended
                 self._born.put(said["born"])
             else:
                 self._end_of(said["died"]).put(said["code"])
