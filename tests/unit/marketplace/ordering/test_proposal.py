@@ -245,6 +245,14 @@ async def test_the_last_price_is_that_of_the_newest_purchase_from_whomever(asked
     assert (found.first_order_at_supplier, found.first_purchase_of_item) == (False, False)
 
 
+async def test_the_last_price_is_for_as_many_as_it_was(asked):
+    await asked.approve()
+    async with asked.database.write() as tx:
+        await tx.execute(update(store.order_line).values(per=Decimal(100)))
+    await asked.want(life="life-2", mode=Mode.ASK)
+    assert (await told(asked)).last_prices == {"bearing-7014": UnitPrice(PRICE.amount, "EUR", Decimal(100))}
+
+
 async def test_an_item_that_was_bought_of_another_is_new_here_and_the_supplier_is_not(asked):
     await asked.approve()
     async with asked.database.write() as tx:
