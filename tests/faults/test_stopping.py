@@ -66,6 +66,7 @@ async def bought_once(bench: Bench, component: str) -> None:
     assert found.verified, found.problems
 
 
+@pytest.mark.long
 async def test_while_a_supplier_thinks_about_a_quotation(bench: Bench):
     async with hanging(bench):
         await bench.act("fitted", {"component": "bench/quoting", "used": "995 h"})

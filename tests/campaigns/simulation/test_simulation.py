@@ -47,7 +47,17 @@ def test_one_seed_is_one_run_in_any_process():
     assert simulate(6, days=0.5).trace != here.trace
 
 
-@pytest.mark.parametrize("name", sorted(KINDS.keys() - {"none"}))
+SELDOM = KINDS.keys() - {"none", "overspends", "books-once", "sends-without-permit"}
+"""Bugs that are planted where there is more time."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(each, marks=[pytest.mark.long] if each in SELDOM else [])
+        for each in sorted(KINDS.keys() - {"none"})
+    ],
+)
 def test_a_planted_bug_is_found(name: str):
     month = simulate(7, days={"edits-audit": AUDITED_AFTER, "overspends": 2}.get(name, 1), sabotage=name)
     assert FOUND_AS[name] in {each.code for each in month.violations}

@@ -77,8 +77,12 @@ def test_what_the_opcua_stack_has_not_is_missed_as_ever(tmp_path):
     assert run(f"from gateway.lean import trim; trim(); {missing}", tmp_path) == "False False True\n"
 
 
-@pytest.mark.parametrize(
-    "first", ["import structlog", "import sqlalchemy.ext.asyncio", "import rich", "import asyncua"]
-)
+SELDOM = [
+    pytest.param(f"import {name}", marks=pytest.mark.long) for name in ("structlog", "sqlalchemy.ext.asyncio", "rich")
+]
+"""What is left alone in the same way; a process each."""
+
+
+@pytest.mark.parametrize("first", ["import asyncua", *SELDOM])
 def test_what_is_loaded_already_is_left_alone(tmp_path, first):
     run(f"{first}; from gateway.lean import trim; trim()" + WORKS, tmp_path)
