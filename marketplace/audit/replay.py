@@ -34,7 +34,7 @@ from marketplace.store import Owner, audit_leaf, purchase_order, requisition
 DECISIONS: Final = frozenset({"decision.made", "approval.given", "approval.blocked", "permit.issued"})
 """Kinds of leaves that hold a verdict with everything that it rests on."""
 WANTED: Final = "requisition.raised"
-"""Holds the verdict of timing: a want is raised when it says to buy, and never otherwise."""
+"""Holds what timing advised; a want is raised on it, or by a named person who overrides it."""
 AWARDED: Final = frozenset({"requisition.proposed", "requisition.needed"})
 """Hold an award, or that no offer could serve."""
 POLICY: Final = "policy.applied"
