@@ -16,6 +16,9 @@ from sqlalchemy import StaticPool, create_engine, text
 from gateway.storage import FULL, Storage
 from marketplace import store
 from marketplace.store import Owner
+from tests import compiled_once
+
+compiled_once.share()
 
 # The same examples at every run, so that a red test means a changed program; HYPOTHESIS_PROFILE=explore looks further.
 settings.register_profile("same", derandomize=True, deadline=None)
