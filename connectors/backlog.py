@@ -265,7 +265,7 @@ def _packed(batch: Batch) -> bytes:
 
 def _unpacked(content: bytes) -> Batch:
     connection, rows = json.loads(zlib.decompress(content))
-    return Batch(connection, tuple(_sample(*row) for row in rows))
+    return Batch.of(connection, [_sample(*row) for row in rows])
 
 
 def _sample(tag: str, value: float, quality: int, source: str, received: str, provenance: str) -> Sample:

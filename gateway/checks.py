@@ -11,7 +11,7 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Final
 
-from connectors.settings import OpcUaSettings
+from connectors.opcua.settings import OpcUaSettings
 from gateway.actions import Right
 from gateway.complaints import unknown
 from gateway.parts import Parts, entries

@@ -1,8 +1,8 @@
 """SQLAlchemy compiles each statement once for all the engines of a test process, instead of once for each.
 
-Nearly every test opens databases of its own, and SQLAlchemy keeps its compiled statements by engine and dialect object:
-two fifths of the tests' time went into compiling the same statements again. Here all SQLite dialects count as one and all
-engines share one cache. The product does not need it: a gateway opens its databases once.
+Nearly every test opens databases of its own, and SQLAlchemy keeps compiled statements by engine and dialect object:
+two fifths of the tests' time went into compiling the same statements again. Here all SQLite dialects count as one, and
+all engines share one cache. The product does not need it: a gateway opens its databases once.
 """
 
 from __future__ import annotations

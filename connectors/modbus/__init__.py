@@ -1,5 +1,1 @@
-"""Modbus TCP: one polling conversation with one device, in few and large reads."""
-
-from connectors.modbus.connector import ModbusConnector
-
-__all__ = ["ModbusConnector"]
+"""Modbus: polling conversations with devices, in few and large reads. Loads nothing; see `connector`."""

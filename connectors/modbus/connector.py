@@ -24,8 +24,8 @@ from pymodbus.pdu import ModbusPDU
 from connectors.connector import ConnectionLost, Deliver, TagFault
 from connectors.modbus.plan import Block, halves, plan
 from connectors.modbus.registers import figure
+from connectors.modbus.settings import ModbusSettings, ModbusTag
 from connectors.samples import Batch, Provenance, Quality, Sample
-from connectors.settings import ModbusSettings, ModbusTag
 
 FUNCTIONS: Final = {"holding": 3, "input": 4}
 NOT_THERE: Final = frozenset({1, 2, 3})
@@ -75,7 +75,7 @@ class ModbusConnector:
                     report(tuple(self._faults.values()))
                 if not samples:
                     raise ConnectionLost(_("the device has none of the registers asked for"))
-                await deliver(Batch(self.name, samples))
+                await deliver(Batch.of(self.name, samples))
                 due = await self._rest(due)
         finally:
             client.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from connectors.settings import ModbusTag, Table
+from connectors.modbus.settings import ModbusTag, Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from connectors.settings import Kind, ModbusTag
+from connectors.modbus.settings import Kind, ModbusTag
 
 _FORMATS: Final[dict[Kind, struct.Struct]] = {
     "uint16": struct.Struct(">H"),

@@ -1,5 +1,1 @@
-"""OPC-UA: one encrypted, pinned, subscription based conversation with one server."""
-
-from connectors.opcua.connector import OpcUaConnector
-
-__all__ = ["OpcUaConnector"]
+"""OPC-UA: encrypted, pinned, subscription based conversations with servers. Loads nothing; see `connector`."""

@@ -9,25 +9,23 @@ nothing is left open. Refuses to reconnect (`connectors.supervisor` does), to br
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from gettext import gettext as _
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 from asyncua import ua
-from asyncua.crypto import uacrypto
-from asyncua.ua import uaerrors
 from asyncua.ua.status_codes import StatusCodes
 
-from connectors.connector import ConnectionLost, ConnectionRefused, Deliver, TagFault
-from connectors.opcua import trust
+from connectors.connector import ConnectionLost, Deliver, TagFault
 from connectors.opcua.client import BoundedClient, close
 from connectors.opcua.nodes import monitor, resolve
 from connectors.opcua.publish import Reading, Wire, ended, missed, readings
+from connectors.opcua.session import asked, open_session, said
+from connectors.opcua.settings import OpcUaSettings, OpcUaTag
 from connectors.samples import Batch, Provenance, Quality, Sample
-from connectors.settings import OpcUaSettings, OpcUaTag
 
 CONNECT_SECONDS: Final = 20.0
 """Discovery, channel, session and the subscription of thousands of tags on a small controller."""
@@ -53,20 +51,8 @@ _NO_FILTER: Final = frozenset(
     }
 )
 
-# The server says so while the channel or the session is made; only a person can put it right, at the server.
-_UNTRUSTED: Final = (
-    uaerrors.BadCertificateUntrusted,
-    uaerrors.BadCertificateUriInvalid,
-    uaerrors.BadCertificateUseNotAllowed,
-    uaerrors.BadIdentityTokenRejected,
-    uaerrors.BadSecurityChecksFailed,
-    uaerrors.BadSecurityPolicyRejected,
-    uaerrors.BadUserAccessDenied,
-)
-
 _Message = tuple[datetime, ua.PublishResult]
 _Item = tuple[int, ua.NodeId]
-_T = TypeVar("_T")
 _log = structlog.get_logger()
 
 
@@ -105,14 +91,14 @@ class OpcUaConnector:
         """Connect, report unreadable tags, deliver what the server publishes. Raises `ConnectionLost`."""
         client = BoundedClient(self._settings.url)
         try:
-            await self._asked(self._begin(client))
+            await asked(self._settings.url, self._state, self._begin(client))
             report(tuple(self._faults.values()))
             while True:
                 samples, faults_changed = self._decode(await self._next())
                 if faults_changed:
                     report(tuple(self._faults.values()))
                 if samples:
-                    await deliver(Batch(self.name, samples))
+                    await deliver(Batch.of(self.name, samples))
         finally:
             await close(client)
 
@@ -120,54 +106,19 @@ class OpcUaConnector:
         """Connect, look at every tag once, leave; returns the tags that cannot be read. Raises `ConnectionLost`."""
         client = BoundedClient(self._settings.url)
         try:
-            await self._asked(self._begin(client))
+            await asked(self._settings.url, self._state, self._begin(client))
             await self._look_once()
         finally:
             await close(client)
         return tuple(self._faults.values())
 
-    async def _asked(self, call: Awaitable[_T]) -> _T:
-        """Await what only the server can spoil, in words of the port."""
-        try:
-            return await call
-        except ConnectionLost:
-            raise
-        except _UNTRUSTED as error:
-            text = _("the server refuses us ({error}): let it trust our certificate, {file}")
-            file = trust.certificate_file(self._state)
-            raise ConnectionRefused(text.format(error=type(error).__name__, file=file)) from error
-        except Exception as error:  # a server that answers garbage makes its decoding raise anything
-            text = _("{url} cannot be reached: {error}")
-            raise ConnectionLost(text.format(url=self._settings.url, error=_said(error))) from error
-
     # ---- from nothing to a running subscription
 
     async def _begin(self, client: BoundedClient) -> None:
+        client.connection_lost_callback = self._lost
         async with asyncio.timeout(CONNECT_SECONDS):
-            offered = await BoundedClient(self._settings.url).connect_and_get_server_endpoints()
-            client.connection_lost_callback = self._lost
-            if self._settings.insecure:
-                trust.accept_insecure(offered)
-                await client.connect()
-            else:
-                await self._connect_securely(client, trust.best_offer(offered))
+            await open_session(client, self.name, self._settings, self._state)
             await self._subscribe(client)
-
-    async def _connect_securely(self, client: BoundedClient, best: trust.Offer | None) -> None:
-        remembered = await asyncio.to_thread(trust.recall, self._state, self.name)
-        offer = trust.accept(best, self._settings.server_certificate, remembered)
-        own = await asyncio.to_thread(trust.own_identity, self._state)
-        client.application_uri = own.uri
-        await client.set_security(
-            offer.policy,
-            uacrypto.CertProperties(own.certificate, "der"),
-            uacrypto.CertProperties(own.key, "pem"),
-            server_certificate=uacrypto.CertProperties(offer.certificate, "der"),
-            mode=ua.MessageSecurityMode.SignAndEncrypt,
-        )
-        await client.connect()
-        trust.confirm(offer, client.offered)
-        await asyncio.to_thread(trust.remember, self._state, self.name, offer)
 
     async def _subscribe(self, client: BoundedClient) -> None:
         publishing = self._settings.publishing or self._settings.sampling
@@ -226,7 +177,7 @@ class OpcUaConnector:
 
     async def _lost(self, error: Exception) -> None:
         # Queued behind what has already arrived, so that all of it is delivered first.
-        await self._inbox.put(ConnectionLost(_("the server stopped answering: {error}").format(error=_said(error))))
+        await self._inbox.put(ConnectionLost(_("the server stopped answering: {error}").format(error=said(error))))
 
     async def _next(self) -> _Message:
         """Return the next message. Raises `ConnectionLost`, also when a living server no longer publishes."""
@@ -289,8 +240,3 @@ class OpcUaConnector:
 
     def _fault(self, key: str, text: str, **parts: str) -> None:
         self._faults[key] = TagFault(key, text.format(node=self._tags[key].node, **parts))
-
-
-def _said(error: BaseException) -> str:
-    """Return an error in one bounded line; a server's text is data, however long."""
-    return f"{type(error).__name__}: {error}".replace("\n", " ")[:200]

@@ -12,9 +12,9 @@ import pytest_asyncio
 
 from connectors.connector import ConnectionLost
 from connectors.contract import ABSENT, PRESENT, ConnectorContract, Listener, listening
-from connectors.modbus import ModbusConnector
+from connectors.modbus.connector import ModbusConnector
+from connectors.modbus.settings import ModbusSettings, ModbusTag
 from connectors.samples import Provenance
-from connectors.settings import ModbusSettings, ModbusTag
 from tests.servers import ModbusBench, Relay, babbling
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -16,9 +16,9 @@ from asyncua import ua
 
 from connectors.connector import ConnectionLost, ConnectionRefused
 from connectors.contract import ABSENT, PRESENT, ConnectorContract, Listener, heard, listening
-from connectors.opcua import OpcUaConnector
+from connectors.opcua.connector import OpcUaConnector
+from connectors.opcua.settings import OpcUaSettings, OpcUaTag
 from connectors.samples import Provenance, Quality
-from connectors.settings import OpcUaSettings, OpcUaTag
 from tests.servers import NAMESPACE, OpcUaBench, Relay, babbling
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -17,9 +17,9 @@ from asyncua import Client, ua
 from pymodbus.client import AsyncModbusTcpClient
 
 from connectors.connector import ConnectionLost, ConnectionRefused
-from connectors.opcua import OpcUaConnector
+from connectors.opcua.connector import OpcUaConnector
+from connectors.opcua.settings import OpcUaSettings, OpcUaTag
 from connectors.samples import Batch, Provenance, Quality, Sample
-from connectors.settings import OpcUaSettings, OpcUaTag
 from connectors.simulator.control import Control
 from connectors.simulator.factory import Factory
 from connectors.simulator.machines import shopfloor

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from connectors.contract import listening
-from connectors.opcua import OpcUaConnector
-from connectors.settings import OpcUaSettings, OpcUaTag
+from connectors.opcua.connector import OpcUaConnector
+from connectors.opcua.settings import OpcUaSettings, OpcUaTag
 from tests.servers import NAMESPACE, OpcUaBench
 
 pytestmark = pytest.mark.serial

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import math
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.samples import Measure, Provenance, Quality
+from connectors.samples import Batch, Keys, Measure, Provenance, Quality, Sample, moment_of, ticks_of
+
+AT = datetime(2026, 3, 2, 8, 0, 0, 123456, tzinfo=UTC)
 
 UNITS = ("h", "mm/s", "cycles", "°C", "%", "µm", "EUR/h", "m³/h", "1/min", "kg·m²", "d", "Ω")
 
@@ -72,3 +75,43 @@ def test_the_worst_quality_and_the_weakest_provenance_win():
     assert max(Quality.GOOD, Quality.BAD, Quality.UNCERTAIN) is Quality.BAD
     assert Provenance.A.weakest(Provenance.B) is Provenance.B
     assert Provenance.A.weakest(Provenance.A) is Provenance.A
+
+
+class TestBatch:
+    """Columns say what samples said."""
+
+    SAMPLES = (
+        Sample("m/a", 1.5, Quality.GOOD, AT, AT + timedelta(microseconds=1), Provenance.A),
+        Sample("m/b", math.nan, Quality.GOOD, AT, AT, Provenance.A, text="running"),
+        Sample("m/a", -2.0, Quality.UNCERTAIN, AT - timedelta(days=40_000), AT, Provenance.A),
+    )
+
+    def test_samples_come_back_as_they_went_in(self):
+        batch = Batch.of("hall", self.SAMPLES)
+        assert len(batch) == 3
+        assert repr(batch.samples) == repr(self.SAMPLES)  # NaN equals nothing
+        assert list(batch.keys) == ["m/a", "m/b"]
+        assert batch.tags.tolist() == [0, 1, 0]
+
+    def test_a_batch_comes_over_one_wire(self):
+        plain = Sample("m/c", 0.0, Quality.GOOD, AT, AT, Provenance.B)
+        with pytest.raises(ValueError, match="one wire"):
+            Batch.of("hall", [*self.SAMPLES, plain])
+
+    def test_a_tag_keeps_its_number(self):
+        keys = Keys(["m/a", "m/b"])
+        assert (keys.number("m/b"), keys.number("m/c"), keys.number("m/b")) == (1, 2, 1)
+        assert (keys.find("m/c"), keys.find("m/d")) == (2, None)
+        assert [keys[2], *keys] == ["m/c", "m/a", "m/b", "m/c"]
+        assert len(Batch.of("hall", self.SAMPLES, keys=keys).keys) == 3
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_time_survives_as_ticks(moment: datetime):
+    assert moment_of(ticks_of(moment)) == moment
+
+
+def test_ticks_beyond_a_calendar_are_its_ends():
+    assert moment_of(2**63 - 1) == datetime.max.replace(tzinfo=UTC)
+    assert moment_of(-(2**63)) == datetime.min.replace(tzinfo=UTC)
+    assert moment_of(9) == moment_of(0)

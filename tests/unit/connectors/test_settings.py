@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.modbus import ModbusConnector
-from connectors.opcua import OpcUaConnector
-from connectors.settings import ModbusSettings, ModbusTag, OpcUaSettings, OpcUaTag, connector_types, models
+from connectors.modbus.connector import ModbusConnector
+from connectors.modbus.settings import ModbusSettings, ModbusTag
+from connectors.opcua.connector import OpcUaConnector
+from connectors.opcua.settings import OpcUaSettings, OpcUaTag
+from connectors.settings import connector_types, models
 
 PIN = "sha256:" + "ab" * 32
 

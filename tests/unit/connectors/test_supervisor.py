@@ -88,7 +88,7 @@ async def refused(deliver: Deliver, report: Report) -> None:
 
 async def talk_then_lose(deliver: Deliver, report: Report) -> None:
     report([])
-    await deliver(Batch("hall", (SAMPLE,)))
+    await deliver(Batch.of("hall", (SAMPLE,)))
     raise ConnectionLost("the plug is out")
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.modbus.plan import halves, plan
-from connectors.settings import ModbusTag
+from connectors.modbus.settings import ModbusTag
 
 TAG = st.builds(
     ModbusTag,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.modbus.registers import decode, figure
-from connectors.settings import ModbusTag
+from connectors.modbus.settings import ModbusTag
 
 FORMATS = {"uint16": ">H", "int16": ">h", "uint32": ">I", "int32": ">i", "float32": ">f"}
 WORD = st.integers(0, 0xFFFF)

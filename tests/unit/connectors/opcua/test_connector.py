@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 from asyncua import ua
 
-from connectors.connector import ConnectionLost, ConnectionRefused
-from connectors.opcua import OpcUaConnector
-from connectors.opcua.connector import _said
-from connectors.settings import OpcUaSettings, OpcUaTag
+from connectors.opcua.connector import OpcUaConnector
+from connectors.opcua.settings import OpcUaSettings, OpcUaTag
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
@@ -39,29 +37,3 @@ def test_what_was_lost_on_the_way_is_counted(reader: OpcUaConnector):
     reader._decode(message(1.0, 1))
     reader._decode(message(2.0, 5, code=0x0480))
     assert (reader.received, reader.missed, reader.overflowed) == (2, 3, 1)
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (ua.UaStatusCodeError(ua.StatusCodes.BadCertificateUntrusted), ConnectionRefused),
-        (ua.UaStatusCodeError(ua.StatusCodes.BadTooManySessions), ConnectionLost),
-        (OSError("no route"), ConnectionLost),
-        (TimeoutError(), ConnectionLost),
-        (IndexError("garbage"), ConnectionLost),
-    ],
-)
-async def test_whatever_a_server_spoils_is_said_in_words_of_the_port(reader: OpcUaConnector, error, kind):
-    async def fail() -> None:
-        raise error
-
-    with pytest.raises(ConnectionLost) as caught:
-        await reader._asked(fail())
-    assert type(caught.value) is kind
-    if kind is ConnectionRefused:
-        assert "certificate.der" in str(caught.value)
-
-
-def test_a_long_error_is_one_short_line():
-    assert _said(ValueError("a\nb" * 1000)).startswith("ValueError: a b")
-    assert len(_said(ValueError("a\nb" * 1000))) == 200

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.settings import ModbusTag, OpcUaTag
+from connectors.modbus.settings import ModbusTag
+from connectors.opcua.settings import OpcUaTag
 from connectors.simulator.machines import (
     COMPRESSOR,
     CONVEYOR,

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.opcua import OpcUaConnector
+from connectors.opcua.connector import OpcUaConnector
+from connectors.opcua.settings import OpcUaSettings, OpcUaTag
 from connectors.samples import Batch, Provenance, Quality, Sample
-from connectors.settings import OpcUaSettings, OpcUaTag
 from connectors.simulator.control import ControlRefused
 from connectors.simulator.errors import PortInUse
 from connectors.simulator.factory import Addresses
