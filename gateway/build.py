@@ -14,7 +14,7 @@ import asyncio
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,8 +25,9 @@ from typing import Any
 
 import structlog
 
-from connectors.backlog import Backlog
+from connectors.backlog import Backlog, Reader
 from connectors.connector import Connector
+from connectors.counters import Counters
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
@@ -38,6 +39,7 @@ from gateway.config import Config, load
 from gateway.control import Door
 from gateway.databases import Databases, open_databases, require_owner
 from gateway.halting import Halting, known
+from gateway.historian import READER, Historian
 from gateway.live import Board
 from gateway.lives import Lives, first_lives
 from gateway.marks import Mark, RolledBack, mark_file, read_mark, require_not_older, save_mark
@@ -104,6 +106,9 @@ class Gateway:
     monitor: Monitor
     board: Board
     backlog: Backlog
+    reader: Reader
+    historian: Historian
+    counters: Mapping[str, Counters]
     pipeline: Pipeline
     purchasing: Purchasing
     reconciliation: Reconciliation
@@ -203,8 +208,10 @@ async def _compose(
         auditing = await attested(config, databases, stack, clock, buying)
     except CannotAttest as error:
         raise CannotStart(str(error)) from error
-    backlog = Backlog(config.directory / "backlog.db")
+    backlog = Backlog(config.directory / "backlog")
     stack.push_async_callback(backlog.close)
+    historian = Historian(databases.telemetry, config.file.storage.samples_max)
+    reader = await backlog.reader(READER, await historian.mark())
     pipeline = Pipeline(
         _site(config), databases, monitor, board, backlog, lives, purchasing, clock, careful=lambda: restoration.careful
     )
@@ -214,6 +221,9 @@ async def _compose(
         monitor,
         board,
         backlog,
+        reader,
+        historian,
+        {name: Counters() for name in config.connections},
         pipeline,
         purchasing,
         Reconciliation(purchasing),
@@ -319,7 +329,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         currency=config.site.currency,
         clock=gateway.clock,
         wall_clock=real,
-        metrics=lambda: exposition(Counted(gateway.pipeline, gateway.backlog, gateway.board, gateway.schedule)),
+        metrics=lambda: exposition(_counted(gateway)),
         ready=lambda: (gateway.ready, "" if gateway.ready else _("the gateway is starting or stopping")),
         buying=lambda: gateway.buying.sentence,
         hosts=doors.hosts_of(config),
@@ -341,7 +351,8 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
 def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     """Start every task; the stack ends them in the opposite order, connections before the backlog."""
     _in_background(stack, gateway.stop_file.run(), "stop file")
-    _in_background(stack, gateway.backlog.forward(gateway.pipeline.store), "backlog")
+    _in_background(stack, gateway.reader.forward(gateway.historian.store), "backlog")
+    stack.push_async_callback(at_last, gateway.backlog.drain, "samples")
     conversations = [
         asyncio.create_task(_supervisor(gateway, name).run(), name=f"connection {name}")
         for name in gateway.config.connections
@@ -399,7 +410,7 @@ async def _reconcile(gateway: Gateway) -> None:
 
 
 async def _forget(gateway: Gateway) -> None:
-    await gateway.pipeline.forget(gateway.clock() - gateway.config.file.storage.keep_samples)
+    await gateway.historian.forget(gateway.clock() - gateway.config.file.storage.keep_samples)
 
 
 async def _back_up(gateway: Gateway, settings: BackupSettings) -> None:
@@ -422,7 +433,25 @@ def _supervisor(gateway: Gateway, name: str) -> Supervisor:
         return kind(name, settings, config.tags_of(name), clock=gateway.clock, state=state)
 
     return Supervisor(
-        name, connect, gateway.pipeline.deliver, gateway.pipeline.notify, clock=gateway.clock, rng=random.Random()
+        name,
+        connect,
+        gateway.pipeline.deliver,
+        gateway.pipeline.notify,
+        clock=gateway.clock,
+        rng=random.Random(),
+        counters=gateway.counters[name],
+    )
+
+
+def _counted(gateway: Gateway) -> Counted:
+    return Counted(
+        gateway.pipeline,
+        gateway.backlog,
+        gateway.historian,
+        gateway.counters,
+        gateway.board,
+        gateway.schedule,
+        gateway.clock,
     )
 
 
