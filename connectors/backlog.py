@@ -29,8 +29,8 @@ COMMIT_SECONDS: Final = 0.25
 """What a kill can cost; each commit is one write, however many connections there are."""
 MEMORY_SAMPLES: Final = 500_000
 """Ten seconds of 50,000 a second that a disk may stand still; about 12 MB."""
-PARCEL_SAMPLES: Final = 250_000
-"""What a sink gets at once, five seconds at 50,000 a second; with the copies it makes of them 20 MB."""
+PARCEL_SAMPLES: Final = 125_000
+"""What a sink gets at once, two and a half seconds at 50,000 a second; with the copies it makes of them 15 MB."""
 PARCEL_SECONDS: Final = 10.0
 """How long samples wait for others to go with; a chart may be as far behind."""
 RETRY_SECONDS: Final = 1.0

@@ -119,17 +119,16 @@ def ordered(stretch: Stretch) -> Stretch:
     The same value of a tag at the same tick is one sample, however often it came; the first that came stays. Two
     values at one tick are two: some clocks are coarser than what they date.
     """
-    order = np.lexsort((stretch.source, stretch.tags))
-    tags, source, bits = stretch.tags[order], stretch.source[order], stretch.values[order].view(np.int64)
-    again = np.zeros(len(order), bool)
-    same = (tags[1:] == tags[:-1]) & (source[1:] == source[:-1])
-    if same.any():
-        values = stretch.values[order]
-        again[1:] = same & ((bits[1:] == bits[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1])))
-        if stretch.texts and again.any():  # two words are two samples, though neither is a number
-            for row in np.flatnonzero(again).tolist():
-                again[row] = stretch.texts.get(int(order[row])) == stretch.texts.get(int(order[row - 1]))
-    return stretch.rows(order[~again])
+    whole = stretch.rows(np.lexsort((stretch.source, stretch.tags)))
+    same = (whole.tags[1:] == whole.tags[:-1]) & (whole.source[1:] == whole.source[:-1])
+    if not same.any():
+        return whole
+    values = whole.values
+    bits = values.view(np.int64)
+    same &= (bits[1:] == bits[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+    for row in np.flatnonzero(same).tolist() if whole.texts else ():
+        same[row] = whole.texts.get(row) == whole.texts.get(row + 1)  # two words are two samples
+    return whole.rows(np.flatnonzero(np.append(True, ~same)))
 
 
 # --- blocks: many tags, a few seconds, as they came -----------------------------------------------------------------
@@ -420,9 +419,12 @@ def _decimal(values: Values, places: int) -> NDArray[np.int64] | None:
     for some in (values[:32], values):
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = np.rint(some * 10.0**places)
-            if not (np.abs(scaled) < 2**53).all() or not _equal(scaled / 10.0**places, some):
-                return None
-    return scaled.astype(np.int64)
+        if not (np.abs(scaled) < 2**53).all():
+            return None
+        whole = scaled.astype(np.int64)  # takes the sign of a zero away, which is no decimal
+        if not _equal(whole / 10.0**places, some):
+            return None
+    return whole
 
 
 def _equal(left: Values, right: Values) -> bool:
@@ -463,8 +465,8 @@ def _planes(column: NDArray[Any]) -> bytes:
 
 
 def _plane(plane: NDArray[np.uint8]) -> bytes:
-    shares = np.bincount(plane, minlength=256)
-    shares = shares[shares > 0] / plane.size
+    counts = np.bincount(plane, minlength=256)
+    shares = counts[counts > 0] / plane.size
     if shares.size == 1:
         return struct.pack("<BI", _SAME, 1) + plane[:1].tobytes()
     if float(-(shares * np.log2(shares)).sum()) < _NOISE_BITS:

@@ -179,10 +179,7 @@ async def _known(connection: AsyncConnection, keys: Sequence[str]) -> dict[str, 
 
 def flush_of(batches: Sequence[Batch], numbered: Numbered) -> Flush:
     """Return batches as the rows to write. Raises KeyError for keys without a number."""
-    whole = Stretch.joined([_stretch(batch, numbered) for batch in batches])
-    order = np.argsort(whole.tags, kind="stable")
-    stretch = whole.rows(order)
-    received = np.concatenate([batch.received for batch in batches])[order]
+    stretch, received = _by_tag(batches, numbered)
     edges = np.flatnonzero(np.diff(stretch.tags // BUNDLE)) + 1
     cuts = [0, *edges.tolist(), len(stretch)]
     blocks = [
@@ -199,15 +196,29 @@ def flush_of(batches: Sequence[Batch], numbered: Numbered) -> Flush:
     )
 
 
-def _stretch(batch: Batch, numbered: Numbered) -> Stretch:
-    return Stretch(
-        numbered.of(batch),
-        batch.source,
-        batch.values,
-        curves.delays_of(batch.source, batch.received),
-        curves.flags_of(batch.quality, batch.provenance, recalled=batch.recalled),
-        batch.texts,
-    )
+def _by_tag(batches: Sequence[Batch], numbered: Numbered) -> tuple[Stretch, Ticks]:
+    """Return batches tag by tag, as they came, and when each sample came; one column after the other, to save room."""
+    tags = np.concatenate([numbered.of(batch) for batch in batches])
+    order = np.argsort(tags.astype(np.uint16) if tags.size and int(tags.max()) < 2**16 else tags, kind="stable")
+    source = np.concatenate([batch.source for batch in batches])[order]
+    received = np.concatenate([batch.received for batch in batches])[order]
+    values = np.concatenate([batch.values for batch in batches])[order]
+    told = [curves.flags_of(batch.quality, batch.provenance, recalled=batch.recalled) for batch in batches]
+    flags, delays = np.concatenate(told)[order], curves.delays_of(source, received)
+    return Stretch(tags[order], source, values, delays, flags, _texts(batches, order)), received
+
+
+def _texts(batches: Sequence[Batch], order: NDArray[np.intp]) -> dict[int, str]:
+    """Return the texts of batches by the row that each is in once it is in order."""
+    texts, start = {}, 0
+    for batch in batches:
+        texts.update({start + row: text for row, text in batch.texts.items()})
+        start += len(batch)
+    if not texts:
+        return {}
+    place = np.empty(len(order), np.intp)
+    place[order] = np.arange(len(order))
+    return {int(place[row]): text for row, text in texts.items()}
 
 
 def _block_row(stretch: Stretch, received: int) -> dict[str, Any]:
@@ -229,7 +240,7 @@ def _good(stretch: Stretch) -> int:
 def latest_rows(
     stretch: Stretch, received: Ticks, rows: NDArray[np.intp] | None = None, *, by_time: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the last of each tag as a row of `latest`; the rows lie tag by tag, as they came. by_time: last by source."""
+    """Return each tag's last as a row of `latest`, of rows that lie tag by tag as they came; by_time: by source."""
     if rows is None:
         rows = np.arange(len(stretch))
     if by_time:
@@ -386,19 +397,19 @@ class Folded:
 
 def folded(found: Foldable) -> Folded:
     """Return blocks as segments. A broken block costs what is in it, and nothing else."""
-    stretches, broken = [], 0
-    for content in found.contents:
-        try:
-            stretches.append(curves.of_block(content))
-        except CurveBroken:
-            broken += 1
-    rows = segments_of(Stretch.joined(stretches), found.received) if stretches else []
-    return Folded(rows, broken)
+    stretches = [_of(curves.of_block, content) for content in found.contents]
+    broken = sum(not len(stretch) for stretch in stretches)
+    whole = curves.ordered(Stretch.joined(stretches)) if stretches else curves.EMPTY
+    del stretches  # as much again
+    return Folded(_segments(whole, found.received), broken)
 
 
 def segments_of(stretch: Stretch, received: int) -> list[dict[str, Any]]:
     """Return samples of any tags, in any order, as rows of `segment`."""
-    whole = curves.ordered(stretch)
+    return _segments(curves.ordered(stretch), received)
+
+
+def _segments(whole: Stretch, received: int) -> list[dict[str, Any]]:
     edges = np.flatnonzero(np.diff(whole.tags)) + 1
     cuts = [0, *edges.tolist(), len(whole)]
     return [
