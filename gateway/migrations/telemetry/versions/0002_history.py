@@ -102,7 +102,7 @@ def _convert(connection: sa.Connection) -> int:
             last = stretch, received
         if last is not None:
             row = history.latest_rows(*last)[-1]
-            connection.execute(sa.insert(history.latest), [row])
+            connection.execute(sa.insert(history.latest).values(row))
     dropped: int = connection.execute(sa.text("SELECT count(*) FROM sample WHERE id <= :after"), after).scalar_one()
     return dropped
 
