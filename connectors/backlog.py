@@ -80,6 +80,11 @@ class Backlog:
         return self.waiting + max((reader.cursor.depth for reader in self._readers.values()), default=0)
 
     @property
+    def is_failing(self) -> bool:
+        """Whether its disk refused what was last given to it."""
+        return self._failing
+
+    @property
     def size_bytes(self) -> int:
         """What lies on disk."""
         return self._journal.size

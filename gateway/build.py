@@ -331,6 +331,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         wall_clock=real,
         metrics=lambda: exposition(_counted(gateway)),
         ready=lambda: (gateway.ready, "" if gateway.ready else _("the gateway is starting or stopping")),
+        troubles=lambda: _troubles(gateway),
         buying=lambda: gateway.buying.sentence,
         hosts=doors.hosts_of(config),
         peers=doors.peers_of(config),
@@ -441,6 +442,20 @@ def _supervisor(gateway: Gateway, name: str) -> Supervisor:
         rng=random.Random(),
         counters=gateway.counters[name],
     )
+
+
+def _troubles(gateway: Gateway) -> list[str]:
+    """Return what does not work, without names: whoever asks need not be signed in."""
+    links, told = gateway.board.links(), []
+    if lost := sum(not link.connected for link in links):
+        told.append(_("{lost} of {all} connections are lost").format(lost=lost, all=len(links)))
+    if faults := sum(len(link.faults) for link in links):
+        told.append(_("{faults} tags cannot be read").format(faults=faults))
+    if gateway.reader.is_behind:
+        told.append(_("samples cannot be stored; {depth} wait on disk").format(depth=gateway.backlog.depth))
+    if gateway.backlog.is_failing:
+        told.append(_("the backlog's disk takes nothing; samples wait in memory, and the oldest are lost"))
+    return told
 
 
 def _counted(gateway: Gateway) -> Counted:
