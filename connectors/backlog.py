@@ -194,25 +194,24 @@ class Backlog:
 
     def _wrote(self, done: asyncio.Future[None], batches: deque[Batch]) -> None:
         self._writing, samples, self._writing_samples = None, self._writing_samples, 0
-        error = None if done.cancelled() else done.exception()
-        if done.cancelled() or error is not None:
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        news, self._failing = (error is not None) != self._failing, error is not None
+        if error is not None:
             self._pending = batches + self._pending
             self._pending_samples += samples
-            self._tell_failing(error)
             while self.waiting > self._memory_max and len(self._pending) > 1:
                 self._lose_oldest(Loss.BACKLOG_DISK)
-        else:
-            if self._failing:
-                _log.info("the backlog's disk takes samples again", lost=self.lost)
-            self._failing = False
-            self._arrived.set()
+        self._arrived.set()
         if self._pending and not self._closed:
             self._commit_soon(RETRY_SECONDS if self._failing else COMMIT_SECONDS)
+        if news:  # told last: a disk that is full may refuse a log as well
+            self._tell(error)
 
-    def _tell_failing(self, error: BaseException | None) -> None:
-        if not self._failing:
+    def _tell(self, error: BaseException | None) -> None:
+        if error is None:
+            _log.info("the backlog's disk takes samples again", lost=self.lost)
+        else:
             _log.error("the backlog's disk failed; samples wait in memory", error=repr(error)[:200])
-        self._failing = True
 
     def _lose_oldest(self, reason: Loss) -> None:
         lost = len(self._pending.popleft())

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from connectors import backlog as module
 from connectors.backlog import Backlog
@@ -126,7 +127,7 @@ async def test_a_disk_that_stays_full_costs_the_oldest_samples_and_no_memory(tmp
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.001)
     backlog = Backlog(tmp_path / "backlog", memory=1_000)
     reader = await backlog.reader("store")
-    with no_file_larger_than(0):
+    with no_file_larger_than(0), capture_logs():
         for number in range(50):
             await backlog.put(batch(number))
             await backlog._committed()
