@@ -91,8 +91,9 @@ class Backlog:
 
     @property
     def age_seconds(self) -> float:
-        """How far the slowest reader is behind, by the time of reception; 0 when none is."""
-        return self._journal.age_ticks / TICKS_PER_SECOND if self.depth else 0.0
+        """How far the slowest reader is behind, in wall time; 0 when none is."""
+        behind = (self._journal.behind_ticks(reader.cursor) for reader in self._readers.values())
+        return max(behind, default=0) / TICKS_PER_SECOND
 
     @property
     def losses(self) -> Losses:
@@ -311,6 +312,7 @@ class Reader:
         while not self.cursor.depth:
             backlog._arrived.clear()
             await backlog._arrived.wait()
+            self._given_at = asyncio.get_running_loop().time()  # before there was nothing to give
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 while self.cursor.depth < samples_max and not backlog._hurry.is_set():

@@ -15,9 +15,9 @@ import os
 import secrets
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -25,12 +25,12 @@ import structlog
 
 from connectors.counters import Loss, Losses
 from connectors.records import Numbering, RecordBroken, Translation, learn, packed, unpacked
-from connectors.samples import TICKS_PER_SECOND, Batch, Keys
+from connectors.samples import TICKS_PER_SECOND, Batch, Keys, ticks_of
 
 BYTES_MAX: Final = 2 * 2**30
 """Of all files: 72 h of 1,000 tags a second, squeezed, or half an hour of 50,000 samples a second as they are."""
 AGE_MAX: Final = timedelta(hours=72)
-"""A weekend without the store, and the Monday on which somebody looks; by the time at which samples were received."""
+"""A weekend without the store, and the Monday on which somebody looks; in wall time, however fast the plant's runs."""
 FILE_BYTES: Final = 16 * 2**20
 """What is dropped at once: less than a hundredth of the bound."""
 FILE_TICKS: Final = 3600 * TICKS_PER_SECOND
@@ -75,7 +75,8 @@ class Parcel:
 class _Header:
     """Before each record, and at the end of a file that is done (then of the whole file).
 
-    before: samples of the file ahead of this record, so that a gap tells how many are lost.
+    before: samples of the file ahead of this record, so that a gap tells how many are lost. oldest, newest: when it was
+    written, in ticks of wall time.
     """
 
     length: int
@@ -124,14 +125,14 @@ class _File:
 class Cursor:
     """Where a reader is. safe: the last record that is safe with it. read: the last one that it was given.
 
-    depth: samples that are not safe yet. received: when the last sample that it was given was received, in ticks.
+    depth: samples that are not safe yet. reached: when the last record that it was given was written, in ticks.
     """
 
     name: str
     safe: int = 0
     read: int = 0
     depth: int = 0
-    received: int | None = None
+    reached: int | None = None
     losses: Losses = field(default_factory=Losses)
     keys: Keys = field(default_factory=Keys)
     _file: Path | None = None
@@ -144,7 +145,13 @@ class Journal:
     """Records on disk; `cursors` are its readers' by name, `losses` what was lost before any reader was there."""
 
     def __init__(
-        self, directory: Path, *, bytes_max: int = BYTES_MAX, age_max: timedelta = AGE_MAX, file_bytes: int = FILE_BYTES
+        self,
+        directory: Path,
+        *,
+        bytes_max: int = BYTES_MAX,
+        age_max: timedelta = AGE_MAX,
+        file_bytes: int = FILE_BYTES,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.name = secrets.token_hex(8)
         self.losses = Losses()
@@ -152,6 +159,7 @@ class Journal:
         self._directory = directory
         self._bytes_max, self._file_bytes = bytes_max, min(file_bytes, max(1, bytes_max // 8))
         self._age_max = age_max // timedelta(microseconds=1) * 10
+        self._clock = clock
         self._files: list[_File] = []
         self._next = 1
         self._open: int | None = None
@@ -163,10 +171,12 @@ class Journal:
         """Bytes of all files."""
         return sum(file.size for file in self._files)
 
-    @property
-    def age_ticks(self) -> int:
-        """How much older the oldest sample on disk is than the newest, by the time of reception."""
-        return self._files[-1].newest - self._files[0].oldest if self._files else 0
+    def behind_ticks(self, cursor: Cursor) -> int:
+        """Return the wall time between what a reader was given last and what was written last."""
+        first = next((file for file in self._files if file.last > cursor.safe), None)
+        if first is None or not cursor.depth:
+            return 0
+        return max(0, self._files[-1].newest - (first.oldest if cursor.reached is None else cursor.reached))
 
     def look(self) -> None:
         """Find what an earlier run left; makes nothing. Raises OSError."""
@@ -201,28 +211,27 @@ class Journal:
     def append(self, batches: Sequence[Batch], *, squeeze: bool = False) -> None:
         """Write batches as one record. Raises OSError; what was there before is untouched by that."""
         samples = sum(len(batch) for batch in batches)
-        oldest = min(int(batch.received.min()) for batch in batches if len(batch))
-        newest = max(int(batch.received.max()) for batch in batches if len(batch))
-        if self._open is not None and self._is_full(newest):
+        now = ticks_of(self._clock())
+        if self._open is not None and self._is_full(now):
             self._finish()
         descriptor = self._begin() if self._open is None else self._open
         file = self._files[-1]
         payload = packed(batches, self._numbering, squeeze=squeeze)
-        header = _Header(len(payload), self._next, samples, file.samples, oldest, newest, zlib.crc32(payload))
+        header = _Header(len(payload), self._next, samples, file.samples, now, now, zlib.crc32(payload))
         try:
             _write(descriptor, header.to_bytes(_RECORD_MAGIC) + payload)
         except OSError:
             self._undo(file)
             raise
         file.size += _Header.SIZE + len(payload)
-        file.oldest = oldest if file.last == 0 else min(file.oldest, oldest)
-        file.newest = max(file.newest, newest)
+        file.oldest = now if file.last == 0 else min(file.oldest, now)
+        file.newest = max(file.newest, now)
         file.last, file.samples = self._next, file.samples + samples
         self._next += 1
         for cursor in self.cursors.values():
             cursor.depth += samples
         self._sync_sometimes(descriptor)
-        self._keep_bounds(newest)
+        self._keep_bounds(now)
 
     def read(self, cursor: Cursor, samples_max: int) -> Parcel | None:
         """Return what comes next for a reader, whole records up to about so many samples; None when there is nothing.
@@ -241,7 +250,6 @@ class Journal:
             cursor.safe, cursor.depth = cursor.read, 0
             self._tidy()
             return None
-        cursor.received = int(batches[-1].received[-1]) if len(batches[-1]) else cursor.received
         return Parcel(Mark(self.name, cursor.read), batches, samples)
 
     def done(self, cursor: Cursor, parcel: Parcel) -> None:
@@ -287,9 +295,9 @@ class Journal:
         self._files.append(_File(path, self._next, size=_FILE.size))
         return descriptor
 
-    def _is_full(self, newest: int) -> bool:
+    def _is_full(self, now: int) -> bool:
         file = self._files[-1]
-        return file.last > 0 and (file.size >= self._file_bytes or newest - file.oldest >= FILE_TICKS)
+        return file.last > 0 and (file.size >= self._file_bytes or now - file.oldest >= FILE_TICKS)
 
     def _undo(self, file: _File) -> None:
         """Cut off what a failed write left. Its tags may be numbered but never written, so the file goes on no more."""
@@ -395,6 +403,7 @@ class Journal:
                 self._lose(cursor, header.before - cursor._passed)
                 cursor._offset = offset + _Header.SIZE + header.length
                 cursor._passed, cursor.read = header.before + header.samples, header.number
+                cursor.reached = header.newest
                 try:
                     if zlib.crc32(payload) != header.payload_sum:
                         raise RecordBroken("its sum is wrong")

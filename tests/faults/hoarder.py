@@ -56,7 +56,6 @@ async def put_for_ever(backlog: Backlog, run: int) -> None:
     while True:
         values = np.arange(number, number + ROWS, dtype=np.float64)
         at = begin + values.astype(np.int64) * TICKS_PER_SECOND
-        # Received in the year 2000 + run at the earliest, so that no run's samples are too old beside another's.
         came = np.full(ROWS, ticks_of(begins(0)), np.int64)
         tags, quality = np.zeros(ROWS, np.int32), np.zeros(ROWS, np.uint8)
         await backlog.put(Batch("hoarder", keys, tags, values, quality, at, came, Provenance.A))

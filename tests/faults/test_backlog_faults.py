@@ -13,7 +13,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -174,15 +174,15 @@ async def test_a_store_that_fails_at_any_call_stores_everything_once_when_it_is_
     await storage.close()
 
 
-async def test_a_store_that_is_away_for_a_hundred_hours_gets_the_last_seventy_two(tmp_path: Path):
-    """The hours are virtual: they are the samples' own."""
-    backlog = Backlog(tmp_path / "backlog")
+async def test_a_store_that_is_away_for_a_hundred_virtual_hours_gets_the_last_seventy_two(tmp_path: Path):
+    now = [datetime(2026, 3, 2, 8, tzinfo=UTC)]
+    backlog = Backlog(Journal(tmp_path / "backlog", clock=lambda: now[0]))
     reader = await backlog.reader("store")
     for hour in range(100):
-        one = batch(hour)
-        at = np.full(len(one), START + hour * 3600 * TICKS_PER_SECOND)
-        await backlog.put(Batch("hall", KEYS, one.tags, one.values, one.quality, at, at, Provenance.A))
+        await backlog.put(batch(hour))
         await backlog._committed()
+        now[0] += timedelta(hours=1)
+    assert backlog.age_seconds >= 71 * 3600
     got = []
     while reader.cursor.depth:
         parcel = await reader.take(within=0)

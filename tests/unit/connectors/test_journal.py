@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,23 @@ KEYS = Keys(["m/t"])
 START = 17 * 10**15
 
 
-def batch(value: float, samples: int = 1, *, received: int = START) -> Batch:
-    whole = np.full(samples, received, np.int64)
+class Wall:
+    """A clock on the wall that is set by hand."""
+
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def batch(value: float, samples: int = 1) -> Batch:
+    whole = np.full(samples, START, np.int64)
     tags, quality = np.zeros(samples, np.int32), np.zeros(samples, np.uint8)
     return Batch("hall", KEYS, tags, np.full(samples, value), quality, whole, whole, Provenance.B)
 
 
-def journal(tmp_path: Path, **bounds: int) -> Journal:
-    found = Journal(tmp_path / "backlog", **bounds)
+def journal(tmp_path: Path, *, clock: Callable[[], datetime] | None = None, **bounds: int) -> Journal:
+    found = Journal(tmp_path / "backlog", clock=clock or Wall(), **bounds)
     found.look()
     return found
 
@@ -114,14 +123,16 @@ def test_beyond_the_bound_in_bytes_the_oldest_are_lost_and_counted(tmp_path: Pat
 
 
 def test_an_outage_of_a_hundred_virtual_hours_keeps_the_last_seventy_two(tmp_path: Path):
-    long = journal(tmp_path)
+    wall = Wall()
+    long = journal(tmp_path, clock=wall)
     cursor = long.cursor("store")
-    for hour in range(100):
-        for half in range(2):
-            long.append([batch(hour, received=START + (hour * 60 + half * 30) * 60 * TICKS_PER_SECOND)])
+    for half_hour in range(200):
+        long.append([batch(half_hour // 2)])
+        wall.now += timedelta(minutes=30)
     kept = drained(long, cursor)
     assert kept[-1] == 99
     assert 72 <= len(kept) / 2 <= 74
+    assert long.behind_ticks(cursor) == 0
     assert cursor.losses[Loss.BACKLOG_FULL] == 200 - len(kept)
 
 
@@ -198,12 +209,18 @@ def test_a_file_that_all_have_read_makes_room(tmp_path: Path, monkeypatch: pytes
     assert files(tmp_path) == []
     write(one, [5])
     assert drained(one, cursor) == [5]
-    assert one.age_ticks == 0
 
 
-def test_a_file_spans_an_hour_at_most(tmp_path: Path):
-    one = journal(tmp_path)
+def test_a_file_spans_an_hour_at_most_and_how_far_a_reader_is_behind_is_known(tmp_path: Path):
+    wall = Wall()
+    one = journal(tmp_path, clock=wall)
+    cursor = one.cursor("store")
     for minutes in range(0, 181, 30):
-        one.append([batch(minutes, received=START + minutes * 60 * TICKS_PER_SECOND)])
+        one.append([batch(minutes)])
+        wall.now += timedelta(minutes=30)
     assert len(files(tmp_path)) == 4
-    assert one.age_ticks == timedelta(hours=3) // timedelta(microseconds=1) * 10
+    assert one.behind_ticks(cursor) == 3 * 3600 * TICKS_PER_SECOND
+    parcel = one.read(cursor, 3)
+    assert parcel is not None
+    one.done(cursor, parcel)
+    assert one.behind_ticks(cursor) == 2 * 3600 * TICKS_PER_SECOND
