@@ -17,6 +17,7 @@ from gettext import gettext as _
 import structlog
 
 from connectors.connector import ConnectionLost, ConnectionRefused, Connector, Deliver, TagFault
+from connectors.counters import Counters, Counting
 from connectors.samples import Batch
 from connectors.settings import RetrySettings
 
@@ -40,7 +41,7 @@ class _DeliveryFailed(Exception):
 
 
 class Supervisor:
-    """Keeps one connection going; `attempts` and `losses` count since it was made."""
+    """Keeps one connection going; `counters` outlive its conversations, and each connector that counts gets them."""
 
     def __init__(
         self,
@@ -53,9 +54,10 @@ class Supervisor:
         rng: random.Random,
         settings: RetrySettings | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        counters: Counters | None = None,
     ) -> None:
         self.name = name
-        self.attempts = self.losses = 0
+        self.counters = counters or Counters()
         self._connect = connect
         self._deliver = deliver
         self._notify = notify
@@ -70,7 +72,7 @@ class Supervisor:
         """Converse for ever; ends only by cancellation."""
         failures = 0
         while True:
-            self.attempts += 1
+            self.counters.attempts += 1
             self._delivered = False
             refused = await self._converse()
             failures = 1 if self._delivered else failures + 1
@@ -79,7 +81,7 @@ class Supervisor:
     async def _converse(self) -> bool:
         """Hold one conversation to its end; returns whether the machine was refused."""
         try:
-            await self._connect().converse(self._hand_on, self._connected)
+            await self._counting(self._connect()).converse(self._hand_on, self._connected)
         except ConnectionRefused as error:
             self._lost(str(error), refused=True)
             return True
@@ -95,6 +97,12 @@ class Supervisor:
             self._lost(_("the conversation ended"))
         return False
 
+    def _counting(self, connector: Connector) -> Connector:
+        """Let a fresh connector go on counting where the one before it ended."""
+        if isinstance(connector, Counting):
+            connector.counters = self.counters
+        return connector
+
     async def _hand_on(self, batch: Batch) -> None:
         try:
             await self._deliver(batch)
@@ -102,13 +110,17 @@ class Supervisor:
             # Wrapped, so that a sink's TimeoutError is never taken for one of the machine.
             raise _DeliveryFailed(repr(error)[:200]) from error
         self._delivered = True
+        self.counters.batches += 1
+        self.counters.samples += len(batch)
+        self.counters.recalled += len(batch) if batch.recalled else 0
 
     def _connected(self, faults: Sequence[TagFault]) -> None:
         since = self.status.since if self.status.connected else self._clock()
+        self.counters.connects += not self.status.connected
         self._tell(ConnectionStatus(self.name, True, since, faults=tuple(faults)))
 
     def _lost(self, reason: str, *, refused: bool = False) -> None:
-        self.losses += self.status.connected
+        self.counters.disconnects += self.status.connected
         since = self._clock() if self.status.connected else self.status.since
         self._tell(replace(self.status, connected=False, since=since, reason=reason, refused=refused))
 

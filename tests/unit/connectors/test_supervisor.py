@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.connector import ConnectionLost, ConnectionRefused, Deliver, TagFault
+from connectors.counters import Counters, Loss
 from connectors.samples import Batch, Provenance, Quality, Sample
 from connectors.settings import RetrySettings
 from connectors.supervisor import ConnectionStatus, Supervisor, pause
@@ -29,6 +31,7 @@ class Machine:
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
+        self.counters = Counters()
 
     async def converse(self, deliver: Deliver, report: Report) -> None:
         await self._talk(deliver, report)
@@ -97,7 +100,8 @@ async def test_a_lost_connection_is_sought_again_with_a_fresh_connector():
     await bench.run()
     assert len({id(machine) for machine in bench.made}) == 3
     assert len(bench.taken) == 1
-    assert (bench.supervisor.attempts, bench.supervisor.losses) == (4, 1)
+    counted = bench.supervisor.counters
+    assert (counted.attempts, counted.connects, counted.disconnects, counted.reconnects) == (4, 1, 1, 0)
 
 
 async def test_every_change_is_told_once_with_the_time_it_began():
@@ -174,3 +178,19 @@ def test_attempts_grow_rarer_and_never_rarer_than_the_longest(failures: int, see
     seconds = pause(failures, False, settings, random.Random(seed))
     assert 0.5 <= seconds <= 30
     assert seconds <= pause(failures + 2, False, settings, random.Random(seed))
+
+
+async def test_what_a_connection_counts_outlives_its_conversations():
+    async def talk(deliver: Deliver, report: Report) -> None:
+        report(())
+        bench.made[-1].counters.fallbacks += 2
+        bench.made[-1].counters.losses.count(Loss.SERVER_OVERFLOW, 3)
+        await deliver(replace(Batch.of("hall", [SAMPLE, SAMPLE]), recalled=True))
+        await deliver(Batch.of("hall", [SAMPLE]))
+
+    bench = Bench(talk, talk, talk)
+    await bench.run()
+    counted = bench.supervisor.counters
+    assert (counted.samples, counted.batches, counted.recalled) == (9, 6, 6)
+    assert (counted.connects, counted.reconnects, counted.disconnects) == (3, 2, 3)
+    assert (counted.fallbacks, counted.losses[Loss.SERVER_OVERFLOW], counted.losses.total) == (6, 9, 9)
