@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from connectors.samples import Batch
 
@@ -47,3 +47,11 @@ class Connector(Protocol):
 
     async def probe(self) -> Sequence[TagFault]:
         """Connect once, name the tags that cannot be read, and leave. Raises `ConnectionLost`."""
+
+
+@runtime_checkable
+class Succeeding(Protocol):
+    """A connector that can take up what the conversation before it left open, such as a session."""
+
+    def succeed(self, predecessor: Connector) -> None:
+        """Go on where another connector of the same connection ended; called before it converses."""

@@ -109,9 +109,10 @@ class Counters:
 
     samples, batches: taken over from the machine; `recalled` is those of them that came from the machine's own history.
     attempts, connects, disconnects: of conversations; a reconnect is every connect but the first.
-    fallbacks: messages that the fast decoder left to the library's.
+    fallbacks: values that the fast decoder left to the library's.
     republished: messages that the machine sent again when asked.
     gaps: times that something was missing in what arrived.
+    clock_off: values dated too far from now to be believed.
     polls: how long the machine took to answer each request, in seconds.
     losses: samples that were lost on the way, by reason.
     """
@@ -125,6 +126,7 @@ class Counters:
     fallbacks: int = 0
     republished: int = 0
     gaps: int = 0
+    clock_off: int = 0
     polls: Latencies = field(default_factory=Latencies)
     losses: Losses = field(default_factory=Losses)
 

@@ -16,7 +16,7 @@ from gettext import gettext as _
 
 import structlog
 
-from connectors.connector import ConnectionLost, ConnectionRefused, Connector, Deliver, TagFault
+from connectors.connector import ConnectionLost, ConnectionRefused, Connector, Deliver, Succeeding, TagFault
 from connectors.counters import Counters, Counting
 from connectors.samples import Batch
 from connectors.settings import RetrySettings
@@ -66,6 +66,7 @@ class Supervisor:
         self._settings = settings or RetrySettings()
         self._sleep = sleep
         self._delivered = False
+        self._before: Connector | None = None
         self.status = ConnectionStatus(name, False, clock(), _("not yet connected"))
 
     async def run(self) -> None:
@@ -81,7 +82,7 @@ class Supervisor:
     async def _converse(self) -> bool:
         """Hold one conversation to its end; returns whether the machine was refused."""
         try:
-            await self._counting(self._connect()).converse(self._hand_on, self._connected)
+            await self._fresh().converse(self._hand_on, self._connected)
         except ConnectionRefused as error:
             self._lost(str(error), refused=True)
             return True
@@ -97,10 +98,14 @@ class Supervisor:
             self._lost(_("the conversation ended"))
         return False
 
-    def _counting(self, connector: Connector) -> Connector:
-        """Let a fresh connector go on counting where the one before it ended."""
+    def _fresh(self) -> Connector:
+        """Return a fresh connector that goes on, and goes on counting, where the one before it ended."""
+        connector = self._connect()
         if isinstance(connector, Counting):
             connector.counters = self.counters
+        if isinstance(connector, Succeeding) and self._before is not None:
+            connector.succeed(self._before)
+        self._before = connector
         return connector
 
     async def _hand_on(self, batch: Batch) -> None:

@@ -1,7 +1,8 @@
 """The protocol stack's client, bounded: what it may take, how long it may wait, how it ends.
 
-Promises: a request, a message and a farewell have limits; the first sign of death is told; nothing survives `close`.
-Refuses to reconnect. It is the one place that reaches into the stack's private parts, for want of a public way.
+Promises: a request, a message and a farewell have limits; a session that was kept is resumed where the server still has
+it; nothing survives `close`. Refuses to reconnect. It is the one place that reaches into the stack's private parts, for
+want of a public way; `subscription` and `publishing` take from it what they need of them.
 """
 
 from __future__ import annotations
@@ -13,11 +14,16 @@ from typing import Final
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.client.ua_client import UaClientState, UASocketProtocol
+from asyncua.client.ua_session import SessionState
+
+from connectors.opcua.continuity import KeptSession
 
 REQUEST_SECONDS: Final = 4.0
 """A server under load answers within one; a longer wait would hide its death."""
 WATCHDOG_SECONDS: Final = 1.75
 """How often the server is asked for a sign of life, and how long it may take: a silent death shows within four."""
+SOCKET_SECONDS: Final = 1.0
+"""How long a machine may take to answer a call: one that is off does not, and is called again."""
 CLOSE_SECONDS: Final = 1.0
 """A courtesy; the socket is closed anyway."""
 SESSION_MS: Final = 60_000
@@ -33,9 +39,13 @@ logging.getLogger("asyncua.client").setLevel(logging.CRITICAL)
 
 
 class BoundedClient(Client):
-    """A client for one conversation; `offered` is what the server said under encryption that it offers."""
+    """A client for one conversation.
 
-    def __init__(self, url: str) -> None:
+    offered: what the server said under encryption that it offers. kept: a session to resume; None afterwards unless it
+    was.
+    """
+
+    def __init__(self, url: str, kept: KeptSession | None = None) -> None:
         super().__init__(url, timeout=REQUEST_SECONDS, watchdog_intervall=WATCHDOG_SECONDS, auto_reconnect=False)
         self.name = self.description = "Toolcrib"
         self.product_uri = "urn:toolcrib"
@@ -43,6 +53,12 @@ class BoundedClient(Client):
         self.max_messagesize = MESSAGE_BYTES
         self.max_chunkcount = MESSAGE_CHUNKS
         self.offered: list[ua.EndpointDescription] = []
+        self.kept = kept
+
+    async def connect_socket(self) -> None:
+        """Call the server. Raises TimeoutError, OSError."""
+        async with asyncio.timeout(SOCKET_SECONDS):
+            await super().connect_socket()
 
     async def send_hello(self) -> None:
         """Greet, then bound what we accept: the stack takes the server's own limits for ours."""
@@ -58,12 +74,41 @@ class BoundedClient(Client):
         self.offered = list(result.ServerEndpoints)
         return result
 
+    def leave_open(self, now: float) -> KeptSession | None:
+        """Return the session for the next conversation, or None when there is none; `now` is the loop's time."""
+        session = self.uaclient.session
+        if session.state is not SessionState.ACTIVATED or session.authentication_token.is_null():
+            return None
+        until = now + self.session_timeout / 1000
+        return KeptSession(session.authentication_token, self._server_nonce, self._policy_ids, self.offered, until)
 
-async def close(client: Client) -> None:
-    """End a conversation in whatever state it is, within `CLOSE_SECONDS`; never raises but for cancellation."""
+    # The stack keeps sessions in a file and asks for them by these names; ours are in memory only.
+
+    def _try_load_persisted_session(self) -> bool:
+        if self.kept is None or asyncio.get_running_loop().time() >= self.kept.until:
+            self.kept = None
+            return False
+        self.uaclient.session.restore_authentication_token(self.kept.token)
+        self._server_nonce = self.kept.nonce  # type: ignore[assignment]  # the stack declares it None and sets bytes
+        self._policy_ids = list(self.kept.policies)
+        self.offered = list(self.kept.offered)
+        return True
+
+    def _save_session_state(self) -> None:
+        pass
+
+    def _clear_persisted_session(self) -> None:
+        self.kept = None
+
+
+async def close(client: Client, *, keep_session: bool = False) -> None:
+    """End a conversation in whatever state it is, within `CLOSE_SECONDS`; never raises but for cancellation.
+
+    keep_session: hang up without a farewell, so that the server keeps the session for a while.
+    """
     publishing = client.uaclient.session._publish_task
     protocol = client.uaclient.protocol
-    if client.uaclient.state is not UaClientState.CONNECTED:
+    if keep_session or client.uaclient.state is not UaClientState.CONNECTED:
         _hang_up(protocol)  # a farewell to the dead would only be waited for
     # In a task of its own: the stack swallows cancellations while it closes, and ours must come through.
     closing = asyncio.create_task(client.disconnect())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from connectors.samples import Measure
 from connectors.settings import ConnectionSettings, Duration, Rhythm, TagSettings
 
 
@@ -19,11 +21,14 @@ def _fingerprint(value: str) -> str:
     return "sha256:" + match[1].replace(":", "")
 
 
+_URL: Final = r"^opc\.tcp://[^\s/@?#]+(/[^\s@]*)?$"
+
+
 class OpcUaSettings(ConnectionSettings):
     """A conversation with one OPC-UA server."""
 
     connector: Literal["opcua"] = "opcua"
-    url: str = Field(pattern=r"^opc\.tcp://[^\s/@?#]+(/[^\s@]*)?$", examples=["opc.tcp://10.0.0.5:4840"])
+    url: str = Field(pattern=_URL, examples=["opc.tcp://10.0.0.5:4840"])
     server_certificate: Annotated[str, AfterValidator(_fingerprint)] | None = None
     """`sha256:` and the fingerprint of the server's certificate; without it the connection is refused and the
     refusal names the fingerprint found, for a person to compare and pin."""
@@ -31,6 +36,8 @@ class OpcUaSettings(ConnectionSettings):
     """True accepts a server without any security; what it says counts as class B."""
     publishing: Rhythm | None = None
     """How often the server sends what it collected; the sampling if left out."""
+    standby: tuple[Annotated[str, Field(pattern=_URL)], ...] = Field(default=(), max_length=8)
+    """Other servers of the same machine, in their order: where the first is lost, the next one is asked."""
     queue: int = Field(default=1000, ge=1, le=100_000)
     """Values that the server keeps for one tag between two sendings; the oldest go first when it overflows."""
     clock_tolerance: Duration = Field(default="5 min", validate_default=True)
@@ -41,6 +48,14 @@ class OpcUaSettings(ConnectionSettings):
         if self.insecure and self.server_certificate is not None:
             raise ValueError(_("'insecure' and 'server_certificate' exclude each other"))
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Deadband:
+    """How far a value may move unreported: in its own unit, or in percent of the range that the server names."""
+
+    value: float
+    percent: bool = False
 
 
 _NODE: Final = re.compile(r"(?P<space>nsu=[^;]+;|ns=\d+;)?(?P<kind>[isgb])=(?P<name>.+)")
@@ -63,6 +78,32 @@ def _node(value: str) -> str:
 
 
 class OpcUaTag(TagSettings):
-    """One variable of an OPC-UA server."""
+    """One variable of an OPC-UA server; what it leaves out is as its connection says."""
 
     node: Annotated[str, AfterValidator(_node)] = Field(max_length=4096, examples=["nsu=urn:maker:plant;s=mill.load"])
+    sampling: Rhythm | None = None
+    queue: int | None = Field(default=None, ge=1, le=100_000)
+    deadband: str | None = Field(default=None, max_length=64, examples=["0.1 mm/s", "2 %"])
+    """How far the value may move unreported: in the tag's own unit, or in `%` of the range that the server names."""
+
+    @model_validator(mode="after")
+    def _band_in_a_unit(self) -> Self:
+        if self.deadband is not None:
+            self._measured(self.deadband)
+        return self
+
+    def _measured(self, deadband: str) -> Measure:
+        found = Measure.parse(deadband)
+        if found.unit not in (self.unit, "%"):
+            raise ValueError(_("write the deadband in the tag's unit, {unit}, or in %").format(unit=self.unit))
+        if found.value <= 0 or (found.unit != self.unit and found.value > 100):
+            raise ValueError(_("a deadband is above nothing, and at most 100 %"))
+        return found
+
+    @property
+    def band(self) -> Deadband | None:
+        """The deadband as a number; None reports every value."""
+        if self.deadband is None:
+            return None
+        found = self._measured(self.deadband)
+        return Deadband(found.value, percent=found.unit != self.unit)
