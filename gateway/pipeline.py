@@ -78,10 +78,10 @@ class Pipeline:
         self.decided_at: datetime | None = None
 
     async def deliver(self, batch: Batch) -> None:
-        """Take what a connection delivered."""
-        for sample in batch:
-            self._monitor.take(sample)
-        self._board.put(batch.connection, batch)
+        """Take what a connection delivered; what was recalled from a machine's history is only stored."""
+        if not batch.recalled:
+            self._monitor.fold(batch)
+            self._board.put(batch)
         self.samples += len(batch)
         await self._backlog.put(batch)
 

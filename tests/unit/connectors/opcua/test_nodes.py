@@ -55,5 +55,5 @@ def test_a_deadband_is_the_servers_to_keep(deadband: str, kind: ua.DeadbandType,
 
 @pytest.mark.parametrize("deadband", ["0.1", "0.1 m", "0 mm", "-1 %", "101 %"])
 def test_a_deadband_that_could_be_misread_is_refused(deadband: str):
-    with pytest.raises(ValueError, match="deadband|unit"):
+    with pytest.raises(ValueError, match=r"deadband|unit"):
         OpcUaTag(node="i=1", unit="mm", deadband=deadband)
