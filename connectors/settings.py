@@ -9,12 +9,13 @@ machines, components and files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from gettext import gettext as _
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol, Self
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +25,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     WithJsonSchema,
+    model_validator,
 )
 
 from connectors.connector import Connector
@@ -84,18 +86,51 @@ class ConnectionSettings(Settings):
     """How often the machine is asked to look at a value."""
 
 
+@dataclass(frozen=True, slots=True)
+class Deadband:
+    """How far a value may move unreported: in its own unit, or in percent of the range that the machine names."""
+
+    value: float
+    percent: bool = False
+
+
 class TagSettings(Settings):
     """What every tag says; a connector's own tags inherit it."""
 
     unit: str = Field(min_length=1, max_length=32)
     """As the values arrive; nothing is converted silently."""
+    deadband: str | None = Field(default=None, max_length=64, examples=["0.1 mm/s", "2 %"])
+    """How far the value may move unreported: in the tag's own unit, or in `%` of the range that the machine names."""
+
+    @model_validator(mode="after")
+    def _band_in_a_unit(self) -> Self:
+        if self.deadband is not None:
+            self._measured(self.deadband)
+        return self
+
+    def _measured(self, deadband: str) -> Measure:
+        found = Measure.parse(deadband)
+        if found.unit not in (self.unit, "%"):
+            raise ValueError(_("write the deadband in the tag's unit, {unit}, or in %").format(unit=self.unit))
+        if found.value <= 0 or (found.unit != self.unit and found.value > 100):
+            raise ValueError(_("a deadband is above nothing, and at most 100 %"))
+        return found
+
+    @property
+    def band(self) -> Deadband | None:
+        """The deadband as a number; None reports every value."""
+        if self.deadband is None:
+            return None
+        found = self._measured(self.deadband)
+        return Deadband(found.value, percent=found.unit != self.unit)
 
 
 class RetrySettings(Settings):
     """How patiently a lost connection is sought again."""
 
     first: Duration = Field(default="1 s", validate_default=True)
-    longest: Duration = Field(default="30 s", validate_default=True)
+    longest: Duration = Field(default="1 s", validate_default=True)
+    """A machine that is back is found at once; a call in a second that nobody answers disturbs nobody."""
     refused: Duration = Field(default="60 s", validate_default=True)
     """Between attempts after a refusal: a person has to act, and a server under attack shall not be hammered."""
 

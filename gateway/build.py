@@ -242,7 +242,9 @@ async def _not_older(config: Config, databases: Databases) -> Mark:
 
 def _site(config: Config) -> Site:
     tags = {name: tuple(config.tags_of(name)) for name in config.connections}
-    return Site(config.owner, config.components, tags, config.file.timing)
+    bands = {key: tag.band for key, tag in config.tags.items()}
+    absolute = {key: band.value for key, band in bands.items() if band is not None and not band.percent}
+    return Site(config.owner, config.components, tags, config.file.timing, absolute)
 
 
 async def _monitor(config: Config, databases: Databases, clock: Clock) -> Monitor:

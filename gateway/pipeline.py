@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -18,6 +18,7 @@ from connectors.backlog import Backlog
 from connectors.samples import Batch
 from connectors.supervisor import ConnectionStatus
 from gateway.databases import Databases
+from gateway.intake import Intake, Sieve
 from gateway.live import Board, Link
 from gateway.lives import Lives
 from gateway.settings import ComponentConfig
@@ -42,10 +43,11 @@ class Site:
     components: Mapping[str, ComponentConfig]
     tags: Mapping[str, Sequence[str]]
     timing: TimingSettings
+    deadbands: Mapping[str, float] = field(default_factory=dict)
 
 
 class Pipeline:
-    """Carries samples and needs; `samples` counts what arrived since it was made.
+    """Carries samples and needs; `intake` is where samples come in.
 
     careful: whether every purchase asks a person now, whatever its mode.
     """
@@ -74,16 +76,19 @@ class Pipeline:
         self._careful = careful
         self._numbers: dict[str, int] = {}
         self._deciding = asyncio.Lock()
-        self.samples = 0
+        self.intake = Intake(monitor, board, Sieve(site.deadbands), clock)
         self.decided_at: datetime | None = None
 
+    @property
+    def samples(self) -> int:
+        """Samples that arrived since it was made."""
+        return self.intake.samples
+
     async def deliver(self, batch: Batch) -> None:
-        """Take what a connection delivered; what was recalled from a machine's history is only stored."""
-        if not batch.recalled:
-            self._monitor.fold(batch)
-            self._board.put(batch)
-        self.samples += len(batch)
-        await self._backlog.put(batch)
+        """Take what a connection delivered."""
+        kept = self.intake.take(batch)
+        if len(kept):
+            await self._backlog.put(kept)
 
     def notify(self, status: ConnectionStatus) -> None:
         """Take how a connection is now; the values of a lost one no longer stand for the present."""

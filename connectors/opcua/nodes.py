@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
 
-from connectors.opcua.settings import Deadband
+from connectors.settings import Deadband
 
 
 def resolve(text: str, namespaces: Sequence[str]) -> ua.NodeId | None:

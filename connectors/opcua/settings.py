@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from connectors.samples import Measure
 from connectors.settings import ConnectionSettings, Duration, Rhythm, TagSettings
 
 
@@ -50,14 +48,6 @@ class OpcUaSettings(ConnectionSettings):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Deadband:
-    """How far a value may move unreported: in its own unit, or in percent of the range that the server names."""
-
-    value: float
-    percent: bool = False
-
-
 _NODE: Final = re.compile(r"(?P<space>nsu=[^;]+;|ns=\d+;)?(?P<kind>[isgb])=(?P<name>.+)")
 _NAMES: Final[Mapping[str, Callable[[str], bool]]] = {
     "i": lambda name: name.isascii() and name.isdigit() and len(name) <= 10 and int(name) < 2**32,
@@ -83,27 +73,3 @@ class OpcUaTag(TagSettings):
     node: Annotated[str, AfterValidator(_node)] = Field(max_length=4096, examples=["nsu=urn:maker:plant;s=mill.load"])
     sampling: Rhythm | None = None
     queue: int | None = Field(default=None, ge=1, le=100_000)
-    deadband: str | None = Field(default=None, max_length=64, examples=["0.1 mm/s", "2 %"])
-    """How far the value may move unreported: in the tag's own unit, or in `%` of the range that the server names."""
-
-    @model_validator(mode="after")
-    def _band_in_a_unit(self) -> Self:
-        if self.deadband is not None:
-            self._measured(self.deadband)
-        return self
-
-    def _measured(self, deadband: str) -> Measure:
-        found = Measure.parse(deadband)
-        if found.unit not in (self.unit, "%"):
-            raise ValueError(_("write the deadband in the tag's unit, {unit}, or in %").format(unit=self.unit))
-        if found.value <= 0 or (found.unit != self.unit and found.value > 100):
-            raise ValueError(_("a deadband is above nothing, and at most 100 %"))
-        return found
-
-    @property
-    def band(self) -> Deadband | None:
-        """The deadband as a number; None reports every value."""
-        if self.deadband is None:
-            return None
-        found = self._measured(self.deadband)
-        return Deadband(found.value, percent=found.unit != self.unit)
