@@ -23,7 +23,7 @@ ENCRYPTED = (ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,)
 
 
 class Relay:
-    """A wire between a client and a server that can be cut, frozen and mended."""
+    """A wire between a client and a server that can be cut, frozen and mended; `held` once it froze an answer."""
 
     def __init__(self, target: int) -> None:
         self.port = 0
@@ -33,15 +33,24 @@ class Relay:
         self._pumps: set[asyncio.Task[None]] = set()
         self._flows = asyncio.Event()
         self._flows.set()
+        self._swallows = False
+        self.held = asyncio.Event()
 
     async def restore(self) -> None:
         self._flows.set()
+        self._swallows = False
         if self._server is None:
             self._server = await asyncio.start_server(self._joined, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
     def freeze(self) -> None:
         self._flows.clear()
+
+    def swallow(self) -> None:
+        """Lose what is under way, and break the connections."""
+        self._swallows = True
+        self.cut()
+        self._flows.set()
 
     def cut(self) -> None:
         if self._server is not None:
@@ -66,14 +75,18 @@ class Relay:
             return
         for source, sink in ((reader, far_writer), (far_reader, writer)):
             self._writers.add(sink)
-            pump = asyncio.create_task(self._pump(source, sink))
+            pump = asyncio.create_task(self._pump(source, sink, answers=sink is writer))
             self._pumps.add(pump)
             pump.add_done_callback(self._pumps.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
         try:
             while data := await source.read(65536):
+                if answers and not self._flows.is_set():
+                    self.held.set()
                 await self._flows.wait()
+                if self._swallows:
+                    break
                 sink.write(data)
                 await sink.drain()
         except OSError:
@@ -130,6 +143,17 @@ class OpcUaBench:
         if self._server is not None:
             await self._server.stop()
             self._server = None
+
+    async def remember(self, tag: str) -> None:
+        """Keep the history of a tag from now on."""
+        assert self._server is not None
+        await self._server.historize_node_data_change(self._nodes[tag], count=1000)
+
+    async def end_sessions(self) -> None:
+        """Close every session, with its subscriptions, as a server does that forgets."""
+        assert self._server is not None
+        for session in list(self._server.iserver._external_sessions.values()):
+            await session.close_session()
 
     async def write(self, tag: str, value: float, *, at: datetime | None = None, status: int = 0) -> datetime:
         dated = at or datetime.now(UTC)

@@ -10,23 +10,27 @@ and to write.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from gettext import gettext as _
 from pathlib import Path
 from typing import Final
 
 import structlog
+from asyncua.ua.uaerrors import UaError
 
 from connectors.connector import ConnectionLost, Connector, Deliver, TagFault
 from connectors.counters import Counters, Loss
 from connectors.opcua import limits, subscription
 from connectors.opcua.client import BoundedClient, close
 from connectors.opcua.continuity import Continuity, KeptSubscription
-from connectors.opcua.decode import Changes, Message
+from connectors.opcua.decode import Changes, Malformed, Message, ServiceFault
+from connectors.opcua.holes import Holes
 from connectors.opcua.publishing import Publishing, SubscriptionGone
 from connectors.opcua.readings import Reader, Reading, read
-from connectors.opcua.session import asked, open_session
+from connectors.opcua.recall import Gap, recall
+from connectors.opcua.session import asked, open_session, said
 from connectors.opcua.settings import OpcUaSettings, OpcUaTag
 from connectors.samples import Provenance, Quality, ticks_of
 
@@ -38,6 +42,11 @@ GRACE_SECONDS: Final = 1.0
 """Over one keep-alive, for a server that is busy."""
 
 _log = structlog.get_logger()
+
+
+async def _nothing() -> AsyncIterator[Changes]:
+    return
+    yield
 
 
 class OpcUaConnector:
@@ -134,8 +143,10 @@ class OpcUaConnector:
                 known.limits = await limits.ask(client)
             kept = known.subscription
             resumed = client.kept is not None
+            known.interrupted = False
             if kept is None or not (resumed or await subscription.transfer(client, kept)):
                 kept = await subscription.subscribe(client, settings, self._tags, known.limits)
+                known.interrupted = bool(known.seen.any())
             known.subscription = kept
             return kept
 
@@ -155,28 +166,57 @@ class OpcUaConnector:
         report: Callable[[Sequence[TagFault]], None],
     ) -> None:
         publishing = self._publishing(client, kept)
+        holes = Holes(self._continuity, partial(self._recall, client, kept, deliver), self.counters.losses)
+        if self._continuity.interrupted:
+            holes.open()
         try:
             while True:
-                for message in await publishing.next():
+                messages = await publishing.next()
+                if missed := publishing.take_missed():
+                    holes.open(missed)
+                for message in messages:
                     for changes in message.changes:
                         reading = self._read(changes)
                         if self._judged(reading):
                             report(tuple(self._faults.values()))
                         if len(reading.batch):
                             await deliver(reading.batch)
-                            self._continuity.saw(reading.batch)
+                            holes.saw(reading.batch)
+                holes.fill()
         except ConnectionLost:
             if not publishing.heard:  # what is left of it is dead, however often it is taken up again
                 self._continuity.forget()
             raise
         finally:
             self._settle(publishing)
+            await holes.close()
+
+    async def _recall(
+        self, client: BoundedClient, kept: KeptSubscription, deliver: Deliver, gaps: Mapping[int, Gap]
+    ) -> int:
+        """Deliver what the server remembers of the gaps; returns how many values that were."""
+        taken = 0
+        most = self._continuity.limits.history if self._continuity.limits else limits.ITEMS_PER_REQUEST
+        remembered = recall(client, kept.nodes, gaps, most, self._continuity.unhistorised) if gaps else _nothing()
+        while (changes := await self._next_of(remembered)) is not None:
+            batch = read(changes, self._reader, ticks_of(self._clock()), recalled=True).batch
+            if len(batch):
+                await deliver(batch)
+            taken += len(batch)
+        return taken
+
+    async def _next_of(self, remembered: AsyncIterator[Changes]) -> Changes | None:
+        """Return the next of what a server remembers; None at the end, which a server that fails has reached, too."""
+        try:
+            return await anext(remembered, None)
+        except (UaError, OSError, Malformed, ServiceFault, ValueError) as error:
+            _log.warning("the machine's history could not be read", connection=self.name, error=said(error))
+            return None
 
     def _settle(self, publishing: Publishing) -> None:
         tally = publishing.tally
         self.counters.republished += tally.republished
         self.counters.gaps += tally.gaps
-        self.counters.losses.count(Loss.MESSAGES_MISSED, tally.missed)
         self.counters.losses.count(Loss.NOT_DECODED, tally.malformed)
         publishing.close()
 

@@ -55,7 +55,7 @@ class Continuity:
 
     turn: which of the machine's endpoints is asked; limits, session and subscription belong to it. seen: by handle, the
     newest source time that was delivered, in ticks since 1970, 0 for none. unhistorised: handles of which the server
-    keeps no history.
+    keeps no history. interrupted: whether the present subscription does not follow from what was seen.
     """
 
     tags: int
@@ -65,6 +65,7 @@ class Continuity:
     subscription: KeptSubscription | None = None
     seen: Ticks = field(init=False)
     unhistorised: set[int] = field(default_factory=set)
+    interrupted: bool = False
 
     def __post_init__(self) -> None:
         self.seen = np.zeros(self.tags, np.int64)

@@ -159,6 +159,55 @@ def decode_republished(body: bytes) -> Message:
         raise Malformed(f"{type(error).__name__}: {error}"[:200]) from error
 
 
+HISTORY_RESPONSE: Final = 667
+HISTORY_DATA: Final = 658
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Remembered:
+    """What a server's history holds of one node: the status of the answer, its values, and where more begins."""
+
+    status: int
+    changes: Changes
+    more: bytes
+
+
+def decode_history(body: bytes) -> list[Remembered]:
+    """Return what a response to reading raw history says of each node. Raises `ServiceFault`, `Malformed`."""
+    try:
+        with np.errstate(invalid="ignore"):
+            return _history(body)
+    except (ServiceFault, Malformed):
+        raise
+    except Exception as error:
+        raise Malformed(f"{type(error).__name__}: {error}"[:200]) from error
+
+
+def _history(body: bytes) -> list[Remembered]:
+    at, kind = _type(body, 0)
+    at, result = _header(body, at)
+    if kind == SERVICE_FAULT or result >> 30:
+        raise ServiceFault(result)
+    if kind != HISTORY_RESPONSE:
+        raise Malformed(f"the answer is of type {kind}, not of history")
+    (count,) = _I32.unpack_from(body, at)
+    if count * 9 > len(body) - at:
+        raise Malformed(f"{count} results are announced and not there")
+    at += 4
+    found = []
+    for _result in range(max(count, 0)):
+        status, length = _STATUS_AND_LENGTH.unpack_from(body, at)
+        point = at + _STATUS_AND_LENGTH.size
+        at = point + max(length, 0)
+        at, kind = _type(body, at)
+        start, end = _extent(body, at)
+        changes = _changes(body, start, end, handle_bytes=0) if kind == HISTORY_DATA else _EMPTY
+        found.append(Remembered(status, changes, body[point : point + max(length, 0)]))
+        at = end
+    return found
+
+
+_STATUS_AND_LENGTH: Final = struct.Struct("<Ii")
 _ENVELOPE: Final = struct.Struct("<qIIBiHB")
 """Of a response: time, handle, result, no diagnostics, no texts, no further header (a null node id and encoding)."""
 _I32, _U32 = struct.Struct("<i"), struct.Struct("<I")
@@ -278,35 +327,38 @@ _WIDTHS: Final = [width for width, _status in _SHAPES]
 _STATUS_AT: Final = np.array([status for _width, status in _SHAPES], np.int64)
 
 
-def _changes(body: bytes, at: int, end: int) -> Changes:
+def _changes(body: bytes, at: int, end: int, handle_bytes: int = 4) -> Changes:
+    """Return an array of items; of data values, which have no handle in front of them, with `handle_bytes` 0."""
     (count,) = _I32.unpack_from(body, at)
     at += 4
     if count <= 0:
         return _EMPTY
-    if count * 5 > end - at:
+    if count * (1 + handle_bytes) > end - at:
         raise Malformed(f"{count} items are announced and not there")
-    run = _run(body, at, end, count)
-    if run == count:
-        return _uniform(body, at, count)
-    return _gathered(body, at, end, count)
+    missing = 4 - handle_bytes
+    at -= missing  # as if the handle were there: everything else lies where it lies in an item
+    read = _uniform if _is_uniform(body, at, end, count, missing) else _gathered
+    changes = read(body, at, end, count, missing)
+    return replace(changes, handles=np.zeros(count, np.uint32)) if missing else changes
 
 
-def _run(body: bytes, at: int, end: int, count: int) -> int:
-    """Return `count` when all items have the first one's shape, else 0."""
+def _is_uniform(body: bytes, at: int, end: int, count: int, missing: int) -> bool:
+    """Tell whether all items have the first one's shape."""
     width = _WIDTHS[body[at + 4] | body[at + 5] << 8] if at + 5 < end else 0
-    if width == 0 or at + count * width > end or not body[at + 4] & HAS_VALUE:
-        return 0
-    shapes = np.ndarray((count,), "<u2", body, at + 4, (width,))
-    return count if bool((shapes == shapes[0]).all()) else 0
+    stride = width - missing
+    if width == 0 or at + missing + count * stride > end or not body[at + 4] & HAS_VALUE:
+        return False
+    shapes = np.ndarray((count,), "<u2", body, at + 4, (stride,))
+    return bool((shapes == shapes[0]).all())
 
 
-def _uniform(body: bytes, at: int, count: int) -> Changes:
+def _uniform(body: bytes, at: int, _end: int, count: int, missing: int) -> Changes:
     """Read items of one shape: every column is a view of the message, copied once into its own type."""
     mask, kind = body[at + 4], body[at + 5]
     width, place = _SHAPES[mask | kind << 8]
 
     def column(form: str, offset: int) -> NDArray[Any]:
-        return np.ndarray((count,), form, body, at + offset, (width,))
+        return np.ndarray((count,), form, body, at + offset, (width - missing,))
 
     values = column(_FIXED[kind], 6).astype(np.float64) if kind else np.full(count, np.nan)
     status = np.zeros(count, np.uint32)
@@ -322,9 +374,9 @@ def _uniform(body: bytes, at: int, count: int) -> Changes:
     return Changes(handles, values, np.full(count, kind, np.uint8), status, source, server)
 
 
-def _gathered(body: bytes, at: int, end: int, count: int) -> Changes:
+def _gathered(body: bytes, at: int, end: int, count: int, missing: int) -> Changes:
     """Read items of mixed shapes: find where each begins, then gather every column at once."""
-    starts, keys, others = _beginnings(body, at, end, count)
+    starts, keys, others = _beginnings(body, at, end, count, missing)
     begin, key = np.array(starts, np.int64), np.array(keys, np.int64)
     mask, kinds = key & 0xFF, (key >> 8).astype(np.uint8)
     kinds[mask & HAS_VALUE == 0] = 0
@@ -354,7 +406,9 @@ def _gathered(body: bytes, at: int, end: int, count: int) -> Changes:
     return Changes(gather("<u4", begin), values, kinds, status, source, server, texts)
 
 
-def _beginnings(body: bytes, at: int, end: int, count: int) -> tuple[list[int], list[int], dict[int, tuple[Any, int]]]:
+def _beginnings(
+    body: bytes, at: int, end: int, count: int, missing: int
+) -> tuple[list[int], list[int], dict[int, tuple[Any, int]]]:
     """Return where each item begins, its mask and type, and the values that only asyncua can read, with their ends."""
     starts: list[int] = []
     keys: list[int] = []
@@ -366,13 +420,13 @@ def _beginnings(body: bytes, at: int, end: int, count: int) -> tuple[list[int], 
         starts.append(at)
         if width:
             keys.append(key)
-            at += width
+            at += width - missing
         else:
             mask = key & 0xFF
             others[row] = _value, behind = read_variant(body, at + 5, end)
             keys.append(mask | OTHER << 8)
-            at = behind + _times(mask)
-        if at > end:
+            at = behind + _times(mask) - missing
+        if at + missing > end:
             raise Malformed("an item ends behind its message")
     return starts, keys, others
 

@@ -72,6 +72,7 @@ class Publishing:
         self._ahead = AHEAD
         self._asked: deque[asyncio.Future[Buffer]] = deque()
         self._unacknowledged: list[int] = []
+        self._told = 0
         self.heard = False
 
     async def next(self) -> list[Message]:
@@ -97,6 +98,11 @@ class Publishing:
             text = _("the server stopped answering: {error}")
             raise ConnectionLost(text.format(error=f"{type(error).__name__}: {error}"[:200])) from error
         return await self._in_order(message)
+
+    def take_missed(self) -> int:
+        """Return how many messages were missed for ever since this was last asked."""
+        missed, self._told = self.tally.missed - self._told, self.tally.missed
+        return missed
 
     def close(self) -> None:
         """Forget the requests that are with the server."""

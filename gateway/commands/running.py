@@ -124,6 +124,23 @@ def pipeline(
     _say_figures(found, as_json)
 
 
+@benchmark_app.command("reconnect")
+def reconnect(
+    as_json: JsonOption = False,
+    restarts: Annotated[int, typer.Option("--restarts", min=1, max=100_000, help="Of the machine's server.")] = 50,
+    seed: Annotated[int, typer.Option("--seed", help="Of how long each outage lasts.")] = 7,
+) -> None:
+    """Measure how soon a machine is heard again after its server was restarted; exit 1 unless it always is."""
+    from gateway.benchmarks.reconnect import measure
+    from gateway.logs import quiet
+
+    quiet()
+    found = measure(restarts, seed)
+    _say_figures(found, as_json)
+    if found["recovered"] < restarts:
+        raise typer.Exit(1)
+
+
 def _say_figures(found: Mapping[str, object], as_json: bool) -> None:
     if as_json:
         say_json(found)
