@@ -121,6 +121,11 @@ class OpcUaBench:
     def url(self) -> str:
         return f"opc.tcp://127.0.0.1:{self.port}"
 
+    @property
+    def server(self) -> Server:
+        assert self._server is not None
+        return self._server
+
     async def start(self) -> None:
         server = Server(user_manager=PermissiveUserManager())
         await server.init()
@@ -134,7 +139,7 @@ class OpcUaBench:
         index = await server.register_namespace(NAMESPACE)
         for tag, value in self._tags.items():
             node = ua.NodeId(tag, index)
-            self._nodes[tag] = await server.nodes.objects.add_variable(node, f"{index}:{tag}", ua.Variant(value))
+            self._nodes[tag] = await server.nodes.objects.add_variable(node, f"{index}:{tag}", _variant(value))
         await server.start()
         self.port = server.bserver.port
         self._server = server
@@ -161,6 +166,10 @@ class OpcUaBench:
         assert self._server is not None
         await self._server.write_attribute_value(self._nodes[tag].nodeid, shown)
         return dated
+
+
+def _variant(value: Any) -> ua.Variant:
+    return value if isinstance(value, ua.Variant) else ua.Variant(value)
 
 
 class ModbusBench:

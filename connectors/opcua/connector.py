@@ -10,14 +10,17 @@ and to write.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from gettext import gettext as _
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+import numpy as np
 import structlog
+from asyncua import ua
 from asyncua.ua.uaerrors import UaError
 
 from connectors.connector import ConnectionLost, Connector, Deliver, TagFault
@@ -32,6 +35,8 @@ from connectors.opcua.readings import Reader, Reading, read
 from connectors.opcua.recall import Gap, recall
 from connectors.opcua.session import asked, open_session, said
 from connectors.opcua.settings import OpcUaSettings, OpcUaTag
+from connectors.opcua.variants import encodings
+from connectors.opcua.vocabulary import Vocabulary
 from connectors.samples import Provenance, Quality, ticks_of
 
 CONNECT_SECONDS: Final = 20.0
@@ -41,6 +46,7 @@ PROBE_SECONDS: Final = 10.0
 GRACE_SECONDS: Final = 1.0
 """Over one keep-alive, for a server that is busy."""
 
+_T = TypeVar("_T")
 _log = structlog.get_logger()
 
 
@@ -76,6 +82,8 @@ class OpcUaConnector:
         self._keys = tuple(tags)
         self._continuity = Continuity(len(tags))
         self._faults: dict[int, TagFault] = {}
+        self._vocabulary = Vocabulary()
+        self._asked: set[int] = set()
         provenance = Provenance.B if settings.insecure else Provenance.A
         tolerance_s = settings.clock_tolerance / timedelta(seconds=1)
         self._reader = Reader.of(name, self._keys, provenance, tolerance_s)
@@ -176,7 +184,7 @@ class OpcUaConnector:
                     holes.open(missed)
                 for message in messages:
                     for changes in message.changes:
-                        reading = self._read(changes)
+                        reading = self._read(await self._understood(client, kept, changes))
                         if self._judged(reading):
                             report(tuple(self._faults.values()))
                         if len(reading.batch):
@@ -190,6 +198,26 @@ class OpcUaConnector:
         finally:
             self._settle(publishing)
             await holes.close()
+
+    async def _understood(self, client: BoundedClient, kept: KeptSubscription, changes: Changes) -> Changes:
+        """Return changes with their structures read, once the server has said what its own types mean."""
+        whole = changes.handles[changes.kinds == ua.VariantType.Int32.value]
+        new = {handle for handle in np.unique(whole).tolist() if handle in kept.nodes} - self._asked
+        if new:
+            self._asked |= new
+            nodes = {handle: kept.nodes[handle] for handle in sorted(new)}
+            most = self._continuity.limits.read if self._continuity.limits else limits.ITEMS_PER_REQUEST
+            self._reader.enumerations |= await self._told(self._vocabulary.names(client, nodes, most))
+        if not changes.others:
+            return changes
+        for encoding in encodings(changes.others.values()):
+            if not self._vocabulary.knows(encoding):
+                await self._told(self._vocabulary.learn(client, encoding))
+        return replace(changes, others={row: self._vocabulary.read(value) for row, value in changes.others.items()})
+
+    async def _told(self, answer: Awaitable[_T]) -> _T:
+        """Await what a server says of its types. Raises `ConnectionLost`."""
+        return await asked(self._url, self._state, answer)
 
     async def _recall(
         self, client: BoundedClient, kept: KeptSubscription, deliver: Deliver, gaps: Mapping[int, Gap]
@@ -255,7 +283,7 @@ class OpcUaConnector:
             async with asyncio.timeout(PROBE_SECONDS):
                 while awaited:
                     for message in await publishing.next():
-                        awaited -= self._looked_at(message)
+                        awaited -= await self._looked_at(client, kept, message)
         except TimeoutError:
             for handle in sorted(awaited):
                 key = self._keys[handle]
@@ -265,9 +293,9 @@ class OpcUaConnector:
         finally:
             publishing.close()
 
-    def _looked_at(self, message: Message) -> set[int]:
+    async def _looked_at(self, client: BoundedClient, kept: KeptSubscription, message: Message) -> set[int]:
         seen: set[int] = set()
         for changes in message.changes:
-            self._judged(self._read(changes))
+            self._judged(self._read(await self._understood(client, kept, changes)))
             seen |= set(changes.handles.tolist())
         return seen

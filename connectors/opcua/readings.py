@@ -237,6 +237,8 @@ def _members(value: Any) -> Iterator[tuple[str, Any]] | None:
     """The parts of an array or of a structure whose type is known; None for what has none."""
     if isinstance(value, list | tuple):
         return ((str(number), each) for number, each in enumerate(value))
+    if isinstance(value, Mapping):
+        return iter(value.items())
     if isinstance(value, Structure):
         raise _Unreadable(_("is a structure whose type the server does not describe"))
     if dataclasses.is_dataclass(value) and not isinstance(value, _PLAIN):

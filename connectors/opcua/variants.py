@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -62,6 +62,15 @@ def read_variant(body: bytes, at: int, end: int) -> tuple[Any, int]:
     if walk.structures:
         return None, behind
     return variant_from_binary(Buffer(body, at, behind - at)).Value, behind
+
+
+def encodings(values: Iterable[Any]) -> Iterator[ua.NodeId]:
+    """Yield the ids of the structures among values, those in arrays too."""
+    for value in values:
+        if isinstance(value, Structure):
+            yield value.encoding
+        elif isinstance(value, list):
+            yield from encodings(value)
 
 
 class _Walk:
