@@ -430,9 +430,8 @@ async def _back_up(gateway: Gateway, settings: BackupSettings) -> None:
 
 
 def _supervisor(gateway: Gateway, name: str) -> Supervisor:
-    state = (
-        gateway.config.connector_state
-    )  # one certificate for all connections, and beside it what each server once offered
+    # one certificate for all connections, and beside it what each server once offered
+    state = gateway.config.connector_state
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def connect() -> Connector:
