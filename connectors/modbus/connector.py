@@ -238,7 +238,8 @@ class ModbusConnector:
             if reader_is_gone(reader):
                 sweep.distrusted = lie
         except DeviceException as error:
-            self._breaker(read.block.unit).answered()
+            if error.code not in UNREACHABLE:
+                self._answered(read.block.unit)
             if error.code in NOT_THERE:
                 sweep.answered = True
                 await self._look_closer(reader, read, sweep)

@@ -179,8 +179,6 @@ class ModbusTag(TagSettings):
 def _place(register: int | str) -> tuple[Table, int]:
     """Table and address from 0. Raises ValueError for what is no register number."""
     digits = str(register).strip()
-    if digits.isdigit() and len(digits) < 5 and isinstance(register, int):
-        digits = digits.zfill(5)  # the zeros in front of a coil's number are lost where it is written as a number
     number = int(digits[1:]) if digits.isdigit() and len(digits) in (5, 6) else 0
     if number not in range(1, 65537) or digits[0] not in _TABLES:
         raise ValueError(
