@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from gettext import gettext as _
@@ -20,39 +20,65 @@ from typing import Final
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from connectors.connector import ConnectionLost, Connector, Deliver, TagFault
 from connectors.counters import Counters, Loss
 from connectors.modbus.memory import recall, remember
 from connectors.modbus.plan import Block, Holes, Limits, halves, plan, points_of
-from connectors.modbus.reader import Opened, Reader, Silent, open_line
+from connectors.modbus.reader import Answer, Opened, Reader, Silent, open_line
 from connectors.modbus.registers import Counter, Decoder, modulus
 from connectors.modbus.settings import ModbusSettings, ModbusTag
 from connectors.modbus.units import Breaker
-from connectors.modbus.wire import NOT_THERE, UNREACHABLE, DeviceException, Lie, Question
-from connectors.samples import Batch, Keys, Provenance, Quality, ticks_of
+from connectors.modbus.wire import BITS, NOT_THERE, UNREACHABLE, DeviceException, Lie, Question, Reason
+from connectors.samples import (
+    TICKS_PER_SECOND,
+    Batch,
+    Keys,
+    Numbers,
+    Provenance,
+    Qualities,
+    Quality,
+    Ticks,
+    Values,
+    ticks_of,
+)
 
 USELESS_MAX: Final = 3
 """Polls in a row without one usable answer, after which the device is left: somebody has to look at it."""
 
+PATTERNS_MAX: Final = 64
+"""Sets of blocks that come together and are kept worked out; with several rhythms there are a few."""
+
 _log = structlog.get_logger()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Read:
-    """A block as it is read: its question, its decoder, and the numbers of its tags."""
+    """A block as it is read: its question, and the numbers of its tags."""
 
     block: Block
     question: Question
+    tags: Numbers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Values:
+    """Blocks that are decoded together, and the numbers of their tags; `widths` is how many tags each block has."""
+
     decoder: Decoder
-    tags: np.ndarray[tuple[int], np.dtype[np.int32]]
+    tags: Numbers
+    widths: NDArray[np.int64]
 
 
 @dataclass(slots=True)
-class _Sweep:
-    """One poll's columns as they come in. answered: something could be used; useless: something could not."""
+class _Swept:
+    """What became of one poll. answered: something could be used; useless: something could not."""
 
-    batches: list[Batch] = field(default_factory=list)
+    good: list[tuple[_Read, Answer]] = field(default_factory=list)
+    bad: list[_Read] = field(default_factory=list)
+    refused: list[_Read] = field(default_factory=list)
+    silent: set[int] = field(default_factory=set)
     answered: bool = False
     useless: bool = False
     distrusted: Lie | None = None
@@ -124,6 +150,7 @@ class ModbusConnector:
             if point.key in self._holes.missing:
                 self._missing(point.key, point.table, point.address)
         self._reads = [self._read_of(block) for block in plan(points, limits, self._rhythms(), self._holes)]
+        self._values: dict[tuple[_Read, ...], _Values] = {}
 
     def _rhythms(self) -> dict[str, int]:
         """At every how-many-th poll each tag is read."""
@@ -132,8 +159,7 @@ class ModbusConnector:
 
     def _read_of(self, block: Block) -> _Read:
         question = Question(block.unit, block.table, block.address, block.count)
-        tags = np.array([self._keys.number(point.key) for point in block.points], np.int32)
-        return _Read(block, question, Decoder(block, self._turns), tags)
+        return _Read(block, question, np.array([self._keys.number(point.key) for point in block.points], np.int32))
 
     # ---- conversing
 
@@ -152,9 +178,9 @@ class ModbusConnector:
         """Open the line, read every tag once, leave; returns the tags that cannot be read. Raises `ConnectionLost`."""
         reader = await self._open()
         try:
-            sweep = await self._sweep(reader, self._reads)
-            self._require(sweep)
-            if not sweep.answered:
+            swept, _batches = await self._sweep(reader, self._reads)
+            self._require(swept)
+            if not swept.answered:
                 raise ConnectionLost(_("the device gives no answer that fits its question"))
         finally:
             await self._leave(reader)
@@ -174,21 +200,21 @@ class ModbusConnector:
     async def _poll(
         self, reader: Reader, poll: int, deliver: Deliver, report: Callable[[Sequence[TagFault]], None]
     ) -> None:
-        reads = self._reads
-        sweep = await self._sweep(reader, [read for read in reads if poll % read.block.each == 0])
+        due = [read for read in self._reads if poll % read.block.each == 0]
+        swept, batches = await self._sweep(reader, due)
         if len(self._faults) != self._faults_told:
             self._faults_told = len(self._faults)
             report(tuple(self._faults.values()))
-        if sweep.batches:
-            await deliver(joined(sweep.batches))
-        self._require(sweep)
+        if batches:
+            await deliver(joined(batches))
+        self._require(swept)
         self._try_silent_units(reader)
 
-    def _require(self, sweep: _Sweep) -> None:
+    def _require(self, swept: _Swept) -> None:
         """Raise `ConnectionLost` for a line that is worth nothing as it is."""
-        if sweep.distrusted is not None:
-            raise ConnectionLost(_("the device lies: {what}").format(what=sweep.distrusted))
-        self._useless = self._useless + 1 if sweep.useless and not sweep.answered else 0
+        if swept.distrusted is not None:
+            raise ConnectionLost(_("the device lies: {what}").format(what=swept.distrusted))
+        self._useless = self._useless + 1 if swept.useless and not swept.answered else 0
         if self._useless >= USELESS_MAX:
             raise ConnectionLost(_("the device gives no answer that fits its question"))
         if not self._reads:
@@ -209,86 +235,79 @@ class ModbusConnector:
 
     # ---- one poll
 
-    async def _sweep(self, reader: Reader, reads: Iterable[_Read]) -> _Sweep:
+    async def _sweep(self, reader: Reader, reads: Sequence[_Read]) -> tuple[_Swept, list[Batch]]:
         """Read blocks, as many under way as the line may have; units that are left in peace are not asked."""
-        sweep = _Sweep()
         waiting = [read for read in reads if not self._breaker(read.block.unit).is_open]
-        if self._settings.pipeline == 1:
-            for read in waiting:
-                await self._take_in(reader, read, sweep)
-        else:
-            turn = asyncio.Semaphore(self._settings.pipeline)
-            await _together([self._in_turn(turn, reader, read, sweep) for read in waiting])
-        return sweep
+        answers = await self._asked(reader, waiting)
+        swept = _Swept()
+        for read, answer in zip(waiting, answers, strict=True):
+            self._sort(read, answer, swept)
+        if answers and reader_is_gone(reader):
+            lies = [answer.error for answer in answers if isinstance(answer.error, Lie)]
+            swept.distrusted = lies[0] if lies else Lie(Reason.TRANSACTION)
+        batches = self._batches(swept.good) + [self._bad(read) for read in swept.bad]
+        if swept.distrusted is None:
+            for read in swept.refused:
+                batches += await self._look_closer(reader, read)
+        for unit in sorted(swept.silent):
+            batches += self._was_silent(unit)
+        return swept, batches
 
-    async def _in_turn(self, turn: asyncio.Semaphore, reader: Reader, read: _Read, sweep: _Sweep) -> None:
-        async with turn:
-            await self._take_in(reader, read, sweep)
+    async def _asked(self, reader: Reader, reads: Sequence[_Read]) -> list[Answer]:
+        """Ask for blocks, and once more where nobody answered and the unit is not known to be silent."""
+        seconds, depth = self._settings.timeout.total_seconds(), self._settings.pipeline
+        answers = await reader.sweep([read.question for read in reads], seconds, depth)
+        for _retry in range(self._settings.retries):
+            again = [
+                place
+                for place, answer in enumerate(answers)
+                if isinstance(answer.error, Silent) and not self._breaker(reads[place].block.unit).silences
+            ]
+            if not again or reader_is_gone(reader):
+                break
+            better = await reader.sweep([reads[place].question for place in again], seconds, depth)
+            for place, answer in zip(again, better, strict=True):
+                answers[place] = answer
+        if answers:
+            self.counters.polls.observe_all(
+                [answer.ended_at - answer.asked_at for answer in answers if answer.asked_at]
+            )
+        return answers
 
-    async def _take_in(self, reader: Reader, read: _Read, sweep: _Sweep) -> None:
-        """Read one block into a sweep, whatever becomes of it. Raises `ConnectionLost`."""
-        if self._breaker(read.block.unit).is_open or sweep.distrusted is not None:
-            return
-        try:
-            data = await self._asked(reader, read.question)
-        except Silent:
-            self._was_silent(read.block.unit, sweep)
-        except Lie as lie:
-            self._lied(lie, read, sweep)
-            if reader_is_gone(reader):
-                sweep.distrusted = lie
-        except DeviceException as error:
-            if error.code not in UNREACHABLE:
-                self._answered(read.block.unit)
-            if error.code in NOT_THERE:
-                sweep.answered = True
-                await self._look_closer(reader, read, sweep)
-            elif error.code in UNREACHABLE:
-                self._was_silent(read.block.unit, sweep)
-            else:  # in trouble: its registers may be anything
-                sweep.useless = True
-                sweep.batches.append(self._bad(read))
-        else:
-            sweep.answered = True
+    def _sort(self, read: _Read, answer: Answer, swept: _Swept) -> None:
+        """Put a block where it belongs by what became of its question."""
+        error = answer.error
+        if error is None:
+            swept.answered = True
             self._answered(read.block.unit)
-            sweep.batches.append(self._batch(read, data))
+            swept.good.append((read, answer))
+        elif isinstance(error, Silent) or (isinstance(error, DeviceException) and error.code in UNREACHABLE):
+            swept.silent.add(read.block.unit)
+        elif isinstance(error, DeviceException) and error.code in NOT_THERE:
+            swept.answered = True
+            self._answered(read.block.unit)
+            swept.refused.append(read)
+        else:  # a lie, or a device in trouble, whose registers may be anything
+            swept.useless = True
+            swept.bad.append(read)
+            if isinstance(error, Lie):
+                self._lied(error, read)
 
-    async def _asked(self, reader: Reader, question: Question) -> bytes:
-        """Ask, and once more where nobody answered and the unit is not known to be silent."""
-        loop, seconds = asyncio.get_running_loop(), self._settings.timeout.total_seconds()
-        tries = 1 if self._breaker(question.unit).silences else 1 + self._settings.retries
-        for left in range(tries - 1, -1, -1):
-            began = loop.time()
-            try:
-                return await reader.ask(question, seconds)
-            except Silent:
-                if left == 0:
-                    raise
-            finally:
-                self.counters.polls.observe(loop.time() - began)
-        raise Silent
-
-    async def _look_closer(self, reader: Reader, read: _Read, sweep: _Sweep) -> None:
+    async def _look_closer(self, reader: Reader, read: _Read) -> list[Batch]:
         """Find out which registers of a block the device has not: once, for it is remembered."""
-        waiting, found = list(reversed(halves(read.block))), []
-        if len(waiting) < 2 and len(read.block.points) < 2:
-            self._learn(read, [])
-            return
+        found: list[tuple[_Read, Answer]] = []
+        waiting = list(reversed(halves(read.block))) if len(read.block.points) > 1 else []
         while waiting:
             part = self._read_of(waiting.pop())
-            try:
-                data = await self._asked(reader, part.question)
-            except DeviceException as error:
-                if error.code not in NOT_THERE:
-                    return  # in trouble for now: nothing is learned from that
-                if len(part.block.points) > 1:
-                    waiting += reversed(halves(part.block))
-            except (Silent, Lie):
-                return
-            else:
-                found.append(part.block)
-                sweep.batches.append(self._batch(part, data))
-        self._learn(read, found)
+            (answer,) = await self._asked(reader, [part])
+            if answer.error is None:
+                found.append((part, answer))
+            elif not isinstance(answer.error, DeviceException) or answer.error.code not in NOT_THERE:
+                return self._batches(found)  # in trouble for now: nothing is learned from that
+            elif len(part.block.points) > 1:
+                waiting += reversed(halves(part.block))
+        self._learn(read, [part.block for part, _answer in found])
+        return self._batches(found)
 
     def _learn(self, read: _Read, found: Sequence[Block]) -> None:
         """Remember which parts of a block answered, and which tags the device has not."""
@@ -318,17 +337,17 @@ class ModbusConnector:
                 if point.unit == unit and point.key not in self._holes.missing:
                     self._faults.pop(point.key, None)
 
-    def _was_silent(self, unit: int, sweep: _Sweep) -> None:
+    def _was_silent(self, unit: int) -> list[Batch]:
         """Count a silence; a unit that is left in peace from now on has its tags shown as BAD, once."""
         if not self._breaker(unit).was_silent(asyncio.get_running_loop().time()):
-            return
+            return []
         _log.warning("a unit does not answer and is asked alone from now on", connection=self.name, unit=unit)
         text = _("unit {unit} does not answer").format(unit=unit)
-        for read in self._reads:
-            if read.block.unit == unit:
-                sweep.batches.append(self._bad(read))
-                for point in read.block.points:
-                    self._faults[point.key] = TagFault(point.key, text)
+        silent = [read for read in self._reads if read.block.unit == unit]
+        for read in silent:
+            for point in read.block.points:
+                self._faults[point.key] = TagFault(point.key, text)
+        return [self._bad(read) for read in silent]
 
     def _try_silent_units(self, reader: Reader) -> None:
         """Ask one block of each unit whose time has come, beside the polls."""
@@ -343,65 +362,74 @@ class ModbusConnector:
                     trial.add_done_callback(self._trials.discard)
 
     async def _try(self, reader: Reader, read: _Read) -> None:
-        breaker = self._breaker(read.block.unit)
+        breaker, loop = self._breaker(read.block.unit), asyncio.get_running_loop()
         try:
-            await reader.ask(read.question, self._settings.timeout.total_seconds())
-        except DeviceException as error:
-            if error.code in UNREACHABLE:
-                breaker.was_silent(asyncio.get_running_loop().time())
-            else:
-                self._answered(read.block.unit)
-        except (Silent, Lie, ConnectionLost):
-            breaker.was_silent(asyncio.get_running_loop().time())
-        else:
-            self._answered(read.block.unit)
+            (answer,) = await reader.sweep([read.question], self._settings.timeout.total_seconds(), 1)
+        except ConnectionLost:
+            return
         finally:
-            if breaker.again_at == math.inf:  # cancelled: it is tried again by the next conversation
-                breaker.again_at = asyncio.get_running_loop().time()
+            if breaker.again_at == math.inf:  # unless it is tried again by the next conversation
+                breaker.again_at = loop.time()
+        error = answer.error
+        spoke = error is None or (isinstance(error, DeviceException) and error.code not in UNREACHABLE)
+        if spoke:
+            self._answered(read.block.unit)
+        else:
+            breaker.was_silent(loop.time())
 
     # ---- values
 
-    def _batch(self, read: _Read, data: bytes) -> Batch:
-        values, texts = read.decoder.values(data), read.decoder.texts(data)
-        quality = np.where(np.isfinite(values), np.uint8(Quality.GOOD), np.uint8(Quality.BAD))
+    def _batches(self, good: Sequence[tuple[_Read, Answer]]) -> list[Batch]:
+        """Return what came as batches: all registers decoded together, and each block of bits by itself."""
+        bits = [pair for pair in good if pair[0].block.table in BITS]
+        words = [pair for pair in good if pair[0].block.table not in BITS]
+        return [self._batch(part) for part in ([words] if words else []) + [[pair] for pair in bits]]
+
+    def _batch(self, pairs: Sequence[tuple[_Read, Answer]]) -> Batch:
+        known = self._known(tuple(read for read, _answer in pairs))
+        data = b"".join(answer.data for _read, answer in pairs)
+        values, texts = known.decoder.values(data), known.decoder.texts(data)
+        quality = np.where(np.isfinite(values), np.uint8(Quality.GOOD), np.uint8(Quality.BAD)).astype(np.uint8)
         for row in texts:
             quality[row] = Quality.GOOD
-        return self._columns(read, values, quality.astype(np.uint8), texts)
+        now, at = ticks_of(self._clock()), asyncio.get_running_loop().time()
+        ages = np.array([round((at - answer.ended_at) * TICKS_PER_SECOND) for _read, answer in pairs], np.int64)
+        return self._columns(known.tags, values, quality, np.repeat(now - ages, known.widths), texts)
+
+    def _known(self, reads: tuple[_Read, ...]) -> _Values:
+        """Return how blocks are decoded together; worked out once for those that usually come together."""
+        known = self._values.get(reads)
+        if known is None:
+            known = _Values(
+                Decoder([read.block for read in reads], self._turns),
+                np.concatenate([read.tags for read in reads]),
+                np.array([len(read.tags) for read in reads], np.int64),
+            )
+            if len(self._values) >= PATTERNS_MAX:
+                self._values.clear()
+            self._values[reads] = known
+        return known
 
     def _bad(self, read: _Read) -> Batch:
         """The tags of a block without a value: what was read before no longer stands."""
         count = len(read.tags)
-        return self._columns(read, np.full(count, math.nan), np.full(count, Quality.BAD, np.uint8), {})
+        now = np.full(count, ticks_of(self._clock()), np.int64)
+        return self._columns(read.tags, np.full(count, math.nan), np.full(count, Quality.BAD, np.uint8), now, {})
 
-    def _lied(self, lie: Lie, read: _Read, sweep: _Sweep) -> None:
+    def _lied(self, lie: Lie, read: _Read) -> None:
         if self.counters.losses[Loss.ANSWER_REFUSED] == 0:
             _log.warning("an answer does not fit its question", connection=self.name, reason=lie.reason.value)
         self.counters.losses.count(Loss.ANSWER_REFUSED, len(read.tags))
-        sweep.useless = True
-        sweep.batches.append(self._bad(read))
 
     def _columns(
-        self,
-        read: _Read,
-        values: np.ndarray[tuple[int], np.dtype[np.float64]],
-        quality: np.ndarray[tuple[int], np.dtype[np.uint8]],
-        texts: Mapping[int, str],
+        self, tags: Numbers, values: Values, quality: Qualities, times: Ticks, texts: Mapping[int, str]
     ) -> Batch:
-        now = np.full(len(values), ticks_of(self._clock()), np.int64)
-        return Batch(self.name, self._keys, read.tags, values, quality, now, now, self._provenance, texts)
+        return Batch(self.name, self._keys, tags, values, quality, times, times, self._provenance, texts)
 
 
 def reader_is_gone(reader: Reader) -> bool:
     """Whether a line hung up because nothing on it can be told apart any more."""
     return getattr(reader, "transport", reader) is None
-
-
-async def _together(acts: Sequence[Awaitable[None]]) -> None:
-    """Await all, and raise what the first of them raised once every one has ended."""
-    ended = await asyncio.gather(*acts, return_exceptions=True)
-    for each in ended:
-        if isinstance(each, BaseException):
-            raise each
 
 
 def joined(batches: Sequence[Batch]) -> Batch:

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -19,7 +19,17 @@ from typing import Final, Protocol
 
 from connectors.connector import ConnectionLost, ConnectionRefused
 from connectors.modbus.settings import ModbusSettings
-from connectors.modbus.wire import HEADER, PDU_MAX, Lie, Question, Reason, data_of, rtu_data_of, rtu_length
+from connectors.modbus.wire import (
+    HEADER,
+    PDU_MAX,
+    DeviceException,
+    Lie,
+    Question,
+    Reason,
+    data_of,
+    rtu_data_of,
+    rtu_length,
+)
 
 CONNECT_SECONDS: Final = 1.0
 """A device that is off does not answer a call, and is called again."""
@@ -33,11 +43,25 @@ class Silent(Exception):
     """No answer within the time."""
 
 
+@dataclass(slots=True)
+class Answer:
+    """What became of a question: its data, or why there are none; and when, in seconds of the running loop's clock."""
+
+    asked_at: float = 0.0
+    ended_at: float = 0.0
+    data: bytes = b""
+    error: Exception | None = None
+
+
 class Reader(Protocol):
     """A line that can be asked."""
 
-    async def ask(self, question: Question, timeout_s: float) -> bytes:
-        """Return the data of the answer. Raises `Silent`, `DeviceException`, `Lie`, `ConnectionLost`."""
+    async def sweep(self, questions: Sequence[Question], timeout_s: float, depth: int) -> list[Answer]:
+        """Ask all of them, `depth` at once where the line can; return their answers in the same order.
+
+        An error is `Silent`, `DeviceException` or `Lie`. A unit that was silent once is not asked again within a sweep.
+        Raises `ConnectionLost`.
+        """
 
     def close(self) -> None:
         """Hang up."""
@@ -79,79 +103,153 @@ class _Line(asyncio.Protocol):
         self.transport.write(frame)
 
 
+class _Sweep:
+    """Questions on their way over TCP: what is asked next, what is under way, what has come."""
+
+    def __init__(self, questions: Sequence[Question], timeout_s: float, done: asyncio.Future[None]) -> None:
+        self.questions = questions
+        self.timeout_s = timeout_s
+        self.answers = [Answer() for _question in questions]
+        self.done = done
+        self.next = 0
+        self.silent: set[int] = set()
+
+    def end(self, place: int, now: float, data: bytes = b"", error: Exception | None = None) -> None:
+        """Note what became of a question."""
+        answer = self.answers[place]
+        answer.ended_at, answer.data, answer.error = now, data, error
+
+
 class TcpReader(_Line):
-    """A line over TCP, where each question has a number that its answer bears: several may be under way."""
+    """A line over TCP, where each question has a number that its answer bears: several may be under way.
+
+    The next question leaves in the very call that takes an answer: a poll of eighty requests wakes its task once.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self._loop = asyncio.get_running_loop()
         self._number = 0
-        self._waiting: dict[int, tuple[Question, asyncio.Future[bytes]]] = {}
+        self._waiting: dict[int, tuple[_Sweep, int]] = {}
         self._late: OrderedDict[int, None] = OrderedDict()
+        self._timer: asyncio.TimerHandle | None = None
 
-    async def ask(self, question: Question, timeout_s: float) -> bytes:
-        """Return the data of the answer. Raises `Silent`, `DeviceException`, `Lie`, `ConnectionLost`."""
-        loop = asyncio.get_running_loop()
-        number = self._number = self._number % 0xFFFF + 1  # never 0, which sloppy devices answer with
-        answer: asyncio.Future[bytes] = loop.create_future()
-        self.send(question.tcp(number))
-        self._waiting[number] = question, answer
-        timer = loop.call_later(timeout_s, self._give_up, number)
+    async def sweep(self, questions: Sequence[Question], timeout_s: float, depth: int) -> list[Answer]:
+        """Ask all of them, `depth` at once; see `Reader`. Raises `ConnectionLost`."""
+        sweep = _Sweep(questions, timeout_s, self._loop.create_future())
         try:
-            return await answer
+            self.send(b"".join(frame for _ in range(depth) if (frame := self._next(sweep))))
+            self._settle(sweep)
+            await sweep.done
         finally:
-            timer.cancel()
-            if self._waiting.pop(number, None) is not None:  # whoever asked does not wait any more
+            for number in [number for number, (each, _place) in self._waiting.items() if each is sweep]:
                 self._expect_late(number)
+        return sweep.answers
 
-    def _give_up(self, number: int) -> None:
-        waiting = self._waiting.pop(number, None)
-        if waiting is not None:
+    def _next(self, sweep: _Sweep) -> bytes:
+        """Return the frame of a sweep's next question, empty when there is none."""
+        while sweep.next < len(sweep.questions):
+            place, sweep.next = sweep.next, sweep.next + 1
+            question, now = sweep.questions[place], self._loop.time()
+            if question.unit in sweep.silent:
+                sweep.end(place, now, error=Silent())
+                continue
+            number = self._number = self._number % 0xFFFF + 1  # never 0, which sloppy devices answer with
+            sweep.answers[place].asked_at = now
+            self._waiting[number] = sweep, place
+            if self._timer is None:
+                self._timer = self._loop.call_at(now + sweep.timeout_s, self._give_up)
+            return question.tcp(number)
+        return b""
+
+    def _settle(self, sweep: _Sweep) -> None:
+        """End a sweep of which nothing is to be asked and nothing under way."""
+        asked = sweep.next == len(sweep.questions) and not sweep.done.done()
+        if asked and not any(each is sweep for each, _place in self._waiting.values()):
+            sweep.done.set_result(None)
+
+    def _give_up(self) -> None:
+        """Whoever has waited for their time waits no more; their places are taken by the next."""
+        self._timer, now = None, self._loop.time()
+        frames, ended = [], set()
+        for number, (sweep, place) in list(self._waiting.items()):
+            due = sweep.answers[place].asked_at + sweep.timeout_s
+            if due > now + 1e-4:
+                self._timer = self._timer or self._loop.call_at(due, self._give_up)
+                continue
             self._expect_late(number)
-            if not waiting[1].done():
-                waiting[1].set_exception(Silent())
+            sweep.end(place, now, error=Silent())
+            sweep.silent.add(sweep.questions[place].unit)
+            frames.append(self._next(sweep))
+            ended.add(sweep)
+        self._send_on(frames)
+        for sweep in ended:
+            self._settle(sweep)
 
     def _expect_late(self, number: int) -> None:
+        self._waiting.pop(number, None)
         self._late[number] = None
         if len(self._late) > LATE_MAX:
             self._late.popitem(last=False)
 
     def fail(self, error: Exception) -> None:
-        """End every question under way with an error."""
+        """End every sweep under way: a lie ends its questions with it, anything else the sweep itself."""
         waiting, self._waiting = self._waiting, {}
-        for _question, answer in waiting.values():
-            if not answer.done():
-                answer.set_exception(error)
+        now = self._loop.time()
+        for sweep, place in waiting.values():
+            sweep.end(place, now, error=error)
+        for sweep in {each for each, _place in waiting.values()}:
+            if sweep.done.done():
+                continue
+            if isinstance(error, Lie):
+                for place in range(sweep.next, len(sweep.questions)):
+                    sweep.end(place, now, error=Silent())
+                sweep.done.set_result(None)
+            else:
+                sweep.done.set_exception(error)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        while len(self.buffer) >= HEADER.size:
-            number, protocol, length, unit = HEADER.unpack_from(self.buffer)
+        buffer = self.buffer
+        buffer += data
+        at, frames, now = 0, [], self._loop.time()
+        touched: _Sweep | None = None
+        lie: Lie | None = None
+        while len(buffer) - at >= HEADER.size and lie is None:
+            number, protocol, length, unit = HEADER.unpack_from(buffer, at)
+            end = at + HEADER.size - 1 + length
             if protocol != 0:
-                return self.distrust(Lie(Reason.PROTOCOL))
-            if not 2 <= length <= PDU_MAX + 1:
-                return self.distrust(Lie(Reason.LENGTH))
-            end = HEADER.size - 1 + length
-            if len(self.buffer) < end:
-                return None
-            pdu = bytes(self.buffer[HEADER.size : end])
-            del self.buffer[:end]
-            if not self._answered(number, unit, pdu):
-                return self.distrust(Lie(Reason.TRANSACTION))
-        return None
+                lie = Lie(Reason.PROTOCOL)
+            elif not 2 <= length <= PDU_MAX + 1:
+                lie = Lie(Reason.LENGTH)
+            elif len(buffer) < end:
+                break
+            elif (waiting := self._waiting.pop(number, None)) is not None:
+                touched, place = waiting
+                self._take(touched, place, unit, bytes(buffer[at + HEADER.size : end]), now)
+                frames.append(self._next(touched))
+            elif self._late.pop(number, self) is self:
+                lie = Lie(Reason.TRANSACTION)
+            at = end
+        if lie is not None:
+            self.distrust(lie)
+        else:
+            del buffer[:at]
+            self._send_on(frames)
+        if touched is not None:
+            self._settle(touched)
 
-    def _answered(self, number: int, unit: int, pdu: bytes) -> bool:
-        """Hand an answer to its question; False when there is none that it could belong to."""
-        waiting = self._waiting.pop(number, None)
-        if waiting is None:
-            return self._late.pop(number, self) is None
-        question, answer = waiting
-        if answer.done():
-            return True
+    def _send_on(self, frames: list[bytes]) -> None:
+        if self.transport is not None and any(frames):
+            self.transport.write(b"".join(frames))
+
+    def _take(self, sweep: _Sweep, place: int, unit: int, pdu: bytes, now: float) -> None:
         try:
-            answer.set_result(data_of(question, unit, pdu))
+            sweep.end(place, now, data_of(sweep.questions[place], unit, pdu))
         except Exception as error:
-            answer.set_exception(error)
-        return True
+            sweep.end(place, now, error=error)
 
 
 class RtuReader(_Line):
@@ -167,8 +265,11 @@ class RtuReader(_Line):
         self._heard = asyncio.Event()
         self._noisy = False
 
-    async def ask(self, question: Question, timeout_s: float) -> bytes:
-        """Return the data of the answer. Raises `Silent`, `DeviceException`, `Lie`, `ConnectionLost`."""
+    async def sweep(self, questions: Sequence[Question], timeout_s: float, depth: int) -> list[Answer]:
+        """Ask one after the other; see `Reader`. Raises `ConnectionLost`."""
+        return await in_turn(self._ask, questions, timeout_s)
+
+    async def _ask(self, question: Question, timeout_s: float) -> bytes:
         async with self._turn:
             if self._noisy:
                 await self._silence(timeout_s)
@@ -223,6 +324,27 @@ class RtuReader(_Line):
             self._answer.set_result(rtu_data_of(self._question, frame))
         except Exception as error:
             self._answer.set_exception(error)
+
+
+async def in_turn(
+    ask: Callable[[Question, float], Awaitable[bytes]], questions: Sequence[Question], timeout_s: float
+) -> list[Answer]:
+    """Ask one after the other on a line that can do no better. Raises `ConnectionLost`."""
+    loop, answers = asyncio.get_running_loop(), []
+    silent: set[int] = set()
+    for question in questions:
+        answer = Answer(asked_at=loop.time())
+        try:
+            if question.unit in silent:
+                raise Silent
+            answer.data = await ask(question, timeout_s)
+        except (Silent, DeviceException, Lie) as error:
+            answer.error = error
+            if isinstance(error, Silent):
+                silent.add(question.unit)
+        answer.ended_at = loop.time()
+        answers.append(answer)
+    return answers
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,22 +45,29 @@ class Group:
 
 
 class Decoder:
-    """Reads the values of one block out of its bytes; counters go on counting from poll to poll."""
+    """Reads the values of blocks out of their bytes, one behind the other; counters count on from poll to poll."""
 
-    def __init__(self, block: Block, counters: Mapping[str, Counter] | None = None) -> None:
-        """Take the block, and the state of those of its tags that count, by key."""
+    def __init__(self, blocks: Sequence[Block], counters: Mapping[str, Counter] | None = None) -> None:
+        """Take blocks of registers, or one of bits, and the state of those of their tags that count, by key."""
+        self.points = tuple(point for block in blocks for point in block.points)
+        starts = np.cumsum([0, *(block.count for block in blocks)])
+        places = [
+            start + point.address - block.address
+            for start, block in zip(starts.tolist(), blocks, strict=False)
+            for point in block.points
+        ]
+        points = self.points
         self._counters = {
-            row: counters[point.key] for row, point in enumerate(block.points) if counters and point.key in counters
+            row: counters[point.key] for row, point in enumerate(points) if counters and point.key in counters
         }
-        self._bits = np.array([point.address - block.address for point in block.points], np.int64)
-        self._is_bits = block.table in ("coil", "discrete")
-        self._texts = [row for row, point in enumerate(block.points) if point.tag.type == "string"]
-        self._points = block.points
-        self._groups = () if self._is_bits else tuple(_groups(block))
-        self._masks = np.array([-1 if p.tag.bit is None else p.tag.bit for p in block.points], np.int64)
+        self._bits = np.array(places, np.int64)
+        self._is_bits = any(block.table in ("coil", "discrete") for block in blocks)
+        self._texts = [row for row, point in enumerate(points) if point.tag.type == "string"]
+        self._groups = () if self._is_bits else tuple(_groups(points, self._bits))
+        self._masks = np.array([-1 if point.tag.bit is None else point.tag.bit for point in points], np.int64)
         self._masked = bool((self._masks >= 0).any())
-        self._scale = np.array([point.tag.scale for point in block.points], np.float64)
-        self._offset = np.array([point.tag.offset for point in block.points], np.float64)
+        self._scale = np.array([point.tag.scale for point in points], np.float64)
+        self._offset = np.array([point.tag.offset for point in points], np.float64)
         self._scaled = bool((self._scale != 1).any() or (self._offset != 0).any())
 
     def values(self, data: bytes) -> Values:
@@ -72,7 +79,7 @@ class Decoder:
             bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
             return self._worth(bits[self._bits].astype(np.float64))
         registers = np.frombuffer(data, ">u2")
-        values = np.full(len(self._points), math.nan)
+        values = np.full(len(self.points), math.nan)
         for group in self._groups:
             values[group.rows] = _read(registers, group)
         if self._masked:
@@ -92,26 +99,28 @@ class Decoder:
         """Return the texts of those points that hold one, by their row."""
         found = {}
         for row in self._texts:
-            point = self._points[row]
+            point = self.points[row]
             start = int(self._bits[row]) * 2
             found[row] = text(data[start : start + 2 * point.tag.words], swapped=point.tag.byte_order == "little")
         return found
 
 
-def _groups(block: Block) -> list[Group]:
+def _groups(points: Sequence[Point], places: NDArray[np.int64]) -> list[Group]:
     alike: dict[tuple[Kind, str, str], list[tuple[int, Point]]] = {}
-    for row, point in enumerate(block.points):
+    for row, point in enumerate(points):
         tag = point.tag
         if tag.type != "string" and tag.bit is None:
             alike.setdefault((tag.type, tag.word_order, tag.byte_order), []).append((row, point))
-    return [_group(kind, words, order, held, block) for (kind, words, order), held in alike.items()]
+    return [_group(kind, words, order, held, places) for (kind, words, order), held in alike.items()]
 
 
-def _group(kind: Kind, word_order: str, byte_order: str, held: Sequence[tuple[int, Point]], block: Block) -> Group:
+def _group(
+    kind: Kind, word_order: str, byte_order: str, held: Sequence[tuple[int, Point]], places: NDArray[np.int64]
+) -> Group:
     width = held[0][1].tag.words
     steps = np.arange(width) if word_order == "big" else np.arange(width)[::-1]
-    starts = np.array([point.address - block.address for _row, point in held], np.int64)
     rows = np.array([row for row, _point in held], np.int64)
+    starts = places[rows]
     return Group(kind, rows, starts[:, None] + steps[None, :], byte_order == "little")
 
 

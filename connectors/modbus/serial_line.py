@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
+from collections.abc import Sequence
 from gettext import gettext as _
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from pymodbus.client import AsyncModbusSerialClient
 from pymodbus.exceptions import ModbusException
 
 from connectors.connector import ConnectionLost
-from connectors.modbus.reader import Silent
+from connectors.modbus.reader import Answer, Silent, in_turn
 from connectors.modbus.settings import ModbusSettings
 from connectors.modbus.wire import Question, data_of
 
@@ -33,8 +34,11 @@ class SerialReader:
         self._client = client
         self._turn = asyncio.Lock()
 
-    async def ask(self, question: Question, timeout_s: float) -> bytes:
-        """Return the data of the answer. Raises `Silent`, `DeviceException`, `Lie`, `ConnectionLost`."""
+    async def sweep(self, questions: Sequence[Question], timeout_s: float, depth: int) -> list[Answer]:
+        """Ask one after the other; see `connectors.modbus.reader.Reader`. Raises `ConnectionLost`."""
+        return await in_turn(self._ask, questions, timeout_s)
+
+    async def _ask(self, question: Question, timeout_s: float) -> bytes:
         ask = {
             "coil": self._client.read_coils,
             "discrete": self._client.read_discrete_inputs,

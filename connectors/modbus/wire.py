@@ -19,6 +19,8 @@ from pymodbus.framer.rtu import FramerRTU
 from connectors.modbus.settings import Table
 
 FUNCTIONS: Final[Mapping[Table, int]] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
+BITS: Final = frozenset({"coil", "discrete"})
+"""The tables of single bits."""
 NOT_THERE: Final = frozenset({1, 2, 3})
 """Exception codes by which a device says that it has no such function, address or number of registers."""
 UNREACHABLE: Final = frozenset({0x0A, 0x0B})
@@ -27,6 +29,7 @@ HEADER: Final = struct.Struct(">HHHB")
 """Transaction, protocol (0), bytes that follow, unit."""
 PDU_MAX: Final = 253
 """Bytes of function and data (Application Protocol V1.1b3, 4.1)."""
+_TCP: Final = struct.Struct(">HHHBBHH")
 _QUESTION: Final = struct.Struct(">BBHH")
 
 
@@ -75,7 +78,7 @@ class Question:
     @property
     def data_bytes(self) -> int:
         """How many bytes of data its answer has."""
-        return (self.count + 7) // 8 if self.table in ("coil", "discrete") else 2 * self.count
+        return (self.count + 7) // 8 if self.table in BITS else 2 * self.count
 
     def body(self) -> bytes:
         """Return unit, function, address and count."""
@@ -83,7 +86,7 @@ class Question:
 
     def tcp(self, transaction: int) -> bytes:
         """Return the frame for TCP."""
-        return struct.pack(">HHH", transaction, 0, 6) + self.body()
+        return _TCP.pack(transaction, 0, 6, self.unit, FUNCTIONS[self.table], self.address, self.count)
 
     def rtu(self) -> bytes:
         """Return the frame for a serial line."""

@@ -32,7 +32,7 @@ def tag(**told: Any) -> ModbusTag:
 
 def read(data: bytes, *tags: ModbusTag) -> list[float]:
     (block,) = plan(points_of({f"m/t{n}": each for n, each in enumerate(tags)}, 1), Limits(gap=100))
-    values = Decoder(block).values(data)
+    values = Decoder([block]).values(data)
     return [float(values[[point.key for point in block.points].index(f"m/t{n}")]) for n in range(len(tags))]
 
 
@@ -92,7 +92,7 @@ def test_texts_end_at_the_first_zero_and_may_be_swapped():
     assert text(b"BADC  ", swapped=True) == "ABCD"
     assert text(b"\xff\xfe") == "\ufffd\ufffd"
     (block,) = plan(points_of({"m/s": tag(type="string", length=3), "m/n": tag(address=3)}, 1), Limits())
-    decoder = Decoder(block)
+    decoder = Decoder([block])
     assert decoder.texts(b"Mill\0\0\0\x07") == {0: "Mill"}
     assert decoder.values(b"Mill\0\0\0\x07").tolist()[1] == 7
 
@@ -114,5 +114,5 @@ def test_a_counter_goes_on_beyond_its_end_and_a_reset_is_passed_on():
 def test_a_counter_in_a_block_counts_from_poll_to_poll_before_it_is_scaled():
     tags = {"m/c": tag(counter=True, scale=0.5)}
     (block,) = plan(points_of(tags, 1), Limits())
-    decoder = Decoder(block, {"m/c": Counter(65536.0)})
+    decoder = Decoder([block], {"m/c": Counter(65536.0)})
     assert [decoder.values(struct.pack(">H", raw))[0] for raw in (65_530, 6)] == [32_765, 32_771]
