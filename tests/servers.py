@@ -16,7 +16,7 @@ from asyncua.server.user_managers import PermissiveUserManager
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from connectors.opcua import trust
+from connectors.opcua import certificates, identity
 
 NAMESPACE = "urn:toolcrib:bench"
 ENCRYPTED = (ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,)
@@ -108,8 +108,8 @@ class OpcUaBench:
         port: int = 0,
         fillers: int = 0,
     ) -> None:
-        self.identity = trust.own_identity(state)
-        self.fingerprint = trust.fingerprint(self.identity.certificate)
+        self.identity = identity.own_identity(state)
+        self.fingerprint = certificates.fingerprint(self.identity.certificate)
         self.port = port
         self._policies = list(policies)
         self._tags = tags or {"level": 0.0}
