@@ -20,6 +20,8 @@ from asyncua.client.ua_client import UASocketProtocol
 from asyncua.common.connection import TransportLimits
 from asyncua.common.utils import Buffer
 from asyncua.ua import ua_binary
+from asyncua.ua.ua_binary import uatcp_to_binary
+from asyncua.ua.uaerrors import UaError
 
 MESSAGE_BYTES: Final = 4 * 1024 * 1024
 MESSAGE_CHUNKS: Final = 64
@@ -31,9 +33,11 @@ SENT_CHUNK_BYTES_LEAST: Final = 8192
 EMPTY_ELEMENTS_MAX: Final = 1_000
 """Elements of a list that take no bytes: nobody has a use for any."""
 _HEADER_BYTES: Final = 8
+_HELLO: Final[Any] = ua.MessageType.Hello  # the stack declares it as bytes and takes it as a type of message
+_NO_CLASS: Final[Any] = type(None)
 
 
-class TooLarge(ua.UaError):
+class TooLarge(UaError):
     """A server sent, or announced, more than it may."""
 
 
@@ -50,13 +54,13 @@ class BoundedProtocol(UASocketProtocol):
             SendBufferSize=ua.UInt32(CHUNK_BYTES),
             MaxMessageSize=ua.UInt32(max_messagesize),
             MaxChunkCount=ua.UInt32(max_chunkcount),
-            EndpointUrl=url,
+            EndpointUrl=ua.String(url),
         )
         if self.transport is None:
             raise ConnectionError("the connection is closed")
         answer: asyncio.Future[ua.Acknowledge] = asyncio.get_running_loop().create_future()
         self._callbackmap[0] = answer
-        self.transport.write(ua_binary.uatcp_to_binary(ua.MessageType.Hello, hello))
+        self.transport.write(uatcp_to_binary(_HELLO, hello))
         async with asyncio.timeout(self.timeout):
             return await answer
 
@@ -95,7 +99,7 @@ def limits() -> TransportLimits:
 
 
 def hold(told: TransportLimits) -> None:
-    """Put our limits where the stack has taken the server's for ours. Raises TooLarge for a server without room for us."""
+    """Put our limits where the stack has taken the server's for ours. Raises TooLarge where no request fits."""
     if told.max_send_buffer < SENT_CHUNK_BYTES_LEAST:
         raise TooLarge(f"the server takes chunks of {told.max_send_buffer} bytes: no request fits")
     told.max_send_buffer = min(told.max_send_buffer, CHUNK_BYTES)
@@ -130,7 +134,7 @@ def _list_of(kind: Any) -> Callable[[Buffer], list[Any]]:
         nonlocal element
         count = _elements(int.from_bytes(data.read(4), "little", signed=True), data)
         if element is None:  # as late as this, since structures may hold lists of themselves
-            element = ua_binary._create_type_deserializer(kind, type(None))
+            element = ua_binary._create_type_deserializer(kind, _NO_CLASS)
         return [element(data) for _ in range(count)]
 
     return decode

@@ -143,7 +143,7 @@ def untold(state: Path, connection: str) -> bool:
 
 
 def note_welcome(state: Path, connection: str, shown: Identity) -> None:
-    """Note that a server has taken what it was shown: if that is our certificate as it is now, nothing is left to tell."""
+    """Note that a server has taken what it was shown; once that is the renewed certificate, it has been told."""
     if untold(state, connection) and shown.certificate == certificate_file(state).read_bytes():
         _refusal(state, connection).unlink(missing_ok=True)
 

@@ -57,18 +57,18 @@ def _read(path: Path) -> dict[str, Protection]:
     try:
         written = json.loads(private_files.read(path, BYTES_MAX))
         # A file of before the first standby server holds one record, always encrypted.
-        records: list[dict[str, Any]] = written["servers"] if "servers" in written else [written]
+        records: list[dict[str, Any]] = written.get("servers", [written])
         return {str(each["fingerprint"]): _protection(each) for each in records}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         # Forgetting must be a person's act: who can spoil this file could otherwise weaken the wire.
         text = _("{file} cannot be read; when the server's security is as it was, delete it")
         raise ConnectionRefused(text.format(file=path)) from error
 
 
 def _protection(record: dict[str, Any]) -> Protection:
-    return Protection(str(record["policy"]), Mode[record.get("mode", Mode.SignAndEncrypt.name)])
+    return Protection(str(record["policy"]), Mode.__members__[record.get("mode", "SignAndEncrypt")])
 
 
 def _file(state: Path, connection: str) -> Path:

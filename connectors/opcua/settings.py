@@ -64,7 +64,7 @@ class OpcUaSettings(ConnectionSettings):
     insecure: bool = False
     """True accepts a server without any security; what it says counts as class B."""
     deprecated_policies: frozenset[Literal["Basic128Rsa15", "Basic256"]] = frozenset()
-    """Policies that the standard has withdrawn, taken where the server has no better; what it says counts as class B."""
+    """Policies that the standard has withdrawn, taken where the server has no better; all that is class B."""
     certificate: FilePath | None = None
     """Our application certificate from the plant's PKI (PEM or DER, issuers beside it), with its `key`; without them
     the gateway makes its own."""

@@ -28,7 +28,7 @@ def protected(offer: Offer | None, endpoints: Iterable[ua.EndpointDescription]) 
             " deprecated_policies, and what it says counts as class B"
         )
         raise ConnectionRefused(text.format(found=", ".join(sorted(found))))
-    raise ConnectionRefused(_("the server offers no connection that is signed, let alone encrypted"))
+    raise ConnectionRefused(_("the server offers no connection that is signed and encrypted, nor one that is signed"))
 
 
 def accept(
