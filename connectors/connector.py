@@ -7,9 +7,9 @@ machine does not have is a `TagFault`, not an error: the other tags run on. Ther
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from connectors.samples import Batch
 
@@ -55,3 +55,14 @@ class Succeeding(Protocol):
 
     def succeed(self, predecessor: Connector) -> None:
         """Go on where another connector of the same connection ended; called before it converses."""
+
+
+@runtime_checkable
+class Adjusting(Protocol):
+    """A connector that can read other tags without ending its conversation."""
+
+    async def adjust(self, tags: Mapping[str, Any]) -> None:
+        """Read these from now on; those that stay as they are see nothing of it.
+
+        May be called while it converses, and before. Raises `ConnectionLost` when the machine cannot be told.
+        """

@@ -15,7 +15,7 @@ from functools import cache
 from gettext import gettext as _
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Annotated, Any, Final, Protocol, Self
+from typing import Annotated, Any, Final, Protocol
 
 from pydantic import (
     AfterValidator,
@@ -24,8 +24,9 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationInfo,
     WithJsonSchema,
-    model_validator,
+    field_validator,
 )
 
 from connectors.connector import Connector
@@ -102,27 +103,26 @@ class TagSettings(Settings):
     deadband: str | None = Field(default=None, max_length=64, examples=["0.1 mm/s", "2 %"])
     """How far the value may move unreported: in the tag's own unit, or in `%` of the range that the machine names."""
 
-    @model_validator(mode="after")
-    def _band_in_a_unit(self) -> Self:
-        if self.deadband is not None:
-            self._measured(self.deadband)
-        return self
-
-    def _measured(self, deadband: str) -> Measure:
-        found = Measure.parse(deadband)
-        if found.unit not in (self.unit, "%"):
-            raise ValueError(_("write the deadband in the tag's unit, {unit}, or in %").format(unit=self.unit))
-        if found.value <= 0 or (found.unit != self.unit and found.value > 100):
-            raise ValueError(_("a deadband is above nothing, and at most 100 %"))
-        return found
+    @field_validator("deadband")
+    @classmethod
+    def _in_a_unit(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and "unit" in info.data:  # what is wrong with the unit is said there
+            _band(value, info.data["unit"])
+        return value
 
     @property
     def band(self) -> Deadband | None:
         """The deadband as a number; None reports every value."""
-        if self.deadband is None:
-            return None
-        found = self._measured(self.deadband)
-        return Deadband(found.value, percent=found.unit != self.unit)
+        return None if self.deadband is None else _band(self.deadband, self.unit)
+
+
+def _band(deadband: str, unit: str) -> Deadband:
+    found = Measure.parse(deadband)
+    if found.unit not in (unit, "%"):
+        raise ValueError(_("write the deadband in the tag's unit, {unit}, or in %").format(unit=unit))
+    if found.value <= 0 or (found.unit != unit and found.value > 100):
+        raise ValueError(_("a deadband is above nothing, and at most 100 %"))
+    return Deadband(found.value, percent=found.unit != unit)
 
 
 class RetrySettings(Settings):

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from gettext import gettext as _
+from typing import Any
 
 import structlog
 
-from connectors.connector import ConnectionLost, ConnectionRefused, Connector, Deliver, Succeeding, TagFault
+from connectors.connector import Adjusting, ConnectionLost, ConnectionRefused, Connector, Deliver, Succeeding, TagFault
 from connectors.counters import Counters, Counting
 from connectors.samples import Batch
 from connectors.settings import RetrySettings
@@ -78,6 +79,20 @@ class Supervisor:
             refused = await self._converse()
             failures = 1 if self._delivered else failures + 1
             await self._sleep(pause(failures, refused, self._settings, self._rng))
+
+    async def adjust(self, tags: Mapping[str, Any]) -> bool:
+        """Let the conversation read other tags; False when it cannot but by ending. The next one is made with them."""
+        if not self.status.connected:
+            return True
+        connector: object = self._before
+        if not isinstance(connector, Adjusting):
+            return False
+        try:
+            await connector.adjust(tags)
+        except ConnectionLost as error:
+            _log.warning("the machine could not be told of other tags", connection=self.name, error=str(error))
+            return False
+        return True
 
     async def _converse(self) -> bool:
         """Hold one conversation to its end; returns whether the machine was refused."""

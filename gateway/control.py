@@ -188,6 +188,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "policy": _Act(PolicyText, lambda a, b, who: a.policy_apply(b.text, who, METHOD)),
     "clock": _Act(_Body, lambda a, b, who: a.clock_accept(who, METHOD)),
     "rotate-audit-key": _Act(Nothing, lambda a, b, who: a.audit_rotate(who, METHOD)),
+    "reload": _Act(Nothing, lambda a, b, who: a.reload(who, METHOD)),
     "prices": _Act(Prices, lambda a, b, who: a.prices(b.supplier, b.text, who, METHOD)),
     "confirm-restore": _Act(RestoreRead, lambda a, b, who: a.confirm_restore(who, METHOD, new_epoch=b.new_epoch)),
 }

@@ -75,12 +75,15 @@ def _rows(batch: Batch, rows: NDArray[np.int64]) -> Batch:
 
 
 class Intake:
-    """The way of a batch; `samples` counts what was taken, `lag` how old the newest value of each batch was then."""
+    """The way of a batch; `samples` counts what was taken, `lag` how old the newest value of each batch was then.
+
+    sieve: may be replaced by one of other deadbands.
+    """
 
     def __init__(self, monitor: Monitor, board: Board, sieve: Sieve, clock: Callable[[], datetime]) -> None:
         self._monitor = monitor
         self._board = board
-        self._sieve = sieve
+        self.sieve = sieve
         self._clock = clock
         self.samples = 0
         self.lag = Latencies()
@@ -91,7 +94,7 @@ class Intake:
         if batch.recalled or not len(batch):
             return batch
         self._board.put(batch)
-        sifted = self._sieve.sift(batch)
+        sifted = self.sieve.sift(batch)
         self._monitor.fold(sifted)
         self.lag.observe(max(0.0, (ticks_of(self._clock()) - int(batch.source.max())) / TICKS_PER_SECOND))
         return sifted

@@ -206,6 +206,18 @@ class Board:
         self._faulty = frozenset(tag for each in self._links.values() for tag, _ in each.faults)
         self.tell({"links"})
 
+    def forget(self, connections: Iterable[str], tags: Iterable[str]) -> None:
+        """Show these no more: the config does not name them now."""
+        for name in connections:
+            self._links.pop(name, None)
+        for tag in tags:
+            number = self.keys.find(tag)
+            if number is not None and number < len(self._speaker):
+                self._speaker[number] = 0
+                self._texts.pop(number, None)
+        self._faulty = frozenset(tag for each in self._links.values() for tag, _ in each.faults)
+        self.tell({"links"})
+
     def tell(self, keys: Iterable[str]) -> None:
         """Mark something as changed for everybody who watches: `orders` or `needs`."""
         marks = set(keys)

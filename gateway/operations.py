@@ -50,7 +50,7 @@ _FOUND_OUT = {
 
 
 class Operations:
-    """The acts of people on one gateway."""
+    """The acts of people on one gateway; `reloading` reads its config again, where it runs from one."""
 
     def __init__(
         self,
@@ -71,6 +71,11 @@ class Operations:
         self._clock = clock
         self._auditing = auditing
         self._restoration = restoration
+        self.reloading: Callable[[Actor], Awaitable[Outcome]] | None = None
+
+    def reconfigure(self, config: Config) -> None:
+        """Judge by another config from now on; see `gateway.reload` for what may differ."""
+        self._config = config
 
     async def approve(self, number: str, order_hash: str, person: str, note: str, method: str) -> Outcome:
         """Sign exactly the order of this hash."""
@@ -261,6 +266,14 @@ class Operations:
             "The audit log is signed with a new key from now on; witnesses follow it, auditors may keep it: {key}"
         )
         return Outcome(True, "AUDIT_KEY_ROTATED", sentence.format(key=key))
+
+    async def reload(self, person: str, method: str) -> Outcome:
+        """Read the config again and apply what differs; what stays the same sees nothing of it."""
+        if refusal := self._refusal(person, Right.OPERATE):
+            return refusal
+        if self.reloading is None:
+            return Outcome(False, "NO_CONFIG", _("This gateway has no config to read again; nothing changed."))
+        return await self.reloading(_person(person, method))
 
     async def confirm_restore(self, person: str, method: str, *, new_epoch: bool = False) -> Outcome:
         """Let buying go on after a restore, having read what was lost; the log in a new epoch, if a witness objects."""

@@ -70,7 +70,7 @@ class Pipeline:
         self._monitor = monitor
         self._board = board
         self._backlog = backlog
-        self._lives = lives
+        self.lives = lives
         self._purchasing = purchasing
         self._clock = clock
         self._careful = careful
@@ -78,6 +78,11 @@ class Pipeline:
         self._deciding = asyncio.Lock()
         self.intake = Intake(monitor, board, Sieve(site.deadbands), clock)
         self.decided_at: datetime | None = None
+
+    def reconfigure(self, site: Site) -> None:
+        """Carry for another site from now on: what the config says of tags and components has changed."""
+        self._site = site
+        self.intake.sieve = Sieve(site.deadbands)
 
     @property
     def samples(self) -> int:
@@ -95,7 +100,7 @@ class Pipeline:
         faults = tuple((fault.tag, fault.reason) for fault in status.faults)
         self._board.notify(Link(status.name, status.connected, status.since, status.reason, faults))
         if not status.connected:
-            self._monitor.connection_lost(self._site.tags[status.name])
+            self._monitor.connection_lost(self._site.tags.get(status.name, ()))
 
     async def store(self, batch: Batch) -> None:
         """Write samples into the telemetry database; the backlog calls it and keeps what it refuses."""
@@ -111,7 +116,7 @@ class Pipeline:
 
     async def _decide(self, now: datetime) -> None:
         for link in self._board.links():
-            if link.connected:
+            if link.connected and link.name in self._site.tags:
                 self._monitor.connection_alive(self._site.tags[link.name], now)
         await self._settle_fittings()
         needs = self._monitor.needs(now)
@@ -128,7 +133,7 @@ class Pipeline:
 
     async def _settle_fittings(self) -> None:
         try:
-            if await self._lives.settle():
+            if await self.lives.settle():
                 self._board.tell({"orders"})
         except Exception:
             log.exception("a fitting could not be settled; it stays proposed")
@@ -140,6 +145,8 @@ class Pipeline:
 
     async def _want(self, need: Need, policy: Policy, now: datetime) -> None:
         """Want every line of a need that timing says to buy; one that fails stops no other."""
+        if need.component not in self._site.components:  # taken out of the config while this step ran
+            return
         economics = self._site.components[need.component].buying
         if economics is None:
             return

@@ -57,6 +57,29 @@ class Monitor:
             if key in self._slots:
                 self._begin(self._slots[key], life)
 
+    def change(self, components: Mapping[str, Watched], lives: Mapping[str, Life]) -> list[str]:
+        """Watch these components from now on, each with the life in it; return those that begin anew.
+
+        A component that is watched as before goes on as if nothing had happened; one that is watched otherwise takes
+        over what it knew where that still fits.
+        """
+        states = {key: slot.document(self._points) for key, slot in self._slots.items()}
+        changed = [key for key, slot in self._slots.items() if components.get(key) != slot.watched]
+        for key in changed:
+            self._drop(self._slots.pop(key))
+        new = [key for key in components if key not in self._slots]
+        for key in new:
+            self._slots[key] = self._slot(key, components[key])
+            if key in lives:
+                self._begin(self._slots[key], lives[key])
+        return [key for key in new if key in states and not self._slots[key].restore(states[key], self._points)]
+
+    def _drop(self, slot: Slot) -> None:
+        for readers in self._readers:
+            readers[:] = [(reader, signal) for reader, signal in readers if reader is not slot]
+        for number in slot.points:
+            self._read[number] = bool(self._readers[number])
+
     def _slot(self, key: str, watched: Watched) -> Slot:
         wear = watched.settings.wear
         peers = wear.peers if isinstance(wear, DeviationWear) else None

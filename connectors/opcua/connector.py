@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from gettext import gettext as _
@@ -50,6 +50,15 @@ _T = TypeVar("_T")
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A conversation that goes on: what another list of tags is told to."""
+
+    client: BoundedClient
+    kept: KeptSubscription
+    report: Callable[[Sequence[TagFault]], None]
+
+
 async def _nothing() -> AsyncIterator[Changes]:
     return
     yield
@@ -79,19 +88,40 @@ class OpcUaConnector:
         self._tags = tags
         self._clock = clock
         self._state = state
-        self._keys = tuple(tags)
-        self._continuity = Continuity(len(tags))
+        self._handles = {key: handle for handle, key in enumerate(tags)}
+        self._continuity = Continuity()
         self._faults: dict[int, TagFault] = {}
         self._vocabulary = Vocabulary()
         self._asked: set[int] = set()
         provenance = Provenance.B  # until a session says better
         tolerance_s = settings.clock_tolerance / timedelta(seconds=1)
-        self._reader = Reader.of(name, self._keys, provenance, tolerance_s)
+        self._reader = Reader.of(name, tuple(tags), provenance, tolerance_s)
+        self._running: _Running | None = None
 
     def succeed(self, predecessor: Connector) -> None:
         """Go on where the conversation before this one ended, if it watched the same tags."""
         if isinstance(predecessor, OpcUaConnector) and predecessor._tags == self._tags:
             self._continuity, self._reader = predecessor._continuity, predecessor._reader
+            self._handles = predecessor._handles
+
+    async def adjust(self, tags: Mapping[str, OpcUaTag]) -> None:
+        """Read other tags from now on; those that stay as they are see nothing of it. Raises `ConnectionLost`."""
+        before, self._tags = self._tags, dict(tags)
+        gone = {key: self._handles.pop(key) for key, tag in before.items() if tags.get(key) != tag}
+        for handle in gone.values():
+            self._reader.take_back(handle)
+            self._faults.pop(handle, None)
+        new = {self._reader.give(key): (key, tag) for key, tag in tags.items() if key not in self._handles}
+        self._handles |= {key: handle for handle, (key, _tag) in new.items()}
+        if self._running is not None:
+            await asked(self._url, self._state, self._adjust(self._running, list(gone.values()), new))
+
+    async def _adjust(self, running: _Running, gone: Sequence[int], new: Mapping[int, tuple[str, OpcUaTag]]) -> None:
+        most = self._limits
+        await subscription.leave(running.client, running.kept, gone, most)
+        await subscription.watch(running.client, running.kept, self._settings, new, most)
+        self._faults |= {handle: fault for handle, fault in running.kept.faults.items() if handle in new}
+        running.report(tuple(self._faults.values()))
 
     async def converse(self, deliver: Deliver, report: Callable[[Sequence[TagFault]], None]) -> None:
         """Connect, report unreadable tags, deliver what the server publishes. Raises `ConnectionLost`."""
@@ -100,6 +130,7 @@ class OpcUaConnector:
         try:
             kept = await self._begun(client)
             report(tuple(self._faults.values()))
+            self._running = _Running(client, kept, report)
             await self._listen(client, kept, deliver, report)
         except SubscriptionGone:
             raise
@@ -107,6 +138,7 @@ class OpcUaConnector:
             keep = True  # the wire broke, and the server may still have what we had
             raise
         finally:
+            self._running = None
             self._continuity.session = client.leave_open(asyncio.get_running_loop().time()) if keep else None
             if not keep:
                 self._continuity.forget()
@@ -124,6 +156,10 @@ class OpcUaConnector:
         return tuple(self._faults.values())
 
     # ---- from nothing to a running subscription
+
+    @property
+    def _limits(self) -> limits.Limits:
+        return self._continuity.limits or limits.Limits()
 
     @property
     def _url(self) -> str:
@@ -153,7 +189,8 @@ class OpcUaConnector:
             resumed = client.kept is not None
             known.interrupted = False
             if kept is None or not (resumed or await subscription.transfer(client, kept)):
-                kept = await subscription.subscribe(client, settings, self._tags, known.limits)
+                tags = {self._handles[key]: (key, tag) for key, tag in self._tags.items()}
+                kept = await subscription.subscribe(client, settings, tags, known.limits)
                 known.interrupted = bool(known.seen.any())
             known.subscription = kept
             return kept
@@ -206,7 +243,7 @@ class OpcUaConnector:
         if new:
             self._asked |= new
             nodes = {handle: kept.nodes[handle] for handle in sorted(new)}
-            most = self._continuity.limits.read if self._continuity.limits else limits.ITEMS_PER_REQUEST
+            most = self._limits.read
             self._reader.enumerations |= await self._told(self._vocabulary.names(client, nodes, most))
         if not changes.others:
             return changes
@@ -224,8 +261,10 @@ class OpcUaConnector:
     ) -> int:
         """Deliver what the server remembers of the gaps; returns how many values that were."""
         taken = 0
-        most = self._continuity.limits.history if self._continuity.limits else limits.ITEMS_PER_REQUEST
-        remembered = recall(client, kept.nodes, gaps, most, self._continuity.unhistorised) if gaps else _nothing()
+        keys = self._reader.keys
+        by_handle = {self._handles[keys[tag]]: gap for tag, gap in gaps.items() if keys[tag] in self._handles}
+        deaf = self._continuity.unhistorised
+        remembered = recall(client, kept.nodes, by_handle, self._limits.history, deaf) if by_handle else _nothing()
         while (changes := await self._next_of(remembered)) is not None:
             batch = read(changes, self._reader, ticks_of(self._clock()), recalled=True).batch
             if len(batch):
@@ -267,17 +306,20 @@ class OpcUaConnector:
         before = len(self._faults)
         if self._faults:
             good = {int(each) for each in reading.batch.tags[reading.batch.quality != Quality.BAD]}
-            for handle in good & self._faults.keys():
+            for handle in [handle for handle in self._faults if self._reader.numbers[handle] in good]:
                 del self._faults[handle]
         news = len(self._faults) != before
         for handle, reason in reading.unreadable.items():
             news |= handle not in self._faults
-            key = self._keys[handle]
+            key = self._key(handle)
             self._faults[handle] = TagFault(key, f"{self._tags[key].node}: {reason}")
         return news
 
+    def _key(self, handle: int) -> str:
+        return self._reader.keys[int(self._reader.numbers[handle])]
+
     async def _look_once(self, client: BoundedClient, kept: KeptSubscription) -> None:
-        awaited = set(range(len(self._keys))) - self._faults.keys()
+        awaited = set(self._handles.values()) - self._faults.keys()
         publishing = self._publishing(client, kept)
         try:
             async with asyncio.timeout(PROBE_SECONDS):
@@ -286,7 +328,7 @@ class OpcUaConnector:
                         awaited -= await self._looked_at(client, kept, message)
         except TimeoutError:
             for handle in sorted(awaited):
-                key = self._keys[handle]
+                key = self._key(handle)
                 self._faults[handle] = TagFault(
                     key, _("{node}: the server sent no value").format(node=self._tags[key].node)
                 )

@@ -8,7 +8,7 @@ Reconnecting: OPC 10000-4, 6.7.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,15 +37,17 @@ class KeptSession:
 class KeptSubscription:
     """A subscription that the server may still have.
 
-    interval_s, beat_s: how often it publishes, and how long it may be silent. nodes: by handle, what it watches.
-    faults: by handle, what it does not. number: the sequence number of its last message that was taken, 0 for none.
+    interval_s, beat_s: how often it publishes, and how long it may be silent. nodes, items: by handle, what it watches
+    and under which id. faults: by handle, what it does not watch. number: the sequence number of its last message that
+    was taken, 0 for none.
     """
 
     id: int
     interval_s: float
     beat_s: float
-    nodes: Mapping[int, ua.NodeId] = field(default_factory=dict)
-    faults: Mapping[int, TagFault] = field(default_factory=dict)
+    nodes: dict[int, ua.NodeId] = field(default_factory=dict)
+    items: dict[int, int] = field(default_factory=dict)
+    faults: dict[int, TagFault] = field(default_factory=dict)
     number: int = 0
 
 
@@ -53,27 +55,24 @@ class KeptSubscription:
 class Continuity:
     """What is known of one machine across its conversations.
 
-    turn: which of the machine's endpoints is asked; limits, session and subscription belong to it. seen: by handle, the
-    newest source time that was delivered, in ticks since 1970, 0 for none. unhistorised: handles of which the server
-    keeps no history. interrupted: whether the present subscription does not follow from what was seen.
+    turn: which of the machine's endpoints is asked; limits, session and subscription belong to it. seen: by the number
+    of a tag, the newest source time that was delivered, in ticks since 1970, 0 for none. unhistorised: handles of which
+    the server keeps no history. interrupted: whether the present subscription does not follow from what was seen.
     """
 
-    tags: int
     turn: int = 0
     limits: Limits | None = None
     session: KeptSession | None = None
     subscription: KeptSubscription | None = None
-    seen: Ticks = field(init=False)
+    seen: Ticks = field(default_factory=lambda: np.zeros(0, np.int64))
     unhistorised: set[int] = field(default_factory=set)
     interrupted: bool = False
 
-    def __post_init__(self) -> None:
-        self.seen = np.zeros(self.tags, np.int64)
-
     def saw(self, batch: Batch) -> None:
-        """Note what was delivered; rows of parts of a value (see `readings`) have handles beyond the tags."""
-        whole = batch.tags < self.tags
-        np.maximum.at(self.seen, batch.tags[whole], batch.source[whole])
+        """Note what was delivered."""
+        if len(self.seen) < len(batch.keys):
+            self.seen = np.append(self.seen, np.zeros(len(batch.keys) - len(self.seen), np.int64))
+        np.maximum.at(self.seen, batch.tags, batch.source)
 
     def forget(self) -> None:
         """The session was closed: there is nothing to go on with but the times."""

@@ -23,7 +23,7 @@ ROUNDS: Final = 3
 _OPEN_END: Final = 2**63 - 1
 
 Fill = Callable[[Mapping[int, Gap]], Coroutine[Any, Any, int]]
-"""Fetches and delivers what lies in the gaps; returns how many values that were."""
+"""Fetches and delivers what lies in the gaps of tags, by their numbers; returns how many values that were."""
 
 
 class Holes:
@@ -51,8 +51,8 @@ class Holes:
     def saw(self, batch: Batch) -> None:
         """Note what was delivered."""
         if self._before is not None:
-            whole = batch.tags < len(self._first)
-            np.minimum.at(self._first, batch.tags[whole], batch.source[whole])
+            known = batch.tags < len(self._first)
+            np.minimum.at(self._first, batch.tags[known], batch.source[known])
         self._newest = int(batch.received[-1])
         self._continuity.saw(batch)
 
@@ -73,7 +73,7 @@ class Holes:
         assert self._before is not None
         until = np.where(self._first == _OPEN_END, self._newest, self._first)
         open_ones = np.flatnonzero((self._before > 0) & (until > self._before + 1))
-        return {handle: Gap(int(self._before[handle]), int(until[handle])) for handle in open_ones.tolist()}
+        return {tag: Gap(int(self._before[tag]), int(until[tag])) for tag in open_ones.tolist()}
 
     async def close(self) -> None:
         """Stop filling; what was missed and not filled by then is counted."""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from connectors.opcua.decode import OTHER, Changes
 from connectors.opcua.variants import Structure
-from connectors.samples import TICKS_PER_SECOND, Batch, Keys, Provenance, Quality, Ticks
+from connectors.samples import TICKS_PER_SECOND, Batch, Keys, Numbers, Provenance, Quality, Ticks
 
 EPOCH_TICKS: Final = 116_444_736_000_000_000
 """1970-01-01 in the protocol's ticks of 100 ns since 1601 (OPC 10000-6, 5.2.2.5)."""
@@ -49,12 +49,13 @@ Leaf = tuple[str, float, str | None]
 class Reader:
     """What holds for every message of one conversation.
 
-    keys: the tags; the first `tags` of them are the client handles. enumerations: handle to the names of its values.
+    keys: the tags, and the parts of their values. numbers: client handle to number in `keys`, -1 for a handle that no
+    tag has any more. enumerations: handle to the names of its values.
     """
 
     connection: str
     keys: Keys
-    tags: int
+    numbers: Numbers
     provenance: Provenance
     clock_tolerance_ticks: int
     enumerations: dict[int, Mapping[int, str]] = field(default_factory=dict)
@@ -62,7 +63,18 @@ class Reader:
     @classmethod
     def of(cls, connection: str, keys: Sequence[str], provenance: Provenance, clock_tolerance_s: float) -> Reader:
         """Return a reader of tags, by handle."""
-        return cls(connection, Keys(keys), len(keys), provenance, round(clock_tolerance_s * TICKS_PER_SECOND))
+        numbers = np.arange(len(keys), dtype=np.int32)
+        return cls(connection, Keys(keys), numbers, provenance, round(clock_tolerance_s * TICKS_PER_SECOND))
+
+    def give(self, key: str) -> int:
+        """Give a tag a handle, and return it."""
+        self.numbers = np.append(self.numbers, np.int32(self.keys.number(key)))
+        return len(self.numbers) - 1
+
+    def take_back(self, handle: int) -> None:
+        """Read nothing under a handle any more."""
+        self.numbers[handle] = -1
+        self.enumerations.pop(handle, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,9 +97,9 @@ class Reading:
 def read(changes: Changes, reader: Reader, received: int, *, recalled: bool = False) -> Reading:
     """Return data changes as a batch; `received` is in ticks since 1970."""
     handles, values = changes.handles, changes.values
-    known = handles < reader.tags
-    if not known.all():
-        return _without_strangers(changes, known, reader, received, recalled)
+    tags = _tags(handles, reader)
+    if tags is None:
+        return _without_strangers(changes, reader, received, recalled)
     quality = _QUALITIES[changes.status >> 30]
     source = _source(changes, received)
     finite = np.isfinite(values)
@@ -102,7 +114,7 @@ def read(changes: Changes, reader: Reader, received: int, *, recalled: bool = Fa
     batch = Batch(
         reader.connection,
         reader.keys,
-        handles.astype(np.int32),
+        tags,
         values,
         quality,
         source,
@@ -113,18 +125,25 @@ def read(changes: Changes, reader: Reader, received: int, *, recalled: bool = Fa
     )
     unreadable: dict[int, str] = {}
     if changes.others:
-        batch, unreadable = _unfolded(batch, changes.others, reader)
+        batch, unreadable = _unfolded(batch, changes, reader)
     overflowed = int((changes.status & _OVERFLOW == _OVERFLOW).sum())
     return Reading(batch, unreadable, overflowed, clock_off, 0, changes.fallbacks)
 
 
-def _without_strangers(
-    changes: Changes, known: NDArray[np.bool_], reader: Reader, received: int, recalled: bool
-) -> Reading:
+def _tags(handles: NDArray[np.uint32], reader: Reader) -> Numbers | None:
+    """The tags of some handles; None when one of them has no tag."""
+    if len(handles) and int(handles.max()) >= len(reader.numbers):
+        return None
+    tags = reader.numbers[handles]
+    return tags if not len(tags) or tags.min() >= 0 else None
+
+
+def _without_strangers(changes: Changes, reader: Reader, received: int, recalled: bool) -> Reading:
+    inside = changes.handles < len(reader.numbers)
+    known = inside & (reader.numbers[np.where(inside, changes.handles, 0)] >= 0) if len(reader.numbers) else inside
     rows = np.flatnonzero(known)
-    kept = changes.rows(rows)
-    reading = read(kept, reader, received, recalled=recalled)
-    return dataclasses.replace(reading, strange=len(known) - len(rows))
+    reading = read(changes.rows(rows), reader, received, recalled=recalled)
+    return dataclasses.replace(reading, strange=len(changes) - len(rows))
 
 
 def _source(changes: Changes, received: int) -> Ticks:
@@ -152,7 +171,7 @@ def _names(changes: Changes, reader: Reader) -> dict[int, str]:
 # ---- words, arrays and structures
 
 
-def _unfolded(batch: Batch, others: Mapping[int, Any], reader: Reader) -> tuple[Batch, dict[int, str]]:
+def _unfolded(batch: Batch, changes: Changes, reader: Reader) -> tuple[Batch, dict[int, str]]:
     """Put each number and word of arrays and structures into a row of its own."""
     texts = dict(batch.texts)
     unreadable: dict[int, str] = {}
@@ -160,12 +179,12 @@ def _unfolded(batch: Batch, others: Mapping[int, Any], reader: Reader) -> tuple[
     keys: list[int] = []
     leaves: list[Leaf] = []
     gone = np.zeros(len(batch), bool)
-    for row, value in others.items():
-        handle = int(batch.tags[row])
+    for row, value in changes.others.items():
+        tag = reader.keys[int(batch.tags[row])]
         try:
             found = list(_bounded(_leaves("", value, 0)))
         except _Unreadable as error:
-            unreadable[handle] = str(error)
+            unreadable[int(changes.handles[row])] = str(error)
             batch.quality[row] = Quality.BAD
             continue
         for leaf in found:
@@ -177,7 +196,7 @@ def _unfolded(batch: Batch, others: Mapping[int, Any], reader: Reader) -> tuple[
                     batch.quality[row] = Quality.BAD
             else:
                 rows.append(row)
-                keys.append(reader.keys.number(f"{reader.keys[handle]}.{leaf[0]}"))
+                keys.append(reader.keys.number(f"{tag}.{leaf[0]}"))
                 leaves.append(leaf)
         gone[row] = bool(found) and found[0][0] != ""
     return _joined(batch, texts, gone, rows, keys, leaves), unreadable

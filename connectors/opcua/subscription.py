@@ -8,7 +8,7 @@ messages. OPC 10000-4, 5.13 and 5.14; deadbands: OPC 10000-4, 7.22.2 and OPC 100
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from gettext import gettext as _
@@ -53,9 +53,9 @@ class Item:
 
 
 async def subscribe(
-    client: Client, settings: OpcUaSettings, tags: Mapping[str, OpcUaTag], limits: Limits
+    client: Client, settings: OpcUaSettings, tags: Mapping[int, tuple[str, OpcUaTag]], limits: Limits
 ) -> KeptSubscription:
-    """Make a subscription over all tags; a tag's place in `tags` is its handle. Raises what the stack raises."""
+    """Make a subscription over tags, by handle: key and settings. Raises what the stack raises."""
     publishing = settings.publishing or settings.sampling
     beats = max(1, round(KEEP_ALIVE / publishing))
     request = ua.CreateSubscriptionRequest()
@@ -68,13 +68,37 @@ async def subscribe(
     )
     granted = await _create(client, request)
     interval = granted.RevisedPublishingInterval / 1000
-    items, faults = _items(settings, tags, await client.get_namespace_array())
-    keys = tuple(tags)
-    for portion in portions(items, limits.monitored):
-        faults |= await _watch(client, int(granted.SubscriptionId), portion, keys, tags)
-    nodes = {item.handle: item.node for item in items if item.handle not in faults}
     beat = interval * max(1, granted.RevisedMaxKeepAliveCount)
-    return KeptSubscription(int(granted.SubscriptionId), interval, beat, nodes, faults)
+    kept = KeptSubscription(int(granted.SubscriptionId), interval, beat)
+    await watch(client, kept, settings, tags, limits)
+    return kept
+
+
+async def watch(
+    client: Client,
+    kept: KeptSubscription,
+    settings: OpcUaSettings,
+    tags: Mapping[int, tuple[str, OpcUaTag]],
+    limits: Limits,
+) -> None:
+    """Watch more tags; what cannot be watched becomes a fault of the subscription. Raises what the stack raises."""
+    items = _items(kept, settings, tags, await client.get_namespace_array())
+    for portion in portions(items, limits.monitored):
+        await _watch(client, kept, portion, tags)
+
+
+async def leave(client: Client, kept: KeptSubscription, handles: Collection[int], limits: Limits) -> None:
+    """Watch some tags no more. Raises what the stack raises."""
+    watched = [handle for handle in handles if handle in kept.items]
+    for portion in portions(watched, limits.monitored):
+        parameters = ua.DeleteMonitoredItemsParameters(
+            SubscriptionId=ua.IntegerId(kept.id),
+            MonitoredItemIds=[ua.IntegerId(kept.items[handle]) for handle in portion],
+        )
+        await client.uaclient.session.delete_monitored_items(parameters)
+    for handle in handles:
+        for known in (kept.items, kept.nodes, kept.faults):
+            known.pop(handle, None)
 
 
 async def _create(client: Client, request: ua.CreateSubscriptionRequest) -> ua.CreateSubscriptionResult:
@@ -97,37 +121,41 @@ async def transfer(client: Client, kept: KeptSubscription) -> bool:
 
 
 def _items(
-    settings: OpcUaSettings, tags: Mapping[str, OpcUaTag], namespaces: Sequence[str]
-) -> tuple[list[Item], dict[int, TagFault]]:
+    kept: KeptSubscription,
+    settings: OpcUaSettings,
+    tags: Mapping[int, tuple[str, OpcUaTag]],
+    namespaces: Sequence[str],
+) -> list[Item]:
     items: list[Item] = []
-    faults: dict[int, TagFault] = {}
-    for handle, (key, tag) in enumerate(tags.items()):
+    for handle, (key, tag) in tags.items():
         node = resolve(tag.node, namespaces)
         if node is None:
             text = _("the server does not know the namespace of {node}")
-            faults[handle] = TagFault(key, text.format(node=tag.node))
+            kept.faults[handle] = TagFault(key, text.format(node=tag.node))
         else:
             sampling_ms = (tag.sampling or settings.sampling) / timedelta(milliseconds=1)
             items.append(Item(handle, node, Watch(sampling_ms, tag.queue or settings.queue, tag.band)))
-    return items, faults
+    return items
 
 
 async def _watch(
-    client: Client, subscription: int, items: Sequence[Item], keys: Sequence[str], tags: Mapping[str, OpcUaTag]
-) -> dict[int, TagFault]:
+    client: Client, kept: KeptSubscription, items: Sequence[Item], tags: Mapping[int, tuple[str, OpcUaTag]]
+) -> None:
     """Ask for some nodes' values each time they are stamped; where a server cannot, each time they change."""
-    codes = await _monitored(client, subscription, items, every=True)
-    plain = [item for item, code in zip(items, codes, strict=True) if code.value in _NO_FILTER]
-    codes += await _monitored(client, subscription, plain, every=False) if plain else []
-    faults = {}
-    for item, code in zip([*items, *plain], codes, strict=True):
-        if not code.is_good() and code.value not in _NO_FILTER:
-            key = keys[item.handle]
-            faults[item.handle] = TagFault(key, f"{tags[key].node}: {code.name}")
-    return faults
+    results = await _monitored(client, kept.id, items, every=True)
+    plain = [item for item, result in zip(items, results, strict=True) if result.StatusCode.value in _NO_FILTER]
+    results += await _monitored(client, kept.id, plain, every=False) if plain else []
+    for item, result in zip([*items, *plain], results, strict=True):
+        if result.StatusCode.is_good():
+            kept.nodes[item.handle], kept.items[item.handle] = item.node, int(result.MonitoredItemId)
+        elif result.StatusCode.value not in _NO_FILTER:
+            key, tag = tags[item.handle]
+            kept.faults[item.handle] = TagFault(key, f"{tag.node}: {result.StatusCode.name}")
 
 
-async def _monitored(client: Client, subscription: int, items: Sequence[Item], *, every: bool) -> list[ua.StatusCode]:
+async def _monitored(
+    client: Client, subscription: int, items: Sequence[Item], *, every: bool
+) -> list[ua.MonitoredItemCreateResult]:
     parameters = ua.CreateMonitoredItemsParameters(
         SubscriptionId=ua.IntegerId(subscription),
         TimestampsToReturn=ua.TimestampsToReturn.Both,
@@ -136,4 +164,4 @@ async def _monitored(client: Client, subscription: int, items: Sequence[Item], *
     results = await client.uaclient.session.create_monitored_items(parameters)
     if len(results) != len(items):
         raise ConnectionLost(_("the server answered for other tags than it was asked for"))
-    return [result.StatusCode for result in results]
+    return list(results)

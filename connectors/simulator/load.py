@@ -8,7 +8,6 @@ that a loss shows as a hole. Times are this computer's. It is no simulated machi
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,9 +73,11 @@ class Load:
 class Message:
     """A publish response that is encoded once; what changes is written into its bytes."""
 
-    def __init__(self, handles: Sequence[int], *, mixed: bool) -> None:
+    def __init__(self, handles: Sequence[int], clock_ns: Callable[[], int], *, mixed: bool) -> None:
         self.items = len(handles)
-        answer = _response([_item(handle, place, mixed) for place, handle in enumerate(handles)])
+        self._clock_ns = clock_ns
+        now = datetime.fromtimestamp(clock_ns() / 1e9, UTC)
+        answer = _response([_item(handle, place, now, mixed) for place, handle in enumerate(handles)])
         self._body = bytearray(answer)
         self._number_at = answer.index(_UNNUMBERED.to_bytes(4, "little"))
         items_at = answer.index(b"\x01\x00\x2b\x03\x01") + 13
@@ -88,7 +89,7 @@ class Message:
         self._body[12:16] = handle.to_bytes(4, "little")
         self._body[self._number_at : self._number_at + 4] = number.to_bytes(4, "little")
         if self._columns is not None:
-            now = time.time_ns() // 100 + _EPOCH_TICKS
+            now = self._clock_ns() // 100 + _EPOCH_TICKS
             self._columns["value"] = (before + self._places) // tags
             self._columns["source"] = now - self.items + self._places  # no two of a tag at once
             self._columns["server"] = now
@@ -100,10 +101,9 @@ def _policy() -> Any:
     return policy()
 
 
-def _item(handle: int, place: int, mixed: bool) -> ua.MonitoredItemNotification:
+def _item(handle: int, place: int, now: datetime, mixed: bool) -> ua.MonitoredItemNotification:
     kind, figure = _MIXED[place * 7 % len(_MIXED)] if mixed else (ua.VariantType.Double, 0.0)
     code = _STATUSES[place % len(_STATUSES)] if mixed else None
-    now = datetime.now(UTC)
     value = ua.DataValue(
         ua.Variant(figure, kind),
         None if code is None else ua.StatusCode(ua.UInt32(code)),
@@ -124,8 +124,9 @@ def _response(items: list[ua.MonitoredItemNotification]) -> bytes:
 class Publisher:
     """What is published, to whom: `sent` counts values. One client at a time."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, clock_ns: Callable[[], int]) -> None:
         self.sent = 0
+        self._clock_ns = clock_ns
         self._load = load
         self._handles: list[int] = []
         self._messages: list[Message] = []
@@ -167,7 +168,7 @@ class Publisher:
         repeats = max(1, ITEMS_PER_MESSAGE // len(self._handles))
         handles = self._handles * repeats
         return [
-            Message(handles[first : first + ITEMS_PER_MESSAGE], mixed=self._load.mixed)
+            Message(handles[first : first + ITEMS_PER_MESSAGE], self._clock_ns, mixed=self._load.mixed)
             for first in range(0, len(handles), ITEMS_PER_MESSAGE)
         ]
 
@@ -325,16 +326,16 @@ _SERVICES: Final[Mapping[int, Callable[[_Conversation, Buffer], Any]]] = {
 }
 
 
-def serve(load: Load, pipe: Connection) -> None:
+def serve(load: Load, clock_ns: Callable[[], int], pipe: Connection) -> None:
     """Serve on a free port of the loopback: sends the port, and for whatever comes the values sent so far; ends at EOF.
 
-    Made to be a process of its own.
+    Made to be a process of its own. clock_ns: nanoseconds since 1970, for the times of values.
     """
-    asyncio.run(_serve(load, pipe))
+    asyncio.run(_serve(load, clock_ns, pipe))
 
 
-async def _serve(load: Load, pipe: Connection) -> None:
-    publisher = Publisher(load)
+async def _serve(load: Load, clock_ns: Callable[[], int], pipe: Connection) -> None:
+    publisher = Publisher(load, clock_ns)
     loop = asyncio.get_running_loop()
     url = ["opc.tcp://127.0.0.1:0"]
     server = await loop.create_server(lambda: _Conversation(publisher, url[0]), "127.0.0.1", 0)

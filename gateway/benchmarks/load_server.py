@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ def serving(load: Load) -> Iterator[Served]:
     """Serve a load while entered."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(load, theirs), daemon=True)
+    process = context.Process(target=serve, args=(load, time.time_ns, theirs), daemon=True)
     process.start()
     theirs.close()
     try:
