@@ -140,8 +140,11 @@ def _warnings(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
         if isinstance(settings, OpcUaSettings) and settings.insecure:
             yield file.mistake(("connections", name, "insecure"), _("what it says counts as class B: orders will ask"))
         elif isinstance(settings, OpcUaSettings) and settings.server_certificate is None:
-            sentence = _("names no server_certificate, so it is refused; 'check --live' shows the fingerprint to pin")
+            sentence = _("names no server_certificate: its server is refused until 'toolcrib trust pin' lets it in")
             yield file.mistake(("connections", name), sentence, at_key=True)
+        if isinstance(settings, OpcUaSettings) and settings.deprecated_policies:
+            sentence = _("what comes over these counts as class B: orders will ask")
+            yield file.mistake(("connections", name, "deprecated_policies"), sentence)
     for key, component in parts.components.items():
         machine, _slash, name = key.partition("/")
         if component.buying is None and component.job.lines:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from gettext import gettext as _
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from connectors.secrets import FilePath, SecretReference
 from connectors.settings import ConnectionSettings, Duration, Rhythm, Settings, TagSettings
 
 
-def _fingerprint(value: str) -> str:
+def fingerprint_of(value: str) -> str:
+    """Return a fingerprint as it is compared, without colons and in small letters. Raises ValueError."""
     match = re.fullmatch(r"sha256:((?:[0-9a-f]{2}:?){31}[0-9a-f]{2})", value.strip().lower())
     if match is None:
         raise ValueError(_("write 'sha256:' and the 64 hexadecimal digits of the certificate's fingerprint"))
@@ -23,7 +24,16 @@ def _fingerprint(value: str) -> str:
 _URL: Final = r"^opc\.tcp://[^\s/@?#]+(/[^\s@]*)?$"
 
 
-_Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+_PINS_MAX: Final = 16
+"""A machine and its standby servers, each with the certificate that it has and the one to come."""
+
+
+def _fingerprints(value: object) -> object:
+    if isinstance(value, list | tuple):
+        if not 1 <= len(value) <= _PINS_MAX:
+            raise ValueError(_("must be one fingerprint, or a list of at most {most}").format(most=_PINS_MAX))
+        return tuple(fingerprint_of(str(each)) for each in value)
+    return fingerprint_of(value) if isinstance(value, str) else value
 
 
 class UserSettings(Settings):
@@ -57,7 +67,7 @@ class OpcUaSettings(ConnectionSettings):
 
     connector: Literal["opcua"] = "opcua"
     url: str = Field(pattern=_URL, examples=["opc.tcp://10.0.0.5:4840"])
-    server_certificate: _Fingerprint | Annotated[tuple[_Fingerprint, ...], Field(max_length=16)] | None = None
+    server_certificate: Annotated[str | tuple[str, ...] | None, BeforeValidator(_fingerprints)] = None
     """`sha256:` and the fingerprint of the server's certificate, or a list of them where standby servers or a coming
     certificate have their own. It wins over `toolcrib trust`; without either the connection is refused and the
     certificate quarantined, for a person to compare and pin."""
