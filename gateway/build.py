@@ -149,7 +149,7 @@ class Gateway:
     def __post_init__(self) -> None:
         self.conversations = Conversations(partial(_supervisor, self))
         self.operations.reloading = partial(reload, self)
-        self.trusting = Trusting(lambda: self.config, self.databases.spend, self.clock, real, self.conversations.again)
+        self.trusting = Trusting(lambda: self.config, self.databases.spend, self.clock, real, self.begin_anew)
         self.operations.trusting = self.trusting
 
     def reconfigure(self, config: Config) -> None:
@@ -161,6 +161,11 @@ class Gateway:
         self.halting.reconfigure(config)
         self.machines.clear()
         self.machines.update(doors.machines_of(config))
+
+    async def begin_anew(self, connection: str) -> None:
+        """End the conversation of a connection and begin it at once, unless it is gone from the config."""
+        async with self.changing:
+            await self.conversations.again(connection)
 
     async def sign_audit(self) -> str:
         """Sign the audit log as it stands; returns why it could not be, empty when it was."""

@@ -1,4 +1,4 @@
-"""Commands about whom to believe among machines: look at the certificates that servers showed, let one in, throw one out.
+"""Commands about whom to believe among machines: look at what servers showed, let one in, throw one out.
 
 Looking reads files beside a running gateway, or without one. Pinning and rejecting go through the running gateway as a
 named person, and are audited.
