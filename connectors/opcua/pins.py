@@ -138,7 +138,10 @@ def _record(each: Seen) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Seen]:
     try:
-        found = [_parse(each) for each in json.loads(private_files.read(path, BYTES_MAX))]
+        written = json.loads(private_files.read(path, BYTES_MAX))
+        if not isinstance(written, list):
+            raise TypeError("a list is kept")
+        found = [_parse(each) for each in written]
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -145,7 +145,13 @@ class TestFromThePlant:
             (lambda pki, key: (pki.issue(key)[0], pki.directory / "nowhere"), "cannot be read"),
             (lambda pki, key: pki.issue(key)[::-1], "holds no certificate"),
             (lambda pki, key: (pki.issue(key)[0],) * 2, "holds no key"),
-            (lambda pki, key: (pki.issue(key)[0], _written(pki, pki.secret)), "do not belong together"),
+            (
+                lambda pki, key: (
+                    pki.issue(key)[0],
+                    _written(pki, _rsa()),
+                ),
+                "do not belong together",
+            ),
             (lambda pki, key: (pki.issue(key)[0], _written(pki, ec.generate_private_key(ec.SECP256R1()))), "RSA key"),
             (lambda pki, key: (_flood(pki), pki.issue(key)[1]), "larger than certificates"),
         ],
@@ -160,6 +166,10 @@ class TestFromThePlant:
         with pytest.raises(CertificateUnusable, match="its password is wrong") as caught:
             identity.issued_identity(*pki.issue(secret, password="word"), "hunter2", NOW)
         assert "hunter2" not in str(caught.value)
+
+
+def _rsa() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def _written(pki: Pki, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> Path:

@@ -94,9 +94,6 @@ def test_a_spoilt_file_lets_nobody_in(tmp_path: Path, spoilt: str):
     pins.note(tmp_path, "hall", certificate(), NOW)
     file = pins.directory(tmp_path) / "hall.json"
     file.write_text(spoilt)
-    if spoilt == "{}":
-        assert pins.seen(tmp_path, "hall") == ()
-        return
     for call in (
         lambda: pins.seen(tmp_path, "hall"),
         lambda: pins.note(tmp_path, "hall", certificate(), NOW),
