@@ -53,6 +53,7 @@ from gateway.settings import BackupSettings
 from gateway.stop_file import StopFile
 from gateway.stopping import at_last, leave_in_time
 from gateway.storage import Storage, StorageBroken
+from gateway.trusting import Trusting
 from gateway.web.context import MachineInfo, WebContext
 from gateway.yaml_file import Mistakes
 from maintenance import store as telemetry_store
@@ -77,6 +78,8 @@ SIGN_EVERY = timedelta(minutes=1)
 MARK_EVERY = RECONCILE_EVERY
 """What an older file, swapped in after a crash, could pass unnoticed here; the witness sees more."""
 FORGET_EVERY = timedelta(hours=6)
+CERTIFICATES_EVERY = timedelta(hours=6)
+"""Of the wall: the last warning comes a day before the end, and is not to come late in that day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class Gateway:
     halting: Halting
     machines: dict[str, MachineInfo]
     conversations: Conversations = field(init=False)
+    trusting: Trusting = field(init=False)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     ready: bool = False
     address: str = ""
@@ -139,11 +143,14 @@ class Gateway:
             "audit": self.auditing.trouble or "signed",
             "connections": {link.name: link.connected for link in self.board.links()},
             "restored": self.restoration.told(),
+            "certificates": list(self.trusting.warnings),
         }
 
     def __post_init__(self) -> None:
         self.conversations = Conversations(partial(_supervisor, self))
         self.operations.reloading = partial(reload, self)
+        self.trusting = Trusting(lambda: self.config, self.databases.spend, self.clock, real, self.begin_anew)
+        self.operations.trusting = self.trusting
 
     def reconfigure(self, config: Config) -> None:
         """Judge, carry and show by another config from now on; see `gateway.reload` for what may differ."""
@@ -154,6 +161,11 @@ class Gateway:
         self.halting.reconfigure(config)
         self.machines.clear()
         self.machines.update(doors.machines_of(config))
+
+    async def begin_anew(self, connection: str) -> None:
+        """End the conversation of a connection and begin it at once, unless it is gone from the config."""
+        async with self.changing:
+            await self.conversations.again(connection)
 
     async def sign_audit(self) -> str:
         """Sign the audit log as it stands; returns why it could not be, empty when it was."""
@@ -371,6 +383,7 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     schedule.every(SNAPSHOT_EVERY, "snapshot", pipeline.keep_snapshots)
     schedule.every(MARK_EVERY, "mark", partial(_keep_mark, gateway))
     schedule.every(FORGET_EVERY, "forget", partial(_forget, gateway))
+    schedule.every(CERTIFICATES_EVERY * gateway.speed, "look at certificates", gateway.trusting.look)
     if backup := gateway.config.file.storage.backup:
         schedule.every(backup.every, "backup", partial(_back_up, gateway, backup))
     schedule.start()
@@ -378,6 +391,7 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     stack.push_async_callback(at_last, partial(_keep_mark, gateway), "mark")
     stack.push_async_callback(schedule.stop)
     _in_background(stack, _take_up(gateway), "take up what was open")
+    _in_background(stack, _look_at_certificates(gateway), "look at certificates")
 
 
 async def _take_up(gateway: Gateway) -> None:
@@ -387,6 +401,13 @@ async def _take_up(gateway: Gateway) -> None:
         await gateway.pipeline.decide()
     except Exception:
         log.exception("what was open could not be taken up at once; the schedule tries again")
+
+
+async def _look_at_certificates(gateway: Gateway) -> None:
+    try:
+        await gateway.trusting.look()
+    except Exception:
+        log.exception("certificates could not be looked at; the schedule tries again")
 
 
 async def _keep_mark(gateway: Gateway) -> None:

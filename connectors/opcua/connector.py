@@ -93,7 +93,7 @@ class OpcUaConnector:
         self._faults: dict[int, TagFault] = {}
         self._vocabulary = Vocabulary()
         self._asked: set[int] = set()
-        provenance = Provenance.B if settings.insecure else Provenance.A
+        provenance = Provenance.B  # until a session says better
         tolerance_s = settings.clock_tolerance / timedelta(seconds=1)
         self._reader = Reader.of(name, tuple(tags), provenance, tolerance_s)
         self._running: _Running | None = None
@@ -182,7 +182,7 @@ class OpcUaConnector:
         known = self._continuity
         settings = self._settings.model_copy(update={"url": self._url})
         async with asyncio.timeout(CONNECT_SECONDS):
-            await open_session(client, self.name, settings, self._state)
+            self._reader.provenance = (await open_session(client, self.name, settings, self._state)).provenance
             if known.limits is None:
                 known.limits = await limits.ask(client)
             kept = known.subscription
