@@ -7,9 +7,9 @@ machine does not have is a `TagFault`, not an error: the other tags run on. Ther
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from connectors.samples import Batch
 
@@ -47,3 +47,22 @@ class Connector(Protocol):
 
     async def probe(self) -> Sequence[TagFault]:
         """Connect once, name the tags that cannot be read, and leave. Raises `ConnectionLost`."""
+
+
+@runtime_checkable
+class Succeeding(Protocol):
+    """A connector that can take up what the conversation before it left open, such as a session."""
+
+    def succeed(self, predecessor: Connector) -> None:
+        """Go on where another connector of the same connection ended; called before it converses."""
+
+
+@runtime_checkable
+class Adjusting(Protocol):
+    """A connector that can read other tags without ending its conversation."""
+
+    async def adjust(self, tags: Mapping[str, Any]) -> None:
+        """Read these from now on; those that stay as they are see nothing of it.
+
+        May be called while it converses, and before. Raises `ConnectionLost` when the machine cannot be told.
+        """

@@ -9,10 +9,12 @@ and never once a sample. Refuses to know who looks, and never judges.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
+
+import numpy as np
 
 POLL_BOUNDS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a device on the same switch to a dead one's timeout; each is about twice the one before."""
@@ -89,6 +91,13 @@ class Latencies:
         self.buckets[bisect_left(POLL_BOUNDS_SECONDS, seconds)] += 1
         self.seconds += seconds
 
+    def observe_all(self, seconds: Sequence[float]) -> None:
+        """Count several at once."""
+        places = np.searchsorted(POLL_BOUNDS_SECONDS, seconds)
+        for place, count in enumerate(np.bincount(places, minlength=len(self.buckets)).tolist()):
+            self.buckets[place] += count
+        self.seconds += float(np.sum(seconds))
+
     @property
     def count(self) -> int:
         """How many there were."""
@@ -109,9 +118,10 @@ class Counters:
 
     samples, batches: taken over from the machine; `recalled` is those of them that came from the machine's own history.
     attempts, connects, disconnects: of conversations; a reconnect is every connect but the first.
-    fallbacks: messages that the fast decoder left to the library's.
+    fallbacks: values that the fast decoder left to the library's.
     republished: messages that the machine sent again when asked.
     gaps: times that something was missing in what arrived.
+    clock_off: values dated too far from now to be believed.
     polls: how long the machine took to answer each request, in seconds.
     losses: samples that were lost on the way, by reason.
     """
@@ -125,6 +135,7 @@ class Counters:
     fallbacks: int = 0
     republished: int = 0
     gaps: int = 0
+    clock_off: int = 0
     polls: Latencies = field(default_factory=Latencies)
     losses: Losses = field(default_factory=Losses)
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +98,7 @@ class Keys:
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self._keys: list[str] = []
         self._numbers: dict[str, int] = {}
+        self._adopted: WeakKeyDictionary[Keys, Numbers] = WeakKeyDictionary()
         for key in keys:
             self.number(key)
 
@@ -106,6 +108,15 @@ class Keys:
         if found == len(self._keys):
             self._keys.append(key)
         return found
+
+    def adopt(self, batch: Batch) -> Batch:
+        """Return a batch with its tags numbered by these keys; those that have no number yet get one."""
+        if batch.keys is self:
+            return batch
+        numbers = self._adopted.get(batch.keys)
+        if numbers is None or len(numbers) < len(batch.keys):
+            numbers = self._adopted[batch.keys] = np.array([self.number(key) for key in batch.keys], np.int32)
+        return replace(batch, keys=self, tags=numbers[batch.tags])
 
     def find(self, key: str) -> int | None:
         """Return a tag's number, or None when it has none."""

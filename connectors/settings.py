@@ -9,6 +9,7 @@ machines, components and files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from gettext import gettext as _
@@ -23,7 +24,9 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 
 from connectors.connector import Connector
@@ -84,18 +87,50 @@ class ConnectionSettings(Settings):
     """How often the machine is asked to look at a value."""
 
 
+@dataclass(frozen=True, slots=True)
+class Deadband:
+    """How far a value may move unreported: in its own unit, or in percent of the range that the machine names."""
+
+    value: float
+    percent: bool = False
+
+
 class TagSettings(Settings):
     """What every tag says; a connector's own tags inherit it."""
 
     unit: str = Field(min_length=1, max_length=32)
     """As the values arrive; nothing is converted silently."""
+    deadband: str | None = Field(default=None, max_length=64, examples=["0.1 mm/s", "2 %"])
+    """How far the value may move unreported: in the tag's own unit, or in `%` of the range that the machine names."""
+
+    @field_validator("deadband")
+    @classmethod
+    def _in_a_unit(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and "unit" in info.data:  # what is wrong with the unit is said there
+            _band(value, info.data["unit"])
+        return value
+
+    @property
+    def band(self) -> Deadband | None:
+        """The deadband as a number; None reports every value."""
+        return None if self.deadband is None else _band(self.deadband, self.unit)
+
+
+def _band(deadband: str, unit: str) -> Deadband:
+    found = Measure.parse(deadband)
+    if found.unit not in (unit, "%"):
+        raise ValueError(_("write the deadband in the tag's unit, {unit}, or in %").format(unit=unit))
+    if found.value <= 0 or (found.unit != unit and found.value > 100):
+        raise ValueError(_("a deadband is above nothing, and at most 100 %"))
+    return Deadband(found.value, percent=found.unit != unit)
 
 
 class RetrySettings(Settings):
     """How patiently a lost connection is sought again."""
 
     first: Duration = Field(default="1 s", validate_default=True)
-    longest: Duration = Field(default="30 s", validate_default=True)
+    longest: Duration = Field(default="1 s", validate_default=True)
+    """A machine that is back is found at once; a call in a second that nobody answers disturbs nobody."""
     refused: Duration = Field(default="60 s", validate_default=True)
     """Between attempts after a refusal: a person has to act, and a server under attack shall not be hammered."""
 

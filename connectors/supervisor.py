@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from gettext import gettext as _
+from typing import Any
 
 import structlog
 
-from connectors.connector import ConnectionLost, ConnectionRefused, Connector, Deliver, TagFault
+from connectors.connector import Adjusting, ConnectionLost, ConnectionRefused, Connector, Deliver, Succeeding, TagFault
 from connectors.counters import Counters, Counting
 from connectors.samples import Batch
 from connectors.settings import RetrySettings
@@ -66,6 +67,7 @@ class Supervisor:
         self._settings = settings or RetrySettings()
         self._sleep = sleep
         self._delivered = False
+        self._before: Connector | None = None
         self.status = ConnectionStatus(name, False, clock(), _("not yet connected"))
 
     async def run(self) -> None:
@@ -78,10 +80,24 @@ class Supervisor:
             failures = 1 if self._delivered else failures + 1
             await self._sleep(pause(failures, refused, self._settings, self._rng))
 
+    async def adjust(self, tags: Mapping[str, Any]) -> bool:
+        """Let the conversation read other tags; False when it cannot but by ending. The next one is made with them."""
+        if not self.status.connected:
+            return True
+        connector: object = self._before
+        if not isinstance(connector, Adjusting):
+            return False
+        try:
+            await connector.adjust(tags)
+        except ConnectionLost as error:
+            _log.warning("the machine could not be told of other tags", connection=self.name, error=str(error))
+            return False
+        return True
+
     async def _converse(self) -> bool:
         """Hold one conversation to its end; returns whether the machine was refused."""
         try:
-            await self._counting(self._connect()).converse(self._hand_on, self._connected)
+            await self._fresh().converse(self._hand_on, self._connected)
         except ConnectionRefused as error:
             self._lost(str(error), refused=True)
             return True
@@ -97,10 +113,14 @@ class Supervisor:
             self._lost(_("the conversation ended"))
         return False
 
-    def _counting(self, connector: Connector) -> Connector:
-        """Let a fresh connector go on counting where the one before it ended."""
+    def _fresh(self) -> Connector:
+        """Return a fresh connector that goes on, and goes on counting, where the one before it ended."""
+        connector = self._connect()
         if isinstance(connector, Counting):
             connector.counters = self.counters
+        if isinstance(connector, Succeeding) and self._before is not None:
+            connector.succeed(self._before)
+        self._before = connector
         return connector
 
     async def _hand_on(self, batch: Batch) -> None:

@@ -14,9 +14,9 @@ import asyncio
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from gettext import gettext as _
@@ -37,8 +37,9 @@ from gateway.buying import BuyingState, Cause
 from gateway.clock import Clock, JumpWatch, real
 from gateway.config import Config, load
 from gateway.control import Door
+from gateway.conversations import Conversations
 from gateway.databases import Databases, open_databases, require_owner
-from gateway.halting import Halting, known
+from gateway.halting import Halting
 from gateway.historian import READER, Historian
 from gateway.live import Board
 from gateway.lives import Lives, first_lives
@@ -47,17 +48,19 @@ from gateway.metrics import Counted, exposition
 from gateway.money_watch import MoneyWatch
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
+from gateway.reload import reload, watched
 from gateway.restoration import Restoration
 from gateway.schedule import Schedule
 from gateway.settings import BackupSettings
 from gateway.stop_file import StopFile
-from gateway.stopping import at_last, end_tasks, leave_in_time
+from gateway.stopping import at_last, leave_in_time
 from gateway.storage import Storage, StorageBroken
-from gateway.web.context import WebContext
+from gateway.trusting import Trusting
+from gateway.web.context import MachineInfo, WebContext
 from gateway.yaml_file import Mistakes
 from maintenance import store as telemetry_store
 from maintenance.monitor import Monitor
-from maintenance.slots import Watched
+from marketplace.audit.actor import Actor, ActorKind
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.reconciliation import Reconciliation
 from marketplace.ordering.stopping import Stopping
@@ -77,6 +80,8 @@ SIGN_EVERY = timedelta(minutes=1)
 MARK_EVERY = RECONCILE_EVERY
 """What an older file, swapped in after a crash, could pass unnoticed here; the witness sees more."""
 FORGET_EVERY = timedelta(hours=6)
+CERTIFICATES_EVERY = timedelta(hours=6)
+"""Of the wall: the last warning comes a day before the end, and is not to come late in that day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ class Gateway:
     backlog: Backlog
     reader: Reader
     historian: Historian
-    counters: Mapping[str, Counters]
+    counters: dict[str, Counters]
     pipeline: Pipeline
     purchasing: Purchasing
     reconciliation: Reconciliation
@@ -123,6 +128,11 @@ class Gateway:
     buying: BuyingState
     restoration: Restoration
     mark: Mark
+    halting: Halting
+    machines: dict[str, MachineInfo]
+    conversations: Conversations = field(init=False)
+    trusting: Trusting = field(init=False)
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     ready: bool = False
     address: str = ""
 
@@ -138,7 +148,29 @@ class Gateway:
             "audit": self.auditing.trouble or "signed",
             "connections": {link.name: link.connected for link in self.board.links()},
             "restored": self.restoration.told(),
+            "certificates": list(self.trusting.warnings),
         }
+
+    def __post_init__(self) -> None:
+        self.conversations = Conversations(partial(_supervisor, self))
+        self.operations.reloading = partial(reload, self)
+        self.trusting = Trusting(lambda: self.config, self.databases.spend, self.clock, real, self.begin_anew)
+        self.operations.trusting = self.trusting
+
+    def reconfigure(self, config: Config) -> None:
+        """Judge, carry and show by another config from now on; see `gateway.reload` for what may differ."""
+        self.config = config
+        self.pipeline.reconfigure(_site(config))
+        self.pipeline.lives.reconfigure(config.components)
+        self.operations.reconfigure(config)
+        self.halting.reconfigure(config)
+        self.machines.clear()
+        self.machines.update(doors.machines_of(config))
+
+    async def begin_anew(self, connection: str) -> None:
+        """End the conversation of a connection and begin it at once, unless it is gone from the config."""
+        async with self.changing:
+            await self.conversations.again(connection)
 
     async def sign_audit(self) -> str:
         """Sign the audit log as it stands; returns why it could not be, empty when it was."""
@@ -202,7 +234,7 @@ async def _compose(
     board, schedule = Board(), Schedule(speed)
     tell = partial(board.tell, {"orders", "needs"})
     stopping = Stopping(databases.spend, config.owner, clock)
-    stop_file = StopFile(config.directory, partial(known, config), stopping, tell)
+    stop_file = StopFile(config.directory, lambda scope: halting.knows(scope), stopping, tell)
     halting = Halting(config, stopping, stop_file)
     try:
         auditing = await attested(config, databases, stack, clock, buying)
@@ -238,6 +270,8 @@ async def _compose(
         buying,
         restoration,
         mark,
+        halting,
+        doors.machines_of(config),
     )
 
 
@@ -252,17 +286,15 @@ async def _not_older(config: Config, databases: Databases) -> Mark:
 
 def _site(config: Config) -> Site:
     tags = {name: tuple(config.tags_of(name)) for name in config.connections}
-    return Site(config.owner, config.components, tags, config.file.timing)
+    bands = {key: tag.band for key, tag in config.tags.items()}
+    absolute = {key: band.value for key, band in bands.items() if band is not None and not band.percent}
+    return Site(config.owner, config.components, tags, config.file.timing, absolute)
 
 
 async def _monitor(config: Config, databases: Databases, clock: Clock) -> Monitor:
     """Watch every component with the life that is in it, going on from the last snapshot."""
-    watched = {}
-    for key, settings in config.components.items():
-        machine = key.partition("/")[0]
-        watched[key] = Watched(machine, settings, config.units_of(machine))
     lives = await first_lives(databases.spend, config.owner, config.components, clock())
-    monitor = Monitor(watched, lives)
+    monitor = Monitor(watched(config), lives)
     async with databases.telemetry.read() as tx:
         begun_anew = monitor.restore(await telemetry_store.load_snapshots(tx))
     if begun_anew:
@@ -318,7 +350,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
     context = WebContext(
         title=config.site.name,
         owner=config.owner,
-        machines=doors.machines_of(config),
+        machines=gateway.machines,
         names=doors.names_of(config),
         people=doors.people_of(config),
         spend=databases.spend,
@@ -354,11 +386,8 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     _in_background(stack, gateway.stop_file.run(), "stop file")
     _in_background(stack, gateway.reader.forward(gateway.historian.store), "backlog")
     stack.push_async_callback(at_last, gateway.backlog.drain, "samples")
-    conversations = [
-        asyncio.create_task(_supervisor(gateway, name).run(), name=f"connection {name}")
-        for name in gateway.config.connections
-    ]
-    stack.push_async_callback(end_tasks, conversations, 0)  # all at once: each may take a while to say goodbye
+    gateway.conversations.begin(gateway.config.connections)
+    stack.push_async_callback(gateway.conversations.end)
     schedule, pipeline = gateway.schedule, gateway.pipeline
     schedule.every(gateway.config.file.timing.step, "decide", pipeline.decide)
     schedule.every(RECONCILE_EVERY, "reconcile", partial(_reconcile, gateway))
@@ -366,6 +395,7 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     schedule.every(SNAPSHOT_EVERY, "snapshot", pipeline.keep_snapshots)
     schedule.every(MARK_EVERY, "mark", partial(_keep_mark, gateway))
     schedule.every(FORGET_EVERY, "forget", partial(_forget, gateway))
+    schedule.every(CERTIFICATES_EVERY * gateway.speed, "look at certificates", gateway.trusting.look)
     if backup := gateway.config.file.storage.backup:
         schedule.every(backup.every, "backup", partial(_back_up, gateway, backup))
     schedule.start()
@@ -373,6 +403,7 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     stack.push_async_callback(at_last, partial(_keep_mark, gateway), "mark")
     stack.push_async_callback(schedule.stop)
     _in_background(stack, _take_up(gateway), "take up what was open")
+    _in_background(stack, _look_at_certificates(gateway), "look at certificates")
 
 
 async def _take_up(gateway: Gateway) -> None:
@@ -382,6 +413,13 @@ async def _take_up(gateway: Gateway) -> None:
         await gateway.pipeline.decide()
     except Exception:
         log.exception("what was open could not be taken up at once; the schedule tries again")
+
+
+async def _look_at_certificates(gateway: Gateway) -> None:
+    try:
+        await gateway.trusting.look()
+    except Exception:
+        log.exception("certificates could not be looked at; the schedule tries again")
 
 
 async def _keep_mark(gateway: Gateway) -> None:
@@ -425,12 +463,14 @@ async def _back_up(gateway: Gateway, settings: BackupSettings) -> None:
 
 
 def _supervisor(gateway: Gateway, name: str) -> Supervisor:
-    config, settings = gateway.config, gateway.config.connections[name]
-    kind = connector_types()[settings.connector]
-    state = config.connector_state  # one certificate for all connections, and beside it what each server once offered
+    # one certificate for all connections, and beside it what each server once offered
+    state = gateway.config.connector_state
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def connect() -> Connector:
+        config = gateway.config  # as it is by now
+        settings = config.connections[name]
+        kind = connector_types()[settings.connector]
         return kind(name, settings, config.tags_of(name), clock=gateway.clock, state=state)
 
     return Supervisor(
@@ -440,7 +480,7 @@ def _supervisor(gateway: Gateway, name: str) -> Supervisor:
         gateway.pipeline.notify,
         clock=gateway.clock,
         rng=random.Random(),
-        counters=gateway.counters[name],
+        counters=gateway.counters.setdefault(name, Counters()),
     )
 
 
@@ -504,8 +544,15 @@ async def run_until_stopped(
 
 
 async def _run_for_ever(config: Config, clock: Clock, speed: float, around: Around) -> None:
-    async with open_gateway(config, clock=clock, speed=speed, around=around):
-        await asyncio.Event().wait()
+    async with open_gateway(config, clock=clock, speed=speed, around=around) as gateway:
+        asked = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+        while True:
+            await asked.wait()
+            asked.clear()
+            done = await reload(gateway, Actor(ActorKind.GATEWAY, config.owner.gateway_id, "signal"))
+            if not done.ok:
+                log.error("the config was not reloaded", reason=done.message)
 
 
 def run(path: Path, *, clock: Clock = real, speed: float = 1.0) -> int:

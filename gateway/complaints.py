@@ -37,7 +37,7 @@ def _complaint(error: ErrorDetails, file: YamlFile, base: Place, model: type[Bas
     if error["type"] == "extra_forbidden":
         known = sorted(_known(model, place[len(base) : -1]))
         return file.mistake(place, unknown(str(place[-1]), known), at_key=True)
-    return file.mistake(place, _sentence(error), at_key=at_key)
+    return file.mistake(place, sentence(error), at_key=at_key)
 
 
 def _absent(file: YamlFile, key: str | int) -> Mistake:
@@ -87,7 +87,7 @@ _SENTENCES: Final = {
 }
 
 
-def _sentence(error: ErrorDetails) -> str:
+def sentence(error: ErrorDetails) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind in _SENTENCES:
         return _(_SENTENCES[kind])

@@ -129,7 +129,7 @@ def load_with_places(path: Path) -> tuple[Config, YamlFile]:
         file = ConfigFile.model_validate(source.data)
     except ValidationError as error:
         mistakes += complaints(error, source, (), ConfigFile)
-    parts, found = parts_of(source)
+    parts, found = parts_of(source, path.parent)
     mistakes += found
     found, warnings = cross_check(source, parts, path.parent)
     mistakes += found

@@ -38,6 +38,14 @@ def known(config: Config, scope: Scope) -> bool:
 class Halting:
     """What people do about stops and alarms on one gateway."""
 
+    def reconfigure(self, config: Config) -> None:
+        """Judge by another config from now on; see `gateway.reload` for what may differ."""
+        self._config = config
+
+    def knows(self, scope: Scope) -> bool:
+        """Return whether the config has what a scope names."""
+        return known(self._config, scope)
+
     def __init__(self, config: Config, stopping: Stopping, file: StopFile) -> None:
         self._config = config
         self._stopping = stopping

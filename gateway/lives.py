@@ -48,6 +48,10 @@ async def first_lives(
 class Lives:
     """Ends one life and begins the next, in the databases and then in the monitor."""
 
+    def reconfigure(self, components: Mapping[str, ComponentConfig]) -> None:
+        """Mind these components from now on."""
+        self._components = components
+
     def __init__(
         self,
         database: Database,

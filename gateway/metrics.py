@@ -33,8 +33,9 @@ _PER_CONNECTION: Final[Mapping[str, tuple[str, Callable[[Counters], int]]]] = {
     "toolcrib_connection_attempts": ("Attempts to connect.", lambda counted: counted.attempts),
     "toolcrib_reconnects": ("Times that a connection came back.", lambda counted: counted.reconnects),
     "toolcrib_disconnects": ("Times that a connection was lost.", lambda counted: counted.disconnects),
-    "toolcrib_decode_fallbacks": ("Messages left to the library's decoder.", lambda counted: counted.fallbacks),
+    "toolcrib_decode_fallbacks": ("Values left to the library's decoder.", lambda counted: counted.fallbacks),
     "toolcrib_republished_messages": ("Messages sent again when asked.", lambda counted: counted.republished),
+    "toolcrib_values_dated_off": ("Values dated too far from now.", lambda counted: counted.clock_off),
     "toolcrib_message_gaps": ("Times that messages were missing.", lambda counted: counted.gaps),
 }
 
@@ -80,6 +81,13 @@ class Counted:
             for connection, counted in self.counters.items():
                 family.add_metric([connection], of(counted))
             yield family
+        lag = self.pipeline.intake.lag
+        yield HistogramMetricFamily(
+            "toolcrib_intake_lag_seconds",
+            "From the newest time in a batch, on the machine's clock, until rules had seen it.",
+            buckets=lag.cumulative(),
+            sum_value=lag.seconds,
+        )
         polls = HistogramMetricFamily("toolcrib_poll_seconds", "From request to answer.", labels=["connection"])
         for connection, counted in self.counters.items():
             polls.add_metric([connection], counted.polls.cumulative(), counted.polls.seconds)

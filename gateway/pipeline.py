@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -18,6 +18,7 @@ from connectors.backlog import Backlog
 from connectors.samples import Batch
 from connectors.supervisor import ConnectionStatus
 from gateway.databases import Databases
+from gateway.intake import Intake, Sieve
 from gateway.live import Board, Link
 from gateway.lives import Lives
 from gateway.settings import ComponentConfig
@@ -42,10 +43,11 @@ class Site:
     components: Mapping[str, ComponentConfig]
     tags: Mapping[str, Sequence[str]]
     timing: TimingSettings
+    deadbands: Mapping[str, float] = field(default_factory=dict)
 
 
 class Pipeline:
-    """Carries samples and needs; `samples` counts what arrived since it was made.
+    """Carries samples and needs; `intake` is where samples come in.
 
     careful: whether every purchase asks a person now, whatever its mode.
     """
@@ -68,28 +70,36 @@ class Pipeline:
         self._monitor = monitor
         self._board = board
         self._backlog = backlog
-        self._lives = lives
+        self.lives = lives
         self._purchasing = purchasing
         self._clock = clock
         self._careful = careful
         self._deciding = asyncio.Lock()
-        self.samples = 0
+        self.intake = Intake(monitor, board, Sieve(site.deadbands), clock)
         self.decided_at: datetime | None = None
+
+    def reconfigure(self, site: Site) -> None:
+        """Carry for another site from now on: what the config says of tags and components has changed."""
+        self._site = site
+        self.intake.sieve = Sieve(site.deadbands)
+
+    @property
+    def samples(self) -> int:
+        """Samples that arrived since it was made."""
+        return self.intake.samples
 
     async def deliver(self, batch: Batch) -> None:
         """Take what a connection delivered."""
-        for sample in batch:
-            self._monitor.take(sample)
-        self._board.put(batch.connection, batch)
-        self.samples += len(batch)
-        await self._backlog.put(batch)
+        kept = self.intake.take(batch)
+        if len(kept):
+            await self._backlog.put(kept)
 
     def notify(self, status: ConnectionStatus) -> None:
         """Take how a connection is now; the values of a lost one no longer stand for the present."""
         faults = tuple((fault.tag, fault.reason) for fault in status.faults)
         self._board.notify(Link(status.name, status.connected, status.since, status.reason, faults))
         if not status.connected:
-            self._monitor.connection_lost(self._site.tags[status.name])
+            self._monitor.connection_lost(self._site.tags.get(status.name, ()))
 
     async def decide(self) -> None:
         """Take one decision step: settle fittings, revise every need, and want what timing says to buy."""
@@ -98,7 +108,7 @@ class Pipeline:
 
     async def _decide(self, now: datetime) -> None:
         for link in self._board.links():
-            if link.connected:
+            if link.connected and link.name in self._site.tags:
                 self._monitor.connection_alive(self._site.tags[link.name], now)
         await self._settle_fittings()
         needs = self._monitor.needs(now)
@@ -115,7 +125,7 @@ class Pipeline:
 
     async def _settle_fittings(self) -> None:
         try:
-            if await self._lives.settle():
+            if await self.lives.settle():
                 self._board.tell({"orders"})
         except Exception:
             log.exception("a fitting could not be settled; it stays proposed")
@@ -127,6 +137,8 @@ class Pipeline:
 
     async def _want(self, need: Need, policy: Policy, now: datetime) -> None:
         """Want every line of a need that timing says to buy; one that fails stops no other."""
+        if need.component not in self._site.components:  # taken out of the config while this step ran
+            return
         economics = self._site.components[need.component].buying
         if economics is None:
             return

@@ -13,18 +13,20 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from gettext import gettext as _
 from typing import Any
 
-from connectors.samples import Provenance, Quality, Sample
+import numpy as np
+
+from connectors.samples import TICKS_PER_SECOND, Batch, Numbers, Provenance, Sample, ticks_of
 from maintenance.assets import Fitting, FittingState, Life
 from maintenance.needs import Evidence, JobLine, Need
 from maintenance.picture import Picture, draw
+from maintenance.points import Points, Reading
 from maintenance.prognosis import Basis
 from maintenance.settings import DeviationWear, wear_tags
-from maintenance.slots import Point, Slot, Typed, Watched
+from maintenance.slots import Slot, Typed, Watched
 from maintenance.trackers import tracker_of
 from maintenance.trackers.by_deviation import Pool
 from maintenance.trackers.by_level import LevelTracker
@@ -36,16 +38,7 @@ PICTURE_AHEAD = timedelta(days=90)
 """How far a forecast is drawn when the belief itself sees no end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The newest value of a tag, for people: in `unit`, as far as it can be believed now."""
-
-    tag: str
-    value: float
-    unit: str
-    quality: Quality
-    source_time: datetime
-    receive_time: datetime
+TICKS_PER_HOUR = 3600 * TICKS_PER_SECOND
 
 
 class Monitor:
@@ -53,7 +46,9 @@ class Monitor:
 
     def __init__(self, components: Mapping[str, Watched], lives: Mapping[str, Life] | None = None) -> None:
         """Watch components by key `machine/component`, each with the life now in it, where one is known."""
-        self._points: dict[str, Point] = {}
+        self._points = Points()
+        self._readers: list[list[tuple[Slot, int]]] = []
+        self._read = np.zeros(0, bool)
         self._slots: dict[str, Slot] = {}
         self._pools: dict[str, Pool] = {}
         for key, watched in components.items():
@@ -62,6 +57,29 @@ class Monitor:
             if key in self._slots:
                 self._begin(self._slots[key], life)
 
+    def change(self, components: Mapping[str, Watched], lives: Mapping[str, Life]) -> list[str]:
+        """Watch these components from now on, each with the life in it; return those that begin anew.
+
+        A component that is watched as before goes on as if nothing had happened; one that is watched otherwise takes
+        over what it knew where that still fits.
+        """
+        states = {key: slot.document(self._points) for key, slot in self._slots.items()}
+        changed = [key for key, slot in self._slots.items() if components.get(key) != slot.watched]
+        for key in changed:
+            self._drop(self._slots.pop(key))
+        new = [key for key in components if key not in self._slots]
+        for key in new:
+            self._slots[key] = self._slot(key, components[key])
+            if key in lives:
+                self._begin(self._slots[key], lives[key])
+        return [key for key in new if key in states and not self._slots[key].restore(states[key], self._points)]
+
+    def _drop(self, slot: Slot) -> None:
+        for readers in self._readers:
+            readers[:] = [(reader, signal) for reader, signal in readers if reader is not slot]
+        for number in slot.points:
+            self._read[number] = bool(self._readers[number])
+
     def _slot(self, key: str, watched: Watched) -> Slot:
         wear = watched.settings.wear
         peers = wear.peers if isinstance(wear, DeviationWear) else None
@@ -69,74 +87,65 @@ class Monitor:
         names = wear_tags(wear)
         points = []
         for name in names:
-            tag = f"{watched.machine}/{name}"
-            points.append(self._points.setdefault(tag, Point(watched.tags[name])))
+            points.append(self._watched(f"{watched.machine}/{name}", watched.tags[name]))
         slot = Slot(key, watched, tracker_of(key, watched.settings, watched.tags, pool), tuple(points))
         for signal, point in enumerate(points):
             counter = slot.tracker.clock.counted and signal == len(points) - 1
-            point.readers.append((slot, CLOCK if counter else signal))
+            self._readers[point].append((slot, CLOCK if counter else signal))
+            self._read[point] = True
         return slot
+
+    def _watched(self, tag: str, unit: str) -> int:
+        number = self._points.watch(tag, unit)
+        while len(self._readers) <= number:
+            self._readers.append([])
+        self._read = np.append(self._read, np.zeros(len(self._readers) - len(self._read), bool))
+        return number
 
     def watch(self, tag: str, unit: str) -> None:
         """Keep the newest value of a tag that no component reads, so that a page can show it."""
-        self._points.setdefault(tag, Point(unit))
+        self._watched(tag, unit)
 
     def take(self, sample: Sample) -> None:
-        """Fold one sample, in constant time."""
-        point = self._points.get(sample.tag)
-        if point is None:
-            return
-        newest = point.newest
-        if newest is not None and sample.source_time <= newest.source_time:
-            if sample.receive_time > newest.receive_time and sample.source_time == newest.source_time:
-                self._repeated(point, sample)
-            else:
-                point.refuse("late")
-            return
-        if sample.quality is not Quality.GOOD or not math.isfinite(sample.value):
-            point.refuse(sample.quality.name.lower() if sample.quality is not Quality.GOOD else "not a number")
-            point.quality = max(sample.quality, Quality.UNCERTAIN)
-            return
-        point.newest, point.quality, point.good_at = sample, Quality.GOOD, sample.receive_time
-        hours = (sample.source_time - _EPOCH) / _HOUR
-        for slot, signal in point.readers:
-            if sample.provenance is not slot.provenance:
-                slot.provenance = sample.provenance.weakest(slot.provenance or sample.provenance)
-            slot.tracker.take(signal, sample.value, hours)
+        """Fold one sample; many are better folded together."""
+        self.fold(Batch.of("", [sample]))
 
-    def _repeated(self, point: Point, sample: Sample) -> None:
-        """The same value again, as after a reconnection: it is fresh, and nothing is learned twice."""
-        assert point.newest is not None
-        if sample.quality is Quality.GOOD and sample.value == point.newest.value:
-            point.quality, point.good_at = Quality.GOOD, sample.receive_time
-        else:
-            point.refuse("late")
+    def fold(self, batch: Batch) -> None:
+        """Fold a batch: constant time for a value that a component reads, a few operations for all others."""
+        news = self._points.take(batch)
+        read = np.flatnonzero(self._read[news.tags])
+        if not len(read):
+            return
+        hours = (news.source[read] // 10) / (TICKS_PER_HOUR // 10)  # by the microsecond, as times are written
+        rows = zip(news.tags[read].tolist(), news.values[read].tolist(), hours.tolist(), strict=True)
+        provenance = batch.provenance
+        for tag, value, at in rows:
+            for slot, signal in self._readers[tag]:
+                if provenance is not slot.provenance:
+                    slot.provenance = provenance.weakest(slot.provenance or provenance)
+                slot.tracker.take(signal, value, at)
 
     def connection_lost(self, tags: Iterable[str]) -> None:
         """The wire to these tags is gone: their newest values no longer stand for now."""
-        for tag in tags:
-            if (point := self._points.get(tag)) is not None:
-                point.quality = max(point.quality, Quality.UNCERTAIN)
+        self._points.doubt(self._numbers(tags))
 
     def connection_alive(self, tags: Iterable[str], now: datetime) -> None:
         """The wire to these tags is open and silent: machines report changes only, so good values still stand."""
-        for tag in tags:
-            point = self._points.get(tag)
-            if point is not None and point.newest is not None and point.quality is Quality.GOOD:
-                point.good_at = now
+        self._points.stand(self._numbers(tags), now)
+
+    def _numbers(self, tags: Iterable[str]) -> Numbers:
+        found = (self._points.find(tag) for tag in tags)
+        return np.array([number for number in found if number is not None], np.int32)
 
     def latest(self, tag: str) -> Reading | None:
         """Return the newest good value of a tag and how far it can be believed now, or None before the first."""
-        point = self._points.get(tag)
-        if point is None or point.newest is None:
-            return None
-        newest = point.newest
-        return Reading(tag, newest.value, point.unit, point.quality, newest.source_time, newest.receive_time)
+        number = self._points.find(tag)
+        return None if number is None else self._points.latest(number)
 
     def refused(self, tag: str) -> Mapping[str, int]:
         """Return how many samples of a tag moved nothing, by reason: bad, uncertain, not a number, late."""
-        point = self._points.get(tag)
-        return dict(point.refused) if point else {}
+        number = self._points.find(tag)
+        return {} if number is None else self._points.refused(number)
 
     def assess(self, component: str, now: datetime) -> Need:
         """Return the need of a component as it stands. Raises KeyError for a component that is not watched."""
@@ -179,12 +188,9 @@ class Monitor:
         limit = slot.watched.settings.stale_after.duration
         if slot.typed is not None and now - slot.typed.at <= limit:
             return []
+        oldest = ticks_of(now - limit)
         names = wear_tags(slot.watched.settings.wear)
-        return [
-            name
-            for name, point in zip(names, slot.points, strict=True)
-            if point.good_at is None or now - point.good_at > limit
-        ]
+        return [name for name, point in zip(names, slot.points, strict=True) if self._points.good_at[point] < oldest]
 
     def picture(self, component: str, now: datetime) -> Picture:
         """Return a component's history and forecast for a chart. Raises KeyError for an unknown component."""
@@ -257,7 +263,7 @@ class Monitor:
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """Return the state of every component by key, JSON-able; numbers come back exactly."""
-        return {key: slot.document() for key, slot in self._slots.items()}
+        return {key: slot.document(self._points) for key, slot in self._slots.items()}
 
     def restore(self, states: Mapping[str, dict[str, Any]]) -> list[str]:
         """Take up a snapshot; return the components that it did not fit, which begin anew.
@@ -265,7 +271,9 @@ class Monitor:
         A state is taken only for the same life and the same kind of wear over the same tags; the newest values come
         back as uncertain, because nobody has said yet that they still stand.
         """
-        return [key for key, slot in self._slots.items() if key in states and not slot.restore(states[key])]
+        return [
+            key for key, slot in self._slots.items() if key in states and not slot.restore(states[key], self._points)
+        ]
 
 
 def _need(slot: Slot, found: Assessment, now: datetime) -> Need:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from asyncua import Server, ua
+from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import SimpleRoleRuleset
 from asyncua.server.user_managers import PermissiveUserManager
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from connectors.opcua import trust
+from connectors.opcua import certificates, identity
 
 NAMESPACE = "urn:toolcrib:bench"
 ENCRYPTED = (ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,)
 
 
 class Relay:
-    """A wire between a client and a server that can be cut, frozen and mended."""
+    """A wire between a client and a server that can be cut, frozen and mended; `held` once it froze an answer."""
 
     def __init__(self, target: int) -> None:
         self.port = 0
@@ -33,15 +36,24 @@ class Relay:
         self._pumps: set[asyncio.Task[None]] = set()
         self._flows = asyncio.Event()
         self._flows.set()
+        self._swallows = False
+        self.held = asyncio.Event()
 
     async def restore(self) -> None:
         self._flows.set()
+        self._swallows = False
         if self._server is None:
             self._server = await asyncio.start_server(self._joined, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
     def freeze(self) -> None:
         self._flows.clear()
+
+    def swallow(self) -> None:
+        """Lose what is under way, and break the connections."""
+        self._swallows = True
+        self.cut()
+        self._flows.set()
 
     def cut(self) -> None:
         if self._server is not None:
@@ -66,14 +78,18 @@ class Relay:
             return
         for source, sink in ((reader, far_writer), (far_reader, writer)):
             self._writers.add(sink)
-            pump = asyncio.create_task(self._pump(source, sink))
+            pump = asyncio.create_task(self._pump(source, sink, answers=sink is writer))
             self._pumps.add(pump)
             pump.add_done_callback(self._pumps.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
         try:
             while data := await source.read(65536):
+                if answers and not self._flows.is_set():
+                    self.held.set()
                 await self._flows.wait()
+                if self._swallows:
+                    break
                 sink.write(data)
                 await sink.drain()
         except OSError:
@@ -95,8 +111,9 @@ class OpcUaBench:
         port: int = 0,
         fillers: int = 0,
     ) -> None:
-        self.identity = trust.own_identity(state)
-        self.fingerprint = trust.fingerprint(self.identity.certificate)
+        self._trusts: Callable[[bytes], bool] = lambda _certificate: True
+        self.identity = identity.own_identity(state)
+        self.fingerprint = certificates.fingerprint(self.identity.certificate)
         self.port = port
         self._policies = list(policies)
         self._tags = tags or {"level": 0.0}
@@ -107,6 +124,11 @@ class OpcUaBench:
     @property
     def url(self) -> str:
         return f"opc.tcp://127.0.0.1:{self.port}"
+
+    @property
+    def server(self) -> Server:
+        assert self._server is not None
+        return self._server
 
     async def start(self) -> None:
         server = Server(user_manager=PermissiveUserManager())
@@ -121,15 +143,62 @@ class OpcUaBench:
         index = await server.register_namespace(NAMESPACE)
         for tag, value in self._tags.items():
             node = ua.NodeId(tag, index)
-            self._nodes[tag] = await server.nodes.objects.add_variable(node, f"{index}:{tag}", ua.Variant(value))
+            self._nodes[tag] = await server.nodes.objects.add_variable(node, f"{index}:{tag}", _variant(value))
+        server.set_certificate_validator(self._validate)
         await server.start()
         self.port = server.bserver.port
         self._server = server
+
+    async def become(
+        self,
+        state: Path,
+        policies: Sequence[ua.SecurityPolicyType] = ENCRYPTED,
+        *,
+        users: Any = None,
+        tokens: Sequence[type] = (ua.AnonymousIdentityToken,),
+        trusts: Callable[[bytes], bool] = lambda _certificate: True,
+    ) -> None:
+        """Be another server to whoever calls from now on: to build one anew takes two seconds."""
+        server = self._server
+        assert server is not None
+        self.identity, self._trusts = identity.own_identity(state), trusts
+        self.fingerprint = certificates.fingerprint(self.identity.certificate)
+        server._policies.clear()
+        server.iserver.endpoints.clear()
+        server.iserver.user_manager = users or PermissiveUserManager()
+        server.set_identity_tokens(list(tokens))
+        await server.set_application_uri(self.identity.uri)
+        server.set_security_policy(list(policies), permission_ruleset=SimpleRoleRuleset())
+        await server.load_certificate(self.identity.certificate, "der")
+        await server.load_private_key(self.identity.key, format="pem")
+        await server._setup_server_nodes()
+
+    async def _validate(self, certificate: x509.Certificate, _application: ua.ApplicationDescription) -> None:
+        if not self._trusts(certificate.public_bytes(serialization.Encoding.DER)):
+            raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)
+
+    def take_passwords_readable(self) -> None:
+        """Offer what no server should: passwords without encryption, whatever the channel."""
+        assert self._server is not None
+        for endpoint in self._server.iserver.endpoints:
+            for token in endpoint.UserIdentityTokens:
+                token.SecurityPolicyUri = "http://opcfoundation.org/UA/SecurityPolicy#None"
 
     async def stop(self) -> None:
         if self._server is not None:
             await self._server.stop()
             self._server = None
+
+    async def remember(self, tag: str) -> None:
+        """Keep the history of a tag from now on."""
+        assert self._server is not None
+        await self._server.historize_node_data_change(self._nodes[tag], count=1000)
+
+    async def end_sessions(self) -> None:
+        """Close every session, with its subscriptions, as a server does that forgets."""
+        assert self._server is not None
+        for session in list(self._server.iserver._external_sessions.values()):
+            await session.close_session()
 
     async def write(self, tag: str, value: float, *, at: datetime | None = None, status: int = 0) -> datetime:
         dated = at or datetime.now(UTC)
@@ -137,6 +206,10 @@ class OpcUaBench:
         assert self._server is not None
         await self._server.write_attribute_value(self._nodes[tag].nodeid, shown)
         return dated
+
+
+def _variant(value: Any) -> ua.Variant:
+    return value if isinstance(value, ua.Variant) else ua.Variant(value)
 
 
 class ModbusBench:

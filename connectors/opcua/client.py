@@ -1,7 +1,8 @@
 """The protocol stack's client, bounded: what it may take, how long it may wait, how it ends.
 
-Promises: a request, a message and a farewell have limits; the first sign of death is told; nothing survives `close`.
-Refuses to reconnect. It is the one place that reaches into the stack's private parts, for want of a public way.
+Promises: a request, a message and a farewell have limits; a session that was kept is resumed where the server still has
+it; nothing survives `close`. Refuses to reconnect. It is the one place that reaches into the stack's private parts, for
+want of a public way; `subscription` and `publishing` take from it what they need of them.
 """
 
 from __future__ import annotations
@@ -13,18 +14,28 @@ from typing import Final
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.client.ua_client import UaClientState, UASocketProtocol
+from asyncua.client.ua_session import SessionState
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from connectors.opcua import bounds
+from connectors.opcua.bounds import MESSAGE_BYTES, MESSAGE_CHUNKS, BoundedProtocol
+from connectors.opcua.continuity import KeptSession
+from connectors.opcua.identity import Identity
+from connectors.opcua.users import may_send_password
+
+bounds.bound_the_decoder()
 
 REQUEST_SECONDS: Final = 4.0
 """A server under load answers within one; a longer wait would hide its death."""
 WATCHDOG_SECONDS: Final = 1.75
 """How often the server is asked for a sign of life, and how long it may take: a silent death shows within four."""
+SOCKET_SECONDS: Final = 1.0
+"""How long a machine may take to answer a call: one that is off does not, and is called again."""
 CLOSE_SECONDS: Final = 1.0
 """A courtesy; the socket is closed anyway."""
 SESSION_MS: Final = 60_000
 """A session that we left without a word is the server's again after this."""
-MESSAGE_BYTES: Final = 4 * 1024 * 1024
-MESSAGE_CHUNKS: Final = 64
-"""Ten times what 1,000 tags need; the stack's own limit is a hundred megabytes."""
 
 # At INFO its logging costs half of the throughput. What its client logs as an error also reaches us as an exception,
 # and a page of traceback for each pulled plug would bury the log.
@@ -33,9 +44,13 @@ logging.getLogger("asyncua.client").setLevel(logging.CRITICAL)
 
 
 class BoundedClient(Client):
-    """A client for one conversation; `offered` is what the server said under encryption that it offers."""
+    """A client for one conversation.
 
-    def __init__(self, url: str) -> None:
+    offered: what the server said under encryption that it offers. kept: a session to resume; None afterwards unless it
+    was. deprecated: the policies of `policies.DEPRECATED` that the site has named.
+    """
+
+    def __init__(self, url: str, kept: KeptSession | None = None) -> None:
         super().__init__(url, timeout=REQUEST_SECONDS, watchdog_intervall=WATCHDOG_SECONDS, auto_reconnect=False)
         self.name = self.description = "Toolcrib"
         self.product_uri = "urn:toolcrib"
@@ -43,14 +58,29 @@ class BoundedClient(Client):
         self.max_messagesize = MESSAGE_BYTES
         self.max_chunkcount = MESSAGE_CHUNKS
         self.offered: list[ua.EndpointDescription] = []
+        self.kept = kept
+        self.deprecated: frozenset[str] = frozenset()
+        self.uaclient._make_protocol = self._bounded_protocol  # type: ignore[method-assign]
+
+    def _bounded_protocol(self) -> UASocketProtocol:
+        uaclient = self.uaclient
+        protocol = BoundedProtocol(uaclient._timeout, uaclient.security_policy, bounds.limits())
+        protocol.pre_request_hook = uaclient._pre_request_hook
+        protocol.on_connection_lost = uaclient._on_transport_lost
+        protocol.is_session_closing = uaclient._is_session_closing
+        uaclient.protocol = protocol
+        return protocol
+
+    async def connect_socket(self) -> None:
+        """Call the server. Raises TimeoutError, OSError."""
+        async with asyncio.timeout(SOCKET_SECONDS):
+            await super().connect_socket()
 
     async def send_hello(self) -> None:
         """Greet, then bound what we accept: the stack takes the server's own limits for ours."""
         await super().send_hello()
         if self.uaclient.protocol is not None:
-            limits = self.uaclient.protocol._connection._limits
-            limits.max_message_size = MESSAGE_BYTES
-            limits.max_chunk_count = MESSAGE_CHUNKS
+            bounds.hold(self.uaclient.protocol._connection._limits)
 
     async def create_session(self) -> ua.CreateSessionResult:
         """Create the session, keeping the list of endpoints that came with it."""
@@ -58,12 +88,56 @@ class BoundedClient(Client):
         self.offered = list(result.ServerEndpoints)
         return result
 
+    def present(self, user: Identity) -> None:
+        """Sign in with a certificate; its key signs what the server asks and never leaves."""
+        self.user_certificate = x509.load_der_x509_certificate(user.certificate)
+        self.user_certificate_chain = [x509.load_der_x509_certificate(each) for each in user.chain]
+        self.user_private_key = serialization.load_pem_private_key(user.key, None)
 
-async def close(client: Client) -> None:
-    """End a conversation in whatever state it is, within `CLOSE_SECONDS`; never raises but for cancellation."""
+    async def activate_session(
+        self, username: str | None = None, password: str | None = None, certificate: x509.Certificate | None = None
+    ) -> ua.ActivateSessionResult:
+        """Sign in. Raises ConnectionRefused, before anything is sent, where a password could be read on the way."""
+        if password is not None:
+            token = self.server_policy(ua.UserTokenType.UserName)
+            may_send_password(self.security_policy.Mode, str(token.SecurityPolicyUri), self.deprecated)
+        return await super().activate_session(username, password, certificate)
+
+    def leave_open(self, now: float) -> KeptSession | None:
+        """Return the session for the next conversation, or None when there is none; `now` is the loop's time."""
+        session = self.uaclient.session
+        if session.state is not SessionState.ACTIVATED or session.authentication_token.is_null():
+            return None
+        until = now + self.session_timeout / 1000
+        return KeptSession(session.authentication_token, self._server_nonce, self._policy_ids, self.offered, until)
+
+    # The stack keeps sessions in a file and asks for them by these names; ours are in memory only.
+
+    def _try_load_persisted_session(self) -> bool:
+        if self.kept is None or asyncio.get_running_loop().time() >= self.kept.until:
+            self.kept = None
+            return False
+        self.uaclient.session.restore_authentication_token(self.kept.token)
+        self._server_nonce = self.kept.nonce  # type: ignore[assignment]  # the stack declares it None and sets bytes
+        self._policy_ids = list(self.kept.policies)
+        self.offered = list(self.kept.offered)
+        return True
+
+    def _save_session_state(self) -> None:
+        pass
+
+    def _clear_persisted_session(self) -> None:
+        self.kept = None
+
+
+async def close(client: Client, *, keep_session: bool = False) -> None:
+    """End a conversation in whatever state it is, within `CLOSE_SECONDS`; never raises but for cancellation.
+
+    keep_session: hang up without a farewell, so that the server keeps the session for a while.
+    """
     publishing = client.uaclient.session._publish_task
     protocol = client.uaclient.protocol
-    if client.uaclient.state is not UaClientState.CONNECTED:
+    if keep_session or client.uaclient.state is not UaClientState.CONNECTED:
         _hang_up(protocol)  # a farewell to the dead would only be waited for
     # In a task of its own: the stack swallows cancellations while it closes, and ours must come through.
     closing = asyncio.create_task(client.disconnect())

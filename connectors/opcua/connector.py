@@ -1,66 +1,73 @@
 """One conversation with one OPC-UA server, by subscription.
 
 Promises: signed, encrypted and pinned unless the site names the endpoint insecure; every value that the server sends
-is delivered once, in order, or counted; a slow reader slows the server down and loses nothing here; a dead server is
-noticed within seconds, a silent subscription soon after; a tag that cannot be read is named and the others run on;
-nothing is left open. Refuses to reconnect (`connectors.supervisor` does), to browse and to write.
+is delivered once, in order, or counted; a slow reader slows the server down and loses nothing here; a server that falls
+silent is noticed after one keep-alive; a tag that cannot be read is named and the others run on; what the
+conversation before this one left open is taken up again. Refuses to reconnect (`connectors.supervisor` does), to browse
+and to write.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from gettext import gettext as _
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+import numpy as np
 import structlog
 from asyncua import ua
-from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.uaerrors import UaError
 
-from connectors.connector import ConnectionLost, Deliver, TagFault
+from connectors.connector import ConnectionLost, Connector, Deliver, TagFault
+from connectors.counters import Counters, Loss
+from connectors.opcua import limits, subscription
 from connectors.opcua.client import BoundedClient, close
-from connectors.opcua.nodes import monitor, resolve
-from connectors.opcua.publish import Reading, Wire, ended, missed, readings
+from connectors.opcua.continuity import Continuity, KeptSubscription
+from connectors.opcua.decode import Changes, Malformed, Message, ServiceFault
+from connectors.opcua.holes import Holes
+from connectors.opcua.publishing import Publishing, SubscriptionGone
+from connectors.opcua.readings import Reader, Reading, read
+from connectors.opcua.recall import Gap, recall
 from connectors.opcua.session import asked, open_session, said
 from connectors.opcua.settings import OpcUaSettings, OpcUaTag
-from connectors.samples import Batch, Provenance, Quality, Sample
+from connectors.opcua.variants import encodings
+from connectors.opcua.vocabulary import Vocabulary
+from connectors.samples import Provenance, Quality, ticks_of
 
 CONNECT_SECONDS: Final = 20.0
 """Discovery, channel, session and the subscription of thousands of tags on a small controller."""
 PROBE_SECONDS: Final = 10.0
 """A server answers a new subscription with every value it has, at its first publishing."""
-KEEP_ALIVE: Final = timedelta(seconds=3)
-LIFETIME: Final = timedelta(seconds=60)
-"""How long a server keeps a subscription that nobody reads: one that outlives its reader costs the server memory."""
-SILENCE_SECONDS: Final = 5.0
-"""Grace over two missed keep-alives, for a server that is busy."""
-ITEMS_PER_REQUEST: Final = 500
-"""Half of what small servers take at once; 1,000 tags are two requests."""
-NOTIFICATIONS_PER_MESSAGE: Final = 1000
-INBOX_MESSAGES: Final = 32
-"""Messages waiting for delivery; beyond, no further one is asked for and the server's own queues fill."""
+GRACE_SECONDS: Final = 1.0
+"""Over one keep-alive, for a server that is busy."""
 
-# The server rejects the filter, not the tag: it may still be watched without.
-_NO_FILTER: Final = frozenset(
-    {
-        StatusCodes.BadMonitoredItemFilterInvalid,
-        StatusCodes.BadMonitoredItemFilterUnsupported,
-        StatusCodes.BadFilterNotAllowed,
-    }
-)
-
-_Message = tuple[datetime, ua.PublishResult]
-_Item = tuple[int, ua.NodeId]
+_T = TypeVar("_T")
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A conversation that goes on: what another list of tags is told to."""
+
+    client: BoundedClient
+    kept: KeptSubscription
+    report: Callable[[Sequence[TagFault]], None]
+
+
+async def _nothing() -> AsyncIterator[Changes]:
+    return
+    yield
 
 
 class OpcUaConnector:
     """Keeps `connectors.connector.Connector`'s promise for OPC-UA; use a fresh one for every attempt.
 
-    `received`, `overflowed` (values that a server's full queue dropped), `missed` (messages that never arrived) and
-    `clock_off` (values dated too far away) count since this connector was made.
+    counters: may be replaced before it converses, by those of the connection.
     """
 
     Settings = OpcUaSettings
@@ -76,167 +83,261 @@ class OpcUaConnector:
         state: Path,
     ) -> None:
         self.name = name
-        self.received = self.overflowed = self.missed = self.clock_off = 0
+        self.counters = Counters()
         self._settings = settings
         self._tags = tags
         self._clock = clock
         self._state = state
-        self._keys = tuple(tags)
-        self._faults: dict[str, TagFault] = {}
-        self._inbox: asyncio.Queue[_Message | ConnectionLost] = asyncio.Queue(INBOX_MESSAGES)
-        self._silence = SILENCE_SECONDS
-        self._last_number = 0
+        self._handles = {key: handle for handle, key in enumerate(tags)}
+        self._continuity = Continuity()
+        self._faults: dict[int, TagFault] = {}
+        self._vocabulary = Vocabulary()
+        self._asked: set[int] = set()
+        provenance = Provenance.B  # until a session says better
+        tolerance_s = settings.clock_tolerance / timedelta(seconds=1)
+        self._reader = Reader.of(name, tuple(tags), provenance, tolerance_s)
+        self._running: _Running | None = None
+
+    def succeed(self, predecessor: Connector) -> None:
+        """Go on where the conversation before this one ended, if it watched the same tags."""
+        if isinstance(predecessor, OpcUaConnector) and predecessor._tags == self._tags:
+            self._continuity, self._reader = predecessor._continuity, predecessor._reader
+            self._handles = predecessor._handles
+
+    async def adjust(self, tags: Mapping[str, OpcUaTag]) -> None:
+        """Read other tags from now on; those that stay as they are see nothing of it. Raises `ConnectionLost`."""
+        before, self._tags = self._tags, dict(tags)
+        gone = {key: self._handles.pop(key) for key, tag in before.items() if tags.get(key) != tag}
+        for handle in gone.values():
+            self._reader.take_back(handle)
+            self._faults.pop(handle, None)
+        new = {self._reader.give(key): (key, tag) for key, tag in tags.items() if key not in self._handles}
+        self._handles |= {key: handle for handle, (key, _tag) in new.items()}
+        if self._running is not None:
+            await asked(self._url, self._state, self._adjust(self._running, list(gone.values()), new))
+
+    async def _adjust(self, running: _Running, gone: Sequence[int], new: Mapping[int, tuple[str, OpcUaTag]]) -> None:
+        most = self._limits
+        await subscription.leave(running.client, running.kept, gone, most)
+        await subscription.watch(running.client, running.kept, self._settings, new, most)
+        self._faults |= {handle: fault for handle, fault in running.kept.faults.items() if handle in new}
+        running.report(tuple(self._faults.values()))
 
     async def converse(self, deliver: Deliver, report: Callable[[Sequence[TagFault]], None]) -> None:
         """Connect, report unreadable tags, deliver what the server publishes. Raises `ConnectionLost`."""
-        client = BoundedClient(self._settings.url)
+        client = self._client()
+        keep = False
         try:
-            await asked(self._settings.url, self._state, self._begin(client))
+            kept = await self._begun(client)
             report(tuple(self._faults.values()))
-            while True:
-                samples, faults_changed = self._decode(await self._next())
-                if faults_changed:
-                    report(tuple(self._faults.values()))
-                if samples:
-                    await deliver(Batch.of(self.name, samples))
+            self._running = _Running(client, kept, report)
+            await self._listen(client, kept, deliver, report)
+        except SubscriptionGone:
+            raise
+        except ConnectionLost:
+            keep = True  # the wire broke, and the server may still have what we had
+            raise
         finally:
-            await close(client)
+            self._running = None
+            self._continuity.session = client.leave_open(asyncio.get_running_loop().time()) if keep else None
+            if not keep:
+                self._continuity.forget()
+            await close(client, keep_session=keep)
 
     async def probe(self) -> Sequence[TagFault]:
         """Connect, look at every tag once, leave; returns the tags that cannot be read. Raises `ConnectionLost`."""
-        client = BoundedClient(self._settings.url)
+        client = self._client()
         try:
-            await asked(self._settings.url, self._state, self._begin(client))
-            await self._look_once()
+            kept = await self._begun(client)
+            await self._look_once(client, kept)
         finally:
+            self._continuity.forget()
             await close(client)
         return tuple(self._faults.values())
 
     # ---- from nothing to a running subscription
 
-    async def _begin(self, client: BoundedClient) -> None:
-        client.connection_lost_callback = self._lost
+    @property
+    def _limits(self) -> limits.Limits:
+        return self._continuity.limits or limits.Limits()
+
+    @property
+    def _url(self) -> str:
+        urls = (self._settings.url, *self._settings.standby)
+        return urls[self._continuity.turn % len(urls)]
+
+    def _client(self) -> BoundedClient:
+        return BoundedClient(self._url, self._continuity.session)
+
+    async def _begun(self, client: BoundedClient) -> KeptSubscription:
+        try:
+            kept = await asked(self._url, self._state, self._begin(client))
+        except ConnectionLost:
+            self._continuity.turn_to_the_next()
+            raise
+        self._faults = dict(kept.faults)
+        return kept
+
+    async def _begin(self, client: BoundedClient) -> KeptSubscription:
+        known = self._continuity
+        settings = self._settings.model_copy(update={"url": self._url})
         async with asyncio.timeout(CONNECT_SECONDS):
-            await open_session(client, self.name, self._settings, self._state)
-            await self._subscribe(client)
-
-    async def _subscribe(self, client: BoundedClient) -> None:
-        publishing = self._settings.publishing or self._settings.sampling
-        beats = max(1, round(KEEP_ALIVE / publishing))
-        wish = ua.CreateSubscriptionParameters(
-            RequestedPublishingInterval=ua.Double(publishing / timedelta(milliseconds=1)),
-            RequestedMaxKeepAliveCount=ua.UInt32(beats),
-            RequestedLifetimeCount=ua.UInt32(max(3 * beats, round(LIFETIME / publishing))),
-            MaxNotificationsPerPublish=ua.UInt32(NOTIFICATIONS_PER_MESSAGE),
-            PublishingEnabled=True,
-        )
-        granted = await client.uaclient.session.create_subscription(wish, self._arrived)
-        beat = granted.RevisedPublishingInterval / 1000 * max(1, granted.RevisedMaxKeepAliveCount)
-        self._silence = 2 * beat + SILENCE_SECONDS
-        items = self._items(await client.get_namespace_array())
-        for start in range(0, len(items), ITEMS_PER_REQUEST):
-            await self._watch(client, granted.SubscriptionId, items[start : start + ITEMS_PER_REQUEST])
-
-    def _items(self, namespaces: Sequence[str]) -> list[_Item]:
-        items = []
-        for handle, key in enumerate(self._keys):
-            node = resolve(self._tags[key].node, namespaces)
-            if node is None:
-                self._fault(key, _("the server does not know the namespace of {node}"))
-            else:
-                items.append((handle, node))
-        return items
-
-    async def _watch(self, client: BoundedClient, subscription: int, items: Sequence[_Item]) -> None:
-        """Ask for some nodes' values each time they are stamped; where a server cannot, each time they change."""
-        codes = await self._create(client, subscription, items, every=True)
-        plain = [item for item, code in zip(items, codes, strict=True) if code.value in _NO_FILTER]
-        codes += await self._create(client, subscription, plain, every=False) if plain else []
-        for (handle, _node), code in zip([*items, *plain], codes, strict=True):
-            if not code.is_good() and code.value not in _NO_FILTER:
-                self._fault(self._keys[handle], _("{node}: {reason}"), reason=code.name)
-
-    async def _create(
-        self, client: BoundedClient, subscription: int, items: Sequence[_Item], *, every: bool
-    ) -> list[ua.StatusCode]:
-        sampling = self._settings.sampling / timedelta(milliseconds=1)
-        requests = [monitor(handle, node, sampling, self._settings.queue, every=every) for handle, node in items]
-        parameters = ua.CreateMonitoredItemsParameters(
-            SubscriptionId=ua.IntegerId(subscription),
-            TimestampsToReturn=ua.TimestampsToReturn.Both,
-            ItemsToCreate=requests,
-        )
-        results = await client.uaclient.session.create_monitored_items(parameters)
-        return [result.StatusCode for result in results]
+            self._reader.provenance = (await open_session(client, self.name, settings, self._state)).provenance
+            if known.limits is None:
+                known.limits = await limits.ask(client)
+            kept = known.subscription
+            resumed = client.kept is not None
+            known.interrupted = False
+            if kept is None or not (resumed or await subscription.transfer(client, kept)):
+                tags = {self._handles[key]: (key, tag) for key, tag in self._tags.items()}
+                kept = await subscription.subscribe(client, settings, tags, known.limits)
+                known.interrupted = bool(known.seen.any())
+            known.subscription = kept
+            return kept
 
     # ---- while it runs
 
-    async def _arrived(self, result: ua.PublishResult) -> None:
-        # The publish loop awaits this before it asks for more: a full inbox slows the server, and drops nothing.
-        await self._inbox.put((self._clock(), result))
+    def _publishing(self, client: BoundedClient, kept: KeptSubscription) -> Publishing:
+        protocol = client.uaclient.protocol
+        if protocol is None:
+            raise ConnectionLost(_("the server closed the connection"))
+        return Publishing(protocol, kept, kept.beat_s + GRACE_SECONDS)
 
-    async def _lost(self, error: Exception) -> None:
-        # Queued behind what has already arrived, so that all of it is delivered first.
-        await self._inbox.put(ConnectionLost(_("the server stopped answering: {error}").format(error=said(error))))
-
-    async def _next(self) -> _Message:
-        """Return the next message. Raises `ConnectionLost`, also when a living server no longer publishes."""
+    async def _listen(
+        self,
+        client: BoundedClient,
+        kept: KeptSubscription,
+        deliver: Deliver,
+        report: Callable[[Sequence[TagFault]], None],
+    ) -> None:
+        publishing = self._publishing(client, kept)
+        holes = Holes(self._continuity, partial(self._recall, client, kept, deliver), self.counters.losses)
+        if self._continuity.interrupted:
+            holes.open()
         try:
-            async with asyncio.timeout(self._silence):
-                message = await self._inbox.get()
-        except TimeoutError:
-            raise ConnectionLost(_("the server answers, but its subscription fell silent")) from None
-        if isinstance(message, ConnectionLost):
-            raise message
-        reason = ended(message[1])
-        if reason is not None:
-            raise ConnectionLost(_("the server ended the subscription: {reason}").format(reason=reason))
-        return message
+            while True:
+                messages = await publishing.next()
+                if missed := publishing.take_missed():
+                    holes.open(missed)
+                for message in messages:
+                    for changes in message.changes:
+                        reading = self._read(await self._understood(client, kept, changes))
+                        if self._judged(reading):
+                            report(tuple(self._faults.values()))
+                        if len(reading.batch):
+                            await deliver(reading.batch)
+                            holes.saw(reading.batch)
+                holes.fill()
+        except ConnectionLost:
+            if not publishing.heard:  # what is left of it is dead, however often it is taken up again
+                self._continuity.forget()
+            raise
+        finally:
+            self._settle(publishing)
+            await holes.close()
 
-    def _decode(self, message: _Message) -> tuple[tuple[Sample, ...], bool]:
-        """Return a message's samples, and whether they changed which tags can be read."""
-        received, result = message
-        provenance = Provenance.B if self._settings.insecure else Provenance.A
-        wire = Wire(self._keys, received, provenance, self._settings.clock_tolerance)
-        found = tuple(readings(result, wire))
-        self.received += len(found)
-        self._count(found, result)
-        changed = [self._judge(reading) for reading in found]
-        return tuple(reading.sample for reading in found), any(changed)
+    async def _understood(self, client: BoundedClient, kept: KeptSubscription, changes: Changes) -> Changes:
+        """Return changes with their structures read, once the server has said what its own types mean."""
+        whole = changes.handles[changes.kinds == ua.VariantType.Int32.value]
+        new = {handle for handle in np.unique(whole).tolist() if handle in kept.nodes} - self._asked
+        if new:
+            self._asked |= new
+            nodes = {handle: kept.nodes[handle] for handle in sorted(new)}
+            most = self._limits.read
+            self._reader.enumerations |= await self._told(self._vocabulary.names(client, nodes, most))
+        if not changes.others:
+            return changes
+        for encoding in encodings(changes.others.values()):
+            if not self._vocabulary.knows(encoding):
+                await self._told(self._vocabulary.learn(client, encoding))
+        return replace(changes, others={row: self._vocabulary.read(value) for row, value in changes.others.items()})
 
-    def _count(self, found: Sequence[Reading], result: ua.PublishResult) -> None:
-        overflowed = sum(reading.overflowed for reading in found)
-        clock_off = sum(reading.clock_off for reading in found)
-        gap, self._last_number = missed(self._last_number, result)
-        if (overflowed and not self.overflowed) or (gap and not self.missed):
-            _log.warning("values were lost on the way", connection=self.name, overflowed=overflowed, missed=gap)
-        if clock_off and not self.clock_off:
-            _log.warning(
-                "values are dated too far from now", connection=self.name, tolerance=str(self._settings.clock_tolerance)
-            )
-        self.overflowed += overflowed
-        self.clock_off += clock_off
-        self.missed += gap
+    async def _told(self, answer: Awaitable[_T]) -> _T:
+        """Await what a server says of its types. Raises `ConnectionLost`."""
+        return await asked(self._url, self._state, answer)
 
-    def _judge(self, reading: Reading) -> bool:
-        """Note whether the tag of a value can be read; returns whether that is news."""
-        key, known = reading.sample.tag, reading.sample.tag in self._faults
-        if reading.unreadable is not None and not known:
-            self._fault(key, _("{node}: {reason}"), reason=reading.unreadable)
-        elif known and reading.unreadable is None and reading.sample.quality is not Quality.BAD:
-            del self._faults[key]
-        return known is not (key in self._faults)
+    async def _recall(
+        self, client: BoundedClient, kept: KeptSubscription, deliver: Deliver, gaps: Mapping[int, Gap]
+    ) -> int:
+        """Deliver what the server remembers of the gaps; returns how many values that were."""
+        taken = 0
+        keys = self._reader.keys
+        by_handle = {self._handles[keys[tag]]: gap for tag, gap in gaps.items() if keys[tag] in self._handles}
+        deaf = self._continuity.unhistorised
+        remembered = recall(client, kept.nodes, by_handle, self._limits.history, deaf) if by_handle else _nothing()
+        while (changes := await self._next_of(remembered)) is not None:
+            batch = read(changes, self._reader, ticks_of(self._clock()), recalled=True).batch
+            if len(batch):
+                await deliver(batch)
+            taken += len(batch)
+        return taken
 
-    async def _look_once(self) -> None:
-        awaited = set(self._keys) - set(self._faults)
+    async def _next_of(self, remembered: AsyncIterator[Changes]) -> Changes | None:
+        """Return the next of what a server remembers; None at the end, which a server that fails has reached, too."""
+        try:
+            return await anext(remembered, None)
+        except (UaError, OSError, Malformed, ServiceFault, ValueError) as error:
+            _log.warning("the machine's history could not be read", connection=self.name, error=said(error))
+            return None
+
+    def _settle(self, publishing: Publishing) -> None:
+        tally = publishing.tally
+        self.counters.republished += tally.republished
+        self.counters.gaps += tally.gaps
+        self.counters.losses.count(Loss.NOT_DECODED, tally.malformed)
+        publishing.close()
+
+    def _read(self, changes: Changes) -> Reading:
+        reading = read(changes, self._reader, ticks_of(self._clock()))
+        self.counters.fallbacks += reading.fallbacks
+        if reading.overflowed:
+            if self.counters.losses[Loss.SERVER_OVERFLOW] == 0:
+                _log.warning("the server's queue was full and it dropped values", connection=self.name)
+            self.counters.losses.count(Loss.SERVER_OVERFLOW, reading.overflowed)
+        if reading.clock_off:
+            if self.counters.clock_off == 0:
+                tolerance = str(self._settings.clock_tolerance)
+                _log.warning("values are dated too far from now", connection=self.name, tolerance=tolerance)
+            self.counters.clock_off += reading.clock_off
+        return reading
+
+    def _judged(self, reading: Reading) -> bool:
+        """Note which tags can be read now and which cannot; returns whether that is news."""
+        before = len(self._faults)
+        if self._faults:
+            good = {int(each) for each in reading.batch.tags[reading.batch.quality != Quality.BAD]}
+            for handle in [handle for handle in self._faults if self._reader.numbers[handle] in good]:
+                del self._faults[handle]
+        news = len(self._faults) != before
+        for handle, reason in reading.unreadable.items():
+            news |= handle not in self._faults
+            key = self._key(handle)
+            self._faults[handle] = TagFault(key, f"{self._tags[key].node}: {reason}")
+        return news
+
+    def _key(self, handle: int) -> str:
+        return self._reader.keys[int(self._reader.numbers[handle])]
+
+    async def _look_once(self, client: BoundedClient, kept: KeptSubscription) -> None:
+        awaited = set(self._handles.values()) - self._faults.keys()
+        publishing = self._publishing(client, kept)
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 while awaited:
-                    samples, _changed = self._decode(await self._next())
-                    awaited -= {sample.tag for sample in samples}
+                    for message in await publishing.next():
+                        awaited -= await self._looked_at(client, kept, message)
         except TimeoutError:
-            for key in sorted(awaited):
-                self._fault(key, _("{node}: the server sent no value"))
+            for handle in sorted(awaited):
+                key = self._key(handle)
+                self._faults[handle] = TagFault(
+                    key, _("{node}: the server sent no value").format(node=self._tags[key].node)
+                )
+        finally:
+            publishing.close()
 
-    def _fault(self, key: str, text: str, **parts: str) -> None:
-        self._faults[key] = TagFault(key, text.format(node=self._tags[key].node, **parts))
+    async def _looked_at(self, client: BoundedClient, kept: KeptSubscription, message: Message) -> set[int]:
+        seen: set[int] = set()
+        for changes in message.changes:
+            self._judged(self._read(await self._understood(client, kept, changes)))
+            seen |= set(changes.handles.tolist())
+        return seen

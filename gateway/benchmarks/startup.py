@@ -210,7 +210,7 @@ def _config(addresses: Addresses) -> dict[str, Any]:
 def _start_once(file: Path) -> tuple[float, float]:
     """Return the milliseconds from starting a gateway until it says that it is ready, and its memory in MB."""
     before = time.perf_counter()
-    with _process(file) as process:
+    with gateway_process(file) as process:
         try:
             control_client.wait_ready(file.parent / "data", READY_S, alive=lambda: process.poll() is None)
         except TimeoutError as error:
@@ -219,7 +219,7 @@ def _start_once(file: Path) -> tuple[float, float]:
             raise BenchmarkFailed(sentence.format(last=said[-1] if said else "-")) from error
         taken = (time.perf_counter() - before) * 1000
         time.sleep(SETTLE_S)
-        return taken, _resident_mb(process.pid)
+        return taken, resident_mb(process.pid)
 
 
 def _lines(value: dict[str, Any]) -> str:
@@ -227,7 +227,8 @@ def _lines(value: dict[str, Any]) -> str:
     return json.dumps(value, indent=1)
 
 
-def _resident_mb(pid: int) -> float:
+def resident_mb(pid: int) -> float:
+    """Return the resident memory of a process in MB (10^6 bytes). Raises `BenchmarkFailed`."""
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except OSError as error:
@@ -239,7 +240,8 @@ def _resident_mb(pid: int) -> float:
 
 
 @contextmanager
-def _process(config: Path) -> Iterator[subprocess.Popen[bytes]]:
+def gateway_process(config: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a gateway as a process of its own while entered; its log lies beside the config."""
     with config.with_suffix(".log").open("wb") as stream:
         process = subprocess.Popen(  # noqa: S603 - ourselves
             [*command(), "run", str(config)], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream

@@ -31,7 +31,7 @@ clock_app = typer.Typer(help="The plant's clock, where it has jumped.", no_args_
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     app.add_typer(clock_app, name="clock", rich_help_panel=PANEL)
-    for command in (approve, deny, cancel, release, answer, received, reading, fitted, stock, prices):
+    for command in (approve, deny, cancel, release, answer, received, reading, fitted, stock, prices, reload):
         app.command(rich_help_panel=PANEL)(command)
     app.command("sign-in", rich_help_panel=PANEL)(sign_in)
 
@@ -223,6 +223,11 @@ def prices(
 def accept_clock(person: PersonOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say that plant time is right although it has jumped; until then every order asks and no limit elapses."""
     act(find_data(config), "clock", {}, as_json, person)
+
+
+def reload(person: PersonOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Let the running gateway read its config again; tags and connections that stay the same see nothing of it."""
+    act(find_data(config), "reload", {}, as_json, person)
 
 
 def text_of(path: Path) -> str:

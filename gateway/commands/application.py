@@ -14,7 +14,19 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from gateway.commands import acting, audit, files, keeping, looking, policy, running, simulating, stopping
+from gateway.commands import (
+    acting,
+    audit,
+    files,
+    keeping,
+    looking,
+    policy,
+    running,
+    simulating,
+    stopping,
+    tags,
+    trusting,
+)
 from gateway.commands.output import MISTAKE, Failure, complain
 
 FAILED: Final = 1
@@ -48,8 +60,10 @@ def application() -> typer.Typer:
     )
     for module in (files, running, looking, acting, stopping, keeping):
         module.add_to(app)
+    app.add_typer(tags.app, name="tags", rich_help_panel=files.PANEL)
     app.add_typer(policy.app, name="policy", rich_help_panel=files.PANEL)
     app.add_typer(audit.app, name="audit", rich_help_panel=looking.PANEL)
+    app.add_typer(trusting.app, name="trust", rich_help_panel=acting.PANEL)
     app.add_typer(simulating.app, name="simulate", rich_help_panel=running.PANEL)
     app.add_typer(running.benchmark_app, name="benchmark", rich_help_panel=running.PANEL)
     app.callback()(_toolcrib)

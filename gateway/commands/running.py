@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from gettext import gettext as _
 from pathlib import Path
 from typing import Annotated
@@ -93,6 +94,72 @@ def startup(
     else:
         for key, value in found.items():
             say(f"{key}: {value}")
+
+
+@benchmark_app.command("opcua")
+def opcua(
+    as_json: JsonOption = False,
+    runs: Annotated[int, typer.Option("--runs", min=1, max=50, help="Of which the median counts.")] = 5,
+) -> None:
+    """Measure OPC-UA: values a second of processor time into batches, over the library's own handler."""
+    from gateway.benchmarks.opcua import measure
+
+    _say_figures(measure(runs), as_json)
+
+
+@benchmark_app.command("modbus")
+def modbus(
+    as_json: JsonOption = False,
+    runs: Annotated[int, typer.Option("--runs", min=1, max=50, help="Of which the median counts.")] = 5,
+) -> None:
+    """Measure Modbus: registers a second of processor time over pymodbus's loop, and what a dead unit costs others."""
+    from gateway.benchmarks.modbus import measure
+    from gateway.logs import quiet
+
+    quiet()
+    _say_figures(measure(runs), as_json)
+
+
+@benchmark_app.command("pipeline")
+def pipeline(
+    as_json: JsonOption = False,
+    runs: Annotated[int, typer.Option("--runs", min=1, max=50, help="Of which the median counts.")] = 3,
+    seconds: Annotated[float, typer.Option("--seconds", min=5, max=86_400, help="Of steady load.")] = 60.0,
+) -> None:
+    """Measure the way from the wire to the rules: cost of a value, and a whole gateway under a steady load."""
+    from gateway.benchmarks.pipeline import measure
+    from gateway.benchmarks.startup import BenchmarkFailed
+
+    try:
+        found = measure(runs, seconds)
+    except BenchmarkFailed as error:
+        raise Failure(str(error)) from error
+    _say_figures(found, as_json)
+
+
+@benchmark_app.command("reconnect")
+def reconnect(
+    as_json: JsonOption = False,
+    restarts: Annotated[int, typer.Option("--restarts", min=1, max=100_000, help="Of the machine's server.")] = 50,
+    seed: Annotated[int, typer.Option("--seed", help="Of how long each outage lasts.")] = 7,
+) -> None:
+    """Measure how soon a machine is heard again after its server was restarted; exit 1 unless it always is."""
+    from gateway.benchmarks.reconnect import measure
+    from gateway.logs import quiet
+
+    quiet()
+    found = measure(restarts, seed)
+    _say_figures(found, as_json)
+    if found["recovered"] < restarts:
+        raise typer.Exit(1)
+
+
+def _say_figures(found: Mapping[str, object], as_json: bool) -> None:
+    if as_json:
+        say_json(found)
+        return
+    for key, value in found.items():
+        say(f"{key}: {value}")
 
 
 @benchmark_app.command("audit")

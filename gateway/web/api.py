@@ -78,7 +78,7 @@ def values_of(context: WebContext, tags: Iterable[str]) -> dict[str, Any]:
 def _value(context: WebContext, reading: Reading, now: datetime) -> dict[str, Any]:
     stale = context.live.is_stale(reading, now)
     return {
-        "text": figure(reading.value),
+        "text": reading.text or figure(reading.value),
         "age_s": _age_s(reading.receive_time, now),
         "quality": reading.quality.name.lower(),
         "quality_text": "" if stale else "\N{MIDDLE DOT} " + quality_words(reading.quality),

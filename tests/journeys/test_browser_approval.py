@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connectors.samples import Provenance, Quality, Sample
+from connectors.samples import Batch, Provenance, Quality, Sample
 from tests.showcase.__main__ import ARGUMENTS, CHROMIUM
 from tests.showcase.plant import Plant, plant
 
@@ -100,7 +100,9 @@ async def test_values_move_by_themselves_and_an_order_that_moved_is_shown(made):
         tile = page.locator('[data-tag="mill/spindle-vibration"]')
         await page.get_by_text("Live", exact=True).wait_for()
         now = made.clock()
-        made.board.put("hall-2", [Sample("mill/spindle-vibration", 6.87, Quality.GOOD, now, now, Provenance.A)])
+        made.board.put(
+            Batch.of("hall-2", [Sample("mill/spindle-vibration", 6.87, Quality.GOOD, now, now, Provenance.A)])
+        )
         await tile.get_by_text("6.87").wait_for()
         await page.goto(visit.address + "/orders")
         await page.get_by_text("Live", exact=True).wait_for()

@@ -178,6 +178,9 @@ class PlantActions:
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         return self._enter("policy", text, person, method)
 
+    async def reload(self, person: str, method: str) -> Outcome:
+        return self._enter("reload", person, method)
+
     async def audit_rotate(self, person: str, method: str) -> Outcome:
         return self._enter("audit_rotate", person, method)
 

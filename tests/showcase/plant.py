@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import insert, select
 
-from connectors.samples import Provenance, Quality, Sample
+from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.live import Board, Link
 from gateway.storage import FULL, NORMAL, Storage
 from gateway.web import accounts
@@ -255,7 +255,8 @@ def speak(made: Plant) -> None:
         at = NOW - BEHIND.get(machine, timedelta(seconds=len(machine) % 4))
         kind = Provenance.B if machine == "compressor" else Provenance.A
         tags = {tag: value for tag, (_unit, value) in READINGS.items() if tag.startswith(f"{machine}/")}
-        made.board.put(connection, [Sample(tag, value, Quality.GOOD, at, at, kind) for tag, value in tags.items()])
+        samples = [Sample(tag, value, Quality.GOOD, at, at, kind) for tag, value in tags.items()]
+        made.board.put(Batch.of(connection, samples))
         made.board.notify(Link(connection, True, since, ""))
     reason = "The device does not answer at 10.0.0.9:502."
     made.board.notify(Link("compressor-plc", False, NOW - BEHIND["compressor"], reason))

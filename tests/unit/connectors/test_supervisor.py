@@ -165,16 +165,15 @@ async def test_a_refusal_is_shown_as_such_and_tried_slowly():
     assert bench.waits[0] >= 30
 
 
-async def test_a_machine_that_delivered_is_sought_again_at_once():
-    bench = Bench(*[lost] * 10, talk_then_lose)
+async def test_a_machine_that_is_off_for_long_is_still_found_within_a_second():
+    bench = Bench(*[lost] * 100, talk_then_lose)
     await bench.run()
-    assert bench.waits[9] >= 15
-    assert bench.waits[10] <= 1
+    assert all(0.5 <= wait <= 1 for wait in bench.waits)
 
 
 @given(st.integers(1, 10_000), st.integers())
 def test_attempts_grow_rarer_and_never_rarer_than_the_longest(failures: int, seed: int):
-    settings = RetrySettings()
+    settings = RetrySettings.model_validate({"longest": "30 s"})
     seconds = pause(failures, False, settings, random.Random(seed))
     assert 0.5 <= seconds <= 30
     assert seconds <= pause(failures + 2, False, settings, random.Random(seed))

@@ -88,6 +88,7 @@ async def test_every_act_of_people_has_an_address(directory, actions):
     await act(directory, "resume", scope="plant")
     await act(directory, "acknowledge", alarm="a" * 32, note="seen")
     await act(directory, "clock")
+    await act(directory, "reload")
     answer = {"number": "G1-1", "reply": "confirmed", "total": "12.50 EUR", "promised_at": "2026-03-09T22:59:00+00:00"}
     await act(directory, "answer", **answer)
     for subject in ("G1-1", "0f" * 16):
@@ -95,7 +96,7 @@ async def test_every_act_of_people_has_an_address(directory, actions):
     names = [name for name, _arguments in actions.acts]
     acts = [
         "deny", "cancel", "received", "reading", "fitted", "stock", "prices", "policy_apply", "stop", "resume",
-        "acknowledge", "clock_accept", "answered",
+        "acknowledge", "clock_accept", "reload", "answered",
     ]  # fmt: skip
     assert names == [*acts, "release", "release"]
     assert actions.acts[8][1] == ("machine", "mill", "smoke", "anna", "socket")
@@ -223,6 +224,6 @@ async def test_a_gateway_that_goes_away_while_it_answers_leaves_the_outcome_open
 def test_every_act_that_changes_anything_is_there():
     assert set(control.ACTS) == {
         "approve", "deny", "cancel", "release", "answer", "received", "reading", "fitted", "stock", "policy", "prices",
-        "stop", "resume", "acknowledge", "clock", "rotate-audit-key", "confirm-restore",
+        "stop", "resume", "acknowledge", "clock", "reload", "rotate-audit-key", "confirm-restore", "trust",
     }  # fmt: skip
     assert all(json.dumps(each.body.model_json_schema()) for each in control.ACTS.values())

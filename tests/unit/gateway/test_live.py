@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.samples import Provenance, Quality, Sample
+from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.live import WATCHERS_MAX, Board, Link, TooManyWatchers
 
 
@@ -13,14 +13,14 @@ def sample(now, value=1.0, tag="mill/vibration") -> Sample:
 
 def test_the_last_value_of_a_tag_stays(now):
     board = Board()
-    board.put("hall-2", [sample(now, 1.0), sample(now, 2.0)])
+    board.put(Batch.of("hall-2", [sample(now, 1.0), sample(now, 2.0)]))
     assert board.readings()["mill/vibration"].value == 2.0
     assert board.readings()["mill/vibration"].connection == "hall-2"
 
 
 def test_a_reading_of_a_connection_that_nobody_knows_or_that_is_down_is_stale(now):
     board = Board()
-    board.put("hall-2", [sample(now)])
+    board.put(Batch.of("hall-2", [sample(now)]))
     reading = board.readings()["mill/vibration"]
     assert board.is_stale(reading, now)
     board.notify(Link("hall-2", True, now, ""))
@@ -31,7 +31,7 @@ def test_a_reading_of_a_connection_that_nobody_knows_or_that_is_down_is_stale(no
 
 def test_a_reading_of_a_faulty_tag_is_stale(now):
     board = Board()
-    board.put("hall-2", [sample(now), sample(now, tag="mill/other")])
+    board.put(Batch.of("hall-2", [sample(now), sample(now, tag="mill/other")]))
     board.notify(Link("hall-2", True, now, "", (("mill/other", "no such node"),)))
     assert board.is_stale(board.readings()["mill/other"], now)
     assert not board.is_stale(board.readings()["mill/vibration"], now)
@@ -40,7 +40,7 @@ def test_a_reading_of_a_faulty_tag_is_stale(now):
 def test_a_reading_grows_stale_with_age_where_the_site_says_so(now):
     board = Board(stale_after=timedelta(minutes=1))
     board.notify(Link("hall-2", True, now, ""))
-    board.put("hall-2", [sample(now)])
+    board.put(Batch.of("hall-2", [sample(now)]))
     reading = board.readings()["mill/vibration"]
     assert not board.is_stale(reading, now + timedelta(minutes=1))
     assert board.is_stale(reading, now + timedelta(minutes=1, seconds=1))
@@ -50,7 +50,7 @@ async def test_a_slow_watcher_misses_values_in_between_and_never_the_last(now):
     board = Board()
     async with board.watch() as watcher:
         for value in range(10_000):
-            board.put("hall-2", [sample(now, float(value))])
+            board.put(Batch.of("hall-2", [sample(now, float(value))]))
         board.tell({"orders"})
         assert await watcher.changes() == {"mill/vibration", "orders"}
         with pytest.raises(TimeoutError):

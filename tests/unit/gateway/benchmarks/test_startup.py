@@ -43,11 +43,11 @@ def test_the_site_that_is_measured_is_a_valid_one_with_a_thousand_tags(tmp_path)
 
 
 def test_the_memory_of_a_process_is_read():
-    assert 20 <= benchmark._resident_mb(os.getpid()) <= 2_000
+    assert 20 <= benchmark.resident_mb(os.getpid()) <= 2_000
 
 
 def test_a_process_that_has_ended_has_no_memory():
     with subprocess.Popen([sys.executable, "-c", "pass"]) as process:
         process.wait()
     with pytest.raises(BenchmarkFailed):
-        benchmark._resident_mb(process.pid)
+        benchmark.resident_mb(process.pid)

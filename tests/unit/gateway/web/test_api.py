@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 import structlog
 
-from connectors.samples import Provenance, Quality, Sample
+from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.live import WATCHERS_MAX, Link
 from gateway.web import api
 
@@ -50,7 +50,7 @@ async def test_a_stream_begins_with_every_value_and_goes_on_with_what_changes(ma
         assert first["tags"]["mill/spindle-vibration"] == {
             "text": "6.31", "age_s": 0, "quality": "good", "quality_text": "· good", "stale": False, "stale_text": "",
         }  # fmt: skip
-        made.board.put("hall-2", [sample(6.42, made.clock())])
+        made.board.put(Batch.of("hall-2", [sample(6.42, made.clock())]))
         name, second = await stream.next()
         assert name == "values"
         assert list(second["tags"]) == ["mill/spindle-vibration"]
@@ -78,7 +78,7 @@ async def test_silence_is_told_with_the_age_that_it_has(made, anna, hurry):
 
 
 async def test_a_value_that_is_no_number_is_said_so_and_stays_json(made, anna):
-    made.board.put("hall-2", [sample(math.nan, made.clock(), Quality.BAD)])
+    made.board.put(Batch.of("hall-2", [sample(math.nan, made.clock(), Quality.BAD)]))
     async with anna.session.get(anna.address + "/events") as reply:
         _name, told = await Stream(reply).next()
     assert told["tags"]["mill/spindle-vibration"]["text"] == "no value"

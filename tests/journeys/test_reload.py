@@ -1,0 +1,185 @@
+"""Plant IT edits the config while the line runs: what is new is read, what stays the same notices nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.samples import Batch
+from gateway.build import Gateway, open_gateway
+from gateway.config import load
+from tests.servers import NAMESPACE, OpcUaBench
+
+SECONDS = 20
+SITE = {
+    "schema": 1,
+    "site": {
+        "plant": "northworks",
+        "gateway": "G1",
+        "name": "Northworks",
+        "time_zone": "UTC",
+        "currency": "EUR",
+        "country": "DE",
+    },
+    "organisation": {"name": "Northworks", "ship_to": "Gate 1", "contact": "Anna"},
+    "people": {"anna": {"name": "Anna", "may": ["operate"]}, "ben": {"name": "Ben", "may": []}},
+    "web": {"port": 0},
+}
+
+
+@dataclass
+class Line:
+    gateway: Gateway
+    server: OpcUaBench
+    file: Path
+    document: dict[str, Any]
+    taken: list[Batch]
+
+    async def edit(self, **sections: Any) -> None:
+        """Change the file; nothing reads it by itself."""
+        self.document |= sections
+        self.file.write_text(json.dumps(self.document))
+
+    async def until(self, there: Callable[[], bool]) -> None:
+        async with asyncio.timeout(SECONDS), self.gateway.board.watch() as watcher:
+            while not there():
+                await watcher.changes()
+
+    def shows(self, tag: str, value: float) -> bool:
+        reading = self.gateway.board.readings().get(tag)
+        return reading is not None and reading.value == value
+
+    def values(self, tag: str) -> list[float]:
+        return [s.value for batch in self.taken for s in batch if s.tag == tag and not math.isnan(s.value)]
+
+
+def machine(connection: str, *tags: str) -> dict[str, Any]:
+    return {
+        "name": "Mill",
+        "connection": connection,
+        "tags": {tag: {"node": f"nsu={NAMESPACE};s={tag}", "unit": "mm"} for tag in tags},
+    }
+
+
+def component(tag: str) -> dict[str, Any]:
+    return {
+        "name": "Bearing",
+        "rated_life": "1000 h",
+        "wear": {"by": "level", "tag": tag, "as_new": "0 mm", "limit": "100000 mm"},
+        "job": {"title": "Replace"},
+    }
+
+
+@pytest.fixture
+async def line(tmp_path: Path) -> AsyncIterator[Line]:
+    server = OpcUaBench(tmp_path / "server", tags=dict.fromkeys(("a", "b", "c"), 0.0))
+    await server.start()
+    connection = {
+        "connector": "opcua",
+        "url": server.url,
+        "server_certificate": server.fingerprint,
+        "sampling": "50 ms",
+    }
+    document = {**SITE, "connections": {"hall": connection}, "machines": {"mill": machine("hall", "a", "b")}}
+    file = tmp_path / "toolcrib.yaml"
+    file.write_text(json.dumps(document))
+    async with open_gateway(load(file)) as gateway:
+        taken: list[Batch] = []
+        take = gateway.pipeline.intake.take
+
+        def watch(batch: Batch) -> Batch:
+            taken.append(batch)
+            return take(batch)
+
+        gateway.pipeline.intake.take = watch  # type: ignore[method-assign]
+        yield Line(gateway, server, file, document, taken)
+    await server.stop()
+
+
+async def test_tags_come_and_go_while_the_others_lose_nothing(line: Line):
+    await line.server.write("a", 1.0)
+    await line.until(lambda: line.shows("mill/a", 1.0))
+    running = asyncio.Event()
+
+    async def run() -> None:
+        for value in range(2, 400):
+            await line.server.write("a", float(value))
+            running.set()
+            await asyncio.sleep(0.002)
+
+    writing = asyncio.create_task(run())
+    await running.wait()
+    await line.edit(machines={"mill": machine("hall", "a", "c") | {"components": {"bearing": component("a")}}})
+    done = await line.gateway.operations.reload("anna", "socket")
+    assert (done.ok, done.code) == (True, "CONFIG_RELOADED")
+    assert done.message == "Applied: tags +1 -1 ~0, components +1 -0 ~0."
+    await line.server.write("c", 7.0)
+    await line.until(lambda: line.shows("mill/c", 7.0))
+    await writing
+    await line.until(lambda: line.shows("mill/a", 399.0))
+    assert line.values("mill/a") == [0.0, *map(float, range(1, 400))] or line.values("mill/a") == [
+        *map(float, range(1, 400))
+    ]
+    assert line.gateway.conversations.supervisors["hall"].counters.connects == 1
+    assert "mill/b" not in line.gateway.board.readings()
+    assert [each.component for each in line.gateway.monitor.needs(line.gateway.clock())] == ["mill/bearing"]
+    await line.server.write("b", 9.0)
+    await line.server.write("c", 8.0)
+    await line.until(lambda: line.shows("mill/c", 8.0))
+    assert 9.0 not in line.values("mill/b")
+
+
+async def test_a_changed_tag_is_watched_anew_and_a_new_connection_begins(line: Line):
+    other = line.document["connections"]["hall"] | {"sampling": "100 ms"}
+    press = machine("second", "b") | {"name": "Press"}
+    changed = machine("hall", "a")
+    changed["tags"]["a"]["deadband"] = "5 mm"
+    await line.edit(
+        connections=line.document["connections"] | {"second": other}, machines={"mill": changed, "press": press}
+    )
+    await line.server.write("a", 1.0)
+    await line.until(lambda: line.shows("mill/a", 1.0))
+    done = await line.gateway.operations.reload("anna", "socket")
+    assert done.message == "Applied: connections +1 -0 ~0, tags +1 -1 ~1."
+    await line.server.write("b", 4.0)
+    await line.until(lambda: line.shows("press/b", 4.0))
+    await line.server.write("a", 2.0)
+    await line.server.write("a", 20.0)
+    await line.until(lambda: line.shows("mill/a", 20.0))
+    assert 2.0 not in line.values("mill/a")
+    assert list(line.gateway.machines) == ["mill", "press"]
+    await line.edit(connections={"second": other}, machines={"press": press})
+    assert (await line.gateway.operations.reload("anna", "socket")).ok
+    assert list(line.gateway.conversations.supervisors) == ["second"]
+    assert [link.name for link in line.gateway.board.links()] == ["second"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "code", "says"),
+    [
+        ({"machines": {"mill": {"name": "Mill", "connection": "nowhere"}}}, "CONFIG_REFUSED", "toolcrib.yaml:1:"),
+        ({"organisation": {"name": "Other", "ship_to": "x", "contact": "y"}}, "RESTART_NEEDED", "organisation"),
+        ({}, "CONFIG_UNCHANGED", "as it was"),
+    ],
+)
+async def test_what_cannot_be_applied_changes_nothing_and_says_why(
+    line: Line, sections: dict[str, Any], code: str, says: str
+):
+    before = line.gateway.config
+    await line.edit(**sections)
+    done = await line.gateway.operations.reload("anna", "socket")
+    assert (done.code, done.ok) == (code, code == "CONFIG_UNCHANGED")
+    assert says in done.message
+    assert line.gateway.config is before
+    assert line.gateway.conversations.supervisors["hall"].counters.disconnects == 0
+
+
+async def test_only_who_may_operate_reloads(line: Line):
+    assert (await line.gateway.operations.reload("ben", "socket")).code == "NOT_AUTHORISED"
