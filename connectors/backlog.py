@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -53,9 +54,18 @@ class Backlog:
     memory: samples that wait for the disk at most.
     """
 
-    def __init__(self, journal: Journal | Path, *, memory: int = MEMORY_SAMPLES) -> None:
+    def __init__(
+        self,
+        journal: Journal | Path,
+        *,
+        memory: int = MEMORY_SAMPLES,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        """Keep batches in a journal, or in one in a directory that ages by a clock (the wall's) where one is given."""
         self.failures = 0
-        self._journal = journal if isinstance(journal, Journal) else Journal(journal)
+        if not isinstance(journal, Journal):
+            journal = Journal(journal) if clock is None else Journal(journal, clock=clock)
+        self._journal = journal
         self._losses = Losses()
         self._memory_max = memory
         self._pending: deque[Batch] = deque()

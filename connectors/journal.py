@@ -141,6 +141,9 @@ class Cursor:
     _known: Translation = field(default_factory=lambda: Translation(Keys()))
 
 
+_TIMELESS: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 class Journal:
     """Records on disk; `cursors` are its readers' by name, `losses` what was lost before any reader was there."""
 
@@ -151,8 +154,9 @@ class Journal:
         bytes_max: int = BYTES_MAX,
         age_max: timedelta = AGE_MAX,
         file_bytes: int = FILE_BYTES,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = lambda: _TIMELESS,
     ) -> None:
+        """Keep records in a directory; `clock` is the wall's, and without one they do not age."""
         self.name = secrets.token_hex(8)
         self.losses = Losses()
         self.cursors: dict[str, Cursor] = {}

@@ -26,7 +26,7 @@ from typing import Any
 import structlog
 
 from connectors.backlog import Backlog, Reader
-from connectors.connector import Connector
+from connectors.connector import Connector, WallClocked
 from connectors.counters import Counters
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
@@ -240,7 +240,7 @@ async def _compose(
         auditing = await attested(config, databases, stack, clock, buying)
     except CannotAttest as error:
         raise CannotStart(str(error)) from error
-    backlog = Backlog(config.directory / "backlog")
+    backlog = Backlog(config.directory / "backlog", clock=real)
     stack.push_async_callback(backlog.close)
     historian = Historian(databases.telemetry, config.file.storage.samples_max)
     reader = await backlog.reader(READER, await historian.mark())
@@ -471,7 +471,10 @@ def _supervisor(gateway: Gateway, name: str) -> Supervisor:
         config = gateway.config  # as it is by now
         settings = config.connections[name]
         kind = connector_types()[settings.connector]
-        return kind(name, settings, config.tags_of(name), clock=gateway.clock, state=state)
+        made = kind(name, settings, config.tags_of(name), clock=gateway.clock, state=state)
+        if isinstance(made, WallClocked):
+            made.wall_clock = real
+        return made
 
     return Supervisor(
         name,

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from connectors.backlog import Backlog
-from connectors.counters import Counters, Loss
+from connectors.counters import Counters, Latencies, Loss
 from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.historian import Historian
 from gateway.live import Board, Link
@@ -25,7 +25,7 @@ async def test_what_counts_in_the_gateway_is_told_to_prometheus(tmp_path: Path):
     said = NOW - timedelta(seconds=90)
     for connection in ("hall-2", "plc"):
         sample = Sample(f"{connection}/t", 1.0, Quality.GOOD, said, said, Provenance.A)
-        board.put(connection, Batch.of(connection, [sample]))
+        board.put(Batch.of(connection, [sample]))
     schedule = Schedule()
 
     async def nothing() -> None: ...
@@ -39,7 +39,9 @@ async def test_what_counts_in_the_gateway_is_told_to_prometheus(tmp_path: Path):
         await backlog.put(Batch.of("plc", [Sample("plc/t", 1.0, Quality.GOOD, NOW, NOW, Provenance.B)]))
     storage = Storage(tmp_path / "telemetry.db", NORMAL)
     counters = {"hall-2": hall, "plc": Counters()}
-    pipeline = SimpleNamespace(samples=7)
+    lag = Latencies()
+    lag.observe(0.003)
+    pipeline = SimpleNamespace(samples=7, intake=SimpleNamespace(lag=lag))
     counted = Counted(pipeline, backlog, Historian(storage, 1), counters, board, schedule, lambda: NOW)
     body, content_type = exposition(counted)
     await backlog.close()
@@ -47,6 +49,8 @@ async def test_what_counts_in_the_gateway_is_told_to_prometheus(tmp_path: Path):
     lines = body.decode().splitlines()
     for line in (
         "toolcrib_samples_total 7.0",
+        'toolcrib_intake_lag_seconds_bucket{le="0.0025"} 0.0',
+        'toolcrib_intake_lag_seconds_bucket{le="0.005"} 1.0',
         'toolcrib_samples_lost_total{connection="hall-2",reason="server_overflow"} 6.0',
         'toolcrib_samples_lost_total{connection="plc",reason="messages_missed"} 0.0',
         'toolcrib_samples_lost_total{connection="",reason="backlog_behind"} 3.0',
