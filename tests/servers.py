@@ -112,7 +112,7 @@ class OpcUaBench:
         fillers: int = 0,
     ) -> None:
         self._trusts: Callable[[bytes], bool] = lambda _certificate: True
-        self.identity = identity.own_identity(state)
+        self.identity = identity.own_identity(state, datetime.now(UTC))
         self.fingerprint = certificates.fingerprint(self.identity.certificate)
         self.port = port
         self._policies = list(policies)
@@ -161,7 +161,7 @@ class OpcUaBench:
         """Be another server to whoever calls from now on: to build one anew takes two seconds."""
         server = self._server
         assert server is not None
-        self.identity, self._trusts = identity.own_identity(state), trusts
+        self.identity, self._trusts = identity.own_identity(state, datetime.now(UTC)), trusts
         self.fingerprint = certificates.fingerprint(self.identity.certificate)
         server._policies.clear()
         server.iserver.endpoints.clear()

@@ -182,7 +182,8 @@ class OpcUaConnector:
         known = self._continuity
         settings = self._settings.model_copy(update={"url": self._url})
         async with asyncio.timeout(CONNECT_SECONDS):
-            self._reader.provenance = (await open_session(client, self.name, settings, self._state)).provenance
+            secured = await open_session(client, self.name, settings, self._state, self._clock())
+            self._reader.provenance = secured.provenance
             if known.limits is None:
                 known.limits = await limits.ask(client)
             kept = known.subscription

@@ -89,13 +89,11 @@ def key_file(state: Path) -> Path:
 # ---- our own
 
 
-def own_identity(state: Path, now: datetime | None = None) -> Identity:
+def own_identity(state: Path, now: datetime) -> Identity:
     """Return our application certificate, making it and its key at first use, renewing it when it is due.
 
-    now: the wall's time, asked for where it is left out. Takes up to a second at first use: call it in a thread.
-    Raises OSError, ValueError.
+    Takes up to a second at first use: call it in a thread. Raises OSError, ValueError.
     """
-    now = now or datetime.now(UTC)
     certificate, key = certificate_file(state), key_file(state)
     with _making, private_files.alone(certificate.parent):
         if not (certificate.exists() and key.exists()):

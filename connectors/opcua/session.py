@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import UTC, datetime
+from datetime import datetime
 from gettext import gettext as _
 from pathlib import Path
 from typing import Final, TypeVar
@@ -49,12 +49,14 @@ _UNWELCOME: Final = (
 _T = TypeVar("_T")
 
 
-async def open_session(client: BoundedClient, name: str, settings: OpcUaSettings, state: Path) -> Secured:
+async def open_session(
+    client: BoundedClient, name: str, settings: OpcUaSettings, state: Path, now: datetime
+) -> Secured:
     """Connect a fresh client as the site demands; returns how well it is protected.
 
-    Raises `ConnectionRefused`, and whatever the stack raises.
+    now: by which certificates are valid, and strangers are noted. Raises `ConnectionRefused`, and whatever the stack raises.
     """
-    user = await asyncio.to_thread(credentials, settings.user, datetime.now(UTC))
+    user = await asyncio.to_thread(credentials, settings.user, now)
     offered = await BoundedClient(str(client.server_url.geturl())).connect_and_get_server_endpoints()
     if settings.insecure:
         trust.accept_insecure(offered)
@@ -62,13 +64,13 @@ async def open_session(client: BoundedClient, name: str, settings: OpcUaSettings
         await client.connect()
         return UNSECURED
     offer = trust.protected(best_offer(offered, settings.deprecated_policies), offered)
-    await asyncio.to_thread(_accept, name, settings, state, offer)
-    return await _connect_securely(client, name, settings, state, offer, user)
+    await asyncio.to_thread(_accept, name, settings, state, offer, now)
+    return await _connect_securely(client, name, settings, state, offer, user, now)
 
 
-def _accept(name: str, settings: OpcUaSettings, state: Path, offer: Offer) -> None:
+def _accept(name: str, settings: OpcUaSettings, state: Path, offer: Offer, now: datetime) -> None:
     """Hold an offer against what people have said; a server that shows itself is noted whatever comes of it."""
-    pins.note(state, name, offer.certificate, datetime.now(UTC))
+    pins.note(state, name, offer.certificate, now)
     seen = pins.seen(state, name)
     pinned = settings.pinned or pins.judged(seen, Verdict.PINNED)  # what the config says wins
     remembered = memory.recall(state, name, offer.fingerprint)
@@ -76,9 +78,15 @@ def _accept(name: str, settings: OpcUaSettings, state: Path, offer: Offer) -> No
 
 
 async def _connect_securely(
-    client: BoundedClient, name: str, settings: OpcUaSettings, state: Path, offer: Offer, user: Credentials
+    client: BoundedClient,
+    name: str,
+    settings: OpcUaSettings,
+    state: Path,
+    offer: Offer,
+    user: Credentials,
+    now: datetime,
 ) -> Secured:
-    own = await asyncio.to_thread(_identity, name, settings, state)
+    own = await asyncio.to_thread(_identity, name, settings, state, now)
     client.application_uri = own.uri
     client.deprecated = settings.deprecated_policies
     await client.set_security(
@@ -93,15 +101,14 @@ async def _connect_securely(
     try:
         await client.connect()
     except _UNTRUSTED as error:
-        await asyncio.to_thread(_refused, name, state, own, error)
+        await asyncio.to_thread(_refused, name, state, own, error, now)
     trust.confirm(offer, client.offered, settings.deprecated_policies)
     await asyncio.to_thread(memory.remember, state, name, offer)
     await asyncio.to_thread(identity.note_welcome, state, name, own)
     return Secured(offer.protection, offer.fingerprint)
 
 
-def _identity(name: str, settings: OpcUaSettings, state: Path) -> Identity:
-    now = datetime.now(UTC)
+def _identity(name: str, settings: OpcUaSettings, state: Path, now: datetime) -> Identity:
     if settings.certificate is None or settings.key is None:
         return identity.shown_identity(state, name, now)
     try:
@@ -111,9 +118,9 @@ def _identity(name: str, settings: OpcUaSettings, state: Path) -> Identity:
     return identity.issued_identity(settings.certificate, settings.key, password, now)
 
 
-def _refused(name: str, state: Path, own: Identity, error: Exception) -> None:
+def _refused(name: str, state: Path, own: Identity, error: Exception, now: datetime) -> None:
     """Say that a server does not trust us; a renewed certificate is followed by the one before, while it is valid."""
-    if identity.note_refusal(state, name, own, datetime.now(UTC)):
+    if identity.note_refusal(state, name, own, now):
         text = _("the server does not trust our renewed certificate yet ({error}), so the one before is used: {file}")
         raise ConnectionLost(text.format(error=type(error).__name__, file=own.file)) from error
     text = _("the server refuses us ({error}): let it trust our certificate, {file}")

@@ -39,7 +39,9 @@ async def opened(server: OpcUaBench, state: Path, *, port: int | None = None, **
     url = f"opc.tcp://127.0.0.1:{port or server.port}"
     client = BoundedClient(url)
     try:
-        return await asked(url, state, open_session(client, "hall", OpcUaSettings(url=url, **pinned), state))
+        return await asked(
+            url, state, open_session(client, "hall", OpcUaSettings(url=url, **pinned), state, datetime.now(UTC))
+        )
     finally:
         await close(client)
 
@@ -273,7 +275,7 @@ class TestUsers:
     async def test_a_user_is_known_by_their_certificate(
         self, server: OpcUaBench, places: tuple[Path, Path], tmp_path: Path
     ):
-        anna, ben = (identity.own_identity(place) for place in places)
+        anna, ben = (identity.own_identity(place, datetime.now(UTC)) for place in places)
         await server.become(places[0], users=Doorkeeper(anna.certificate), tokens=[ua.X509IdentityToken])
         found = await opened(server, tmp_path, user=written(anna, tmp_path / "given"))
         assert found.provenance is Provenance.A
@@ -296,7 +298,7 @@ class TestOurCertificate:
     async def test_one_from_the_plant_is_shown_and_a_server_without_trust_is_named_its_file(
         self, server: OpcUaBench, places: tuple[Path, Path], tmp_path: Path
     ):
-        issued = identity.own_identity(places[1])
+        issued = identity.own_identity(places[1], datetime.now(UTC))
         given, trusts = written(issued, tmp_path / "given"), Trusting([issued.certificate])
         await server.become(places[0], trusts=trusts)
         assert (await opened(server, tmp_path, **given)).provenance is Provenance.A
