@@ -9,10 +9,12 @@ and never once a sample. Refuses to know who looks, and never judges.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
+
+import numpy as np
 
 POLL_BOUNDS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a device on the same switch to a dead one's timeout; each is about twice the one before."""
@@ -88,6 +90,13 @@ class Latencies:
         """Count one that took so many seconds."""
         self.buckets[bisect_left(POLL_BOUNDS_SECONDS, seconds)] += 1
         self.seconds += seconds
+
+    def observe_all(self, seconds: Sequence[float]) -> None:
+        """Count several at once."""
+        places = np.searchsorted(POLL_BOUNDS_SECONDS, seconds)
+        for place, count in enumerate(np.bincount(places, minlength=len(self.buckets)).tolist()):
+            self.buckets[place] += count
+        self.seconds += float(np.sum(seconds))
 
     @property
     def count(self) -> int:

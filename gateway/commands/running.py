@@ -107,6 +107,19 @@ def opcua(
     _say_figures(measure(runs), as_json)
 
 
+@benchmark_app.command("modbus")
+def modbus(
+    as_json: JsonOption = False,
+    runs: Annotated[int, typer.Option("--runs", min=1, max=50, help="Of which the median counts.")] = 5,
+) -> None:
+    """Measure Modbus: registers a second of processor time over pymodbus's loop, and what a dead unit costs others."""
+    from gateway.benchmarks.modbus import measure
+    from gateway.logs import quiet
+
+    quiet()
+    _say_figures(measure(runs), as_json)
+
+
 @benchmark_app.command("pipeline")
 def pipeline(
     as_json: JsonOption = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 def connector(port: int, tags: Mapping[str, ModbusTag], **changes: Any) -> ModbusConnector:
     settings = ModbusSettings(**({"host": "127.0.0.1", "port": port, "sampling": "50 ms"} | changes))
-    return ModbusConnector("plc", settings, tags, clock=lambda: datetime.now(UTC), state=Path("unused"))
+    state = Path(tempfile.mkdtemp(prefix="toolcrib-"))
+    return ModbusConnector("plc", settings, tags, clock=lambda: datetime.now(UTC), state=state)
 
 
 class Bench:

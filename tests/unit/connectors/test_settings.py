@@ -82,6 +82,8 @@ def test_another_node_is_refused(node: str):
         ({"register": 49999}, ("holding", 9998)),
         ({"register": 30010}, ("input", 9)),
         ({"register": 465536}, ("holding", 65535)),
+        ({"register": 10001}, ("discrete", 0)),
+        ({"register": "00010"}, ("coil", 9)),
         ({"address": 0}, ("holding", 0)),
         ({"address": 7, "table": "input"}, ("input", 7)),
     ],
@@ -94,8 +96,13 @@ def test_a_register_from_one_and_an_address_from_zero_name_the_same_place(told: 
     "told",
     [
         *({}, {"register": 40001, "address": 0}, {"register": 40001, "table": "input"}, {"register": 40000}),
-        *({"register": n} for n in (4, 0, -40001, 10001, 465537, 4000001)),
-        *({"address": -1}, {"address": 65536}, {"address": 65535, "type": "int32"}, {"address": 0, "type": "int64"}),
+        *({"register": n} for n in (4, 0, -40001, 50001, 465537, 4000001)),
+        *(
+            {"address": -1},
+            {"address": 65536},
+            {"address": 65535, "type": "int32"},
+            {"address": 65533, "type": "int64"},
+        ),
         *({"address": 0, "scale": float("nan")}, {"address": 0, "unit": ""}),
     ],
 )

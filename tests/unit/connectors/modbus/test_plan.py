@@ -1,69 +1,89 @@
-"""Few and large reads: every tag once, no hole, no read beyond what a device takes."""
+"""The fewest reads that hold every tag."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.modbus.plan import halves, plan
+from connectors.modbus.plan import Block, Holes, Limits, halves, plan, points_of
 from connectors.modbus.settings import ModbusTag
 
-TAG = st.builds(
-    ModbusTag,
-    address=st.integers(0, 400),
-    table=st.sampled_from(["holding", "input"]),
-    type=st.sampled_from(["uint16", "int32"]),
-    unit=st.just("h"),
+
+def tags(*addresses: int, **told: Any) -> dict[str, ModbusTag]:
+    return {f"m/t{n}": ModbusTag.model_validate({"unit": "1", "address": n} | told) for n in addresses}
+
+
+def spans(blocks: tuple[Block, ...]) -> list[tuple[int, int]]:
+    return [(block.address, block.count) for block in blocks]
+
+
+def planned(known: dict[str, ModbusTag], **limits: int) -> tuple[Block, ...]:
+    return plan(points_of(known, 1), Limits(**limits))
+
+
+def test_ten_thousand_registers_side_by_side_are_eighty_reads():
+    assert len(planned(tags(*range(10_000)))) == 80
+    assert len(planned(tags(*range(0, 10_000, 2), type="float32"), registers=124)) == 81
+
+
+def test_small_gaps_are_read_over_and_large_ones_not():
+    known = tags(0, 1, 5, 30)
+    assert spans(planned(known)) == [(0, 2), (5, 1), (30, 1)]
+    assert spans(planned(known, gap=10)) == [(0, 6), (30, 1)]
+
+
+def test_tables_units_and_rhythms_are_read_apart():
+    known = {
+        "m/a": ModbusTag(unit="1", register=40001),
+        "m/b": ModbusTag(unit="1", register=30001),
+        "m/c": ModbusTag(unit="1", register="00001"),
+        "m/d": ModbusTag(unit="1", register=10001),
+        "m/e": ModbusTag(unit="1", register=40002, device_id=7),
+        "m/f": ModbusTag(unit="1", register=40002),
+    }
+    blocks = plan(points_of(known, 1), Limits(), {"m/f": 10})
+    assert [(block.unit, block.table, block.each) for block in blocks] == [
+        (1, "coil", 1),
+        (1, "discrete", 1),
+        (1, "holding", 1),
+        (1, "holding", 10),
+        (1, "input", 1),
+        (7, "holding", 1),
+    ]
+
+
+def test_bits_have_their_own_limit():
+    assert len(planned(tags(*range(4_000), table="coil"))) == 2
+
+
+def test_known_holes_are_left_out_and_not_read_over():
+    known = tags(0, 1, 2, 5, 6)
+    holes = Holes(frozenset({(1, "holding", 5)}), frozenset({"m/t1"}))
+    assert spans(plan(points_of(known, 1), Limits(gap=10), None, holes)) == [(0, 3), (5, 2)]
+
+
+def test_a_refused_block_is_split_at_its_gaps_and_then_in_the_middle():
+    (block,) = planned(tags(0, 1, 5, 6), gap=10)
+    parts = halves(block)
+    assert spans(parts) == [(0, 2), (5, 2)]
+    assert spans(halves(parts[0])) == [(0, 1), (1, 1)]
+    assert halves(halves(parts[0])[0]) == (halves(parts[0])[0],)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.sampled_from(["uint16", "float32", "float64"])), max_size=60),
+    st.integers(4, 125),
+    st.integers(0, 20),
 )
-
-
-def tags(*addresses: int, kind: str = "uint16") -> dict[str, ModbusTag]:
-    return {f"m/{address}": ModbusTag(address=address, type=kind, unit="h") for address in addresses}
-
-
-def shape(*addresses: int, limit: int = 125, kind: str = "uint16") -> list[tuple[int, int]]:
-    return [(block.address, block.count) for block in plan(tags(*addresses, kind=kind), limit)]
-
-
-def test_tags_side_by_side_are_read_together():
-    assert shape(3, 1, 2) == [(1, 3)]
-    assert shape(0, 2, 4, kind="int32") == [(0, 6)]
-
-
-def test_a_hole_is_not_read_over():
-    assert shape(1, 2, 4) == [(1, 2), (4, 1)]
-
-
-def test_five_thousand_numbers_side_by_side_are_about_eighty_requests():
-    assert len(plan(tags(*range(0, 10_000, 2), kind="int32"))) == 81
-
-
-def test_a_small_device_is_asked_for_little():
-    assert shape(*range(10), limit=4) == [(0, 4), (4, 4), (8, 2)]
-
-
-@given(st.dictionaries(st.uuids().map(str), TAG, max_size=60), st.integers(2, 125))
-def test_every_tag_is_in_one_block_without_holes_and_within_the_limit(held, limit):
-    blocks = plan(held, limit)
-    assert sorted(point.key for block in blocks for point in block.points) == sorted(held)
+def test_every_tag_is_in_exactly_one_block_within_the_limits(places: list[tuple[int, str]], limit: int, gap: int):
+    known = {
+        f"m/t{n}": ModbusTag.model_validate({"unit": "1", "address": at, "type": kind})
+        for n, (at, kind) in enumerate(places)
+    }
+    blocks = planned(known, registers=limit, gap=gap)
+    assert sorted(point.key for block in blocks for point in block.points) == sorted(known)
     for block in blocks:
-        assert 1 <= block.count <= limit
-        covered = {a for point in block.points for a in range(point.address, point.end)}
-        assert covered == set(range(block.address, block.address + block.count))
-        registers = list(range(block.address, block.address + block.count))
-        for point in block.points:
-            assert (block.table, point.address) == held[point.key].place
-            assert block.words(registers, point) == list(range(point.address, point.end))
-
-
-@given(st.dictionaries(st.uuids().map(str), TAG, min_size=1, max_size=20))
-def test_splitting_keeps_every_tag_and_ends_at_one(held):
-    waiting, leaves = list(plan(held)), []
-    while waiting:
-        block = waiting.pop()
-        parts = halves(block)
-        if len(parts) == 1:
-            leaves.append(block)
-        waiting += parts if len(parts) > 1 else ()
-    assert sorted(point.key for block in leaves for point in block.points) == sorted(held)
-    assert all(len(block.points) == 1 and block.count == block.points[0].tag.words for block in leaves)
+        assert block.count <= limit
+        assert all(block.address <= p.address and p.end <= block.address + block.count for p in block.points)

@@ -1,0 +1,133 @@
+"""Devices that lie, die and dawdle: never a wrong number, never a wait beyond the timeout, and no neighbour suffers."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.connector import ConnectionLost
+from connectors.contract import Listener, listening
+from connectors.counters import Loss
+from connectors.modbus.connector import ModbusConnector
+from connectors.modbus.settings import ModbusSettings, ModbusTag
+from connectors.samples import Quality
+from connectors.simulator.modbus_line import Lie, Line, Unit, of_floats
+
+TRUTH = [1.5, 2.5, 3.5, 4.5]
+PATHS: dict[str, dict[str, Any]] = {
+    "one at a time": {},
+    "pipelined": {"pipeline": 8},
+    "serial frames": {"transport": "rtu-over-tcp"},
+}
+ONLY_TCP = {Lie.TRANSACTION, Lie.TRANSACTION_ZERO, Lie.PROTOCOL, Lie.SHORT, Lie.LONG}
+HARMLESS = {
+    "one at a time": {Lie.CHECKSUM},
+    "pipelined": {Lie.CHECKSUM},
+    "serial frames": {*ONLY_TCP, Lie.STALE},
+}
+"""What does not exist on a path: the frame has no such part, or (an answer of a poll ago) looks like the true one."""
+
+
+def connector(line: Line, state: Path, tags: Mapping[str, ModbusTag], **changes: Any) -> ModbusConnector:
+    told = {"host": "127.0.0.1", "port": line.port, "sampling": "20 ms", "timeout": "100 ms", "retries": 0, **changes}
+    settings = ModbusSettings.model_validate(told)
+    return ModbusConnector("plc", settings, tags, clock=lambda: datetime.now(UTC), state=state)
+
+
+def floats(unit: int = 1, first: int = 0, count: int = 4) -> dict[str, ModbusTag]:
+    return {
+        f"u{unit}/t{n}": ModbusTag(address=first + 2 * n, type="float32", unit="mm", device_id=unit)
+        for n in range(count)
+    }
+
+
+@pytest.mark.parametrize(("lie", "path"), [(lie, path) for path in PATHS for lie in Lie if lie not in HARMLESS[path]])
+async def test_a_lie_is_never_a_number_and_never_a_hang(lie: Lie, path: str, tmp_path: Path):
+    unit = Unit(registers=of_floats(TRUTH) + [0x4242] * 100, lie=lie)
+    listener = Listener()
+    async with Line({1: unit}, rtu=path == "serial frames") as line:
+        reader = connector(line, tmp_path, floats(), **PATHS[path])
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(ConnectionLost):
+            await asyncio.wait_for(reader.converse(listener.deliver, listener.report), 5)
+        assert asyncio.get_running_loop().time() - began < 3
+    told = [s for s in listener.samples if not math.isnan(s.value)]
+    assert all(s.value == TRUTH[int(s.tag[-1])] for s in told)
+    if lie is not Lie.TWICE:
+        assert told == []
+        assert {s.quality for s in listener.samples} <= {Quality.BAD}
+
+
+@pytest.mark.parametrize("path", ["one at a time", "pipelined"])
+async def test_a_liar_among_honest_units_costs_only_its_own_tags(path: str, tmp_path: Path):
+    units = {n: Unit(registers=of_floats(TRUTH)) for n in (1, 2, 3)}
+    units[2].lie = Lie.BYTE_COUNT
+    tags = floats(1) | floats(2) | floats(3)
+    async with Line(units) as line:
+        reader = connector(line, tmp_path, tags, **PATHS[path])
+        async with listening(reader) as listener:
+            await listener.until(lambda heard: len(heard.samples) > 60)
+    by_unit = {n: [s for s in listener.samples if s.tag.startswith(f"u{n}/")] for n in units}
+    assert {s.quality for s in by_unit[2]} == {Quality.BAD}
+    for n in (1, 3):
+        assert {s.value for s in by_unit[n]} == set(TRUTH)
+        assert {s.quality for s in by_unit[n]} == {Quality.GOOD}
+    assert reader.counters.losses[Loss.ANSWER_REFUSED] == len(by_unit[2])
+
+
+@pytest.mark.parametrize("said", [{"dead": True}, {"refused": True}])
+async def test_a_dead_unit_is_left_in_peace_and_found_again(said: dict[str, bool], tmp_path: Path):
+    units = {n: Unit(registers=of_floats(TRUTH)) for n in range(1, 11)}
+    tags = {key: tag for n in units for key, tag in floats(n).items()}
+    async with Line(units) as line:
+        reader = connector(line, tmp_path, tags)
+        async with listening(reader) as listener:
+            await listener.until(lambda heard: len(heard.samples) >= len(tags))
+            units[5].dead, units[5].refused = said.get("dead", False), said.get("refused", False)
+            await listener.until(lambda heard: any(s.quality is Quality.BAD for s in heard.samples))
+            assert {fault.tag for fault in listener.reports[-1]} <= set(floats(5))
+            asked, polls = line.asked[5], line.asked[6]
+            count = len(listener.samples)
+            await listener.until(lambda heard: len(heard.samples) > count + 36 * 20)
+            assert line.asked[5] - asked <= 2
+            assert line.asked[6] - polls >= 19
+            units[5].dead = units[5].refused = False
+            reader._breakers[5].again_at = 0.0  # its time has come
+            await listener.until(lambda heard: heard.samples[-1].tag.startswith("u10/") and heard.reports[-1] == ())
+            count = len(listener.samples)
+            await listener.until(lambda heard: any(s.tag == "u5/t0" for s in heard.samples[count:]))
+    assert {s.tag.partition("/")[0] for s in listener.samples if s.quality is Quality.BAD} == {"u5"}
+
+
+async def test_holes_are_looked_for_once_and_remembered(tmp_path: Path):
+    unit = Unit(registers=list(range(200)), holes=frozenset({7, 50}))
+    tags = {f"m/t{n}": ModbusTag(address=n, unit="1") for n in (0, 1, 2, 5, 8, 9, 49, 50, 51)}
+    async with Line({1: unit}) as line:
+        reader = connector(line, tmp_path, tags)
+        async with listening(reader) as listener:
+            await listener.until(lambda heard: len(heard.samples) >= 8 * 5)
+        assert [fault.tag for fault in listener.reports[-1]] == ["m/t50"]
+        assert {s.value for s in listener.samples} == {0, 1, 2, 5, 8, 9, 49, 51}
+        polls = sum(s.tag == "m/t0" for s in listener.samples)
+        line.asked[1] = 0
+        again = connector(line, tmp_path, tags)
+        assert [fault.tag for fault in await again.probe()] == ["m/t50"]
+        assert line.asked[1] == len(again._reads)
+        assert polls >= 5
+
+
+async def test_an_answer_that_comes_too_late_reaches_nobody(tmp_path: Path):
+    slow = Unit(registers=of_floats(TRUTH), delay_s=0.15)
+    quick = Unit(registers=of_floats([9.0] * 4))
+    async with Line({1: slow, 2: quick}) as line:
+        reader = connector(line, tmp_path, floats(1) | floats(2))
+        async with listening(reader) as listener:
+            await listener.until(lambda heard: len(heard.samples) > 80)
+    assert {s.value for s in listener.samples if s.quality is Quality.GOOD} == {9.0}
+    assert reader.counters.losses[Loss.ANSWER_REFUSED] == 0
