@@ -54,7 +54,9 @@ async def open_session(
 ) -> Secured:
     """Connect a fresh client as the site demands; returns how well it is protected.
 
-    now: by which certificates are valid, and strangers are noted. Raises `ConnectionRefused`, and whatever the stack raises.
+    now: by which certificates are valid, and strangers are noted.
+
+    Raises `ConnectionRefused`, and whatever the stack raises.
     """
     user = await asyncio.to_thread(credentials, settings.user, now)
     offered = await BoundedClient(str(client.server_url.geturl())).connect_and_get_server_endpoints()
