@@ -93,10 +93,10 @@ class Trusting:
 
     async def look(self) -> None:
         """Look how long certificates last, tell what is new about it, and audit what the config has chosen."""
-        from gateway.certificate_watch import told
-
         config = self._config()
         if any(isinstance(settings, OpcUaSettings) for settings in config.connections.values()):
+            from gateway.certificate_watch import told
+
             found = tuple(await asyncio.to_thread(told, config, self._wall()))
             for sentence in found:
                 if sentence not in self.warnings:
