@@ -92,7 +92,8 @@ def key_file(state: Path) -> Path:
 def own_identity(state: Path, now: datetime) -> Identity:
     """Return our application certificate, making it and its key at first use, renewing it when it is due.
 
-    Takes up to a second at first use: call it in a thread. Raises OSError, ValueError.
+    now: the wall's time. Takes up to a second at first use: call it in a thread.
+    Raises OSError, ValueError.
     """
     certificate, key = certificate_file(state), key_file(state)
     with _making, private_files.alone(certificate.parent):

@@ -54,7 +54,7 @@ async def open_session(
 ) -> Secured:
     """Connect a fresh client as the site demands; returns how well it is protected.
 
-    now: by which certificates are valid, and strangers are noted.
+    now: the wall's time, by which certificates are valid and strangers are noted.
 
     Raises `ConnectionRefused`, and whatever the stack raises.
     """

@@ -1,4 +1,4 @@
-"""The monitor keeps pace: microseconds a sample, a thousand tags in little memory, samples stored in bulk."""
+"""The monitor keeps pace: microseconds a sample, a thousand tags in little memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import random
 import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from connectors.samples import Batch, Provenance, Quality, Sample
-from gateway.storage import NORMAL, Storage
-from maintenance import store
 from maintenance.assets import Life
 from maintenance.monitor import Monitor
 from maintenance.settings import ComponentSettings
@@ -86,17 +83,3 @@ def test_a_thousand_tags_fit_in_ten_megabytes():
     tracemalloc.stop()
     print(f"{held / 1e6:.1f} MB")
     assert held < 10e6
-
-
-async def test_samples_are_stored_in_bulk(tmp_path: Path):
-    storage, samples = Storage(tmp_path / "telemetry.db", NORMAL), hours_of_samples(20)
-    async with storage.write() as tx:
-        await tx.run_sync(store.telemetry.create_all)
-        tags = await store.tag_ids(tx, {sample.tag for sample in samples})
-    began = time.perf_counter()
-    async with storage.write() as tx:
-        await store.save_samples(tx, samples, tags)
-    rate = len(samples) / (time.perf_counter() - began)
-    await storage.close()
-    print(f"{rate:.0f} samples a second")
-    assert rate > 20_000
