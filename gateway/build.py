@@ -403,7 +403,6 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     stack.push_async_callback(at_last, partial(_keep_mark, gateway), "mark")
     stack.push_async_callback(schedule.stop)
     _in_background(stack, _take_up(gateway), "take up what was open")
-    _in_background(stack, _look_at_certificates(gateway), "look at certificates")
 
 
 async def _take_up(gateway: Gateway) -> None:
@@ -413,6 +412,7 @@ async def _take_up(gateway: Gateway) -> None:
         await gateway.pipeline.decide()
     except Exception:
         log.exception("what was open could not be taken up at once; the schedule tries again")
+    await _look_at_certificates(gateway)
 
 
 async def _look_at_certificates(gateway: Gateway) -> None:

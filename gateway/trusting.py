@@ -47,7 +47,7 @@ class Trusting:
         self._clock = clock
         self._wall = wall
         self._again = again
-        self._judging = asyncio.Lock()
+        self._judging, self._choosing = asyncio.Lock(), asyncio.Lock()
         self.warnings: tuple[str, ...] = ()
 
     async def judge(self, connection: str, fingerprint: str, verdict: str, person: Actor) -> Outcome:
@@ -93,27 +93,32 @@ class Trusting:
 
     async def look(self) -> None:
         """Look how long certificates last, tell what is new about it, and audit what the config has chosen."""
-        from gateway.certificate_watch import told
-
         config = self._config()
         if any(isinstance(settings, OpcUaSettings) for settings in config.connections.values()):
+            from gateway.certificate_watch import told
+
             found = tuple(await asyncio.to_thread(told, config, self._wall()))
             for sentence in found:
                 if sentence not in self.warnings:
                     log.warning("certificates", sentence=sentence)
             self.warnings = found
-        await self._audit_choices(config)
+        await self.audit_choices()
 
-    async def _audit_choices(self, config: Config) -> None:
+    async def audit_choices(self) -> None:
         """Keep in the log which connections have less than full protection because the site says so, and from when."""
-        for name, facts in _choices(config):
-            async with self._spend.read() as tx:
-                known = await audit.entries(tx, name, 1, owner=config.owner, kind=CHOICE)
-            before = dict(known[-1].facts) if known else {"insecure": False, "deprecated": []}
-            if before != facts:
-                gateway = Actor(ActorKind.GATEWAY, config.owner.gateway_id, "config")
-                await self._append(CHOICE, name, gateway, facts)
-                log.warning("the config has chosen the protection of a connection", connection=name, **facts)
+        async with self._choosing:  # two who look at once must not write it twice
+            for name, facts in _choices(self._config()):
+                await self._audit_choice(name, facts)
+
+    async def _audit_choice(self, name: str, facts: dict[str, Any]) -> None:
+        owner = self._config().owner
+        async with self._spend.read() as tx:
+            known = await audit.entries(tx, name, 1, owner=owner, kind=CHOICE)
+        before = dict(known[-1].facts) if known else {"insecure": False, "deprecated": []}
+        if before != facts:
+            gateway = Actor(ActorKind.GATEWAY, owner.gateway_id, "config")
+            await self._append(CHOICE, name, gateway, facts)
+            log.warning("the config has chosen the protection of a connection", connection=name, **facts)
 
     async def _append(self, kind: str, subject: str, actor: Actor, facts: Mapping[str, Any]) -> None:
         async with self._spend.write() as tx:

@@ -24,7 +24,7 @@ from connectors.opcua.identity import Identity
 from connectors.opcua.pins import Verdict
 from connectors.opcua.policies import UNSECURED, Offer, Secured, best_offer
 from connectors.opcua.settings import OpcUaSettings
-from connectors.opcua.users import Credentials, credentials
+from connectors.opcua.users import ANONYMOUS, Credentials, credentials
 from connectors.secrets import SecretMissing
 
 # The server says so while the channel or the session is made; only a person can put it right, at the server.
@@ -52,11 +52,13 @@ _T = TypeVar("_T")
 async def open_session(
     client: BoundedClient, name: str, settings: OpcUaSettings, state: Path, now: datetime
 ) -> Secured:
-    """Connect a fresh client as the site demands; returns how well it is protected. `now` is the wall's time.
+    """Connect a fresh client as the site demands; returns how well it is protected.
+
+    now: the wall's time, by which certificates are valid and strangers are noted.
 
     Raises `ConnectionRefused`, and whatever the stack raises.
     """
-    user = await asyncio.to_thread(credentials, settings.user, now)
+    user = ANONYMOUS if settings.user is None else await asyncio.to_thread(credentials, settings.user, now)
     offered = await BoundedClient(str(client.server_url.geturl())).connect_and_get_server_endpoints()
     if settings.insecure:
         trust.accept_insecure(offered)
@@ -103,8 +105,7 @@ async def _connect_securely(
     except _UNTRUSTED as error:
         await asyncio.to_thread(_refused, name, state, own, error, now)
     trust.confirm(offer, client.offered, settings.deprecated_policies)
-    await asyncio.to_thread(memory.remember, state, name, offer)
-    await asyncio.to_thread(identity.note_welcome, state, name, own)
+    await asyncio.to_thread(_welcomed, name, state, offer, own)
     return Secured(offer.protection, offer.fingerprint)
 
 
@@ -125,6 +126,11 @@ def _refused(name: str, state: Path, own: Identity, error: Exception, now: datet
         raise ConnectionLost(text.format(error=type(error).__name__, file=own.file)) from error
     text = _("the server refuses us ({error}): let it trust our certificate, {file}")
     raise ConnectionRefused(text.format(error=type(error).__name__, file=own.file)) from error
+
+
+def _welcomed(name: str, state: Path, offer: Offer, own: Identity) -> None:
+    memory.remember(state, name, offer)
+    identity.note_welcome(state, name, own)
 
 
 def _sign_in_as(client: BoundedClient, user: Credentials) -> None:
