@@ -20,6 +20,7 @@ from gateway.commands import (
     files,
     keeping,
     looking,
+    peeking,
     policy,
     running,
     simulating,
@@ -63,6 +64,7 @@ def application() -> typer.Typer:
     app.add_typer(tags.app, name="tags", rich_help_panel=files.PANEL)
     app.add_typer(policy.app, name="policy", rich_help_panel=files.PANEL)
     app.add_typer(audit.app, name="audit", rich_help_panel=looking.PANEL)
+    app.command("peek", rich_help_panel=files.PANEL)(peeking.peek)
     app.add_typer(trusting.app, name="trust", rich_help_panel=acting.PANEL)
     app.add_typer(simulating.app, name="simulate", rich_help_panel=running.PANEL)
     app.add_typer(running.benchmark_app, name="benchmark", rich_help_panel=running.PANEL)
