@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.samples import Batch, Provenance, Quality, Sample
+from connectors.samples import Batch, Keys, Provenance, Quality, Sample
 from maintenance.assets import Life
 from maintenance.monitor import Monitor
 from maintenance.settings import ComponentSettings
@@ -72,13 +72,17 @@ def test_a_sample_costs_microseconds_and_an_assessment_less_than_a_millisecond(
 
 def test_a_thousand_tags_fit_in_ten_megabytes():
     tracemalloc.start()
-    monitor, rng = plant(), random.Random(1)
+    monitor, rng, keys = plant(), random.Random(1), Keys()
     for hour in range(60):
         at = START + timedelta(hours=hour)
-        for machine in range(MACHINES):
-            for tag in TAGS:
-                value = 60.0 * hour if tag == "cycles" else 2 + rng.gauss(0, 0.1)
-                monitor.take(Sample(f"m{machine}/{tag}", value, Quality.GOOD, at, at, Provenance.A))
+        samples = [
+            Sample(f"m{machine}/{tag}", value, Quality.GOOD, at, at, Provenance.A)
+            for machine in range(MACHINES)
+            for tag in TAGS
+            for value in [60.0 * hour if tag == "cycles" else 2 + rng.gauss(0, 0.1)]
+        ]
+        monitor.fold(Batch.of("hall", samples, keys=keys))
+    del samples
     held, _peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     print(f"{held / 1e6:.1f} MB")
