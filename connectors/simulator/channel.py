@@ -96,7 +96,9 @@ class Channel(UaProcessor):
         if kind == _NEXT:
             self._require_session()
             asked = struct_from_binary(ua.BrowseNextParameters, body)
-            self._answer(requesthdr, seqhdr, ua.BrowseNextResponse(Results=self._next(asked)))
+            self._answer(
+                requesthdr, seqhdr, ua.BrowseNextResponse(Parameters=ua.BrowseNextResult(Results=self._next(asked)))
+            )
             return True
         if kind == _BROWSE:
             self._require_session()

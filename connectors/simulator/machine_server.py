@@ -185,8 +185,9 @@ class MachineServer:
             node = self._space.keys.get(key)
             if node is None:
                 continue
+            kind = ua.VariantType.Null if value is None else self._space.kinds[key]
             shown = ua.DataValue(
-                ua.Variant(value, self._space.kinds[key]),
+                ua.Variant(value, kind),
                 ua.StatusCode(status),
                 SourceTimestamp=dated,
                 ServerTimestamp=dated,
