@@ -24,7 +24,7 @@ TEXT_MAX: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A way in: policy and mode as the standard writes them, how a client may sign in, the certificate's fingerprint."""
+    """A way in: policy and mode by their standard names, how a client may sign in, the certificate's fingerprint."""
 
     url: str
     policy: str
