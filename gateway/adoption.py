@@ -8,7 +8,7 @@ has said what buying means for it. Pure: a document in, what to add to it out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from gettext import gettext as _
@@ -242,37 +242,36 @@ def _figure(value: float) -> str:
 
 def apply(document: Any, addition: Addition) -> None:
     """Put an addition into a document that ruamel.yaml read, beside what stands there."""
-    machines = _section(document, "machines")
+    machines = section(document, "machines")
     for each in addition.machines:
         if each.is_empty:
             continue
         if each.is_new:
             machines[each.key] = _block({key: _written(value) for key, value in each.head.items()})
         machine = machines[each.key]
-        tags = _section(machine, "tags") if each.tags else {}
+        tags = section(machine, "tags") if each.tags else {}
         for key, values in each.tags.items():
             tags[key] = flow(dict(values))
-        components = _section(machine, "components") if each.components else {}
+        components: Any = section(machine, "components") if each.components else {}
         for key, component in each.components.items():
             components[key] = _block({name: _written(value) for name, value in component.items()})
             if key in each.remarks:
                 components.yaml_add_eol_comment(each.remarks[key], key)
     if addition.items:
-        items = _section(document, "items")
+        items = section(document, "items")
         for key, values in addition.items.items():
             items[key] = flow(dict(values))
 
 
-def _section(document: Any, name: str) -> MutableMapping[str, Any]:
-    """The mapping of that name, made where there is none; in a form to which lines can be added."""
+def section(document: Any, name: str) -> Any:
+    """Return the mapping of that name of a document, made where there is none, in a form that takes further lines."""
     found = document.get(name)
     if found is None:
         found = document[name] = _block({})
     fa = getattr(found, "fa", None)
     if fa is not None and fa.flow_style():
         fa.set_block_style()
-    result: MutableMapping[str, Any] = found
-    return result
+    return found
 
 
 def _written(value: Any) -> Any:

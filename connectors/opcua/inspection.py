@@ -15,10 +15,12 @@ import asyncua.ua
 from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIdNames
+from asyncua.ua.status_codes import StatusCodes
 
 from connectors.opcua import limits
 from connectors.opcua.browse import IN_FLIGHT, Tree
 from connectors.opcua.limits import portions
+from connectors.opcua.nodes import resolve
 from connectors.opcua.units import UNKNOWN, unit_of
 
 ua: Any = asyncua.ua  # its generated classes take plain numbers and texts, which their annotations do not say
@@ -27,6 +29,9 @@ VALUES_PER_REQUEST: Final = 500
 """An array in each would still fit into a message."""
 SHOWN_MAX: Final = 120
 """Characters of a value."""
+
+
+_NO_NODE: Final = frozenset({StatusCodes.BadNodeIdUnknown, StatusCodes.BadNodeIdInvalid})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,19 @@ async def inspect(client: Client, tree: Tree, places: Iterable[int]) -> list[Var
         )
         for place, value, kind in zip(wanted, values, kinds, strict=True)
     ]
+
+
+async def missing(client: Client, nodes: Sequence[str], namespaces: Sequence[str]) -> list[str]:
+    """Return which of these nodes, named as in a config, the server does not have. Raises what the stack raises."""
+    resolved = {text: resolve(text, namespaces) for text in nodes}
+    asked = {text: node for text, node in resolved.items() if node is not None}
+    answers = await read_values(client, list(asked.values()), AttributeIds.NodeClass)
+    gone = {
+        text
+        for text, answer in zip(asked, answers, strict=True)
+        if answer.StatusCode is not None and answer.StatusCode.value in _NO_NODE
+    }
+    return [text for text, node in resolved.items() if node is None or text in gone]
 
 
 def plain(value: Any) -> Any:

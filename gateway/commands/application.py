@@ -14,7 +14,19 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from gateway.commands import acting, audit, files, keeping, looking, policy, running, simulating, stopping, tags
+from gateway.commands import (
+    acting,
+    audit,
+    browsing,
+    files,
+    keeping,
+    looking,
+    policy,
+    running,
+    simulating,
+    stopping,
+    tags,
+)
 from gateway.commands.output import MISTAKE, Failure, complain
 
 FAILED: Final = 1
@@ -46,7 +58,7 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # rich would add a third to the time of --help
     )
-    for module in (files, running, looking, acting, stopping, keeping):
+    for module in (files, browsing, running, looking, acting, stopping, keeping):
         module.add_to(app)
     app.add_typer(tags.app, name="tags", rich_help_panel=files.PANEL)
     app.add_typer(policy.app, name="policy", rich_help_panel=files.PANEL)
