@@ -20,6 +20,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 
 from connectors.opcua.limits import portions
+from connectors.opcua.nodes import resolve
 
 ua: Any = asyncua.ua  # its generated classes take plain numbers and texts, which their annotations do not say
 
@@ -116,14 +117,16 @@ class Tree:
 
 
 def node_text(node: asyncua.ua.NodeId, namespaces: Sequence[str]) -> str | None:
-    """Return `nsu=URI;s=NAME` for a node, or None when its namespace has no URI that could be written so."""
+    """Return `nsu=URI;s=NAME` for a node, or None for one that could not be found again by what can be written."""
     index = int(node.NamespaceIndex)
-    plain: str = ua.NodeId(node.Identifier, 0, node.NodeIdType).to_string()
-    if index == 0:
-        return plain
-    if index >= len(namespaces) or not namespaces[index] or ";" in namespaces[index]:
+    if index >= len(namespaces) or (index and not namespaces[index]):
         return None
-    return f"nsu={namespaces[index]};{plain}"
+    plain: str = ua.NodeId(node.Identifier, 0, node.NodeIdType).to_string()
+    text = f"nsu={namespaces[index]};{plain}" if index else plain
+    try:
+        return text if text.isprintable() and resolve(text, namespaces) == node else None
+    except ua.UaError:  # the library cannot read what it wrote
+        return None
 
 
 async def browse(client: Client, start: asyncua.ua.NodeId = OBJECTS, *, nodes_max: int = NODES_MAX) -> Tree:
