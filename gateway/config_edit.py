@@ -13,7 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from gateway.config import load
+from gateway.config import Config, load
 from gateway.durable import write_durably
 from gateway.yaml_file import Mistake, Mistakes
 
@@ -33,16 +33,21 @@ def edited(path: Path, edit: Callable[[Any], None]) -> str:
 
 def replace(path: Path, text: str) -> None:
     """Put a text in the place of a config, if it has no mistake. Raises `Mistakes`, OSError; then nothing changed."""
+    judge(path, text)
+    write_durably(path, text.encode())
+
+
+def judge(path: Path, text: str) -> Config:
+    """Return the config that a text in the place of another would be, which stays. Raises `Mistakes`, OSError."""
     draft = path.with_name(f".{path.name}.draft")  # beside it, so that relative paths in it mean the same
     try:
         draft.write_text(text, encoding="utf-8")
         try:
-            load(draft)
+            return load(draft)
         except Mistakes as error:
             raise Mistakes([_of(path, each) for each in error.mistakes]) from error
     finally:
         draft.unlink(missing_ok=True)
-    write_durably(path, text.encode())
 
 
 def _of(path: Path, mistake: Mistake) -> Mistake:

@@ -39,6 +39,7 @@ Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63
 """A permanent identifier; names are free, keys are not. No slash: `machine/component` is made of two of them."""
 Text = Annotated[str, StringConstraints(max_length=300, strip_whitespace=True)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
+Glob = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 def _zone(value: str) -> str:
@@ -279,10 +280,20 @@ class AuditSettings(Settings):
         return value
 
 
+class IdentitySettings(Settings):
+    """What stands on the nameplate of a machine or of the part in it."""
+
+    manufacturer: Text = ""
+    model: Text = ""
+    product_code: Text = ""
+    serial: Text = ""
+
+
 class ComponentConfig(ComponentSettings):
     """A component as a file says it: how it wears, and what buying for it means; without `buying` it is watched."""
 
     buying: BuyingSettings | None = None
+    identity: IdentitySettings | None = None
 
 
 class MachineSettings(Settings):
@@ -290,6 +301,9 @@ class MachineSettings(Settings):
 
     name: Name
     connection: Key | None = None
+    identity: IdentitySettings | None = None
+    browse: tuple[Glob, ...] = Field(default=(), max_length=20)
+    """Under which paths of its server its tags were found: what 'toolcrib rescan' looks at again."""
     tags: Mapping[Key, Any] = Field(default_factory=dict)
     components: Mapping[Key, ComponentConfig] = Field(default_factory=dict)
 

@@ -28,8 +28,8 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-FILE_MAX: Final = 1024 * 1024
-"""Bytes: a hall with 5,000 tags needs half of it, and reading it takes half a second."""
+FILE_MAX: Final = 8 * 1024 * 1024
+"""Bytes: 50,000 tags need most of it; 5,000 are half a megabyte, and reading them takes a second."""
 DEPTH_MAX: Final = 32
 """Our deepest value lies at 9."""
 

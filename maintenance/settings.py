@@ -65,6 +65,8 @@ class UsageWear(_Clocked):
     tag: str | None = Field(default=None, description="a counter; its unit is the unit of the rated life")
     resets_at_fitting: bool = Field(default=False, description="the counter belongs to the part, not to the machine")
     rolls_over_at: float | None = Field(default=None, gt=0, description="where the counter begins again, in its unit")
+    as_new: float | None = Field(default=None, description="what the counter of a part shows when new; 0 if left out")
+    counts_down: bool = Field(default=False, description="the counter shows what is left, from as_new downwards")
     due: bool = Field(default=False, description="due exactly at the rated life, as a calibration is; nothing wears")
     shape: float = Field(default=3.0, ge=1, le=20, description="Weibull shape: 3 for common wear, higher is sharper")
 
@@ -154,8 +156,20 @@ def problems(component: ComponentSettings, tags: Mapping[str, str]) -> list[Prob
         found += _limit_problems(wear, tags.get(wear.tag))
     if isinstance(wear, DeviationWear) and len(set(wear.tags)) < len(wear.tags):
         found.append(("wear.tags", _("a tag is named twice")))
+    if isinstance(wear, UsageWear):
+        found += _counter_problems(wear)
     found += _duration_problems(component)
     return found
+
+
+def _counter_problems(wear: UsageWear) -> Iterator[Problem]:
+    """A counter that does not begin at 0, or runs down, is the part's own: only a new part sets it back."""
+    moved = wear.as_new is not None or wear.counts_down
+    if moved and (wear.tag is None or not wear.resets_at_fitting):
+        key = "as_new" if wear.as_new is not None else "counts_down"
+        yield f"wear.{key}", _("only a part's own counter has that: name its 'tag', with 'resets_at_fitting: true'")
+    if wear.counts_down and wear.as_new is None:
+        yield "wear.counts_down", _("from where? 'as_new' is what the counter shows on a new part")
 
 
 def _unknown_tags(wear: UsageWear | LevelWear | DeviationWear, tags: Mapping[str, str]) -> Iterator[Problem]:

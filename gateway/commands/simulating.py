@@ -125,6 +125,68 @@ def factory(
         raise Failure(_taken(error)) from error
 
 
+@app.command("machine")
+def machine(
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="machinery, machine-tool or device; may be given often.")
+    ] = None,
+    nodes: Annotated[
+        int, typer.Option("--nodes", min=0, max=200_000, help="How many further variables it has below 'Plant'.")
+    ] = 0,
+    seed: SeedOption = 1,
+    state: Annotated[Path, typer.Option("--state", help="Where certificate and control are.")] = Path("data/machine"),
+    host: HostOption = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 4840,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Also take clients without encryption.")] = False,
+    history: Annotated[bool, typer.Option("--history", help="Remember values and answer HistoryRead.")] = False,
+    tell: TellOption = None,
+    speed: SpeedOption = 1.0,
+    clock: ClockOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve machines in the shape of a companion specification over OPC-UA, faults on demand."""
+    from dataclasses import asdict
+
+    from connectors.simulator.errors import SimulatorError
+    from connectors.simulator.machine_control import MachineReady, serve_machine
+    from connectors.simulator.modelled import PLANS, Model
+
+    try:
+        plans = [PLANS[Model(each)] for each in model or [Model.MACHINERY]]
+    except ValueError as error:
+        known = ", ".join(Model)
+        raise Failure(_("{error}; there are {known}").format(error=error, known=known), exit_code=MISTAKE) from error
+
+    def ready(found: MachineReady) -> None:
+        if tell is not None:
+            _tell(tell, json.dumps(asdict(found)))
+        if as_json:
+            say_json(asdict(found))
+            return
+        say(_("OPC-UA: {url}").format(url=found.url))
+        say(_("  server certificate: {fingerprint}").format(fingerprint=found.fingerprint))
+
+    try:
+        serve(
+            serve_machine(
+                plans,
+                clock=clock_of(clock, speed),
+                state=state,
+                ready=ready,
+                seed=seed,
+                host=host,
+                port=port,
+                tags=nodes,
+                is_open=insecure,
+                history=history,
+            )
+        )
+    except SimulatorError as error:
+        raise Failure(str(error)) from error
+    except OSError as error:
+        raise Failure(_taken(error)) from error
+
+
 @app.command("market")
 def market(
     seed: SeedOption = 1,

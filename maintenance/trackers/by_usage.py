@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from maintenance import health, prognosis
 from maintenance.needs import Evidence
@@ -24,8 +25,22 @@ class UsageTracker(Tracker):
 
     def take(self, signal: int, value: float, hours: float) -> None:
         """Fold a reading of the counter."""
-        self.clock.take(value, hours)
+        self.clock.take(self._used(value), hours)
         self.history.take(hours, self.clock.used_at(hours))
+
+    def begin(self, used_before: float | None, hours: float, reading: float | None) -> None:
+        """Start a life; `reading` is what the counter showed when the part was fitted."""
+        super().begin(used_before, hours, None if reading is None else self._used(reading))
+
+    def identity(self) -> list[Any]:
+        """A counter that is read otherwise is another clock."""
+        moved = self._wear.as_new is not None or self._wear.counts_down
+        return [*super().identity(), *([self._wear.as_new, self._wear.counts_down] if moved else [])]
+
+    def _used(self, reading: float) -> float:
+        """Return the use that a reading means."""
+        since = reading - (self._wear.as_new or 0.0)
+        return -since if self._wear.counts_down else since
 
     def assess(self, hours: float, basis: Basis) -> Assessment:
         """Condition the rated life on the use so far."""

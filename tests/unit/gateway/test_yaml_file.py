@@ -60,7 +60,7 @@ def test_deep_nesting_is_refused():
 
 
 def test_a_large_file_is_refused():
-    assert said(b"#" * (FILE_MAX + 1)) == ["f.yaml:1:1: the file is larger than 1024 KiB"]
+    assert said(b"#" * (FILE_MAX + 1)) == ["f.yaml:1:1: the file is larger than 8192 KiB"]
 
 
 def test_what_is_not_text_is_refused_at_its_place():
