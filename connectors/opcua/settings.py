@@ -32,6 +32,8 @@ class OpcUaSettings(ConnectionSettings):
     refusal names the fingerprint found, for a person to compare and pin."""
     insecure: bool = False
     """True accepts a server without any security; what it says counts as class B."""
+    adopt: bool = False
+    """True takes over, at every start, the machines that the server describes by a companion specification."""
     publishing: Rhythm | None = None
     """How often the server sends what it collected; the sampling if left out."""
     standby: tuple[Annotated[str, Field(pattern=_URL)], ...] = Field(default=(), max_length=8)
