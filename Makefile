@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test lint lock clean crash simulate stateful tamper storage coverage mutants
+.PHONY: setup demo test lint lock clean crash simulate stateful tamper storage fuzz coverage mutants
 
 setup: $(READY)                 ## an isolated environment with the locked dependencies
 
@@ -48,6 +48,13 @@ tamper: $(READY)                ## COUNT flips, deletions, swaps and truncations
 
 storage: $(READY)               ## a failing disk, lost writes and power cuts at every storage call of a purchase
 	@$(BIN)/python -m tests.campaigns.storage $(ARGS)
+
+FRAMES ?= 1000000
+MESSAGES ?= 100000
+
+fuzz: $(READY)                  ## MESSAGES of OPC-UA against asyncua's decoder, FRAMES of Modbus against the truth
+	@$(BIN)/python -m tests.campaigns.fuzz.opcua --count $(MESSAGES) --seed $(SEED)
+	@$(BIN)/python -m tests.campaigns.fuzz.modbus --count $(FRAMES) --seed $(SEED)
 
 coverage: $(READY)              ## branch coverage of authority, ordering, audit and money by their unit tests
 	@$(BIN)/coverage run -m pytest -q tests/unit/marketplace

@@ -1,273 +1,330 @@
-"""Store and forward between delivery and the store: an outage of the store loses nothing that fits the bound.
+"""Store and forward between the machines and whoever keeps their values: an outage loses nothing that fits the bound.
 
-Promises: batches leave in the order in which they came, each at least once (after a crash the last few may come
-again); taking one in never waits for the store; from the first failure until all is caught up everything lies on
-disk, so that a killed process loses nothing of an outage; what the bound or a broken disk costs is counted in
-`lost`, oldest first. One reader only. Refuses to know what the store is.
+Everything goes through files (`connectors.journal`), so that a sink's outage of a minute and of a weekend are the same
+code. Promises: `put` waits for neither disk nor sink; what was put a quarter of a second ago survives the death of the
+process, and a second ago that of the computer; each reader gets the batches in their order, and again until it said
+that they are safe. A sink that writes a parcel's mark in the transaction that holds its samples gets nothing twice.
+Bounds: 72 h or 2 GiB on disk, 10 s of 50,000 samples a second in memory; beyond them the oldest are lost. A disk that
+fails or is full costs samples and nothing else, a damaged file what is in it; every lost sample is counted by reason.
+Refuses to know what a sink is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sqlite3
-import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
 import structlog
 
-from connectors.samples import Batch, Provenance, Quality, Sample
+from connectors.counters import Loss, Losses
+from connectors.journal import Cursor, Journal, Mark, Parcel
+from connectors.samples import TICKS_PER_SECOND, Batch
 
-MEMORY_SAMPLES: Final = 10_000
-"""Ten seconds of 1,000 tags: a store that is only slow needs no disk."""
-DISK_SAMPLES: Final = 1_000_000
-"""A quarter of an hour of 1,000 tags, a day of ten; about 20 MB."""
-CHUNK_BATCHES: Final = 100
-"""Read back at once; as many come again after a crash at worst."""
+COMMIT_SECONDS: Final = 0.25
+"""What a kill can cost; each commit is one write, however many connections there are."""
+MEMORY_SAMPLES: Final = 500_000
+"""Ten seconds of 50,000 a second that a disk may stand still; about 12 MB."""
+PARCEL_SAMPLES: Final = 125_000
+"""What a sink gets at once, two and a half seconds at 50,000 a second; with the copies it makes of them 15 MB."""
+PARCEL_SECONDS: Final = 10.0
+"""How long samples wait for others to go with; a chart may be as far behind."""
 RETRY_SECONDS: Final = 1.0
+BEHIND_SECONDS: Final = 60.0
+"""A reader that was given nothing for so long is out of order: from then on space is dearer than time."""
 
-_Entry = tuple[int, Batch]
+Sink = Callable[[Parcel], Awaitable[None]]
+"""Takes a parcel; returning means that it is safe. Raises `Unstorable` for what it will never take."""
 _T = TypeVar("_T")
 _log = structlog.get_logger()
 
 
-class Backlog:
-    """Batches on their way to the store; `depth` and `lost` count samples, `failures` the store's refusals."""
+class Unstorable(Exception):
+    """The parcel can never be stored, whatever is tried; it is counted as lost and the next one may come."""
 
-    def __init__(self, path: Path, *, memory: int = MEMORY_SAMPLES, disk: int = DISK_SAMPLES) -> None:
-        self.lost = self.failures = 0
+
+class Backlog:
+    """Batches on their way to sinks; `failures` counts what sinks refused, `losses` is what was lost before any reader.
+
+    memory: samples that wait for the disk at most.
+    """
+
+    def __init__(
+        self,
+        journal: Journal | Path,
+        *,
+        memory: int = MEMORY_SAMPLES,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        """Keep batches in a journal, or in one in a directory that ages by a clock (the wall's) where one is given."""
+        self.failures = 0
+        if not isinstance(journal, Journal):
+            journal = Journal(journal) if clock is None else Journal(journal, clock=clock)
+        self._journal = journal
+        self._losses = Losses()
         self._memory_max = memory
-        self._memory: deque[_Entry] = deque()
-        self._memory_samples = 0
-        self._taken: _Entry | None = None
-        self._spill = _Spill(path, disk)
-        self._next = 0
-        self._opened = False
-        # One thread, so that what a cancelled caller began is over before the next begins.
+        self._pending: deque[Batch] = deque()
+        self._pending_samples = self._writing_samples = 0
+        self._opened = self._failing = self._closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Future[None] | None = None
+        self._arrived = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._readers: dict[str, Reader] = {}
+        # One thread, so that nothing in the journal happens twice at a time.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="backlog")
-        self._change = asyncio.Condition()
+
+    @property
+    def waiting(self) -> int:
+        """Samples in memory that are not on disk yet."""
+        return self._pending_samples + self._writing_samples
 
     @property
     def depth(self) -> int:
-        """Samples that wait, in memory and on disk."""
-        return self._memory_samples + self._spill.waiting
+        """Samples that are not safe with every reader yet, in memory and on disk."""
+        return self.waiting + max((reader.cursor.depth for reader in self._readers.values()), default=0)
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether its disk refused what was last given to it."""
+        return self._failing
+
+    @property
+    def size_bytes(self) -> int:
+        """What lies on disk."""
+        return self._journal.size
+
+    @property
+    def age_seconds(self) -> float:
+        """How far the slowest reader is behind, in wall time; 0 when none is."""
+        behind = (self._journal.behind_ticks(reader.cursor) for reader in self._readers.values())
+        return max(behind, default=0) / TICKS_PER_SECOND
+
+    @property
+    def losses(self) -> Losses:
+        """What was lost, by reason; a sample that two readers lost counts twice."""
+        readers = {name: reader.cursor.losses for name, reader in self._readers.items()}
+        return Losses.summed({**readers, "": self._losses, " ": self._journal.losses})
+
+    @property
+    def lost(self) -> int:
+        """All samples that were lost."""
+        return self.losses.total
 
     async def open(self) -> None:
-        """Look at what an earlier run left on disk; the first `put` or `take` does it too."""
-        if not self._opened:
-            last = await self._on_disk(self._spill.look)
-            self._opened = last is not None
-            self._next = max(self._next, last or 0)
+        """Look at what an earlier run left. A disk that cannot be read leaves it there, and says so."""
+        if self._opened:
+            return
+        self._opened = True
+        try:
+            await self._in_thread(self._journal.look)
+        except OSError as error:
+            _log.error(
+                "the backlog's disk cannot be read; what an earlier run left stays there", error=repr(error)[:200]
+            )
+
+    async def reader(self, name: str, after: Mark | None = None) -> Reader:
+        """Return the reader of a name. after: the last mark that its sink has stored, None when it stores none."""
+        await self.open()
+        cursor = await self._in_thread(lambda: self._journal.cursor(name, after))
+        self._readers[name] = found = Reader(self, self._journal, cursor)
+        if cursor.depth:
+            self._arrived.set()
+        return found
 
     async def put(self, batch: Batch) -> None:
-        """Take a batch in; returns once it is in memory, or on disk while the store is behind."""
-        async with self._change:
-            await self.open()
-            self._next += 1
-            entry = (self._next, batch)
-            if self._spill.waiting == 0 and self._memory_samples + len(batch) <= self._memory_max:
-                self._remember(entry)
-            else:
-                await self._keep([entry])
-            self._change.notify()
+        """Take a batch in; it is on disk within `COMMIT_SECONDS`. Waits for nothing."""
+        if not len(batch) or self._closed:
+            return
+        self._pending.append(batch)
+        self._pending_samples += len(batch)
+        while self.waiting > self._memory_max and len(self._pending) > 1:
+            self._lose_oldest(Loss.BACKLOG_DISK if self._failing else Loss.BACKLOG_BEHIND)
+        self._commit_soon(COMMIT_SECONDS)
 
-    async def take(self) -> Batch:
-        """Return the next batch, waiting for one; says at the same time that the one before it is safe."""
-        async with self._change:
-            await self.open()
-            self._taken = None
-            while not self._memory:
-                await self._load()
-                if not self._memory:
-                    await self._change.wait()
-            self._taken = self._memory.popleft()
-            self._memory_samples -= len(self._taken[1])
-            return self._taken[1]
+    async def drain(self, seconds: float = 2.0) -> None:
+        """Let the sinks take at once what there is, and wait until they did, but no longer than that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._committed()
+                for reader in self._readers.values():
+                    await self._drained(reader)
+        self._hurry.clear()
 
-    async def put_back(self) -> None:
-        """Say that the batch taken last could not be stored: it, and all behind it, is kept on disk until it can."""
-        async with self._change:
-            if self._taken is not None:
-                await self._keep(self._drained())
-
-    async def forward(
-        self,
-        sink: Callable[[Batch], Awaitable[None]],
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        """Hand everything to the store for ever, a failing one once a second; ends only by cancellation."""
-        failing = False
-        while True:
-            batch = await self.take()
-            try:
-                await sink(batch)
-            except Exception as error:  # whatever ails the store, the batch is kept
-                self.failures += 1
-                await self.put_back()
-                if not failing:
-                    _log.error("samples cannot be stored and are kept aside", error=repr(error)[:200])
-                failing = True
-                await sleep(RETRY_SECONDS)
-            else:
-                if failing:
-                    _log.info("samples are stored again", waiting=self.depth, lost=self.lost)
-                failing = False
+    async def _drained(self, reader: Reader) -> None:
+        while reader.cursor.depth:
+            reader.moved.clear()
+            self._hurry.set()
+            self._arrived.set()
+            await reader.moved.wait()
 
     async def close(self) -> None:
-        """Keep on disk what was not stored, for the next start; nothing may be put or taken after it."""
-        async with self._change:
-            waiting = self._drained()
-            if waiting:
-                await self._keep(waiting)
-            else:
-                await self._load()  # forgets what was fetched and stored since
-                await self._keep(self._drained())
-            await self._in_thread(self._spill.close)
+        """Write down what waits, for the next start; nothing may be put or taken after it."""
+        await self._committed()
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._pending:
+            self._losses.count(Loss.BACKLOG_DISK, self._pending_samples)
+        with suppress(OSError):
+            await self._in_thread(self._journal.close)
         self._thread.shutdown()
 
-    def _drained(self) -> list[_Entry]:
-        """Empty the memory, the batch that is out included, oldest first."""
-        entries = [*([self._taken] if self._taken is not None else []), *self._memory]
-        self._taken = None
-        self._memory.clear()
-        self._memory_samples = 0
-        return entries
+    async def _committed(self) -> None:
+        """Bring on disk what waits, trying once."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
+        if self._timer is not None:
+            self._timer.cancel()
+        self._commit()
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
+            await asyncio.sleep(0)  # its callback comes first
 
-    def _remember(self, entry: _Entry) -> None:
-        self._memory.append(entry)
-        self._memory_samples += len(entry[1])
+    def _commit_soon(self, seconds: float) -> None:
+        if self._timer is None and self._writing is None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._commit)
 
-    async def _keep(self, entries: list[_Entry]) -> None:
-        dropped = await self._on_disk(lambda: self._spill.append(entries)) if entries else 0
-        self.lost += sum(len(batch) for _number, batch in entries) if dropped is None else dropped
+    def _commit(self) -> None:
+        """Hand everything that waits to the thread, as one record."""
+        self._timer = None
+        if not self._pending or self._writing is not None:
+            return
+        batches, self._pending = self._pending, deque()
+        self._writing_samples, self._pending_samples = self._pending_samples, 0
+        squeeze = any(reader.is_behind for reader in self._readers.values())
+        self._writing = asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: self._journal.append(batches, squeeze=squeeze)
+        )
+        self._writing.add_done_callback(lambda done: self._wrote(done, batches))
 
-    async def _load(self) -> None:
-        """Fetch the oldest batches from disk, forgetting those fetched before: all of them are safe by now."""
-        if self._spill.holds_any:
-            for entry in await self._on_disk(lambda: self._spill.fetch(CHUNK_BATCHES)) or ():
-                self._remember(entry)
+    def _wrote(self, done: asyncio.Future[None], batches: deque[Batch]) -> None:
+        self._writing, samples, self._writing_samples = None, self._writing_samples, 0
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        news, self._failing = (error is not None) != self._failing, error is not None
+        if error is not None:
+            self._pending = batches + self._pending
+            self._pending_samples += samples
+            while self.waiting > self._memory_max and len(self._pending) > 1:
+                self._lose_oldest(Loss.BACKLOG_DISK)
+        self._arrived.set()
+        if self._pending and not self._closed:
+            self._commit_soon(RETRY_SECONDS if self._failing else COMMIT_SECONDS)
+        if news:  # told last: a disk that is full may refuse a log as well
+            self._tell(error)
 
-    async def _on_disk(self, act: Callable[[], _T]) -> _T | None:
-        """Do something with the disk in a thread; None when the disk failed, which costs samples and nothing else."""
-        try:
-            return await self._in_thread(act)
-        except (sqlite3.OperationalError, OSError) as error:  # full or out of reach: perhaps not for ever
-            _log.error("the backlog's disk failed", file=str(self._spill.path), error=repr(error)[:200])
-        except (sqlite3.DatabaseError, ValueError, zlib.error):
-            lost = await self._in_thread(self._spill.set_aside)
-            self.lost += lost
-            _log.error("the backlog's file was broken and is set aside", file=str(self._spill.path), lost=lost)
-        return None
+    def _tell(self, error: BaseException | None) -> None:
+        if error is None:
+            _log.info("the backlog's disk takes samples again", lost=self.lost)
+        else:
+            _log.error("the backlog's disk failed; samples wait in memory", error=repr(error)[:200])
+
+    def _lose_oldest(self, reason: Loss) -> None:
+        lost = len(self._pending.popleft())
+        self._pending_samples -= lost
+        self._losses.count(reason, lost)
 
     async def _in_thread(self, act: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, act)
 
 
-class _Spill:
-    """The file: batches by number. Raises sqlite3.Error, OSError, ValueError; its counts change only with the file."""
+class Reader:
+    """One sink's way through the backlog; `moved` is set whenever another parcel is safe."""
 
-    def __init__(self, path: Path, samples_max: int) -> None:
-        self.path = path
-        self.waiting = 0
-        self._samples_max = samples_max
-        self._fetched = 0
-        self._connection: sqlite3.Connection | None = None
+    def __init__(self, backlog: Backlog, journal: Journal, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self._backlog = backlog
+        self._journal = journal
+        self.moved = asyncio.Event()
+        self._given_at = asyncio.get_running_loop().time()
 
     @property
-    def holds_any(self) -> bool:
-        """Whether there is anything to fetch or to forget."""
-        return self.waiting > 0 or self._fetched > 0
+    def is_behind(self) -> bool:
+        """Whether it has been given nothing for a minute though there was something."""
+        late = asyncio.get_running_loop().time() - self._given_at > BEHIND_SECONDS
+        return late and self.cursor.depth > 0
 
-    def look(self) -> int:
-        """Return the last number that an earlier run kept, counting what waits; makes no file."""
-        if not self.path.exists():
-            return 0
-        last, samples = self._open().execute("SELECT max(number), total(samples) FROM batch").fetchone()
-        self.waiting = int(samples)
-        return int(last or 0)
+    async def take(self, samples_max: int = PARCEL_SAMPLES, within: float = PARCEL_SECONDS) -> Parcel:
+        """Return what comes next: as soon as so many samples wait, or the first of them for so long.
 
-    def append(self, entries: list[_Entry]) -> int:
-        """Keep batches, fetched ones again in front of all that wait; returns the samples dropped for the bound."""
-        rows = [(number, len(batch), _packed(batch)) for number, batch in entries]
-        first = rows[0][0]
-        fetched = 0 if first <= self._fetched else self._fetched
-        with self._open() as connection:
-            if first <= self._fetched:  # what was fetched before it is safe
-                connection.execute("DELETE FROM batch WHERE number < ?", (first,))
-            connection.executemany("INSERT OR REPLACE INTO batch VALUES (?, ?, ?)", rows)
-            waiting = self.waiting + sum(row[1] for row in rows)
-            dropped = self._drop_oldest(connection, fetched, waiting - self._samples_max)
-        self._fetched, self.waiting = fetched, waiting - dropped
-        return dropped
+        Raises OSError when the disk does not let it.
+        """
+        while True:
+            await self._worth_it(samples_max, within)
+            parcel = await self._backlog._in_thread(lambda: self._journal.read(self.cursor, samples_max))
+            if parcel is not None:
+                return parcel
 
-    def fetch(self, batches: int) -> list[_Entry]:
-        """Return the oldest batches that wait; forgets those fetched before."""
-        with self._open() as connection:
-            connection.execute("DELETE FROM batch WHERE number <= ?", (self._fetched,))
-            rows = connection.execute(
-                "SELECT number, samples, content FROM batch ORDER BY number LIMIT ?", (batches,)
-            ).fetchall()
-        entries = [(number, _unpacked(content)) for number, _samples, content in rows]
-        self._fetched = entries[-1][0] if entries else 0
-        self.waiting -= sum(samples for _number, samples, _content in rows)
-        return entries
+    async def done(self, parcel: Parcel, *, keep: bool = False) -> None:
+        """Say that a parcel is safe. keep: remember it on disk, for a sink that cannot remember marks."""
 
-    def set_aside(self) -> int:
-        """Put a broken file out of the way, for people to look at; returns the samples that waited in it."""
-        self.close()
-        if self.path.exists():
-            self.path.replace(self.path.with_suffix(".broken"))
-        lost, self.waiting, self._fetched = self.waiting, 0, 0
-        return lost
+        def act() -> None:
+            self._journal.done(self.cursor, parcel)
+            if keep:
+                self._journal.keep(self.cursor)
 
-    def close(self) -> None:
-        """Close the file; anything later opens it again."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._given_at = asyncio.get_running_loop().time()
+        try:
+            await self._backlog._in_thread(act)
+        except OSError as error:  # what lies there longer than it need not is no loss
+            _log.warning("the backlog could not be tidied", error=repr(error)[:200])
+        self.moved.set()
 
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self.path)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")  # a killed process loses nothing
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS batch (number INTEGER PRIMARY KEY, samples INTEGER, content BLOB)"
-            )
-        return self._connection
+    async def forward(
+        self,
+        sink: Sink,
+        *,
+        samples_max: int = PARCEL_SAMPLES,
+        within: float = PARCEL_SECONDS,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        keep: bool = False,
+    ) -> None:
+        """Hand everything to a sink for ever, a failing one once a second; ends only by cancellation."""
+        failing = False
+        while True:
+            try:
+                parcel = await self.take(samples_max, within)
+            except OSError as error:
+                _log.error("the backlog's disk cannot be read", error=repr(error)[:200])
+                await sleep(RETRY_SECONDS)
+                continue
+            while not await self._handed(sink, parcel, quiet=failing):
+                failing = True
+                await sleep(RETRY_SECONDS)
+            await self.done(parcel, keep=keep)
+            if failing:
+                _log.info("samples are stored again", waiting=self._backlog.depth, lost=self._backlog.lost)
+            failing = False
 
-    @staticmethod
-    def _drop_oldest(connection: sqlite3.Connection, fetched: int, excess: int) -> int:
-        dropped = 0
-        while dropped < excess:
-            number, samples = connection.execute(
-                "SELECT number, samples FROM batch WHERE number > ? ORDER BY number LIMIT 1", (fetched,)
-            ).fetchone()
-            connection.execute("DELETE FROM batch WHERE number = ?", (number,))
-            dropped += samples
-        return dropped
+    async def _handed(self, sink: Sink, parcel: Parcel, *, quiet: bool) -> bool:
+        """Return whether a sink is through with a parcel."""
+        try:
+            await sink(parcel)
+        except Unstorable as error:
+            self._backlog.failures += 1
+            self.cursor.losses.count(Loss.STORE_REFUSED, parcel.samples)
+            _log.error("samples can never be stored and are lost", samples=parcel.samples, error=str(error)[:200])
+        except Exception as error:  # whatever ails the sink, the parcel is kept
+            self._backlog.failures += 1
+            if not quiet:
+                _log.error("samples cannot be stored and are kept aside", error=repr(error)[:200])
+            return False
+        return True
 
-
-def _packed(batch: Batch) -> bytes:
-    rows = [
-        (s.tag, s.value, int(s.quality), s.source_time.isoformat(), s.receive_time.isoformat(), s.provenance)
-        for s in batch
-    ]
-    return zlib.compress(json.dumps([batch.connection, rows]).encode(), 1)
-
-
-def _unpacked(content: bytes) -> Batch:
-    connection, rows = json.loads(zlib.decompress(content))
-    return Batch.of(connection, [_sample(*row) for row in rows])
-
-
-def _sample(tag: str, value: float, quality: int, source: str, received: str, provenance: str) -> Sample:
-    times = datetime.fromisoformat(source), datetime.fromisoformat(received)
-    return Sample(tag, value, Quality(quality), *times, Provenance(provenance))
+    async def _worth_it(self, samples_max: int, within: float) -> None:
+        """Wait until enough is on disk, or something for long enough, or somebody is in a hurry."""
+        backlog = self._backlog
+        while not self.cursor.depth:
+            backlog._arrived.clear()
+            await backlog._arrived.wait()
+            self._given_at = asyncio.get_running_loop().time()  # before there was nothing to give
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self.cursor.depth < samples_max and not backlog._hurry.is_set():
+                    backlog._arrived.clear()
+                    await backlog._arrived.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from connectors.samples import Batch
@@ -66,3 +67,13 @@ class Adjusting(Protocol):
 
         May be called while it converses, and before. Raises `ConnectionLost` when the machine cannot be told.
         """
+
+
+@runtime_checkable
+class WallClocked(Protocol):
+    """A connector that judges what lasts by the wall, such as certificates; its own clock until it is given the wall's.
+
+    Plant time may run thousands of times faster than the wall.
+    """
+
+    wall_clock: Callable[[], datetime]

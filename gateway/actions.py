@@ -125,6 +125,9 @@ class Actions(Protocol):
     async def audit_rotate(self, person: str, method: str) -> Outcome:
         """Put a new key in the place of the one that signs the audit log; the old one hands over."""
 
+    async def trust(self, connection: str, fingerprint: str, verdict: str, person: str, method: str) -> Outcome:
+        """Let a machine's server in by its certificate, or throw it out; `verdict` is pinned or rejected."""
+
     async def reload(self, person: str, method: str) -> Outcome:
         """Read the config again and apply what differs; what stays the same sees nothing of it."""
 

@@ -25,8 +25,9 @@ from typing import Any
 
 import structlog
 
-from connectors.backlog import Backlog
-from connectors.connector import Connector
+from connectors.backlog import Backlog, Reader
+from connectors.connector import Connector, WallClocked
+from connectors.counters import Counters
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
@@ -39,6 +40,7 @@ from gateway.control import Door
 from gateway.conversations import Conversations
 from gateway.databases import Databases, open_databases, require_owner
 from gateway.halting import Halting
+from gateway.historian import READER, Historian
 from gateway.live import Board
 from gateway.lives import Lives, first_lives
 from gateway.marks import Mark, RolledBack, mark_file, read_mark, require_not_older, save_mark
@@ -54,6 +56,7 @@ from gateway.settings import BackupSettings
 from gateway.stop_file import StopFile
 from gateway.stopping import at_last, leave_in_time
 from gateway.storage import Storage, StorageBroken
+from gateway.trusting import Trusting
 from gateway.web.context import MachineInfo, WebContext
 from gateway.yaml_file import Mistakes
 from maintenance import store as telemetry_store
@@ -78,6 +81,8 @@ SIGN_EVERY = timedelta(minutes=1)
 MARK_EVERY = RECONCILE_EVERY
 """What an older file, swapped in after a crash, could pass unnoticed here; the witness sees more."""
 FORGET_EVERY = timedelta(hours=6)
+CERTIFICATES_EVERY = timedelta(hours=6)
+"""Of the wall: the last warning comes a day before the end, and is not to come late in that day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,9 @@ class Gateway:
     monitor: Monitor
     board: Board
     backlog: Backlog
+    reader: Reader
+    historian: Historian
+    counters: dict[str, Counters]
     pipeline: Pipeline
     purchasing: Purchasing
     reconciliation: Reconciliation
@@ -124,6 +132,7 @@ class Gateway:
     halting: Halting
     machines: dict[str, MachineInfo]
     conversations: Conversations = field(init=False)
+    trusting: Trusting = field(init=False)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     ready: bool = False
     address: str = ""
@@ -140,11 +149,14 @@ class Gateway:
             "audit": self.auditing.trouble or "signed",
             "connections": {link.name: link.connected for link in self.board.links()},
             "restored": self.restoration.told(),
+            "certificates": list(self.trusting.warnings),
         }
 
     def __post_init__(self) -> None:
         self.conversations = Conversations(partial(_supervisor, self))
         self.operations.reloading = partial(reload, self)
+        self.trusting = Trusting(lambda: self.config, self.databases.spend, self.clock, real, self.begin_anew)
+        self.operations.trusting = self.trusting
 
     def reconfigure(self, config: Config) -> None:
         """Judge, carry and show by another config from now on; see `gateway.reload` for what may differ."""
@@ -155,6 +167,11 @@ class Gateway:
         self.halting.reconfigure(config)
         self.machines.clear()
         self.machines.update(doors.machines_of(config))
+
+    async def begin_anew(self, connection: str) -> None:
+        """End the conversation of a connection and begin it at once, unless it is gone from the config."""
+        async with self.changing:
+            await self.conversations.again(connection)
 
     async def sign_audit(self) -> str:
         """Sign the audit log as it stands; returns why it could not be, empty when it was."""
@@ -225,8 +242,10 @@ async def _compose(
         auditing = await attested(config, databases, stack, clock, buying)
     except CannotAttest as error:
         raise CannotStart(str(error)) from error
-    backlog = Backlog(config.directory / "backlog.db")
+    backlog = Backlog(config.directory / "backlog", clock=real)
     stack.push_async_callback(backlog.close)
+    historian = Historian(databases.telemetry, config.file.storage.samples_max)
+    reader = await backlog.reader(READER, await historian.mark())
     pipeline = Pipeline(
         _site(config), databases, monitor, board, backlog, lives, purchasing, clock, careful=lambda: restoration.careful
     )
@@ -236,6 +255,9 @@ async def _compose(
         monitor,
         board,
         backlog,
+        reader,
+        historian,
+        {name: Counters() for name in config.connections},
         pipeline,
         purchasing,
         Reconciliation(purchasing),
@@ -341,8 +363,9 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         currency=config.site.currency,
         clock=gateway.clock,
         wall_clock=real,
-        metrics=lambda: exposition(Counted(gateway.pipeline, gateway.backlog, gateway.board, gateway.schedule)),
+        metrics=lambda: exposition(_counted(gateway)),
         ready=lambda: (gateway.ready, "" if gateway.ready else _("the gateway is starting or stopping")),
+        troubles=lambda: _troubles(gateway),
         buying=lambda: gateway.buying.sentence,
         hosts=doors.hosts_of(config),
         peers=doors.peers_of(config),
@@ -363,7 +386,8 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
 def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     """Start every task; the stack ends them in the opposite order, connections before the backlog."""
     _in_background(stack, gateway.stop_file.run(), "stop file")
-    _in_background(stack, gateway.backlog.forward(gateway.pipeline.store), "backlog")
+    _in_background(stack, gateway.reader.forward(gateway.historian.store), "backlog")
+    stack.push_async_callback(at_last, gateway.backlog.drain, "samples")
     gateway.conversations.begin(gateway.config.connections)
     stack.push_async_callback(gateway.conversations.end)
     schedule, pipeline = gateway.schedule, gateway.pipeline
@@ -373,6 +397,7 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     schedule.every(SNAPSHOT_EVERY, "snapshot", pipeline.keep_snapshots)
     schedule.every(MARK_EVERY, "mark", partial(_keep_mark, gateway))
     schedule.every(FORGET_EVERY, "forget", partial(_forget, gateway))
+    schedule.every(CERTIFICATES_EVERY * gateway.speed, "look at certificates", gateway.trusting.look)
     if backup := gateway.config.file.storage.backup:
         schedule.every(backup.every, "backup", partial(_back_up, gateway, backup))
     schedule.start()
@@ -389,6 +414,14 @@ async def _take_up(gateway: Gateway) -> None:
         await gateway.pipeline.decide()
     except Exception:
         log.exception("what was open could not be taken up at once; the schedule tries again")
+    await _look_at_certificates(gateway)
+
+
+async def _look_at_certificates(gateway: Gateway) -> None:
+    try:
+        await gateway.trusting.look()
+    except Exception:
+        log.exception("certificates could not be looked at; the schedule tries again")
 
 
 async def _keep_mark(gateway: Gateway) -> None:
@@ -418,7 +451,7 @@ async def _reconcile(gateway: Gateway) -> None:
 
 
 async def _forget(gateway: Gateway) -> None:
-    await gateway.pipeline.forget(gateway.clock() - gateway.config.file.storage.keep_samples)
+    await gateway.historian.forget(gateway.clock() - gateway.config.file.storage.keep_samples)
 
 
 async def _back_up(gateway: Gateway, settings: BackupSettings) -> None:
@@ -440,10 +473,45 @@ def _supervisor(gateway: Gateway, name: str) -> Supervisor:
         config = gateway.config  # as it is by now
         settings = config.connections[name]
         kind = connector_types()[settings.connector]
-        return kind(name, settings, config.tags_of(name), clock=gateway.clock, state=state)
+        made = kind(name, settings, config.tags_of(name), clock=gateway.clock, state=state)
+        if isinstance(made, WallClocked):
+            made.wall_clock = real
+        return made
 
     return Supervisor(
-        name, connect, gateway.pipeline.deliver, gateway.pipeline.notify, clock=gateway.clock, rng=random.Random()
+        name,
+        connect,
+        gateway.pipeline.deliver,
+        gateway.pipeline.notify,
+        clock=gateway.clock,
+        rng=random.Random(),
+        counters=gateway.counters.setdefault(name, Counters()),
+    )
+
+
+def _troubles(gateway: Gateway) -> list[str]:
+    """Return what does not work, without names: whoever asks need not be signed in."""
+    links, told = gateway.board.links(), []
+    if lost := sum(not link.connected for link in links):
+        told.append(_("{lost} of {all} connections are lost").format(lost=lost, all=len(links)))
+    if faults := sum(len(link.faults) for link in links):
+        told.append(_("{faults} tags cannot be read").format(faults=faults))
+    if gateway.reader.is_behind:
+        told.append(_("samples cannot be stored; {depth} wait on disk").format(depth=gateway.backlog.depth))
+    if gateway.backlog.is_failing:
+        told.append(_("the backlog's disk takes nothing; samples wait in memory, and the oldest are lost"))
+    return told
+
+
+def _counted(gateway: Gateway) -> Counted:
+    return Counted(
+        gateway.pipeline,
+        gateway.backlog,
+        gateway.historian,
+        gateway.counters,
+        gateway.board,
+        gateway.schedule,
+        gateway.clock,
     )
 
 

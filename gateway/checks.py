@@ -11,8 +11,11 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Final
 
+from connectors.connector import ConnectionRefused
 from connectors.opcua.settings import OpcUaSettings
+from connectors.secrets import SecretMissing as PasswordMissing
 from gateway.actions import Right
+from gateway.clock import real
 from gateway.complaints import unknown
 from gateway.parts import Parts, entries
 from gateway.yaml_file import Mistake, Place, YamlFile
@@ -27,6 +30,7 @@ def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake]
         *_components(file, parts),
         *_money(file, parts),
         *_files(file, base),
+        *_missing(file, parts),
     ]
     return mistakes, [*_warnings(file, parts), *_secrets(file, parts, base, mistakes)]
 
@@ -116,6 +120,46 @@ def _files(file: YamlFile, base: Path) -> Iterator[Mistake]:
             yield file.mistake(place, _("there is no such file"))
 
 
+def _named_files(parts: Parts) -> Iterator[tuple[Place, Path]]:
+    """Yield every file that an OPC-UA connection names, and where the config does."""
+    for name, settings in parts.connections.items():
+        if not isinstance(settings, OpcUaSettings):
+            continue
+        sections: tuple[tuple[Place, object], ...] = (((), settings), (("user",), settings.user))
+        for place, section in sections:
+            for key in ("certificate", "key", "password", "key_password"):
+                named = getattr(section, key, None)
+                named = getattr(named, "file", None) if "password" in key else named
+                if named is not None:
+                    yield ("connections", name, *place, key), named
+
+
+def _missing(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    for place, named in _named_files(parts):
+        if not named.exists():
+            yield file.mistake(place, _("there is no such file"))
+
+
+def _certificates(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    """A certificate that cannot be used costs its own connection, which says so; the others start all the same."""
+    if not any(place[-1] == "certificate" for place, _named in _named_files(parts)):
+        return
+    from connectors.opcua.identity import issued_certificate, issued_identity  # most sites need none of it
+
+    for name, settings in parts.connections.items():
+        if not isinstance(settings, OpcUaSettings):
+            continue
+        user = settings.user
+        for place, section, load in (((), settings, issued_identity), (("user",), user, issued_certificate)):
+            if section is None or section.certificate is None or section.key is None:
+                continue
+            try:
+                secret = None if section.key_password is None else section.key_password.read()
+                load(section.certificate, section.key, secret, real())
+            except (ConnectionRefused, PasswordMissing) as error:
+                yield file.mistake(("connections", name, *place, "certificate"), str(error))
+
+
 def _secrets(file: YamlFile, parts: Parts, base: Path, mistakes: list[Mistake]) -> Iterator[Mistake]:
     """A file that is not there is a mistake; what only another user or systemd may read is a warning."""
     for name, settings in parts.suppliers.items():
@@ -136,12 +180,16 @@ def _secrets(file: YamlFile, parts: Parts, base: Path, mistakes: list[Mistake]) 
 
 def _warnings(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     yield from _idle(file, parts)
+    yield from _certificates(file, parts)
     for name, settings in parts.connections.items():
         if isinstance(settings, OpcUaSettings) and settings.insecure:
             yield file.mistake(("connections", name, "insecure"), _("what it says counts as class B: orders will ask"))
         elif isinstance(settings, OpcUaSettings) and settings.server_certificate is None:
-            sentence = _("names no server_certificate, so it is refused; 'check --live' shows the fingerprint to pin")
+            sentence = _("names no server_certificate: its server is refused until 'toolcrib trust pin' lets it in")
             yield file.mistake(("connections", name), sentence, at_key=True)
+        if isinstance(settings, OpcUaSettings) and settings.deprecated_policies:
+            sentence = _("what comes over these counts as class B: orders will ask")
+            yield file.mistake(("connections", name, "deprecated_policies"), sentence)
     for key, component in parts.components.items():
         machine, _slash, name = key.partition("/")
         if component.buying is None and component.job.lines:

@@ -134,7 +134,7 @@ def judged(path: Path, source: YamlFile) -> Config:
         file = ConfigFile.model_validate(source.data)
     except ValidationError as error:
         mistakes += complaints(error, source, (), ConfigFile)
-    parts, found = parts_of(source)
+    parts, found = parts_of(source, path.parent)
     mistakes += found
     found, warnings = cross_check(source, parts, path.parent)
     mistakes += found

@@ -21,7 +21,7 @@ from datetime import datetime
 from decimal import Decimal
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 from aiohttp import web
@@ -148,6 +148,14 @@ class RestoreRead(_Body):
     new_epoch: bool = False
 
 
+class Judged(_Body):
+    """A server's certificate that a person has compared, and what they say of it."""
+
+    connection: str = Field(min_length=1, max_length=64)
+    fingerprint: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    verdict: Literal["pinned", "rejected"]
+
+
 class Nothing(_Body):
     """An act that needs no particulars."""
 
@@ -188,6 +196,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "policy": _Act(PolicyText, lambda a, b, who: a.policy_apply(b.text, who, METHOD)),
     "clock": _Act(_Body, lambda a, b, who: a.clock_accept(who, METHOD)),
     "rotate-audit-key": _Act(Nothing, lambda a, b, who: a.audit_rotate(who, METHOD)),
+    "trust": _Act(Judged, lambda a, b, who: a.trust(b.connection, b.fingerprint, b.verdict, who, METHOD)),
     "reload": _Act(Nothing, lambda a, b, who: a.reload(who, METHOD)),
     "prices": _Act(Prices, lambda a, b, who: a.prices(b.supplier, b.text, who, METHOD)),
     "confirm-restore": _Act(RestoreRead, lambda a, b, who: a.confirm_restore(who, METHOD, new_epoch=b.new_epoch)),

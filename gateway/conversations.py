@@ -46,6 +46,12 @@ class Conversations:
         await self.end([*gone, *retuned])
         self.begin(name for name in after if name not in self._tasks)
 
+    async def again(self, name: str) -> None:
+        """End a conversation and begin it anew at once, if there is one of that name."""
+        if name in self._tasks:
+            await self.end([name])
+            self.begin([name])
+
     async def end(self, names: Iterable[str] | None = None) -> None:
         """End these, or all: at once, for each may take a while to say goodbye."""
         names = list(self._tasks) if names is None else list(names)

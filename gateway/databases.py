@@ -6,11 +6,12 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
@@ -19,6 +20,9 @@ from gateway.durable import sync_directory, sync_file
 from gateway.migrations import HEADS, NewerSchema, current, prepare
 from gateway.storage import FULL, NORMAL, Storage, StorageBroken, Watch
 from marketplace.store import Owner, audit_tree
+
+UNREAD: Final[Mapping[str, frozenset[str]]] = {"spend": frozenset(), "telemetry": frozenset({"block", "segment"})}
+"""Tables that no start reads through: gigabytes of samples, of which each row is known by itself to be whole or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ async def open_databases(directory: Path, watch: Watch | None = None) -> AsyncIt
         telemetry = Storage(telemetry_file(directory), NORMAL)
         try:
             for name, storage in (("spend", spend), ("telemetry", telemetry)):
-                await storage.check()
+                await storage.check(UNREAD[name])
                 await _keep_the_older(name, storage)
                 await _prepare(name, storage, born=born)
             _remember_the_birth(directory)

@@ -19,6 +19,7 @@ from gateway.live import Board
 from gateway.lives import Lives
 from gateway.policy_file import parse_policy
 from gateway.restoration import Restoration
+from gateway.trusting import Trusting
 from gateway.yaml_file import Mistakes
 from maintenance.needs import Measure
 from maintenance.settings import ComponentSettings, LevelWear, clock_unit, in_unit
@@ -50,7 +51,10 @@ _FOUND_OUT = {
 
 
 class Operations:
-    """The acts of people on one gateway; `reloading` reads its config again, where it runs from one."""
+    """The acts of people on one gateway.
+
+    reloading: reads its config again, where it runs from one. trusting: judges the certificates of its machines.
+    """
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class Operations:
         self._auditing = auditing
         self._restoration = restoration
         self.reloading: Callable[[Actor], Awaitable[Outcome]] | None = None
+        self.trusting: Trusting | None = None
 
     def reconfigure(self, config: Config) -> None:
         """Judge by another config from now on; see `gateway.reload` for what may differ."""
@@ -266,6 +271,18 @@ class Operations:
             "The audit log is signed with a new key from now on; witnesses follow it, auditors may keep it: {key}"
         )
         return Outcome(True, "AUDIT_KEY_ROTATED", sentence.format(key=key))
+
+    async def trust(self, connection: str, fingerprint: str, verdict: str, person: str, method: str) -> Outcome:
+        """Let a machine's server in by its certificate, or throw it out.
+
+        What comes from a pinned server may spend without a person, so to pin takes the right to apply a policy.
+        """
+        needed = Right.APPLY_POLICY if verdict == "pinned" else Right.OPERATE
+        if refusal := self._refusal(person, needed):
+            return refusal
+        if self.trusting is None:
+            return Outcome(False, "NO_CONNECTIONS", _("This gateway speaks to no machines; nothing changed."))
+        return await self.trusting.judge(connection, fingerprint, verdict, _person(person, method))
 
     async def reload(self, person: str, method: str) -> Outcome:
         """Read the config again and apply what differs; what stays the same sees nothing of it."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -37,14 +38,17 @@ class Parts:
     suppliers: dict[str, SupplierSettings] = field(default_factory=dict)
 
 
-def parts_of(file: YamlFile) -> tuple[Parts, list[Mistake]]:
-    """Return the valid parts, and the mistakes in what only a connector or an adapter can judge."""
+def parts_of(file: YamlFile, base: Path) -> tuple[Parts, list[Mistake]]:
+    """Return the valid parts, and the mistakes in what only a connector or an adapter can judge.
+
+    base: what the paths that a connection names start from, where they are relative.
+    """
     parts, mistakes = Parts(), list[Mistake]()
     parts.site = _alone(SiteSettings, file.data.get("site"))
     parts.people = _each(PersonSettings, file, ("people",))
     parts.items = _each(ItemSettings, file, ("items",))
     for name, _value in entries(file, ("connections",)):
-        _connection(file, name, parts, mistakes)
+        _connection(file, name, parts, mistakes, base)
     for machine, said in entries(file, ("machines",)):
         components = _each(ComponentConfig, file, ("machines", machine, "components"))
         parts.components.update({f"{machine}/{key}": value for key, value in components.items()})
@@ -75,18 +79,20 @@ def _each(model: type[Model], file: YamlFile, place: Place) -> dict[str, Model]:
     return {key: value for key, value in judged if value is not None}
 
 
-def _judge(model: type[Model], file: YamlFile, place: Place, mistakes: list[Mistake]) -> Model | None:
+def _judge(
+    model: type[Model], file: YamlFile, place: Place, mistakes: list[Mistake], base: Path | None = None
+) -> Model | None:
     value: Any = file.data
     for step in place:
         value = value[step]
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context=None if base is None else {"base": base})
     except ValidationError as error:
         mistakes.extend(complaints(error, file, place, model))
         return None
 
 
-def _connection(file: YamlFile, name: str, parts: Parts, mistakes: list[Mistake]) -> None:
+def _connection(file: YamlFile, name: str, parts: Parts, mistakes: list[Mistake], base: Path) -> None:
     place: Place = ("connections", name)
     kind = _word(file, place, "connector", mistakes)
     if kind is None:
@@ -100,7 +106,7 @@ def _connection(file: YamlFile, name: str, parts: Parts, mistakes: list[Mistake]
     except ImportError as error:
         mistakes.append(file.mistake((*place, "connector"), _broken(error)))
         return
-    judged = _judge(model, file, place, mistakes)
+    judged = _judge(model, file, place, mistakes, base)
     if judged is not None:
         parts.connections[name] = judged
 

@@ -74,7 +74,6 @@ class Pipeline:
         self._purchasing = purchasing
         self._clock = clock
         self._careful = careful
-        self._numbers: dict[str, int] = {}
         self._deciding = asyncio.Lock()
         self.intake = Intake(monitor, board, Sieve(site.deadbands), clock)
         self.decided_at: datetime | None = None
@@ -101,13 +100,6 @@ class Pipeline:
         self._board.notify(Link(status.name, status.connected, status.since, status.reason, faults))
         if not status.connected:
             self._monitor.connection_lost(self._site.tags.get(status.name, ()))
-
-    async def store(self, batch: Batch) -> None:
-        """Write samples into the telemetry database; the backlog calls it and keeps what it refuses."""
-        async with self._databases.telemetry.write() as tx:
-            if any(sample.tag not in self._numbers for sample in batch):
-                self._numbers = await telemetry_store.tag_ids(tx, [sample.tag for sample in batch])
-            await telemetry_store.save_samples(tx, batch.samples, self._numbers)
 
     async def decide(self) -> None:
         """Take one decision step: settle fittings, revise every need, and want what timing says to buy."""
@@ -173,10 +165,3 @@ class Pipeline:
         """Write down what the monitor knows, so that a restart goes on from it."""
         async with self._databases.telemetry.write() as tx:
             await telemetry_store.save_snapshots(tx, self._monitor.snapshot(), self._clock())
-
-    async def forget(self, before: datetime) -> None:
-        """Drop samples that were received before a time."""
-        async with self._databases.telemetry.write() as tx:
-            dropped = await telemetry_store.prune(tx, before)
-        if dropped:
-            log.info("old samples were dropped", samples=dropped)

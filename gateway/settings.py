@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from gateway.actions import Right
 from maintenance.settings import ComponentSettings
@@ -63,6 +72,39 @@ def _web_url(value: str) -> str:
 def _without_empty(value: Any) -> Any:
     """A section of which every line is commented out is one that is not there."""
     return {key: inner for key, inner in value.items() if inner is not None} if isinstance(value, Mapping) else value
+
+
+_SIZES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def _size(value: Any) -> int:
+    number, _space, unit = str(value).strip().partition(" ")
+    if not re.fullmatch(r"[0-9]{1,6}", number) or unit.strip() not in _SIZES:
+        raise ValueError(_("needs a whole number and a unit of space, such as '4 GiB' or '500 MiB'"))
+    return int(number) * _SIZES[unit.strip()]
+
+
+def _size_written(value: int) -> str:
+    unit = next(name for name in reversed(_SIZES) if value % _SIZES[name] == 0)
+    return f"{value // _SIZES[unit]} {unit}"
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    PlainSerializer(_size_written, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["500 MiB", "4 GiB"]}),
+]
+"""Space on a disk in bytes, written with its unit: `500 MiB`, `4 GiB`."""
+
+SAMPLES_MIN = 64 * 2**20
+"""Below it the ring would forget what was just written."""
+
+
+def _room(value: int) -> int:
+    if value < SAMPLES_MIN:
+        raise ValueError(_("is too little to keep anything; at least 64 MiB"))
+    return value
 
 
 class SiteSettings(Settings):
@@ -119,10 +161,15 @@ class BackupSettings(Settings):
 
 
 class StorageSettings(Settings):
-    """Where the databases are, relative to the config, how long samples are kept, and backups if any are made."""
+    """Where the databases are, relative to the config, how long and in how much room samples are kept, and backups.
+
+    samples_max: of the telemetry database; the oldest samples go first. 4 GiB are a month of 1,000 tags at 1 Hz, as
+    such values usually are, and backups hold them too.
+    """
 
     directory: Path = Path("data")
     keep_samples: Duration = timedelta(days=30)
+    samples_max: Annotated[Size, AfterValidator(_room)] = Field(default="4 GiB", validate_default=True)
     backup: BackupSettings | None = None
 
 

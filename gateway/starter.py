@@ -47,8 +47,8 @@ storage: {{directory: data, keep_samples: 30 d}}
 web: {{bind: 127.0.0.1, port: 8080}}
 
 connections:
-  # A machine on OPC-UA. Without server_certificate the connection is refused, and 'check --live' names the
-  # fingerprint that the server shows: compare it at the machine, then pin it here.
+  # A machine on OPC-UA. Without server_certificate the connection is refused; 'toolcrib trust list' names the
+  # fingerprint that the server shows: compare it at the machine, then pin it here, or by 'toolcrib trust pin'.
   # hall-2:
   #   connector: opcua
   #   url: "opc.tcp://10.0.0.5:4840"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -218,11 +218,14 @@ class Storage:
             return False
         return True
 
-    async def check(self) -> None:
-        """Open the file and let SQLite look it over. Raises `StorageBroken` with one sentence."""
+    async def check(self, unread: Collection[str] = ()) -> None:
+        """Open the file and let SQLite look it over. Raises `StorageBroken` with one sentence.
+
+        unread: tables that are left out, because they are large and whoever reads them can live with damage.
+        """
         try:
             async with self.read() as connection:
-                verdict = (await connection.exec_driver_sql("PRAGMA quick_check(1)")).scalar_one()
+                verdict = await _verdict(connection, unread)
         except DBAPIError as error:
             raise StorageBroken(_sentence(self.path, error.orig)) from error
         if verdict != "ok":
@@ -235,6 +238,17 @@ class Storage:
             self._held = None
         await self._writer.dispose()
         await self._readers.dispose()
+
+
+async def _verdict(connection: AsyncConnection, unread: Collection[str]) -> str:
+    if not unread:
+        return str((await connection.exec_driver_sql("PRAGMA quick_check(1)")).scalar_one())
+    tables = (await connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
+    for table in set(tables) - set(unread):
+        verdict = str((await connection.exec_driver_sql(f'PRAGMA quick_check("{table}")')).scalars().first())
+        if verdict != "ok":
+            return verdict
+    return "ok"
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from connectors.opcua.settings import OpcUaSettings
 from gateway.browsing import Difference, difference
+from gateway.clock import real
 from gateway.config import Config
 from gateway.globs import matcher
 
@@ -97,7 +98,7 @@ async def look(target: Target, globs: Sequence[str], *, properties: bool, nodes_
     from connectors.opcua.visit import visiting
 
     fits = matcher(globs)
-    async with visiting(_name(target), target.settings, target.state) as client:
+    async with visiting(_name(target), target.settings, target.state, real()) as client:
         tree = await asked(target.settings.url, target.state, browse(client, nodes_max=nodes_max))
         places = [
             place
@@ -114,7 +115,7 @@ async def machines_of(target: Target) -> Any:
     from connectors.opcua.survey import survey
     from connectors.opcua.visit import visiting
 
-    async with visiting(_name(target), target.settings, target.state) as client:
+    async with visiting(_name(target), target.settings, target.state, real()) as client:
         return await asked(target.settings.url, target.state, survey(client))
 
 
@@ -138,7 +139,7 @@ async def rescan(
 
     fits = matcher(globs) if globs else lambda _path: False
     read = {str(tag.get("node")) for tag in held.values()}
-    async with visiting(_name(target), target.settings, target.state) as client:
+    async with visiting(_name(target), target.settings, target.state, real()) as client:
         tree = await asked(target.settings.url, target.state, browse(client, nodes_max=NODES_MAX))
         named = {place: tree.text_of(node.id) for place, node in enumerate(tree.nodes) if node.is_variable}
         places = [

@@ -1,16 +1,16 @@
 """The tables of maintenance: what must never be lost, and what may lose its last second.
 
 `durable` (lives, fittings, typed readings) belongs into the spend database, so that a life and its audit entry commit
-together; `telemetry` (tags, samples, snapshots, needs) is a ring beside it. Rows of `durable` carry plant and gateway.
-Times are integers of microseconds since 1970 UTC, constraints are named, nothing depends on a dialect. Functions take
-an open connection and open nothing; whoever changes a life writes the audit entry in the same transaction.
+together; `telemetry` (snapshots, needs, and the ring of samples in `history`) lies beside it. Rows of `durable` carry
+plant and gateway. Times are integers of microseconds since 1970 UTC, constraints are named, nothing depends on a
+dialect. Functions take an open connection and open nothing; whoever changes a life writes the audit entry in the same
+transaction.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -35,7 +35,6 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeDecorator
 
-from connectors.samples import Provenance, Quality, Sample
 from maintenance.assets import Fitting, FittingState, Life
 from maintenance.documents import need_document, need_of
 from maintenance.needs import Need
@@ -130,28 +129,6 @@ reading = Table(
     Column("at", PlantTime, nullable=False),
     Column("by", String(64), nullable=False),
     Index("ix_reading_component", "plant", "component", "at"),
-)
-
-tag = Table(
-    "tag",
-    telemetry,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("key", String(130), nullable=False),
-    UniqueConstraint("key"),
-)
-
-sample = Table(
-    "sample",
-    telemetry,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("tag", Integer, nullable=False),
-    Column("source_time", BigInteger, nullable=False),  # integers without a type decorator: this table is hot
-    Column("receive_time", BigInteger, nullable=False),
-    Column("value", Float),  # null: not a number
-    Column("quality", Integer, nullable=False),
-    Column("provenance", String(1), nullable=False),
-    Index("ix_sample_tag", "tag", "source_time"),
-    Index("ix_sample_receive_time", "receive_time"),
 )
 
 snapshot = Table(
@@ -263,67 +240,6 @@ async def readings(
         .limit(limit)
     )
     return [(row.at, row.value, row.by) for row in await connection.execute(query)][::-1]
-
-
-async def tag_ids(connection: AsyncConnection, keys: Iterable[str]) -> dict[str, int]:
-    """Return the number of each tag, giving one to those that have none yet."""
-    known = {row.key: row.id for row in await connection.execute(select(tag.c.key, tag.c.id))}
-    new = [{"key": key} for key in dict.fromkeys(keys) if key not in known]
-    if new:
-        await connection.execute(insert(tag), new)
-        known = {row.key: row.id for row in await connection.execute(select(tag.c.key, tag.c.id))}
-    return known
-
-
-def microseconds(at: datetime) -> int:
-    """Return a time as integer microseconds since 1970 UTC."""
-    return (at - _EPOCH) // _MICROSECOND
-
-
-async def save_samples(connection: AsyncConnection, samples: Sequence[Sample], tags: Mapping[str, int]) -> None:
-    """Append samples in one statement; `tags` comes from `tag_ids` and holds every tag of theirs."""
-    if not samples:
-        return
-    rows = [
-        {
-            "tag": tags[one.tag],
-            "source_time": microseconds(one.source_time),
-            "receive_time": microseconds(one.receive_time),
-            "value": one.value if math.isfinite(one.value) else None,
-            "quality": int(one.quality),
-            "provenance": one.provenance.value,
-        }
-        for one in samples
-    ]
-    await connection.execute(insert(sample), rows)
-
-
-async def history(connection: AsyncConnection, key: str, since: datetime, limit: int = 10_000) -> list[Sample]:
-    """Return the newest samples of a tag since a time, oldest first, at most `limit`."""
-    query = (
-        select(sample)
-        .join(tag, tag.c.id == sample.c.tag)
-        .where(tag.c.key == key, sample.c.source_time >= microseconds(since))
-        .order_by(sample.c.source_time.desc(), sample.c.id.desc())
-        .limit(limit)
-    )
-    return [
-        Sample(
-            key,
-            math.nan if row.value is None else row.value,
-            Quality(row.quality),
-            _EPOCH + row.source_time * _MICROSECOND,
-            _EPOCH + row.receive_time * _MICROSECOND,
-            Provenance(row.provenance),
-        )
-        for row in await connection.execute(query)
-    ][::-1]
-
-
-async def prune(connection: AsyncConnection, before: datetime) -> int:
-    """Forget the samples received before a time; return how many."""
-    result = await connection.execute(delete(sample).where(sample.c.receive_time < microseconds(before)))
-    return result.rowcount
 
 
 async def save_snapshots(connection: AsyncConnection, states: Mapping[str, dict[str, Any]], at: datetime) -> None:

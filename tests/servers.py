@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from asyncua import Server, ua
+from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import SimpleRoleRuleset
 from asyncua.server.user_managers import PermissiveUserManager
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from connectors.opcua import trust
+from connectors.opcua import certificates, identity
 
 NAMESPACE = "urn:toolcrib:bench"
 ENCRYPTED = (ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,)
@@ -108,8 +111,9 @@ class OpcUaBench:
         port: int = 0,
         fillers: int = 0,
     ) -> None:
-        self.identity = trust.own_identity(state)
-        self.fingerprint = trust.fingerprint(self.identity.certificate)
+        self._trusts: Callable[[bytes], bool] = lambda _certificate: True
+        self.identity = identity.own_identity(state, datetime.now(UTC))
+        self.fingerprint = certificates.fingerprint(self.identity.certificate)
         self.port = port
         self._policies = list(policies)
         self._tags = tags or {"level": 0.0}
@@ -140,9 +144,45 @@ class OpcUaBench:
         for tag, value in self._tags.items():
             node = ua.NodeId(tag, index)
             self._nodes[tag] = await server.nodes.objects.add_variable(node, f"{index}:{tag}", _variant(value))
+        server.set_certificate_validator(self._validate)
         await server.start()
         self.port = server.bserver.port
         self._server = server
+
+    async def become(
+        self,
+        state: Path,
+        policies: Sequence[ua.SecurityPolicyType] = ENCRYPTED,
+        *,
+        users: Any = None,
+        tokens: Sequence[type] = (ua.AnonymousIdentityToken,),
+        trusts: Callable[[bytes], bool] = lambda _certificate: True,
+    ) -> None:
+        """Be another server to whoever calls from now on: to build one anew takes two seconds."""
+        server = self._server
+        assert server is not None
+        self.identity, self._trusts = identity.own_identity(state, datetime.now(UTC)), trusts
+        self.fingerprint = certificates.fingerprint(self.identity.certificate)
+        server._policies.clear()
+        server.iserver.endpoints.clear()
+        server.iserver.user_manager = users or PermissiveUserManager()
+        server.set_identity_tokens(list(tokens))
+        await server.set_application_uri(self.identity.uri)
+        server.set_security_policy(list(policies), permission_ruleset=SimpleRoleRuleset())
+        await server.load_certificate(self.identity.certificate, "der")
+        await server.load_private_key(self.identity.key, format="pem")
+        await server._setup_server_nodes()
+
+    async def _validate(self, certificate: x509.Certificate, _application: ua.ApplicationDescription) -> None:
+        if not self._trusts(certificate.public_bytes(serialization.Encoding.DER)):
+            raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)
+
+    def take_passwords_readable(self) -> None:
+        """Offer what no server should: passwords without encryption, whatever the channel."""
+        assert self._server is not None
+        for endpoint in self._server.iserver.endpoints:
+            for token in endpoint.UserIdentityTokens:
+                token.SecurityPolicyUri = "http://opcfoundation.org/UA/SecurityPolicy#None"
 
     async def stop(self) -> None:
         if self._server is not None:

@@ -106,16 +106,18 @@ class _Line(asyncio.Protocol):
 class _Sweep:
     """Questions on their way over TCP: what is asked next, what is under way, what has come."""
 
-    def __init__(self, questions: Sequence[Question], timeout_s: float, done: asyncio.Future[None]) -> None:
+    def __init__(self, questions: Sequence[Question], timeout_s: float, depth: int, done: asyncio.Future[None]) -> None:
         self.questions = questions
         self.timeout_s = timeout_s
+        self.depth = depth
+        self.open = 0
         self.answers = [Answer() for _question in questions]
         self.done = done
         self.next = 0
         self.silent: set[int] = set()
 
     def end(self, place: int, now: float, data: bytes = b"", error: Exception | None = None) -> None:
-        """Note what became of a question."""
+        """Note what became of a question that was under way."""
         answer = self.answers[place]
         answer.ended_at, answer.data, answer.error = now, data, error
 
@@ -136,7 +138,7 @@ class TcpReader(_Line):
 
     async def sweep(self, questions: Sequence[Question], timeout_s: float, depth: int) -> list[Answer]:
         """Ask all of them, `depth` at once; see `Reader`. Raises `ConnectionLost`."""
-        sweep = _Sweep(questions, timeout_s, self._loop.create_future())
+        sweep = _Sweep(questions, timeout_s, depth, self._loop.create_future())
         try:
             self.send(b"".join(frame for _ in range(depth) if (frame := self._next(sweep))))
             self._settle(sweep)
@@ -157,6 +159,7 @@ class TcpReader(_Line):
             number = self._number = self._number % 0xFFFF + 1  # never 0, which sloppy devices answer with
             sweep.answers[place].asked_at = now
             self._waiting[number] = sweep, place
+            sweep.open += 1
             if self._timer is None:
                 self._timer = self._loop.call_at(now + sweep.timeout_s, self._give_up)
             return question.tcp(number)
@@ -164,27 +167,25 @@ class TcpReader(_Line):
 
     def _settle(self, sweep: _Sweep) -> None:
         """End a sweep of which nothing is to be asked and nothing under way."""
-        asked = sweep.next == len(sweep.questions) and not sweep.done.done()
-        if asked and not any(each is sweep for each, _place in self._waiting.values()):
+        if sweep.open == 0 and sweep.next == len(sweep.questions) and not sweep.done.done():
             sweep.done.set_result(None)
 
     def _give_up(self) -> None:
         """Whoever has waited for their time waits no more; their places are taken by the next."""
         self._timer, now = None, self._loop.time()
-        frames, ended = [], set()
+        ended: set[_Sweep] = set()
         for number, (sweep, place) in list(self._waiting.items()):
             due = sweep.answers[place].asked_at + sweep.timeout_s
             if due > now + 1e-4:
                 self._timer = self._timer or self._loop.call_at(due, self._give_up)
                 continue
             self._expect_late(number)
+            sweep.open -= 1
             sweep.end(place, now, error=Silent())
             sweep.silent.add(sweep.questions[place].unit)
-            frames.append(self._next(sweep))
             ended.add(sweep)
-        self._send_on(frames)
         for sweep in ended:
-            self._settle(sweep)
+            self._go_on(sweep)
 
     def _expect_late(self, number: int) -> None:
         self._waiting.pop(number, None)
@@ -197,6 +198,7 @@ class TcpReader(_Line):
         waiting, self._waiting = self._waiting, {}
         now = self._loop.time()
         for sweep, place in waiting.values():
+            sweep.open -= 1
             sweep.end(place, now, error=error)
         for sweep in {each for each, _place in waiting.values()}:
             if sweep.done.done():
@@ -212,40 +214,47 @@ class TcpReader(_Line):
             self._timer = None
 
     def data_received(self, data: bytes) -> None:
-        buffer = self.buffer
-        buffer += data
-        at, frames, now = 0, [], self._loop.time()
+        if self.buffer:
+            data = bytes(self.buffer) + data
+            self.buffer.clear()
+        at, whole, now = 0, len(data), self._loop.time()
         touched: _Sweep | None = None
-        lie: Lie | None = None
-        while len(buffer) - at >= HEADER.size and lie is None:
-            number, protocol, length, unit = HEADER.unpack_from(buffer, at)
+        while whole - at >= HEADER.size:
+            number, protocol, length, unit = HEADER.unpack_from(data, at)
             end = at + HEADER.size - 1 + length
-            if protocol != 0:
-                lie = Lie(Reason.PROTOCOL)
-            elif not 2 <= length <= PDU_MAX + 1:
-                lie = Lie(Reason.LENGTH)
-            elif len(buffer) < end:
+            if protocol != 0 or not 2 <= length <= PDU_MAX + 1:
+                return self._distrusted(Lie(Reason.PROTOCOL if protocol else Reason.LENGTH), touched)
+            if whole < end:
                 break
-            elif (waiting := self._waiting.pop(number, None)) is not None:
+            waiting = self._waiting.pop(number, None)
+            if waiting is not None:
                 touched, place = waiting
-                self._take(touched, place, unit, bytes(buffer[at + HEADER.size : end]), now)
-                frames.append(self._next(touched))
+                self._take(touched, place, unit, data[at + HEADER.size : end], now)
             elif self._late.pop(number, self) is self:
-                lie = Lie(Reason.TRANSACTION)
+                return self._distrusted(Lie(Reason.TRANSACTION), touched)
             at = end
-        if lie is not None:
-            self.distrust(lie)
-        else:
-            del buffer[:at]
-            self._send_on(frames)
+        self.buffer += data[at:]
+        if touched is not None:
+            self._go_on(touched)
+        return None
+
+    def _distrusted(self, lie: Lie, touched: _Sweep | None) -> None:
+        self.distrust(lie)
         if touched is not None:
             self._settle(touched)
+
+    def _go_on(self, sweep: _Sweep) -> None:
+        """Ask what comes next, once half of what may be under way is answered: one call for several questions."""
+        if sweep.open <= sweep.depth // 2:
+            self._send_on([self._next(sweep) for _ in range(sweep.depth - sweep.open)])
+            self._settle(sweep)
 
     def _send_on(self, frames: list[bytes]) -> None:
         if self.transport is not None and any(frames):
             self.transport.write(b"".join(frames))
 
     def _take(self, sweep: _Sweep, place: int, unit: int, pdu: bytes, now: float) -> None:
+        sweep.open -= 1
         try:
             sweep.end(place, now, data_of(sweep.questions[place], unit, pdu))
         except Exception as error:

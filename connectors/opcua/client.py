@@ -15,8 +15,16 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.client.ua_client import UaClientState, UASocketProtocol
 from asyncua.client.ua_session import SessionState
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
+from connectors.opcua import bounds
+from connectors.opcua.bounds import MESSAGE_BYTES, MESSAGE_CHUNKS, BoundedProtocol
 from connectors.opcua.continuity import KeptSession
+from connectors.opcua.identity import Identity
+from connectors.opcua.users import may_send_password
+
+bounds.bound_the_decoder()
 
 REQUEST_SECONDS: Final = 4.0
 """A server under load answers within one; a longer wait would hide its death."""
@@ -28,9 +36,6 @@ CLOSE_SECONDS: Final = 1.0
 """A courtesy; the socket is closed anyway."""
 SESSION_MS: Final = 60_000
 """A session that we left without a word is the server's again after this."""
-MESSAGE_BYTES: Final = 4 * 1024 * 1024
-MESSAGE_CHUNKS: Final = 64
-"""Ten times what 1,000 tags need; the stack's own limit is a hundred megabytes."""
 
 # At INFO its logging costs half of the throughput. What its client logs as an error also reaches us as an exception,
 # and a page of traceback for each pulled plug would bury the log.
@@ -42,7 +47,7 @@ class BoundedClient(Client):
     """A client for one conversation.
 
     offered: what the server said under encryption that it offers. kept: a session to resume; None afterwards unless it
-    was.
+    was. deprecated: the policies of `policies.DEPRECATED` that the site has named.
     """
 
     def __init__(self, url: str, kept: KeptSession | None = None) -> None:
@@ -54,6 +59,17 @@ class BoundedClient(Client):
         self.max_chunkcount = MESSAGE_CHUNKS
         self.offered: list[ua.EndpointDescription] = []
         self.kept = kept
+        self.deprecated: frozenset[str] = frozenset()
+        self.uaclient._make_protocol = self._bounded_protocol  # type: ignore[method-assign]
+
+    def _bounded_protocol(self) -> UASocketProtocol:
+        uaclient = self.uaclient
+        protocol = BoundedProtocol(uaclient._timeout, uaclient.security_policy, bounds.limits())
+        protocol.pre_request_hook = uaclient._pre_request_hook
+        protocol.on_connection_lost = uaclient._on_transport_lost
+        protocol.is_session_closing = uaclient._is_session_closing
+        uaclient.protocol = protocol
+        return protocol
 
     async def connect_socket(self) -> None:
         """Call the server. Raises TimeoutError, OSError."""
@@ -64,15 +80,28 @@ class BoundedClient(Client):
         """Greet, then bound what we accept: the stack takes the server's own limits for ours."""
         await super().send_hello()
         if self.uaclient.protocol is not None:
-            limits = self.uaclient.protocol._connection._limits
-            limits.max_message_size = MESSAGE_BYTES
-            limits.max_chunk_count = MESSAGE_CHUNKS
+            bounds.hold(self.uaclient.protocol._connection._limits)
 
     async def create_session(self) -> ua.CreateSessionResult:
         """Create the session, keeping the list of endpoints that came with it."""
         result = await super().create_session()
         self.offered = list(result.ServerEndpoints)
         return result
+
+    def present(self, user: Identity) -> None:
+        """Sign in with a certificate; its key signs what the server asks and never leaves."""
+        self.user_certificate = x509.load_der_x509_certificate(user.certificate)
+        self.user_certificate_chain = [x509.load_der_x509_certificate(each) for each in user.chain]
+        self.user_private_key = serialization.load_pem_private_key(user.key, None)
+
+    async def activate_session(
+        self, username: str | None = None, password: str | None = None, certificate: x509.Certificate | None = None
+    ) -> ua.ActivateSessionResult:
+        """Sign in. Raises ConnectionRefused, before anything is sent, where a password could be read on the way."""
+        if password is not None:
+            token = self.server_policy(ua.UserTokenType.UserName)
+            may_send_password(self.security_policy.Mode, str(token.SecurityPolicyUri), self.deprecated)
+        return await super().activate_session(username, password, certificate)
 
     def leave_open(self, now: float) -> KeptSession | None:
         """Return the session for the next conversation, or None when there is none; `now` is the loop's time."""

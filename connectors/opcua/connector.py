@@ -67,7 +67,8 @@ async def _nothing() -> AsyncIterator[Changes]:
 class OpcUaConnector:
     """Keeps `connectors.connector.Connector`'s promise for OPC-UA; use a fresh one for every attempt.
 
-    counters: may be replaced before it converses, by those of the connection.
+    counters: may be replaced before it converses, by those of the connection. wall_clock: by which certificates are
+    judged; `clock` unless another is put in its place.
     """
 
     Settings = OpcUaSettings
@@ -87,13 +88,14 @@ class OpcUaConnector:
         self._settings = settings
         self._tags = tags
         self._clock = clock
+        self.wall_clock = clock
         self._state = state
         self._handles = {key: handle for handle, key in enumerate(tags)}
         self._continuity = Continuity()
         self._faults: dict[int, TagFault] = {}
         self._vocabulary = Vocabulary()
         self._asked: set[int] = set()
-        provenance = Provenance.B if settings.insecure else Provenance.A
+        provenance = Provenance.B  # until a session says better
         tolerance_s = settings.clock_tolerance / timedelta(seconds=1)
         self._reader = Reader.of(name, tuple(tags), provenance, tolerance_s)
         self._running: _Running | None = None
@@ -182,7 +184,9 @@ class OpcUaConnector:
         known = self._continuity
         settings = self._settings.model_copy(update={"url": self._url})
         async with asyncio.timeout(CONNECT_SECONDS):
-            await open_session(client, self.name, settings, self._state)
+            self._reader.provenance = (
+                await open_session(client, self.name, settings, self._state, self.wall_clock())
+            ).provenance
             if known.limits is None:
                 known.limits = await limits.ask(client)
             kept = known.subscription

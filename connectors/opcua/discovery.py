@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from connectors.connector import ConnectionLost
+from connectors.opcua.certificates import fingerprint, leaf
 from connectors.opcua.client import BoundedClient
 from connectors.opcua.session import asked
-from connectors.opcua.trust import fingerprint, leaf
 
 APPLICATIONS_MAX: Final = 50
 """Of one discovery server; each is asked by itself."""

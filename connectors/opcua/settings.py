@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from gettext import gettext as _
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from connectors.settings import ConnectionSettings, Duration, Rhythm, TagSettings
+from connectors.secrets import FilePath, SecretReference
+from connectors.settings import ConnectionSettings, Duration, Rhythm, Settings, TagSettings
 
 
-def _fingerprint(value: str) -> str:
+def fingerprint_of(value: str) -> str:
+    """Return a fingerprint as it is compared, without colons and in small letters. Raises ValueError."""
     match = re.fullmatch(r"sha256:((?:[0-9a-f]{2}:?){31}[0-9a-f]{2})", value.strip().lower())
     if match is None:
         raise ValueError(_("write 'sha256:' and the 64 hexadecimal digits of the certificate's fingerprint"))
@@ -22,18 +24,66 @@ def _fingerprint(value: str) -> str:
 _URL: Final = r"^opc\.tcp://[^\s/@?#]+(/[^\s@]*)?$"
 
 
+_PINS_MAX: Final = 16
+"""A machine and its standby servers, each with the certificate that it has and the one to come."""
+
+
+def _fingerprints(value: object) -> object:
+    if isinstance(value, list | tuple):
+        if not 1 <= len(value) <= _PINS_MAX:
+            raise ValueError(_("must be one fingerprint, or a list of at most {most}").format(most=_PINS_MAX))
+        return tuple(fingerprint_of(str(each)) for each in value)
+    return fingerprint_of(value) if isinstance(value, str) else value
+
+
+class UserSettings(Settings):
+    """As whom we sign in: `name` and `password`, or `certificate` and `key` (PEM or DER). Secrets only by reference."""
+
+    name: str = Field(default="", max_length=256)
+    password: SecretReference | None = None
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+    key_password: SecretReference | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        by_password = bool(self.name), self.password is not None
+        by_certificate = self.certificate is not None, self.key is not None
+        if any(by_password) == any(by_certificate) or any(by_password) != all(by_password):
+            raise ValueError(_("name either 'name' and 'password', or 'certificate' and 'key'"))
+        if any(by_certificate) != all(by_certificate):
+            raise ValueError(_("'certificate' and 'key' belong together"))
+        if self.key_password is not None and self.key is None:
+            raise ValueError(_("'key_password' is the password of a 'key'"))
+        return self
+
+
 class OpcUaSettings(ConnectionSettings):
-    """A conversation with one OPC-UA server."""
+    """A conversation with one OPC-UA server.
+
+    The best offer of the server is used. What comes over a signed and encrypted channel of a current policy counts as
+    class A; a server that offers no more than signing is authenticated, but anybody can read along: class B.
+    """
 
     connector: Literal["opcua"] = "opcua"
     url: str = Field(pattern=_URL, examples=["opc.tcp://10.0.0.5:4840"])
-    server_certificate: Annotated[str, AfterValidator(_fingerprint)] | None = None
-    """`sha256:` and the fingerprint of the server's certificate; without it the connection is refused and the
-    refusal names the fingerprint found, for a person to compare and pin."""
+    server_certificate: Annotated[str | tuple[str, ...] | None, BeforeValidator(_fingerprints)] = None
+    """`sha256:` and the fingerprint of the server's certificate, or a list of them where standby servers or a coming
+    certificate have their own. It wins over `toolcrib trust`; without either the connection is refused and the
+    certificate quarantined, for a person to compare and pin."""
     insecure: bool = False
     """True accepts a server without any security; what it says counts as class B."""
     adopt: bool = False
     """True takes over, at every start, the machines that the server describes by a companion specification."""
+    deprecated_policies: frozenset[Literal["Basic128Rsa15", "Basic256"]] = frozenset()
+    """Policies that the standard has withdrawn, taken where the server has no better; all that is class B."""
+    certificate: FilePath | None = None
+    """Our application certificate from the plant's PKI (PEM or DER, issuers beside it), with its `key`; without them
+    the gateway makes its own."""
+    key: FilePath | None = None
+    key_password: SecretReference | None = None
+    user: UserSettings | None = None
+    """As whom we sign in; anonymously if left out."""
     publishing: Rhythm | None = None
     """How often the server sends what it collected; the sampling if left out."""
     standby: tuple[Annotated[str, Field(pattern=_URL)], ...] = Field(default=(), max_length=8)
@@ -43,10 +93,26 @@ class OpcUaSettings(ConnectionSettings):
     clock_tolerance: Duration = Field(default="5 min", validate_default=True)
     """A value dated farther than this from when it arrived is uncertain: the clock is off, or the value is old."""
 
+    @property
+    def pinned(self) -> frozenset[str]:
+        """The fingerprints that the config pins."""
+        told = self.server_certificate or ()
+        return frozenset((told,) if isinstance(told, str) else told)
+
     @model_validator(mode="after")
     def _pinned_or_insecure(self) -> Self:
         if self.insecure and self.server_certificate is not None:
             raise ValueError(_("'insecure' and 'server_certificate' exclude each other"))
+        if self.insecure and self.user is not None and self.user.password is not None:
+            raise ValueError(_("a password is not sent over an 'insecure' connection: anybody could read it"))
+        return self
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError(_("'certificate' and 'key' belong together"))
+        if self.key_password is not None and self.key is None:
+            raise ValueError(_("'key_password' is the password of a 'key'"))
         return self
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -20,19 +21,19 @@ CONNECT_SECONDS: Final = 20.0
 
 
 @asynccontextmanager
-async def visiting(name: str, settings: OpcUaSettings, state: Path) -> AsyncIterator[BoundedClient]:
-    """Open a session and close it on leaving; `name` and `state` are as for a connection.
+async def visiting(name: str, settings: OpcUaSettings, state: Path, now: datetime) -> AsyncIterator[BoundedClient]:
+    """Open a session and close it on leaving; `name` and `state` are as for a connection, `now` is the wall's time.
 
     Raises ConnectionLost, ConnectionRefused. What the body raises is its own affair: see `session.asked`.
     """
     client = BoundedClient(settings.url)
     try:
-        await asked(settings.url, state, _open(client, name, settings, state))
+        await asked(settings.url, state, _open(client, name, settings, state, now))
         yield client
     finally:
         await close(client)
 
 
-async def _open(client: BoundedClient, name: str, settings: OpcUaSettings, state: Path) -> None:
+async def _open(client: BoundedClient, name: str, settings: OpcUaSettings, state: Path, now: datetime) -> None:
     async with asyncio.timeout(CONNECT_SECONDS):
-        await open_session(client, name, settings, state)
+        await open_session(client, name, settings, state, now)

@@ -86,13 +86,13 @@ class Line:
         self._rng = random.Random(seed)
         self._before = b""
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._later_ones: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._open: set[_Conversation] = set()
+        self._later: set[asyncio.TimerHandle] = set()
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        self._server = await asyncio.start_server(self._joined, self._host, self.port, ssl=self._tls)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Conversation(self), self._host, self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -102,52 +102,23 @@ class Line:
         """Hang up and listen no more."""
         if self._server is not None:
             self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        for task in self._later_ones:
-            task.cancel()
-        # the others end by themselves, now that their connections are gone
-        await asyncio.gather(*self._tasks, *self._later_ones, return_exceptions=True)
+        for timer in self._later:
+            timer.cancel()
+        for conversation in self._open:
+            conversation.hang_up()
 
-    async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self._writers.add(writer)
-        try:
-            while True:
-                await self._serve(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self._tasks.discard(task)
-            self._writers.discard(writer)
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Read one question; its answer comes when it comes, and over TCP others may overtake it."""
-        number, unit = 0, 0
-        if self._rtu:
-            unit, *rest = await reader.readexactly(8)
-            question = bytes(rest[:5])
-        else:
-            number, _protocol, length, unit = HEADER.unpack(await reader.readexactly(HEADER.size))
-            question = await reader.readexactly(length - 1)
+    def _asked(self, number: int, unit: int, question: bytes, send: Callable[[bytes], None]) -> bytes:
+        """Return what is sent at once; what a slow unit says is sent later, and over TCP others overtake it."""
         device = self.units.get(unit)
         self.asked[unit] = self.asked.get(unit, 0) + 1
         if device is None or device.dead:
-            return
-        if device.delay_s and not self._rtu:
-            later = asyncio.create_task(self._later(device, number, unit, question, writer))
-            self._later_ones.add(later)
-            later.add_done_callback(self._later_ones.discard)
-            return
-        await self._later(device, number, unit, question, writer)
-
-    async def _later(self, device: Unit, number: int, unit: int, question: bytes, writer: asyncio.StreamWriter) -> None:
-        if device.delay_s:
-            await asyncio.sleep(device.delay_s)
-        writer.write(self._frames(device, number, unit, question))
+            return b""
+        if device.delay_s == 0.0:
+            return self._frames(device, number, unit, question)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(device.delay_s, lambda: send(self._frames(device, number, unit, question)))
+        self._later.add(timer)
+        return b""
 
     def _frames(self, device: Unit, number: int, unit: int, question: bytes) -> bytes:
         """Return what is sent as the answer to a question."""
@@ -174,6 +145,49 @@ class Line:
         number = {Lie.TRANSACTION: number ^ 0x5555, Lie.TRANSACTION_ZERO: 0}.get(lie, number) if lie else number
         length = len(body) + {Lie.SHORT: -1, Lie.LONG: 2}.get(lie, 0) if lie else len(body)
         return struct.pack(">HHH", number, 7 if lie is Lie.PROTOCOL else 0, max(length, 0)) + body
+
+
+class _Conversation(asyncio.Protocol):
+    """One client: its bytes into questions, and what is ready into one piece."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._received = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._line._open.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._line._open.discard(self)
+
+    def hang_up(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def send(self, frames: bytes) -> None:
+        if self._transport is not None and frames:
+            self._transport.write(frames)
+
+    def data_received(self, data: bytes) -> None:
+        data, at = self._received + data, 0
+        frames = []
+        while (whole := self._length(data, at)) and len(data) - at >= whole:
+            number = 0 if self._line._rtu else int.from_bytes(data[at : at + 2], "big")
+            body = data[at : at + 6] if self._line._rtu else data[at + 6 : at + whole]
+            frames.append(self._line._asked(number, body[0], body[1:], self.send))
+            at += whole
+        self._received = data[at:]
+        self.send(b"".join(frames))
+
+    def _length(self, data: bytes, at: int) -> int:
+        """How long the next question is; 0 while it cannot be told."""
+        if self._line._rtu:
+            return 8
+        return 6 + int.from_bytes(data[at + 4 : at + 6], "big") if len(data) - at >= HEADER.size else 0
 
 
 def answer(device: Unit, question: bytes) -> bytes:

@@ -34,8 +34,8 @@ from connectors.simulator.modbus_line import Line, Unit
 
 REGISTERS: Final = 10_000
 REGISTERS_PER_READ: Final = 125
-SWEEPS: Final = 25
-"""A quarter of a million registers a run."""
+SWEEPS: Final = 150
+"""A million and a half registers a run."""
 PIPELINE: Final = 8
 UNITS: Final = 50
 WINDOW_SECONDS: Final = 5.0

@@ -21,11 +21,13 @@ from gateway.commands import (
     files,
     keeping,
     looking,
+    peeking,
     policy,
     running,
     simulating,
     stopping,
     tags,
+    trusting,
 )
 from gateway.commands.output import MISTAKE, Failure, complain
 
@@ -63,6 +65,8 @@ def application() -> typer.Typer:
     app.add_typer(tags.app, name="tags", rich_help_panel=files.PANEL)
     app.add_typer(policy.app, name="policy", rich_help_panel=files.PANEL)
     app.add_typer(audit.app, name="audit", rich_help_panel=looking.PANEL)
+    app.command("peek", rich_help_panel=files.PANEL)(peeking.peek)
+    app.add_typer(trusting.app, name="trust", rich_help_panel=acting.PANEL)
     app.add_typer(simulating.app, name="simulate", rich_help_panel=running.PANEL)
     app.add_typer(running.benchmark_app, name="benchmark", rich_help_panel=running.PANEL)
     app.callback()(_toolcrib)

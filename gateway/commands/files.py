@@ -58,20 +58,37 @@ def check(
 
     mistakes: list[Mistake] = []
     warnings: list[Mistake] = []
+    registers: list[dict[str, str | int]] = []
     try:
         config, written = load_config_with_places(file)
         warnings += config.warnings
         mistakes += _policy_mistakes(config, written, warnings)
+        registers = _registers(config)
         if live:
             mistakes += _live_mistakes(config, written)
     except Mistakes as error:
         mistakes += error.mistakes
     if as_json:
-        say_json({"mistakes": [each.facts() for each in mistakes], "warnings": [each.facts() for each in warnings]})
+        told = {"mistakes": mistakes, "warnings": warnings}
+        say_json({**{kind: [each.facts() for each in found] for kind, found in told.items()}, "registers": registers})
     else:
         _tell(file, mistakes, warnings)
+        for each in registers:
+            say(_("{tag}: register {register} is address {address} of {table}").format(**each))
     if mistakes:
         raise typer.Exit(MISTAKE)
+
+
+def _registers(config: Config) -> list[dict[str, str | int]]:
+    """Return where each Modbus tag lies in both ways of counting: from 1 with its table's digit, and from 0."""
+    from connectors.modbus.settings import ModbusTag
+
+    found: list[dict[str, str | int]] = []
+    for key, tag in config.tags.items():
+        if isinstance(tag, ModbusTag):
+            table, address = tag.place
+            found.append({"tag": key, "register": tag.number, "address": address, "table": table})
+    return found
 
 
 def _policy_mistakes(config: Config, file: YamlFile, warnings: list[Mistake]) -> list[Mistake]:

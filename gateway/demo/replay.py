@@ -23,9 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import ClientSession
-from sqlalchemy import func, select
 
-from connectors.samples import Quality
 from connectors.simulator.errors import SimulatorError
 from connectors.simulator.player import Lockstep, Position
 from gateway.build import CannotStart, Gateway, open_gateway
@@ -38,8 +36,8 @@ from gateway.logs import quiet
 from gateway.options import DemoOptions
 from gateway.storage import StorageBroken
 from gateway.views import OrderView, orders
+from maintenance import history
 from maintenance.profiles import turbofan
-from maintenance.store import sample
 from marketplace.suppliers.simulator.catalogue import ITEMS
 
 ITEM: Final = "turbofan-module"
@@ -286,11 +284,10 @@ async def _begin(run: Replay) -> None:
 
 async def _values(gateway: Gateway, recorded: Mapping[str, int]) -> dict[str, int]:
     """Return how many recorded values there are, and how many of them lie in the telemetry database."""
-    while gateway.backlog.depth:  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
-    query = select(func.count()).select_from(sample).where(sample.c.quality == int(Quality.GOOD))
+    while gateway.backlog.depth:
+        await gateway.backlog.drain()
     async with gateway.databases.telemetry.read() as tx:
-        received = (await tx.execute(query)).scalar_one()
+        received = await history.count(tx, good=True)
     return {"recorded": sum(recorded.values()), "received": received}
 
 

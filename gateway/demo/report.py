@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
-
 from gateway import views
 from gateway.databases import Databases
 from gateway.views import OrderView
-from maintenance.store import load_needs, sample
+from maintenance import history
+from maintenance.store import load_needs
 from marketplace.audit.verify import Verification, verify
 from marketplace.ordering.states import OrderState
 from marketplace.store import Owner
@@ -76,7 +75,7 @@ def _order(order: OrderView) -> dict[str, Any]:
 async def report(databases: Databases, owner: Owner) -> Report:
     """Read everything, and verify the whole audit log."""
     async with databases.telemetry.read() as tx:
-        samples = (await tx.execute(select(func.count()).select_from(sample))).scalar_one()
+        samples = await history.count(tx)
         needs = len(await load_needs(tx))
     async with databases.spend.read() as tx:
         orders = await views.orders(tx, owner)

@@ -108,10 +108,14 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Say whether the gateway is at work, and why not; one that only watches, because buying is stopped, is."""
+    """Say whether the gateway is at work, and why not; one that only watches, because buying is stopped, is.
+
+    What does not work while the gateway does, such as a lost machine, is said in words and takes nothing away.
+    """
     context = request.app[CONTEXT]
     ready, reason = context.ready()
-    answer = {"ready": ready, "reason": reason, "buying": not context.buying()}
+    troubles = list(context.troubles())
+    answer = {"ready": ready, "reason": reason, "buying": not context.buying(), "troubles": troubles}
     return web.json_response(answer, status=200 if ready else 503)
 
 

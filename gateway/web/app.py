@@ -81,6 +81,7 @@ def create_app(context: WebContext) -> web.Application:
             web.post("/sign-in/{secret}", entry.use_link, name="use_link"),
             web.get("/static/{name}", api.static, name="static"),
             web.get("/healthz", api.healthz, name="healthz"),
+            web.get("/livez", api.healthz, name="livez"),
             web.get("/readyz", api.readyz, name="readyz"),
             web.get("/metrics", api.metrics, name="metrics"),
         ]

@@ -32,7 +32,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 FORM_BYTES_MAX: Final = 64 * 1024
 """The largest form has a note of 4,000 characters; nobody uploads anything here."""
-PUBLIC: Final = frozenset({"sign_in", "sign_in_link", "use_link", "static", "healthz", "readyz", "metrics"})
+PUBLIC: Final = frozenset({"sign_in", "sign_in_link", "use_link", "static", "healthz", "livez", "readyz", "metrics"})
 """Routes without a session, by name; each defends itself."""
 BEFORE_SESSION: Final = frozenset({"use_link"})
 """Forms before there is a session: the link's own secret stands in for the form token."""

@@ -85,6 +85,7 @@ async def until_looked(bench: Bench) -> dict[str, Any]:
     return await status(bench)
 
 
+@pytest.mark.long
 async def test_after_a_restore_nothing_is_bought_twice_and_what_is_lost_is_named(bench: Bench, tmp_path_factory):
     backup, orders = await a_life_of_purchases(bench, tmp_path_factory.mktemp("backups"))
     assert bought(bench) == sorted(orders.values())

@@ -103,6 +103,7 @@ async def toolcrib(bench: Bench, capsys: pytest.CaptureFixture[str], *words: str
     return capsys.readouterr().out
 
 
+@pytest.mark.long
 async def test_entries_that_a_witness_saw_and_that_are_lost_are_told_in_a_new_epoch(
     bench: Bench, tmp_path_factory, capsys
 ):

@@ -10,11 +10,10 @@ import shutil
 
 import aiohttp
 import pytest
-from sqlalchemy import func, select
 
 from gateway.databases import spend_file
 from gateway.storage import StorageBroken
-from maintenance.store import sample
+from maintenance import history
 from tests.journeys.test_outage import Hall, hall
 
 __all__ = ["hall"]  # the fixture
@@ -27,8 +26,9 @@ async def set_read_only(hall: Hall, on: bool) -> None:
 
 
 async def stored_samples(hall: Hall) -> int:
+    await hall.gateway.backlog.drain()
     async with hall.gateway.databases.telemetry.read() as tx:
-        return int((await tx.execute(select(func.count()).select_from(sample))).scalar_one())
+        return await history.count(tx)
 
 
 async def expect_watching(hall: Hall) -> None:

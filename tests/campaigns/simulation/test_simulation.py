@@ -35,6 +35,7 @@ def test_days_of_faults_break_no_invariant():
     assert sum(days.faults.values()) > 15
 
 
+@pytest.mark.long
 def test_one_seed_is_one_run_in_any_process():
     """Another process has other hashes of texts, another clock, other random numbers: none of them counts."""
     command = [sys.executable, "-m", "tests.campaigns.simulation", "--months", "1", "--seed", "5", "--days", "0.5"]

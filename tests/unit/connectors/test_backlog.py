@@ -8,15 +8,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from connectors import backlog as module
-from connectors.backlog import Backlog
+from connectors.backlog import Backlog, Parcel, Unstorable
+from connectors.counters import Loss
+from connectors.journal import Journal, Mark
 from connectors.samples import Batch, Provenance, Quality, Sample
 
 START = datetime(2026, 3, 2, 8, 0, 0, 123456, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for company waits a tenth as long."""
+    monkeypatch.setattr(module, "COMMIT_SECONDS", 0.01)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
 
 
 def batch(number: float, samples: int = 1) -> Batch:
@@ -24,33 +32,33 @@ def batch(number: float, samples: int = 1) -> Batch:
     return Batch.of("hall", [Sample("m/t", number, quality, START, START, Provenance.B)] * samples)
 
 
-def numbers(batches: list[Batch]) -> list[float]:
-    return [held.samples[0].value for held in batches]
-
-
 class Store:
-    """A store that can be out of order."""
+    """A store that can be out of order, and remembers its mark with what it holds."""
 
     def __init__(self) -> None:
         self.held: list[Batch] = []
-        self.broken = False
+        self.mark: Mark | None = None
+        self.broken = self.unstorable = False
         self.tried = asyncio.Event()
 
-    async def take(self, taken: Batch) -> None:
+    @property
+    def numbers(self) -> list[float]:
+        return [float(value) for each in self.held for value in each.values]
+
+    async def take(self, parcel: Parcel) -> None:
         self.tried.set()
+        if self.unstorable:
+            raise Unstorable("a value that nobody can hold")
         if self.broken:
             raise OSError("the disk of the store is full")
-        self.held.append(taken)
-
-    async def until(self, count: int) -> None:
-        async with asyncio.timeout(10):
-            while len(self.held) < count:
-                await asyncio.sleep(0.001)
+        self.held += parcel.batches
+        self.mark = parcel.mark
 
 
 @asynccontextmanager
-async def forwarding(line: Backlog, store: Store) -> AsyncIterator[None]:
-    task = asyncio.create_task(line.forward(store.take, sleep=lambda seconds: asyncio.sleep(0.001)))
+async def forwarding(line: Backlog, store: Store, within: float = 0.01) -> AsyncIterator[None]:
+    reader = await line.reader("store", store.mark)
+    task = asyncio.create_task(reader.forward(store.take, within=within))
     try:
         yield
     finally:
@@ -59,129 +67,176 @@ async def forwarding(line: Backlog, store: Store) -> AsyncIterator[None]:
         await line.close()
 
 
-async def drained(line: Backlog) -> list[Batch]:
-    """Return what a backlog holds, storing all of it."""
-    await line.open()
-    taken = []
-    while line.depth:
-        taken.append(await line.take())
-    line._taken = None  # all stored: `close` shall keep none
-    await line.close()
-    return taken
+async def put(line: Backlog, *numbers: float) -> None:
+    for number in numbers:
+        await line.put(batch(number))
 
 
-async def test_while_the_store_works_nothing_touches_the_disk(tmp_path: Path):
-    line, store = Backlog(tmp_path / "spill"), Store()
+async def test_everything_arrives_in_its_order_and_the_disk_is_tidied(tmp_path: Path):
+    line, store = Backlog(tmp_path / "backlog"), Store()
     async with forwarding(line, store):
-        for number in range(500):
-            await line.put(batch(number))
-        await store.until(500)
-    assert numbers(store.held) == list(range(500))
-    assert not (tmp_path / "spill").exists()
+        await put(line, *range(500))
+        await line.drain()
+        assert (line.depth, line.lost, line.failures, line.age_seconds) == (0, 0, 0, 0)
+    assert store.numbers == list(range(500))
 
 
 async def test_an_outage_loses_nothing_and_keeps_the_order(tmp_path: Path):
-    line, store = Backlog(tmp_path / "spill"), Store()
+    line, store = Backlog(tmp_path / "backlog"), Store()
     async with forwarding(line, store):
-        await line.put(batch(0))
-        await store.until(1)
+        await put(line, 0)
+        await line.drain()
         store.broken = True
-        for number in range(1, 300):
-            await line.put(batch(number))
+        store.tried.clear()
+        await put(line, *range(1, 300))
         await asyncio.wait_for(store.tried.wait(), 5)
+        assert line.depth == 299
         store.broken = False
-        await line.put(batch(300))
-        await store.until(301)
-        await line.put(batch(301))
-        await store.until(302)
-    assert numbers(store.held) == list(range(302))
-    assert (line.lost, line.depth) == (0, 0)
+        await put(line, 300)
+        await line.drain()
+    assert store.numbers == list(range(301))
+    assert line.lost == 0
+    assert line.failures > 0
 
 
-async def test_everything_of_an_outage_is_on_disk_before_a_kill(tmp_path: Path):
-    line = Backlog(tmp_path / "spill")
-    for number in range(10):
-        await line.put(batch(number))
-    await line.take()
-    await line.put_back()
-    await line.put(batch(10))
-    # No close: this process is killed here.
-    assert numbers(await drained(Backlog(tmp_path / "spill"))) == list(range(11))
-    await line.close()
+async def test_what_was_not_stored_at_the_end_comes_first_at_the_next_start_and_once(tmp_path: Path):
+    store = Store()
+    line = Backlog(tmp_path / "backlog")
+    async with forwarding(line, store):
+        await put(line, 0, 1, 2)
+        await line.drain()
+        store.broken = True
+        await put(line, 3, 4)
+    store.broken = False
+    again = Backlog(tmp_path / "backlog")
+    async with forwarding(again, store):
+        await put(again, 5)
+        await again.drain()
+    assert store.numbers == [0, 1, 2, 3, 4, 5]
 
 
-async def test_what_was_not_stored_at_the_end_comes_first_at_the_next_start(tmp_path: Path):
-    line = Backlog(tmp_path / "spill")
-    for number in range(5):
-        await line.put(batch(number))
-    await line.take()
-    await line.take()
-    await line.close()
-    again = Backlog(tmp_path / "spill")
-    await again.put(batch(5))
-    assert numbers(await drained(again)) == [1, 2, 3, 4, 5]
-    assert await drained(Backlog(tmp_path / "spill")) == []
-
-
-async def test_more_chunks_than_one_come_back_in_order_and_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "CHUNK_BATCHES", 4)
-    line = Backlog(tmp_path / "spill", memory=3)
-    for number in range(30):
-        await line.put(batch(number))
-    taken = []
-    for number in range(30):
-        taken.append(await line.take())
-        if number in (5, 6, 17):
-            await line.put_back()
-            taken.pop()
-            taken.append(await line.take())
-    assert numbers(taken) == list(range(30))
-    assert (line.depth, line.lost) == (0, 0)
+async def test_what_a_store_has_committed_is_not_given_again_though_nobody_said_so(tmp_path: Path):
+    store = Store()
+    line = Backlog(tmp_path / "backlog")
+    reader = await line.reader("store")
+    await put(line, 1, 2)
+    await store.take(await reader.take(within=0))
+    # The process is killed between the commit and `done`.
+    again = Backlog(tmp_path / "backlog")
+    async with forwarding(again, store):
+        await put(again, 3)
+        await again.drain()
+    assert store.numbers == [1, 2, 3]
     await line.close()
 
 
 async def test_a_sample_comes_back_from_disk_as_it_went(tmp_path: Path):
-    line = Backlog(tmp_path / "spill", memory=0)
-    await line.put(batch(1.1))
-    await line.put(batch(math.nan))
-    first, second = await line.take(), await line.take()
-    assert first.samples == batch(1.1).samples
-    assert math.isnan(second.samples[0].value)
-    assert second.samples[0].source_time == START
-    await line.close()
+    line, store = Backlog(tmp_path / "backlog"), Store()
+    said = Batch.of(
+        "hall",
+        [
+            Sample("m/t", 1.1, Quality.GOOD, START, START, Provenance.A),
+            Sample("m/s", math.nan, Quality.GOOD, START, START, Provenance.A, "Läuft"),
+        ],
+    )
+    async with forwarding(line, store):
+        await line.put(said)
+        await line.drain()
+    (found,) = store.held
+    assert found.samples[0] == said.samples[0]
+    assert found.samples[1].text == "Läuft"
+    assert found.source.tolist() == said.source.tolist()
 
 
-async def test_beyond_the_bound_the_oldest_on_disk_are_lost_and_counted(tmp_path: Path):
-    line = Backlog(tmp_path / "spill", memory=0, disk=10)
-    for number in range(8):
-        await line.put(batch(number, samples=2))
-    assert (line.lost, line.depth) == (6, 10)
-    assert numbers(await drained(line)) == [3, 4, 5, 6, 7]
-
-
-async def test_a_broken_file_is_set_aside_and_the_work_goes_on(tmp_path: Path):
-    (tmp_path / "spill.db").write_bytes(b"this is not a database" * 100)
-    line = Backlog(tmp_path / "spill.db", memory=0)
-    await line.put(batch(1))
-    await line.put(batch(2))
-    assert (tmp_path / "spill.broken").exists()
-    assert numbers(await drained(line)) == [1, 2]
+async def test_a_parcel_that_can_never_be_stored_is_counted_and_stops_nothing(tmp_path: Path):
+    line, store = Backlog(tmp_path / "backlog"), Store()
+    async with forwarding(line, store):
+        store.unstorable = True
+        await line.put(batch(1, samples=3))
+        await line.drain()
+        store.unstorable = False
+        await put(line, 2)
+        await line.drain()
+    assert store.numbers == [2]
+    assert line.losses[Loss.STORE_REFUSED] == 3
 
 
 async def test_a_disk_that_cannot_be_written_costs_samples_and_nothing_else(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
-    line = Backlog(tmp_path / "file" / "spill", memory=1)
-    for number in range(5):
-        await line.put(batch(number))
-    assert (line.lost, line.depth) == (4, 1)
-    assert numbers(await drained(line)) == [0]
+    line, store = Backlog(tmp_path / "file" / "backlog", memory=2), Store()
+    async with forwarding(line, store):
+        await put(line, *range(5))
+        await line.drain(0.1)
+        await put(line, *range(5, 10))
+        assert line.depth == 2
+        assert line.losses[Loss.BACKLOG_DISK] + line.losses[Loss.BACKLOG_BEHIND] == 8
+        assert line.losses[Loss.BACKLOG_DISK] >= 5
+        (tmp_path / "file").unlink()
+        async with asyncio.timeout(5):
+            while not store.held:
+                await asyncio.sleep(0.01)
+    assert store.numbers == [8, 9]
 
 
-async def test_taking_waits_for_the_first_batch(tmp_path: Path):
-    line = Backlog(tmp_path / "spill")
-    waiting: asyncio.Task[Any] = asyncio.create_task(line.take())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    await line.put(batch(1))
-    assert numbers([await waiting]) == [1]
+async def test_a_disk_that_stands_still_costs_no_memory(tmp_path: Path):
+    line = Backlog(tmp_path / "backlog", memory=10)
+    await put(line, *range(100))
+    assert (line.waiting, line.losses[Loss.BACKLOG_BEHIND]) == (10, 90)
+    await line.close()
+
+
+async def test_a_sink_that_remembers_nothing_goes_on_where_it_was(tmp_path: Path):
+    for run in range(2):
+        line, store = Backlog(tmp_path / "backlog"), Store()
+        reader = await line.reader("broker")
+        task = asyncio.create_task(reader.forward(store.take, within=0.01, keep=True))
+        await put(line, run)
+        await line.drain()
+        assert store.numbers == [run]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await line.close()
+
+
+async def test_a_reader_that_had_nothing_to_do_is_not_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "BEHIND_SECONDS", 0.05)
+    line, store = Backlog(tmp_path / "backlog"), Store()
+    reader = await line.reader("store")
+    task = asyncio.create_task(reader.forward(store.take, within=60))
+    await asyncio.sleep(0.1)  # idle for longer than a reader may be given nothing
+    await put(line, 1)
+    await line._committed()
+    assert reader.cursor.depth == 1
+    assert not reader.is_behind
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await line.close()
+
+
+async def test_enough_samples_do_not_wait_for_more(tmp_path: Path):
+    line = Backlog(tmp_path / "backlog")
+    reader = await line.reader("store")
+    taking = asyncio.create_task(reader.take(samples_max=3, within=3600))
+    await put(line, 1, 2)
+    await line._committed()
+    assert not taking.done()
+    await put(line, 3)
+    async with asyncio.timeout(5):
+        parcel = await taking
+    assert parcel.samples == 3
+    await line.close()
+
+
+async def test_while_the_store_is_away_records_take_less_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "BEHIND_SECONDS", -1)
+    line = Backlog(Journal(tmp_path / "backlog"))
+    await line.reader("store")
+    sizes = []
+    for _ in range(2):
+        before = line.size_bytes
+        await line.put(batch(1.5, samples=5_000))
+        await line._committed()
+        sizes.append(line.size_bytes - before)
+    assert sizes[1] < sizes[0] / 5
+    assert line.age_seconds < 5
     await line.close()

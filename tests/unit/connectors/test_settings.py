@@ -129,3 +129,41 @@ def test_checking_a_config_loads_no_protocol_stack():
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+PASSWORD = {"name": "plc", "password": {"file": "word"}}
+FILES = {"certificate": "a.der", "key": "a.pem"}
+
+
+def test_several_certificates_of_one_machine_can_be_pinned():
+    other = "sha256:" + "AB:" * 31 + "AB"
+    assert OpcUaSettings(url="opc.tcp://a:1", server_certificate=(PIN, other)).pinned == {PIN, "sha256:" + "ab" * 32}
+    assert OpcUaSettings(url="opc.tcp://a:1", server_certificate=PIN).pinned == {PIN}
+    assert OpcUaSettings(url="opc.tcp://a:1").pinned == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"server_certificate": []}, "at most 16"),
+        ({"server_certificate": [PIN] * 17}, "at most 16"),
+        ({"server_certificate": [PIN, "sha1:ab"]}, "64 hexadecimal digits"),
+        ({"deprecated_policies": ["None"]}, "Basic256"),
+        ({"certificate": "a.der"}, "belong together"),
+        ({"key_password": {"file": "word"}}, "password of a 'key'"),
+        ({"user": {}}, "name either"),
+        ({"user": {"name": "plc"}}, "name either"),
+        ({"user": {**PASSWORD, **FILES}}, "name either"),
+        ({"user": {"certificate": "a.der"}}, "belong together"),
+        ({"user": {"name": "plc", "password": "hunter2"}}, "never written here"),
+        ({"user": PASSWORD, "insecure": True}, "anybody could read it"),
+    ],
+)
+def test_what_cannot_be_protected_is_a_mistake(said: dict[str, object], reason: str):
+    with pytest.raises(ValidationError, match=reason) as caught:
+        OpcUaSettings.model_validate({"url": "opc.tcp://a:1", **said})
+    assert reason in str(caught.value)
+
+
+def test_a_user_may_be_known_by_a_certificate_even_without_a_protected_channel():
+    assert OpcUaSettings.model_validate({"url": "opc.tcp://a:1", "insecure": True, "user": FILES}).user is not None

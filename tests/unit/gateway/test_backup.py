@@ -25,6 +25,7 @@ from gateway.backup import (
 from gateway.databases import Databases, open_databases, spend_file, telemetry_file
 from gateway.durable import write_durably
 from gateway.marks import Mark, mark_file, save_mark
+from gateway.migrations import HEADS
 from gateway.restore import OLD_CONFIG, NotRestored, restore_backup, verify_backup
 from gateway.restored import load_note
 from gateway.sealing import SealUnopened
@@ -250,7 +251,7 @@ async def test_a_changed_entry_is_found(running, source, tmp_path):
 async def test_a_database_of_a_newer_version_is_found(running, source, tmp_path):
     path = made(source)
     spend = edited(path, tmp_path, "UPDATE alembic_version SET version_num = '9999'")
-    schema = {"spend.db": "9999", "telemetry.db": "0001"}
+    schema = {"spend.db": "9999", "telemetry.db": HEADS["telemetry"]}
     changed = rewritten(path, {"spend.db": spend}, files=named(path, spend=spend), schema=schema)
     assert any("newer Toolcrib" in problem for problem in (await verify_backup(changed)).problems)
 

@@ -265,3 +265,35 @@ def test_the_audit_key_is_where_the_data_is_or_where_the_file_says(site):
     assert loaded.audit_key == loaded.directory / "audit.key"
     site.write_text(site.read_text() + "\naudit: {key: secrets/audit.key}\n")
     assert config.load(site).audit_key == site.parent / "secrets/audit.key"
+
+
+def _hall(site: Path, more: str) -> Path:
+    return edited(site, "insecure: true", more)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("certificate: nowhere.der, key: nowhere.pem", ": there is no such file"),
+        ("user: {name: plc, password: {file: nowhere}}", ": there is no such file"),
+        ("user: {name: plc, password: hunter2}", "a secret is named, never written here"),
+        ("server_certificate: [sha256:ab]", "64 hexadecimal digits"),
+        ("deprecated_policies: [Basic64]", "must be"),
+    ],
+)
+def test_what_a_machine_is_trusted_by_is_judged(site, more, said):
+    with pytest.raises(Mistakes) as caught:
+        config.load(_hall(site, more))
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_certificate_that_cannot_be_used_costs_its_connection_and_not_the_start(site):
+    for name in ("ours.der", "ours.pem"):
+        (site.parent / name).write_text("nothing")
+    found = config.load(_hall(site, "certificate: ours.der, key: ours.pem, deprecated_policies: [Basic256]"))
+    assert found.connections["hall-2"].certificate == site.parent / "ours.der"
+    told = [str(each) for each in found.warnings]
+    assert any("holds no certificate" in each for each in told)
+    assert any("class B" in each for each in told)
+    assert any("until 'toolcrib trust pin' lets it in" in each for each in told)

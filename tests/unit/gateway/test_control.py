@@ -224,6 +224,6 @@ async def test_a_gateway_that_goes_away_while_it_answers_leaves_the_outcome_open
 def test_every_act_that_changes_anything_is_there():
     assert set(control.ACTS) == {
         "approve", "deny", "cancel", "release", "answer", "received", "reading", "fitted", "stock", "policy", "prices",
-        "stop", "resume", "acknowledge", "clock", "reload", "rotate-audit-key", "confirm-restore",
+        "stop", "resume", "acknowledge", "clock", "reload", "rotate-audit-key", "confirm-restore", "trust",
     }  # fmt: skip
     assert all(json.dumps(each.body.model_json_schema()) for each in control.ACTS.values())

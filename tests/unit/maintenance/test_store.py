@@ -1,8 +1,7 @@
-"""Lives, readings, samples and needs come back exactly as they went in."""
+"""Lives, readings and needs come back exactly as they went in."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from connectors.samples import Provenance, Quality, Sample
 from gateway.storage import NORMAL, Storage
 from maintenance import store
 from maintenance.assets import Fitting, FittingState, Life
@@ -31,19 +29,6 @@ async def database(tmp_path: Path) -> AsyncIterator[Storage]:
         await tx.run_sync(store.durable.create_all)
     yield storage
     await storage.close()
-
-
-def samples(now: datetime, *values: float) -> list[Sample]:
-    return [
-        Sample("mill/t0", value, Quality.GOOD, now + hour * HOUR, now + hour * HOUR, Provenance.B)
-        for hour, value in enumerate(values)
-    ]
-
-
-async def keep(database: Storage, told: list[Sample]) -> None:
-    async with database.write() as tx:
-        tags = await store.tag_ids(tx, {one.tag for one in told})
-        await store.save_samples(tx, told, tags)
 
 
 async def test_one_part_sits_in_one_slot(database: Storage, owner: Owner, now: datetime):
@@ -90,38 +75,6 @@ async def test_typed_readings_are_kept_in_order(database: Storage, owner: Owner,
             await store.record_reading(tx, owner, "mill/oil", 100.0 + hour, now + hour * HOUR, "anna")
         found = await store.readings(tx, owner, "mill/oil", limit=2)
     assert found == [(now + 3 * HOUR, 103.0, "anna"), (now + 4 * HOUR, 104.0, "anna")]
-
-
-async def test_samples_come_back_as_they_were(database: Storage, now: datetime):
-    told = samples(now, 1.0, 0.1 + 0.2, -3.5e-300)
-    await keep(database, told)
-    async with database.read() as tx:
-        assert await store.history(tx, "mill/t0", now) == told
-        assert await store.history(tx, "mill/t0", now + HOUR) == told[1:]
-        assert await store.history(tx, "mill/t0", now, limit=1) == told[-1:]
-        assert await store.history(tx, "mill/t1", now) == []
-
-
-async def test_what_is_not_a_number_comes_back_as_that(database: Storage, now: datetime):
-    await keep(database, [Sample("mill/t0", math.nan, Quality.BAD, now, now, Provenance.A)])
-    async with database.read() as tx:
-        (found,) = await store.history(tx, "mill/t0", now)
-    assert math.isnan(found.value)
-    assert found.quality is Quality.BAD
-
-
-async def test_tags_keep_their_numbers(database: Storage):
-    async with database.write() as tx:
-        first = await store.tag_ids(tx, ["a", "b", "a"])
-        second = await store.tag_ids(tx, ["b", "c"])
-    assert second == first | {"c": 3}
-
-
-async def test_the_ring_forgets_what_is_old(database: Storage, now: datetime):
-    await keep(database, samples(now, *map(float, range(10))))
-    async with database.write() as tx:
-        assert await store.prune(tx, now + 6 * HOUR) == 6
-        assert len(await store.history(tx, "mill/t0", now)) == 4
 
 
 async def test_needs_and_pictures_come_back_exactly(database: Storage, mill: Mill):

@@ -37,3 +37,12 @@ async def test_whatever_a_server_spoils_is_said_in_words_of_the_port(
 def test_a_long_error_is_one_short_line():
     assert said(ValueError("a\nb" * 1000)).startswith("ValueError: a b")
     assert len(said(ValueError("a\nb" * 1000))) == 200
+
+
+@pytest.mark.parametrize("code", [ua.StatusCodes.BadUserAccessDenied, ua.StatusCodes.BadIdentityTokenRejected])
+async def test_a_user_who_is_not_let_in_is_not_taken_for_a_certificate(code: int, tmp_path: Path):
+    async def fail() -> None:
+        raise ua.UaStatusCodeError(code)
+
+    with pytest.raises(ConnectionRefused, match="look at 'user'"):
+        await asked("opc.tcp://hall:4840", tmp_path, fail())

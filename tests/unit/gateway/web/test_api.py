@@ -149,20 +149,33 @@ async def test_stopping_the_gateway_does_not_wait_for_browsers(made):
 
 async def test_health_and_readiness_need_no_session(bare, stranger):
     assert (await stranger.get("/healthz")).text == "ok\n"
+    assert (await stranger.get("/livez")).text == "ok\n"
     page = await stranger.get("/readyz")
-    assert (page.status, json.loads(page.text)) == (200, {"ready": True, "reason": "", "buying": True})
+    said = {"ready": True, "reason": "", "buying": True, "troubles": []}
+    assert (page.status, json.loads(page.text)) == (200, said)
 
 
 async def test_a_gateway_that_is_not_at_work_says_why(bare):
     bare.context = replace(bare.context, ready=lambda: (False, "starting"))
     async with bare.served() as address, aiohttp.ClientSession() as session, session.get(address + "/readyz") as reply:
-        assert (reply.status, await reply.json()) == (503, {"ready": False, "reason": "starting", "buying": True})
+        said = {"ready": False, "reason": "starting", "buying": True, "troubles": []}
+        assert (reply.status, await reply.json()) == (503, said)
+
+
+async def test_what_does_not_work_is_said_in_words_by_a_gateway_that_is_ready(bare):
+    bare.context = replace(bare.context, troubles=lambda: ["1 of 3 connections are lost"])
+    async with bare.served() as address, aiohttp.ClientSession() as session, session.get(address + "/readyz") as reply:
+        answer = await reply.json()
+    assert (reply.status, answer["ready"], answer["troubles"]) == (200, True, ["1 of 3 connections are lost"])
 
 
 async def test_a_gateway_that_only_watches_is_ready_and_says_that_it_does_not_buy(bare):
     bare.context = replace(bare.context, buying=lambda: "Buying is stopped: the disk is full.")
     async with bare.served() as address, aiohttp.ClientSession() as session, session.get(address + "/readyz") as reply:
-        assert (reply.status, await reply.json()) == (200, {"ready": True, "reason": "", "buying": False})
+        assert (reply.status, await reply.json()) == (
+            200,
+            {"ready": True, "reason": "", "buying": False, "troubles": []},
+        )
 
 
 async def test_metrics_are_for_this_machine_or_for_who_bears_the_token(bare):
