@@ -106,6 +106,18 @@ async def test_an_endless_browse_is_cut_and_named(client: BoundedClient, server:
     assert sum(path.startswith("Plant/Area000/Cell01/") for path in paths(tree)) == 100
 
 
+async def test_a_server_that_invents_nodes_is_cut_at_the_bound(client: BoundedClient, server: MachineServer):
+    server.never_end("Plant.Area000.Cell00")
+    server.manners.invents = True
+    try:
+        tree = await browse(client, nodes_max=500)
+    finally:
+        server.manners.endless.clear()
+        server.manners.invents = False
+    assert len(tree.nodes) == 500
+    assert "more than 500 nodes" in tree.notes[0]
+
+
 async def test_nodes_beyond_the_bound_are_left_out_and_it_is_said(client: BoundedClient):
     tree = await browse(client, nodes_max=40)
     assert len(tree.nodes) == 40
