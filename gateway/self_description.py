@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.adoption import Addition
 
 VISIT_SECONDS: Final = 20.0
-"""For all servers together: a hundred thousand nodes take most of it, and a gateway has to start."""
+"""For all servers, which are asked at once: a hundred thousand nodes take most of it, and a gateway has to start."""
 
 log = structlog.get_logger()
 
@@ -41,9 +41,9 @@ async def with_adopted(config: Config) -> Config:
     if not wanted:
         return config
     source = await asyncio.to_thread(read, config.path)
-    for name, settings in wanted.items():
+    described = await asyncio.gather(*(_ask(config, name, settings) for name, settings in wanted.items()))
+    for name, said in zip(wanted, described, strict=True):
         known = await asyncio.to_thread(_recall, config.connector_state, name)
-        said = await _ask(config, name, settings)
         config, source = await asyncio.to_thread(_joined, config, source, name, known, said)
     return config
 
