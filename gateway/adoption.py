@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from gettext import gettext as _
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from connectors.opcua.machinery import DiscoveredComponent, DiscoveredMachine, Lifetime, Nameplate, Signal
-from gateway.config_edit import flow
+from gateway.config_edit import block, flow
 from gateway.keys import free_key, key_of
+
+if TYPE_CHECKING:
+    from connectors.opcua.machinery import DiscoveredComponent, DiscoveredMachine, Lifetime, Nameplate, Signal
 
 NAME_MAX: Final = 100
 """Characters of a name in a config."""
@@ -247,15 +249,15 @@ def apply(document: Any, addition: Addition) -> None:
         if each.is_empty:
             continue
         if each.is_new:
-            machines[each.key] = _block({key: _written(value) for key, value in each.head.items()})
+            machines[each.key] = block({key: _written(value) for key, value in each.head.items()})
         machine = machines[each.key]
         tags = section(machine, "tags") if each.tags else {}
         for key, values in each.tags.items():
             tags[key] = flow(dict(values))
         components: Any = section(machine, "components") if each.components else {}
         for key, component in each.components.items():
-            components[key] = _block({name: _written(value) for name, value in component.items()})
-            if key in each.remarks:
+            components[key] = block({name: _written(value) for name, value in component.items()})
+            if key in each.remarks and hasattr(components, "yaml_add_eol_comment"):
                 components.yaml_add_eol_comment(each.remarks[key], key)
     if addition.items:
         items = section(document, "items")
@@ -267,7 +269,7 @@ def section(document: Any, name: str) -> Any:
     """Return the mapping of that name of a document, made where there is none, in a form that takes further lines."""
     found = document.get(name)
     if found is None:
-        found = document[name] = _block({})
+        found = document[name] = block({})
     fa = getattr(found, "fa", None)
     if fa is not None and fa.flow_style():
         fa.set_block_style()
@@ -278,12 +280,4 @@ def _written(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     inner = {key: _written(each) for key, each in value.items()}
-    return flow(inner) if not any(isinstance(each, Mapping) for each in inner.values()) else _block(inner)
-
-
-def _block(values: Mapping[str, Any]) -> Any:
-    from ruamel.yaml.comments import CommentedMap
-
-    made = CommentedMap(values)
-    made.fa.set_block_style()
-    return made
+    return flow(inner) if not any(isinstance(each, Mapping) for each in inner.values()) else block(inner)

@@ -51,6 +51,7 @@ from gateway.pipeline import Pipeline, Site
 from gateway.reload import reload, watched
 from gateway.restoration import Restoration
 from gateway.schedule import Schedule
+from gateway.self_description import with_adopted
 from gateway.settings import BackupSettings
 from gateway.stop_file import StopFile
 from gateway.stopping import at_last, leave_in_time
@@ -187,6 +188,7 @@ async def open_gateway(
     `clock` is plant time and `speed` how much faster than the wall it runs; a site leaves all three as they are.
     """
     i18n.activate(config.site.language)
+    config = await with_adopted(config)
     async with AsyncExitStack() as stack:
         buying = BuyingState()
         opened = await stack.enter_async_context(open_databases(config.directory, buying))

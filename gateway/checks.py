@@ -206,8 +206,8 @@ def _warnings(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
 def _idle(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     machines = [said for _key, said in entries(file, ("machines",)) if isinstance(said, Mapping)]
     used = {said.get("connection") for said in machines}
-    for name in parts.connections:
-        if name not in used:
+    for name, settings in parts.connections.items():
+        if name not in used and not getattr(settings, "adopt", False):
             yield file.mistake(("connections", name), _("no machine uses it"), at_key=True)
     wanted = {line.item for each in parts.components.values() for line in each.job.lines.values()}
     for item in parts.items:

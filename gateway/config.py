@@ -122,6 +122,11 @@ def load_with_places(path: Path) -> tuple[Config, YamlFile]:
     """
     path = path.absolute()
     source = read(path)
+    return judged(path, source), source
+
+
+def judged(path: Path, source: YamlFile) -> Config:
+    """Return the config that a file at `path` would be if it said this. Raises `Mistakes`."""
     _require_schema(source)
     mistakes: list[Mistake] = []
     file: ConfigFile | None = None
@@ -136,7 +141,7 @@ def load_with_places(path: Path) -> tuple[Config, YamlFile]:
     if mistakes or file is None:
         raise Mistakes(mistakes)
     said = tuple(sorted(warnings))
-    return Config(path, file, parts.connections, parts.tags, parts.components, parts.suppliers, said), source
+    return Config(path, file, parts.connections, parts.tags, parts.components, parts.suppliers, said)
 
 
 def _require_schema(file: YamlFile) -> None:

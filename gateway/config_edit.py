@@ -7,15 +7,15 @@ does. Refuses to know who wants what changed.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from gateway.config import Config, load
+from gateway.config import Config, judged
 from gateway.durable import write_durably
-from gateway.yaml_file import Mistake, Mistakes
+from gateway.yaml_file import parse
 
 WIDTH = 4096
 """Characters of a line before it is folded; people read tags in one line each."""
@@ -38,20 +38,8 @@ def replace(path: Path, text: str) -> None:
 
 
 def judge(path: Path, text: str) -> Config:
-    """Return the config that a text in the place of another would be, which stays. Raises `Mistakes`, OSError."""
-    draft = path.with_name(f".{path.name}.draft")  # beside it, so that relative paths in it mean the same
-    try:
-        draft.write_text(text, encoding="utf-8")
-        try:
-            return load(draft)
-        except Mistakes as error:
-            raise Mistakes([_of(path, each) for each in error.mistakes]) from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _of(path: Path, mistake: Mistake) -> Mistake:
-    return Mistake(path.name, mistake.position, mistake.path, mistake.message)
+    """Return the config that a text in the place of another would be, which stays. Raises `Mistakes`."""
+    return judged(path.absolute(), parse(text.encode(), path.name))
 
 
 def flow(values: dict[str, Any]) -> Any:
@@ -60,6 +48,15 @@ def flow(values: dict[str, Any]) -> Any:
 
     made = CommentedMap(values)
     made.fa.set_flow_style()
+    return made
+
+
+def block(values: Mapping[str, Any]) -> Any:
+    """Return a mapping that is written with a line for each key."""
+    from ruamel.yaml.comments import CommentedMap
+
+    made = CommentedMap(values)
+    made.fa.set_block_style()
     return made
 
 

@@ -20,6 +20,7 @@ from gateway.actions import Outcome
 from gateway.config import Config, load
 from gateway.conversations import Wiring
 from gateway.lives import first_lives
+from gateway.self_description import with_adopted
 from gateway.yaml_file import Mistakes
 from maintenance.slots import Watched
 from marketplace.audit import log as audit
@@ -77,7 +78,7 @@ async def reload(gateway: Gateway, actor: Actor) -> Outcome:
     """Read the config's file again and apply the difference."""
     async with gateway.changing:
         try:
-            after = await asyncio.to_thread(load, gateway.config.path)
+            after = await with_adopted(await asyncio.to_thread(load, gateway.config.path))
         except (Mistakes, OSError) as error:
             return Outcome(False, "CONFIG_REFUSED", _("{reason}\nNothing changed.").format(reason=error))
         before = gateway.config

@@ -53,6 +53,8 @@ connections:
   #   connector: opcua
   #   url: "opc.tcp://10.0.0.5:4840"
   #   server_certificate: "sha256:<64 hexadecimal digits>"
+  # 'toolcrib discover URL' shows who is there, 'toolcrib browse URL' what it has, and 'toolcrib adopt URL' takes over
+  # a machine that describes itself, with its parts and lifetimes, without a tag being typed.
   # A machine on Modbus. Plain Modbus proves nothing about who speaks, so its orders always ask a person.
   # compressor-plc: {{connector: modbus, host: 10.0.0.9, port: 502, device_id: 1}}
 

@@ -7,16 +7,18 @@ says. Promises: nothing is written to a server; what is cut off is said in the n
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from connectors.connector import ConnectionLost
 from connectors.opcua.settings import OpcUaSettings
 from gateway.browsing import Difference, difference
 from gateway.clock import real
@@ -24,6 +26,11 @@ from gateway.config import Config
 from gateway.globs import matcher
 
 SCHEME: Final = "opc.tcp://"
+LOOK_SECONDS: Final = 300.0
+"""A hundred thousand nodes take twenty from a fast server; one that takes longer than this is looked at in parts."""
+
+
+T = TypeVar("T")
 
 
 class UnknownServer(Exception):
@@ -94,29 +101,27 @@ async def look(target: Target, globs: Sequence[str], *, properties: bool, nodes_
     """Return the variables under some paths, with what they show."""
     from connectors.opcua.browse import browse
     from connectors.opcua.inspection import inspect
-    from connectors.opcua.session import asked
     from connectors.opcua.visit import visiting
 
     fits = matcher(globs)
     async with visiting(_name(target), target.settings, target.state, real()) as client:
-        tree = await asked(target.settings.url, target.state, browse(client, nodes_max=nodes_max))
+        tree = await _answered(target, browse(client, nodes_max=nodes_max))
         places = [
             place
             for place, node in enumerate(tree.nodes)
             if node.is_variable and (properties or not node.is_property) and fits(node.path)
         ]
-        shown = await asked(target.settings.url, target.state, inspect(client, tree, places))
+        shown = await _answered(target, inspect(client, tree, places))
     return Look(shown, tree.notes)
 
 
 async def machines_of(target: Target) -> Any:
     """Return the machines that a server describes: `connectors.opcua.machinery.Findings`."""
-    from connectors.opcua.session import asked
     from connectors.opcua.survey import survey
     from connectors.opcua.visit import visiting
 
     async with visiting(_name(target), target.settings, target.state, real()) as client:
-        return await asked(target.settings.url, target.state, survey(client))
+        return await _answered(target, survey(client))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +139,39 @@ async def rescan(
     """Look again at what a machine's tags read, and at the paths by which they were found."""
     from connectors.opcua.browse import NODES_MAX, browse
     from connectors.opcua.inspection import inspect, missing
-    from connectors.opcua.session import asked
     from connectors.opcua.visit import visiting
 
     fits = matcher(globs) if globs else lambda _path: False
     read = {str(tag.get("node")) for tag in held.values()}
     async with visiting(_name(target), target.settings, target.state, real()) as client:
-        tree = await asked(target.settings.url, target.state, browse(client, nodes_max=NODES_MAX))
+        tree = await _answered(target, browse(client, nodes_max=NODES_MAX))
         named = {place: tree.text_of(node.id) for place, node in enumerate(tree.nodes) if node.is_variable}
         places = [
             place
             for place, text in named.items()
             if text in read or (fits(tree.nodes[place].path) and not tree.nodes[place].is_property)
         ]
-        shown = await asked(target.settings.url, target.state, inspect(client, tree, places))
+        shown = await _answered(target, inspect(client, tree, places))
         there = {each.node: each for each in shown if each.node in read}
         elsewhere = [node for node in read if node not in there]
-        gone = await asked(target.settings.url, target.state, missing(client, elsewhere, tree.namespaces))
+        gone = await _answered(target, missing(client, elsewhere, tree.namespaces))
     held_there = {key: tag for key, tag in held.items() if str(tag.get("node")) not in set(elsewhere) - set(gone)}
     under = [each for each in shown if fits(each.path)]
     return Rescan(
         difference(held_there, there, under, kinds), {each.node: each.kind for each in shown if each.node}, tree.notes
     )
+
+
+async def _answered(target: Target, call: Awaitable[T]) -> T:
+    """Await what a server answers, for as long as one may take."""
+    from connectors.opcua.session import asked
+
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            return await asked(target.settings.url, target.state, call)
+    except TimeoutError:
+        text = _("{url} took longer than {seconds:.0f} s; look at less of it, by --most or another --glob")
+        raise ConnectionLost(text.format(url=target.settings.url, seconds=LOOK_SECONDS)) from None
 
 
 def _name(target: Target) -> str:

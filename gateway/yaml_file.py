@@ -91,6 +91,11 @@ class YamlFile:
         self._index: _Index | None = None
 
     @property
+    def text(self) -> str:
+        """The file as it was written."""
+        return self._text
+
+    @property
     def keys(self) -> Mapping[Place, Position]:
         """Where each key stands."""
         return self._places().keys

@@ -9,10 +9,10 @@ Browse and BrowseNext: OPC 10000-4, 5.9.2 and 5.9.3.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from gettext import gettext as _
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import asyncua.ua
 from asyncua.client.client import Client
@@ -37,8 +37,8 @@ LEAVES_PER_REQUEST, LEAF_REFERENCES = 400, 20
 """Folders have many children and leaves a few properties; either way an answer is at most 2 MB."""
 STALE_PAGES: Final = 3
 """Pages of one node that bring nothing new before its browse is taken to be endless."""
-PAGES_MAX: Final = 2_000
-"""Of one node: a million children by five hundred."""
+PAGES_MAX: Final = 20_000
+"""Of one node: a small controller names ten children at once."""
 NOTES_MAX: Final = 100
 
 OBJECTS: Final = ua.NodeId(ObjectIds.ObjectsFolder)
@@ -139,7 +139,7 @@ async def browse(client: Client, start: asyncua.ua.NodeId = OBJECTS, *, nodes_ma
         if depth == DEPTH_MAX and level:
             tree.note(_("{path} and others: too deep, left out below").format(path=tree.nodes[level[0]].path))
             break
-        answers = await _answers(client, tree, level, most)
+        answers = await _answers(client, tree, level, most, nodes_max)
         level = list(_taken(tree, answers, seen, nodes_max))
         if not level or len(tree.nodes) >= nodes_max:
             break
@@ -154,15 +154,26 @@ async def nodes_per_browse(client: Client) -> int:
 
 
 _Answer = tuple[int, list[Any]]
+T = TypeVar("T")
 
 
-async def _answers(client: Client, tree: Tree, level: Sequence[int], most: int) -> list[_Answer]:
+async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return what several calls return, in their order; the first that fails ends the others and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except ExceptionGroup as several:  # whoever asked for one thing is told one reason
+        raise several.exceptions[0] from several
+    return [task.result() for task in tasks]
+
+
+async def _answers(client: Client, tree: Tree, level: Sequence[int], most: int, nodes_max: int) -> list[_Answer]:
     """Return the references of every node of a level, in the order of the level."""
     folders = [place for place in level if not tree.nodes[place].is_variable]
     leaves = [place for place in level if tree.nodes[place].is_variable]
     gate = asyncio.Semaphore(IN_FLIGHT)
     calls = [
-        _page(client, tree, portion, references, gate)
+        _page(client, tree, portion, references, gate, nodes_max)
         for places, size, references in (
             (folders, FOLDERS_PER_REQUEST, FOLDER_REFERENCES),
             (leaves, LEAVES_PER_REQUEST, LEAF_REFERENCES),
@@ -170,15 +181,13 @@ async def _answers(client: Client, tree: Tree, level: Sequence[int], most: int) 
         for portion in portions(places, min(size, most))
     ]
     found: dict[int, list[Any]] = {}
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(call) for call in calls]
-    for task in tasks:
-        found |= task.result()
+    for answer in await together(calls):
+        found |= answer
     return [(place, found[place]) for place in level]
 
 
 async def _page(
-    client: Client, tree: Tree, places: Sequence[int], references: int, gate: asyncio.Semaphore
+    client: Client, tree: Tree, places: Sequence[int], references: int, gate: asyncio.Semaphore, nodes_max: int
 ) -> dict[int, list[Any]]:
     """Browse some nodes in one request, and then whatever is left of each."""
     async with gate:
@@ -193,7 +202,7 @@ async def _page(
             if result.ContinuationPoint:
                 points[place] = _Rest(result.ContinuationPoint, {each.NodeId for each in found[place]})
         while points:
-            points = await _next(client, tree, points, found)
+            points = await _next(client, tree, points, found, nodes_max)
         return found
 
 
@@ -218,7 +227,9 @@ class _Rest:
     stale: int = 0
 
 
-async def _next(client: Client, tree: Tree, points: dict[int, _Rest], found: dict[int, list[Any]]) -> dict[int, _Rest]:
+async def _next(
+    client: Client, tree: Tree, points: dict[int, _Rest], found: dict[int, list[Any]], nodes_max: int
+) -> dict[int, _Rest]:
     """Ask for the next page of every node that has one; return those that have yet another."""
     asked = ua.BrowseNextParameters(False, [rest.point for rest in points.values()])
     results = await client.uaclient.session.browse_next(asked)
@@ -232,10 +243,12 @@ async def _next(client: Client, tree: Tree, points: dict[int, _Rest], found: dic
         rest.stale = 0 if news else rest.stale + 1
         found[place] += news
         rest.point = result.ContinuationPoint or b""
-        if rest.point and (rest.stale == STALE_PAGES or rest.pages == PAGES_MAX):
-            cut.append(rest.point)
+        endless = rest.stale == STALE_PAGES or rest.pages == PAGES_MAX
+        if rest.point and endless:
             text = _("{path}: the server's list of what is below it has no end; cut after {count} nodes")
             tree.note(text.format(path=tree.nodes[place].path or "Objects", count=len(rest.known)))
+        if rest.point and (endless or len(rest.known) > nodes_max):  # the latter is said when the tree is full
+            cut.append(rest.point)
         elif rest.point:
             left[place] = rest
     if cut:

@@ -18,7 +18,7 @@ from asyncua.ua.object_ids import ObjectIdNames
 from asyncua.ua.status_codes import StatusCodes
 
 from connectors.opcua import limits
-from connectors.opcua.browse import IN_FLIGHT, Tree
+from connectors.opcua.browse import IN_FLIGHT, Tree, together
 from connectors.opcua.limits import portions
 from connectors.opcua.nodes import resolve
 from connectors.opcua.units import UNKNOWN, unit_of
@@ -72,9 +72,8 @@ async def read_values(client: Client, nodes: Sequence[asyncua.ua.NodeId], attrib
         async with gate:
             return list(await client.uaclient.session.read_attributes(list(portion), AttributeIds(attribute)))
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(ask(portion)) for portion in portions(nodes, size)]
-    return [value for task in tasks for value in task.result()]
+    answers = await together(ask(portion) for portion in portions(nodes, size))
+    return [value for answer in answers for value in answer]
 
 
 async def inspect(client: Client, tree: Tree, places: Iterable[int]) -> list[Variable]:

@@ -73,6 +73,8 @@ class OpcUaSettings(ConnectionSettings):
     certificate quarantined, for a person to compare and pin."""
     insecure: bool = False
     """True accepts a server without any security; what it says counts as class B."""
+    adopt: bool = False
+    """True takes over, at every start, the machines that the server describes by a companion specification."""
     deprecated_policies: frozenset[Literal["Basic128Rsa15", "Basic256"]] = frozenset()
     """Policies that the standard has withdrawn, taken where the server has no better; all that is class B."""
     certificate: FilePath | None = None

@@ -22,8 +22,7 @@ CONNECT_SECONDS: Final = 20.0
 
 @asynccontextmanager
 async def visiting(name: str, settings: OpcUaSettings, state: Path, now: datetime) -> AsyncIterator[BoundedClient]:
-    """Open a session and close it on leaving; `name` and `state` are as for a connection, `now` the wall's
-    time.
+    """Open a session and close it on leaving; `name` and `state` are as for a connection, `now` is the wall's time.
 
     Raises ConnectionLost, ConnectionRefused. What the body raises is its own affair: see `session.asked`.
     """

@@ -36,7 +36,8 @@ class Manners:
     """How a server behaves towards those who browse and read.
 
     nodes_per_browse, nodes_per_read, items_per_call: more in one request is refused as a whole.
-    references: how many references of a node come at once. endless: nodes whose browse never ends.
+    references: how many references of a node come at once. endless: nodes whose browse never ends; with `invents` it
+    goes on with children that do not exist, else it says the same again.
     """
 
     nodes_per_browse: int = 1_000
@@ -44,6 +45,7 @@ class Manners:
     items_per_call: int = 1_000
     references: int = REFERENCES_MAX
     endless: set[asyncua.ua.NodeId] = field(default_factory=set)
+    invents: bool = False
 
     def limits(self) -> dict[int, int]:
         """Return what the server says of its limits, by the number of the node that says it."""
@@ -61,15 +63,19 @@ _MONITOR: Final = ObjectIds.CreateMonitoredItemsRequest_Encoding_DefaultBinary
 
 
 class _Rest:
-    """What a browse has left to say; an endless one says the same again and again."""
+    """What a browse has left to say; an endless one says the same again and again, or what never was."""
 
-    def __init__(self, references: Sequence[Any], size: int, *, endless: bool) -> None:
+    def __init__(self, references: Sequence[Any], size: int, *, endless: bool, invents: bool = False) -> None:
         self._references = references
         self._size = size
         self._endless = endless
+        self._invents = invents
         self._at = 0
 
     def take(self) -> list[Any]:
+        if self._endless and self._invents:
+            self._at += self._size
+            return [_invented(self._at - number) for number in range(self._size)]
         if self._endless:
             return list(self._references[: self._size])
         taken = list(self._references[self._at : self._at + self._size])
@@ -79,6 +85,18 @@ class _Rest:
     @property
     def over(self) -> bool:
         return not self._endless and self._at >= len(self._references)
+
+
+def _invented(number: int) -> Any:
+    return ua.ReferenceDescription(
+        ReferenceTypeId=ua.NodeId(ObjectIds.HasComponent),
+        IsForward=True,
+        NodeId=ua.NodeId(f"never-{number}", 1),
+        BrowseName=ua.QualifiedName(f"Never{number}", 1),
+        DisplayName=ua.LocalizedText(f"Never{number}"),
+        NodeClass=ua.NodeClass.Variable,
+        TypeDefinition=ua.NodeId(ObjectIds.BaseDataVariableType),
+    )
 
 
 class Channel(UaProcessor):
@@ -137,7 +155,8 @@ class Channel(UaProcessor):
             return ua.BrowseResult(StatusCode=ua.StatusCode(StatusCodes.BadNodeIdUnknown))
         wanted = self._subtypes(asked) if not asked.ReferenceTypeId.is_null() else None
         found = [each for each in data.references if _fits(each, asked, wanted)]
-        return self._page(_Rest(found, most, endless=asked.NodeId in self._manners.endless))
+        endless = asked.NodeId in self._manners.endless
+        return self._page(_Rest(found, most, endless=endless, invents=self._manners.invents))
 
     def _subtypes(self, asked: Any) -> set[Any]:
         """Return a type of reference and, where they are wanted, all its subtypes."""

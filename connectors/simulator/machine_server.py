@@ -34,6 +34,8 @@ from connectors.simulator.shape import OWN, Reference
 ua: Any = asyncua.ua  # its generated classes take plain numbers and texts, which their annotations do not say
 
 APPLICATION_URI: Final = "urn:toolcrib:simulator:machine"
+_STATUS: Final = ua.NodeId(ObjectIds.Server_ServerStatus)
+_CURRENT_TIME: Final = ua.NodeId(ObjectIds.Server_ServerStatus_CurrentTime)
 _ENCRYPTED: Final = (
     ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,
     ua.SecurityPolicyType.Aes256Sha256RsaPss_SignAndEncrypt,
@@ -128,7 +130,7 @@ class MachineServer:
         claim(self._host, self._port)
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # what its clients do wrong is told to them
         server = MannerlyServer(self.manners, user_manager=_Guard(is_open=self._open))
-        server.disable_clock()  # the plant's time is written below
+        server.disable_clock()  # it shows the plant's time, at every step
         await server.init()
         await server.set_application_uri(self.identity.application_uri)
         server.set_server_name("Toolcrib simulated machine")
@@ -177,6 +179,7 @@ class MachineServer:
             machine.advance(machine.plan.utilised(elapsed))
             shown |= show(plan, machine, self._at)
         await self.write(shown)
+        await self._show_time()
 
     async def write(self, values: Mapping[str, Any], *, at: datetime | None = None, status: int = 0) -> None:
         """Show values by their keys, dated now or at a time; a key whose node has vanished is passed over."""
@@ -247,6 +250,14 @@ class MachineServer:
         """Let a node below Objects be found below its own first child, too. Raises KeyError when it has none."""
         node = self._space.node(name, OWN)
         self._space.link(next(islice(self._space.below(node), 1)), node, Reference.ORGANIZES)
+
+    async def _show_time(self) -> None:
+        """Let the server's own clock show the plant's time."""
+        now = self._clock() + self._offset
+        status = await self._running.get_node(_STATUS).read_value()
+        status.CurrentTime = now
+        for node, value in ((_STATUS, status), (_CURRENT_TIME, now)):
+            await self._running.write_attribute_value(node, ua.DataValue(ua.Variant(value), SourceTimestamp=now))
 
     @property
     def _running(self) -> MannerlyServer:

@@ -54,9 +54,7 @@ class Remembered(HistoryStorageInterface):
         nothing = get_win_epoch()  # how the stack reads a time that was left out
         start, end = (None if each in (None, nothing) else each for each in (start, end))
         backwards = start is None or (end is not None and start > end)
-        first, last = (end, start) if backwards else (start, end)
-        if start is None:
-            first, last = None, end
+        first, last = (end if start is not None else None, start or end) if backwards else (start, end)
         kept = sorted(self._values.get(node_id, ()), key=_time)
         found = [each for each in kept if (not first or _time(each) >= first) and (not last or _time(each) <= last)]
         if backwards:

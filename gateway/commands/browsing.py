@@ -38,6 +38,8 @@ T = TypeVar("T")
 SHOWN = 40
 """Lines of a difference that are listed; the rest is a number."""
 COLUMNS = ("path", "value", "unit", "type", "status", "node")
+ROWS = 1_000
+"""Variables in a table for people; who wants more wants a file."""
 
 ServerArgument = Annotated[
     str, typer.Argument(help="A connection of the config, or an address such as opc.tcp://10.0.0.5:4840.")
@@ -119,8 +121,15 @@ def browse(
         writer.writeheader()
         writer.writerows({key: _cell(value) for key, value in each.facts().items()} for each in found.variables)
     else:
-        rows = [[each.facts()[column] for column in COLUMNS] for each in found.variables]
-        say_table(tuple(map(_, COLUMNS)), rows, nothing=_("no variables there"))
+        _tell(found)
+
+
+def _tell(found: Look) -> None:
+    columns = (_("path"), _("value"), _("unit"), _("type"), _("status"), _("node"))
+    rows = [[each.facts()[column] for column in COLUMNS] for each in found.variables[:ROWS]]
+    say_table(columns, rows, nothing=_("no variables there"))
+    if len(found.variables) > ROWS:
+        say(_("and {more} more; --csv and --json show all").format(more=len(found.variables) - ROWS))
 
 
 def _cell(text: str) -> str:

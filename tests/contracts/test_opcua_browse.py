@@ -28,6 +28,7 @@ from connectors.simulator.shape import OWN
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
+WALL = datetime.now(UTC)
 TAGS = 230
 
 
@@ -50,7 +51,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mach
 @pytest_asyncio.fixture(loop_scope="module")
 async def client(server: MachineServer, tmp_path: Path) -> AsyncIterator[BoundedClient]:
     settings = OpcUaSettings(url=server.url, insecure=True)
-    async with visiting("hall", settings, tmp_path, datetime.now(UTC)) as opened:
+    async with visiting("hall", settings, tmp_path, WALL) as opened:
         yield opened
 
 
@@ -103,6 +104,18 @@ async def test_an_endless_browse_is_cut_and_named(client: BoundedClient, server:
     (note,) = tree.notes
     assert note == "Plant/Area000/Cell00: the server's list of what is below it has no end; cut after 9 nodes"
     assert sum(path.startswith("Plant/Area000/Cell01/") for path in paths(tree)) == 100
+
+
+async def test_a_server_that_invents_nodes_is_cut_at_the_bound(client: BoundedClient, server: MachineServer):
+    server.never_end("Plant.Area000.Cell00")
+    server.manners.invents = True
+    try:
+        tree = await browse(client, nodes_max=500)
+    finally:
+        server.manners.endless.clear()
+        server.manners.invents = False
+    assert len(tree.nodes) == 500
+    assert "more than 500 nodes" in tree.notes[0]
 
 
 async def test_nodes_beyond_the_bound_are_left_out_and_it_is_said(client: BoundedClient):
@@ -169,10 +182,10 @@ async def test_nobody_at_an_address_is_one_sentence(tmp_path: Path, unused_tcp_p
 
 async def test_a_visit_is_as_well_protected_as_a_conversation(server: MachineServer, tmp_path: Path):
     pinned = OpcUaSettings(url=server.url, server_certificate=server.identity.fingerprint)
-    async with visiting("hall", pinned, tmp_path, datetime.now(UTC)) as client:
+    async with visiting("hall", pinned, tmp_path, WALL) as client:
         assert (await browse(client, nodes_max=20)).nodes
     with pytest.raises(ConnectionRefused, match=server.identity.fingerprint):
-        async with visiting("other", OpcUaSettings(url=server.url), tmp_path, datetime.now(UTC)):
+        async with visiting("other", OpcUaSettings(url=server.url), tmp_path, WALL):
             pass
 
 
@@ -184,13 +197,13 @@ async def test_other_namespace_numbers_after_a_restart_find_the_same(
 
     before = without_notes((await surveyed(client, await browse(client))).machines)
     await server.restart(shift_namespaces=True)
-    async with visiting("hall", OpcUaSettings(url=server.url, insecure=True), tmp_path, datetime.now(UTC)) as again:
+    async with visiting("hall", OpcUaSettings(url=server.url, insecure=True), tmp_path, WALL) as again:
         assert without_notes((await survey(again)).machines) == before
 
 
 async def test_circles_end(server: MachineServer, tmp_path: Path):
     server.circle()
-    async with visiting("hall", OpcUaSettings(url=server.url, insecure=True), tmp_path, datetime.now(UTC)) as client:
+    async with visiting("hall", OpcUaSettings(url=server.url, insecure=True), tmp_path, WALL) as client:
         tree = await browse(client)
     assert sum(node.name == "Plant" for node in tree.nodes) == 1
     assert tree.notes == []

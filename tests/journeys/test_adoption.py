@@ -28,6 +28,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def loud(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in this process, whose log is the other tests', too."""
+    monkeypatch.setattr("gateway.logs.quiet", lambda: None)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "toolcrib.yaml"
