@@ -234,8 +234,7 @@ class Journal:
         self._next += 1
         for cursor in self.cursors.values():
             cursor.depth += samples
-        self._sync_sometimes(descriptor)
-        self._keep_bounds(now)
+        self._look_after(descriptor, now)
 
     def read(self, cursor: Cursor, samples_max: int) -> Parcel | None:
         """Return what comes next for a reader, whole records up to about so many samples; None when there is nothing.
@@ -328,11 +327,19 @@ class Journal:
         finally:
             os.close(descriptor)
 
+    def _look_after(self, descriptor: int, now: int) -> None:
+        """Do what may fail once a record is written: raised, it would have the record written a second time."""
+        try:
+            self._sync_sometimes(descriptor)
+            self._keep_bounds(now)
+        except OSError as error:
+            _log.warning("the backlog's disk did not do all that it was told", error=repr(error)[:200])
+
     def _sync_sometimes(self, descriptor: int) -> None:
         self._unsynced += 1
         if self._unsynced >= SYNC_EVERY:
-            os.fdatasync(descriptor)
             self._unsynced = 0
+            os.fdatasync(descriptor)
 
     def _keep_bounds(self, now: int) -> None:
         while len(self._files) > 1 and (self.size > self._bytes_max or now - self._files[0].newest > self._age_max):

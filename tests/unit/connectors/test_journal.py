@@ -211,6 +211,18 @@ def test_a_file_that_all_have_read_makes_room(tmp_path: Path, monkeypatch: pytes
     assert drained(one, cursor) == [5]
 
 
+def test_a_file_that_cannot_be_deleted_has_no_record_written_twice(tmp_path: Path):
+    small = journal(tmp_path, bytes_max=4000)
+    cursor = small.cursor("store")
+    write(small, range(10))
+    oldest = files(tmp_path)[0]
+    oldest.unlink()
+    oldest.mkdir()  # what a disk refuses to delete, whoever asks
+    write(small, range(10, 100))
+    lost = cursor.losses[Loss.BACKLOG_FULL]
+    assert drained(small, cursor) == list(range(lost, 100))
+
+
 def test_a_file_spans_an_hour_at_most_and_how_far_a_reader_is_behind_is_known(tmp_path: Path):
     wall = Wall()
     one = journal(tmp_path, clock=wall)
