@@ -30,6 +30,7 @@ def replay(directory: Path, home: Path, *words: str) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, timeout=140)
 
 
+@pytest.mark.long
 def test_each_engine_is_bought_for_once_and_every_value_is_received(tmp_path: Path):
     (tmp_path / "recordings").mkdir()
     recording(tmp_path / "recordings" / "train_FD001.txt", {1: 120, 2: 150, 3: 90})

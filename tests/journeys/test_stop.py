@@ -203,6 +203,7 @@ async def test_a_stop_outlives_a_kill_and_counts_before_anything_is_sent_at_star
     await verified(bench)
 
 
+@pytest.mark.long
 async def test_an_alarm_that_nobody_acknowledges_stops_its_supplier_and_no_other(bench: StopBench):
     await bench.start()
     await bench.act("policy", policy_that("buy"))
