@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,7 @@ from gateway.durable import write_durably
 from gateway.yaml_file import Mistakes, YamlFile, read
 
 if TYPE_CHECKING:
+    from connectors.opcua.machinery import DiscoveredMachine
     from gateway.adoption import Addition
 
 VISIT_SECONDS: Final = 20.0
@@ -48,7 +49,7 @@ async def with_adopted(config: Config) -> Config:
     return config
 
 
-async def _ask(config: Config, name: str, settings: OpcUaSettings) -> Any:
+async def _ask(config: Config, name: str, settings: OpcUaSettings) -> Sequence[DiscoveredMachine] | None:
     """What a server describes, or None when it cannot be asked now."""
     from gateway.visits import Target, machines_of
 
@@ -64,7 +65,7 @@ async def _ask(config: Config, name: str, settings: OpcUaSettings) -> Any:
 
 
 def _joined(
-    config: Config, source: YamlFile, name: str, known: Mapping[str, Any], said: Any
+    config: Config, source: YamlFile, name: str, known: Mapping[str, Any], said: Sequence[DiscoveredMachine] | None
 ) -> tuple[Config, YamlFile]:
     """Add what was known and what is said now; a description that makes no valid config is not taken."""
     from gateway.adoption import addition_of, apply

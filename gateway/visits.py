@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -24,6 +24,10 @@ from gateway.browsing import Difference, difference
 from gateway.clock import real
 from gateway.config import Config
 from gateway.globs import matcher
+
+if TYPE_CHECKING:
+    from connectors.opcua.inspection import Variable
+    from connectors.opcua.machinery import Findings
 
 SCHEME: Final = "opc.tcp://"
 LOOK_SECONDS: Final = 300.0
@@ -93,7 +97,7 @@ def host_of(target: Target) -> str:
 class Look:
     """What a server shows: its variables, and what was left out."""
 
-    variables: Sequence[Any]
+    variables: Sequence[Variable]
     notes: Sequence[str]
 
 
@@ -115,8 +119,8 @@ async def look(target: Target, globs: Sequence[str], *, properties: bool, nodes_
     return Look(shown, tree.notes)
 
 
-async def machines_of(target: Target) -> Any:
-    """Return the machines that a server describes: `connectors.opcua.machinery.Findings`."""
+async def machines_of(target: Target) -> Findings:
+    """Return the machines that a server describes."""
     from connectors.opcua.survey import survey
     from connectors.opcua.visit import visiting
 

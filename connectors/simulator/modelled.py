@@ -327,14 +327,9 @@ def _tool(machine: str, part: Part) -> Shape:
 
 def _prognosis(machine: str, part: Part) -> Shape:
     """When something will be due, by the machine's own reckoning: OPC 40501-1, 8.6."""
-    predicted = Shape(
-        "PredictedTime",
-        VARIABLE,
-        (),
-        MACHINE_TOOL,
-        value=Value(VariantType.DateTime, None, ObjectIds.UtcTime),
-        key=f"{machine}.{part.plan.key}.predicted",
-    )
+    moment = Value(VariantType.DateTime, None, ObjectIds.UtcTime)
+    key = f"{machine}.{part.plan.key}.predicted"
+    predicted = Shape("PredictedTime", PROPERTY, (), MACHINE_TOOL, Reference.PROPERTY, moment, key)
     if part.lifetimes[0].name.startswith("ToolLife"):
         told = Shape("ToolName", VARIABLE, (), MACHINE_TOOL, value=Value(VariantType.String, part.name))
         return Shape(f"{part.name} change", TypeName(MACHINE_TOOL, "ToolChangePrognosisType"), (predicted, told))

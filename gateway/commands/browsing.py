@@ -108,7 +108,7 @@ def browse(
     site = _site(config, needed=add is not None)
     target = _target(server, site, insecure, server_certificate)
     globs = glob or [EVERYTHING]
-    found = _visit(look(target, globs, properties=properties, nodes_max=most))
+    found = _visit(look(target, globs, properties=properties, nodes_max=most), target)
     for note in found.notes:
         complain(note)
     if add is not None:
@@ -244,7 +244,7 @@ def adopt(
     site = _site(config, needed=True)
     assert site is not None
     target = _target(server, site, insecure, server_certificate)
-    findings = _visit(machines_of(target))
+    findings = _visit(machines_of(target), target)
     made: list[Addition] = []
 
     def edit(document: Any) -> None:
@@ -275,14 +275,18 @@ def adopt(
         )
 
 
-def _visit(work: Coroutine[Any, Any, T]) -> T:
+def _visit(work: Coroutine[Any, Any, T], target: Target | None = None) -> T:
     """Do what needs a server; raises `Failure` with what it said."""
-    from connectors.connector import ConnectionLost
+    from connectors.connector import ConnectionLost, ConnectionRefused
     from gateway.logs import quiet
 
     quiet()
     try:
         return wait_for(work)
+    except ConnectionRefused as error:
+        settings = None if target is None or target.connection else target.settings
+        hint = _("\nFor a look: --server-certificate and the fingerprint, once it was compared.")
+        raise Failure(str(error) + (hint if settings and settings.server_certificate is None else "")) from error
     except ConnectionLost as error:
         raise Failure(str(error)) from error
 

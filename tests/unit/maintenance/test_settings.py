@@ -106,3 +106,18 @@ def test_the_clock_is_the_counters_or_the_calendars():
 def test_settings_say_themselves_as_they_were_written():
     assert component(LEVEL).model_dump(mode="json")["rated_life"] == "20000 h"
     assert "rated_life" in ComponentSettings.model_json_schema()["properties"]
+
+
+@pytest.mark.parametrize(
+    ("wear", "path"),
+    [
+        ({"as_new": 5000, "tag": "left"}, "wear.as_new"),
+        ({"as_new": 5000, "resets_at_fitting": True}, "wear.as_new"),
+        ({"counts_down": True, "tag": "left", "resets_at_fitting": True}, "wear.counts_down"),
+    ],
+)
+def test_only_a_parts_own_counter_begins_elsewhere_or_runs_down(wear: dict[str, object], path: str):
+    life = "5000 h" if "tag" not in wear else "5000 cycles"
+    said = {"name": "x", "rated_life": life, "wear": {"by": "usage"} | wear, "job": {"title": "x"}}
+    found = problems(ComponentSettings.model_validate(said), {"left": "cycles"})
+    assert [each for each, _sentence in found] == [path]

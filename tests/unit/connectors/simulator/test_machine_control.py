@@ -65,6 +65,7 @@ async def test_a_flood_a_jump_and_a_vanished_node_show_over_the_wire(served: tup
     assert (await value(ready.url, "tag-2")).StatusCode.name == "BadNodeIdUnknown"
 
 
+@pytest.mark.long
 async def test_a_restart_with_a_new_certificate_keeps_the_address(served: tuple[MachineReady, Path]):
     ready, state = served
     told = await act(state, "/restart", new_certificate=True, shift_namespaces=True)

@@ -204,18 +204,6 @@ async def test_nobody_writes(server: MachineServer):
             await (await node(client, "tag-1")).write_value(9.0)
 
 
-async def test_a_server_that_is_not_open_wants_encryption(tmp_path: Path):
-    closed = MachineServer(load_or_make(tmp_path, APPLICATION_URI), (DEVICE,), clock=CLOCK)
-    await closed.start()
-    try:
-        offered = await Client(closed.url).connect_and_get_server_endpoints()
-        assert {each.SecurityMode for each in offered} == {ua.MessageSecurityMode.SignAndEncrypt}
-        with pytest.raises(Exception, match=r"(?i)no matching endpoints|denied|secur"):
-            await Client(closed.url).connect()
-    finally:
-        await closed.stop()
-
-
 async def test_too_many_nodes_are_refused_in_a_sentence(tmp_path: Path):
     with pytest.raises(SimulatorError, match="at most"):
         MachineServer(load_or_make(tmp_path, APPLICATION_URI), (), clock=CLOCK, tags=CAPACITY_MAX + 1)
