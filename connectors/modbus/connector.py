@@ -218,6 +218,7 @@ class ModbusConnector:
         if self._useless >= USELESS_MAX:
             raise ConnectionLost(_("the device gives no answer that fits its question"))
         if not self._reads:
+            self._forget_missing()
             raise ConnectionLost(_("the device has none of the registers asked for"))
         units = {read.block.unit for read in self._reads}
         if all(self._breaker(unit).is_open for unit in units):
@@ -317,9 +318,17 @@ class ModbusConnector:
         self._holes = Holes(self._holes.breaks | breaks, self._holes.missing | missing)
         self._plan()
         try:
-            remember(self._state, self.name, self._settings, self._tags, self._holes)
+            lasting = Holes(self._holes.breaks, frozenset())  # a device that boots refuses what it has a minute later
+            remember(self._state, self.name, self._settings, self._tags, lasting)
         except OSError as error:  # it is looked for again after a restart
             _log.warning("what was learned of a device is not kept", connection=self.name, error=str(error))
+
+    def _forget_missing(self) -> None:
+        """Ask for every tag again in the next conversation: a device that boots refuses all of them for a while."""
+        for key in self._holes.missing:
+            self._faults.pop(key, None)
+        self._holes = Holes(self._holes.breaks, frozenset())
+        self._plan()
 
     def _missing(self, key: str, table: str, address: int) -> None:
         text = _("the device has no {table} register {address} (counted from 0) for it")
