@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from asyncua import ua
@@ -47,7 +48,8 @@ class BoundedClient(Client):
     """A client for one conversation.
 
     offered: what the server said under encryption that it offers. kept: a session to resume; None afterwards unless it
-    was. deprecated: the policies of `policies.DEPRECATED` that the site has named.
+    was. deprecated: the policies of `policies.DEPRECATED` that the site has named. confirm: holds `offered` against
+    what is in use, raising ConnectionRefused, before anybody signs in.
     """
 
     def __init__(self, url: str, kept: KeptSession | None = None) -> None:
@@ -60,6 +62,7 @@ class BoundedClient(Client):
         self.offered: list[ua.EndpointDescription] = []
         self.kept = kept
         self.deprecated: frozenset[str] = frozenset()
+        self.confirm: Callable[[Sequence[ua.EndpointDescription]], None] = lambda _offered: None
         self.uaclient._make_protocol = self._bounded_protocol  # type: ignore[method-assign]
 
     def _bounded_protocol(self) -> UASocketProtocol:
@@ -97,7 +100,10 @@ class BoundedClient(Client):
     async def activate_session(
         self, username: str | None = None, password: str | None = None, certificate: x509.Certificate | None = None
     ) -> ua.ActivateSessionResult:
-        """Sign in. Raises ConnectionRefused, before anything is sent, where a password could be read on the way."""
+        """Sign in. Raises ConnectionRefused, before anything of the user is sent, where the wire was weakened or a
+        password could be read on the way.
+        """
+        self.confirm(self.offered)
         if password is not None:
             token = self.server_policy(ua.UserTokenType.UserName)
             may_send_password(self.security_policy.Mode, str(token.SecurityPolicyUri), self.deprecated)

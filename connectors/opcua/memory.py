@@ -7,6 +7,8 @@ can spoil it could otherwise weaken the wire. Refuses to decide: `trust` does.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -41,12 +43,19 @@ def remember(state: Path, connection: str, offer: Offer) -> None:
     path = _file(state, connection)
     with private_files.alone(path.parent):
         known = _read(path)
-        if known.get(offer.fingerprint) == offer.protection and next(reversed(known)) == offer.fingerprint:
+        before = known.get(offer.fingerprint)
+        if before == offer.protection and next(reversed(known)) == offer.fingerprint:
             return
         known.pop(offer.fingerprint, None)
         known[offer.fingerprint] = offer.protection
-        kept = list(known.items())[-SERVERS_MAX:]
-        private_files.write(path, json.dumps({"servers": [_written(*each) for each in kept]}).encode())
+        # Where only the order is new, a full disk takes nothing from what is remembered, and must not end the watching.
+        with suppress(OSError) if before == offer.protection else nullcontext():
+            _write(path, known)
+
+
+def _write(path: Path, known: Mapping[str, Protection]) -> None:
+    kept = list(known.items())[-SERVERS_MAX:]
+    private_files.write(path, json.dumps({"servers": [_written(*each) for each in kept]}).encode())
 
 
 def _written(fingerprint: str, protection: Protection) -> dict[str, str]:

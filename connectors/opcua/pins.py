@@ -116,7 +116,9 @@ def judge(
         before = known.get(certificate)
         if before is None:
             raise NotSeen(certificate)
-        if sum(each.verdict is not Verdict.QUARANTINED for each in known.values()) >= JUDGED_MAX:
+        taken = sum(each.verdict is not Verdict.QUARANTINED for each in known.values())
+        # Who is judged already takes no more room: a server can always be thrown out.
+        if before.verdict is Verdict.QUARANTINED and taken >= JUDGED_MAX:
             raise ValueError(_("too many certificates are judged; delete {file} and pin anew").format(file=path))
         known[certificate] = replace(before, verdict=verdict, by=person, judged_at=now)
         _write(path, known)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from datetime import datetime
+from functools import partial
 from gettext import gettext as _
 from pathlib import Path
 from typing import Final, TypeVar
 
+import structlog
 from asyncua.crypto import uacrypto
 from asyncua.ua import uaerrors
 
@@ -47,6 +49,7 @@ _UNWELCOME: Final = (
 )
 
 _T = TypeVar("_T")
+_log = structlog.get_logger()
 
 
 async def open_session(
@@ -72,11 +75,23 @@ async def open_session(
 
 def _accept(name: str, settings: OpcUaSettings, state: Path, offer: Offer, now: datetime) -> None:
     """Hold an offer against what people have said; a server that shows itself is noted whatever comes of it."""
+    remembered = memory.recall(state, name, offer.fingerprint)
+    if offer.fingerprint in settings.pinned:  # what the config says wins
+        _note_if_possible(name, state, offer, now)
+        trust.accept(offer, settings.pinned, remembered)
+        return
     pins.note(state, name, offer.certificate, now)
     seen = pins.seen(state, name)
-    pinned = settings.pinned or pins.judged(seen, Verdict.PINNED)  # what the config says wins
-    remembered = memory.recall(state, name, offer.fingerprint)
+    pinned = settings.pinned or pins.judged(seen, Verdict.PINNED)
     trust.accept(offer, pinned, remembered, rejected=pins.judged(seen, Verdict.REJECTED), name=name)
+
+
+def _note_if_possible(name: str, state: Path, offer: Offer, now: datetime) -> None:
+    """Note a server that the config lets in: a full disk or a spoilt quarantine must not end the watching."""
+    try:
+        pins.note(state, name, offer.certificate, now)
+    except (ConnectionRefused, OSError) as error:
+        _log.warning("a server could not be noted", connection=name, error=said(error))
 
 
 async def _connect_securely(
@@ -91,6 +106,7 @@ async def _connect_securely(
     own = await asyncio.to_thread(_identity, name, settings, state, now)
     client.application_uri = own.uri
     client.deprecated = settings.deprecated_policies
+    client.confirm = partial(trust.confirm, offer, deprecated=settings.deprecated_policies)
     await client.set_security(
         offer.protection.kind,
         uacrypto.CertProperties(own.certificate, "der"),
@@ -104,19 +120,30 @@ async def _connect_securely(
         await client.connect()
     except _UNTRUSTED as error:
         await asyncio.to_thread(_refused, name, state, own, error, now)
-    trust.confirm(offer, client.offered, settings.deprecated_policies)
     await asyncio.to_thread(_welcomed, name, state, offer, own)
     return Secured(offer.protection, offer.fingerprint)
 
 
 def _identity(name: str, settings: OpcUaSettings, state: Path, now: datetime) -> Identity:
     if settings.certificate is None or settings.key is None:
-        return identity.shown_identity(state, name, now)
+        return _own_identity(name, state, now)
     try:
         password = None if settings.key_password is None else settings.key_password.read()
     except SecretMissing as error:
         raise ConnectionRefused(str(error)) from error
     return identity.issued_identity(settings.certificate, settings.key, password, now)
+
+
+def _own_identity(name: str, state: Path, now: datetime) -> Identity:
+    try:
+        return identity.shown_identity(state, name, now)
+    except (OSError, ValueError) as error:
+        text = _(
+            "our own certificate in {directory} cannot be used ({error}), so nobody is called: restore its files, or"
+            " delete them, and every server must trust a new one"
+        )
+        directory = identity.certificate_file(state).parent
+        raise ConnectionLost(text.format(directory=directory, error=said(error))) from error
 
 
 def _refused(name: str, state: Path, own: Identity, error: Exception, now: datetime) -> None:

@@ -18,6 +18,7 @@ from gateway.commands.output import (
     ConfigOption,
     Failure,
     JsonOption,
+    complain,
     find_data,
     load_config,
     say,
@@ -41,10 +42,17 @@ FingerprintArgument = Annotated[
 @app.command("list")
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Every certificate that a connection's server has shown, and whether it is let in."""
-    rows = list(_rows(load_config(config)))
+    unread: list[str] = []
+    rows = list(_rows(load_config(config), unread))
     if as_json:
         say_json(rows)
-        return
+    else:
+        _say_rows(rows)
+    if unread:
+        raise Failure("\n".join(unread))
+
+
+def _say_rows(rows: list[dict[str, str]]) -> None:
     columns = (_("connection"), _("state"), _("fingerprint"), _("subject"), _("valid until"), _("last seen"), _("by"))
     keys = ("connection", "state", "fingerprint", "subject", "valid_until", "last_seen", "by")
     say_table(columns, [[row[key] or "-" for key in keys] for row in rows], nothing=_("no server has been seen yet"))
@@ -60,13 +68,16 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """All that is known of the certificates of one connection."""
+    unread: list[str] = []
     wanted = "" if fingerprint is None else _normal(fingerprint)
     rows = [
         row
-        for row in _rows(load_config(config))
+        for row in _rows(load_config(config), unread)
         if row["connection"] == connection and row["fingerprint"].startswith(wanted)
     ]
     if not rows:
+        for sentence in unread:
+            complain(sentence)
         raise Failure(_("{connection} has seen no such certificate").format(connection=connection))
     if as_json:
         say_json(rows)
@@ -104,7 +115,8 @@ def reject(
     act(find_data(config), "trust", body, as_json, person)
 
 
-def _rows(config: Config) -> Iterator[dict[str, str]]:
+def _rows(config: Config, unread: list[str]) -> Iterator[dict[str, str]]:
+    """Yield what the connections have seen; one whose file is spoilt is a sentence in `unread` instead."""
     from connectors.connector import ConnectionRefused
     from connectors.opcua import pins
     from connectors.opcua.settings import OpcUaSettings
@@ -115,7 +127,8 @@ def _rows(config: Config) -> Iterator[dict[str, str]]:
         try:
             seen = pins.seen(config.connector_state, name)
         except ConnectionRefused as error:
-            raise Failure(str(error)) from error
+            unread.append(f"{name}: {error}")
+            seen = ()
         yield from (_row(name, each, _state(each, settings.pinned)) for each in seen)
         for missing in sorted(settings.pinned - {each.fingerprint for each in seen}):
             yield _unseen(name, missing)

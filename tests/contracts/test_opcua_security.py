@@ -117,10 +117,12 @@ class Doorkeeper:
 
     def __init__(self, certificate: bytes | None = None) -> None:
         self.certificate = certificate
+        self.asked = 0
 
     def get_user(
         self, _server: Any, username: str | None = None, password: str | None = None, certificate: Any = None
     ) -> User | None:
+        self.asked += 1
         known = (username, password) == ("toolcrib", PASSWORD)
         if known or (self.certificate is not None and certificate == self.certificate):
             return User(role=UserRole.User)
@@ -230,6 +232,22 @@ class TestStrangers:
         assert (await opened(server, tmp_path, server_certificate=both)).fingerprint == server.fingerprint
         assert {each.fingerprint for each in pins.seen(tmp_path, "hall")} == set(both)
 
+    @pytest.mark.parametrize("obstacle", ["a spoilt file", "no directory"])
+    async def test_a_quarantine_that_cannot_be_kept_stops_no_server_that_the_config_pins(
+        self, server: OpcUaBench, place: Path, tmp_path: Path, obstacle: str
+    ):
+        await server.become(place)
+        quarantine = pins.directory(tmp_path)
+        if obstacle == "no directory":
+            quarantine.parent.mkdir()
+            quarantine.write_bytes(b"")
+        else:
+            quarantine.mkdir(parents=True)
+            (quarantine / "hall.json").write_text("null")
+        assert (await opened(server, tmp_path)).provenance is Provenance.A
+        with pytest.raises(ConnectionLost):  # whom only a command could have let in, it lets in no more
+            await opened(server, tmp_path, server_certificate=None)
+
     async def test_a_server_that_shows_anothers_certificate_cannot_speak_for_it(
         self, servers: list[OpcUaBench], places: tuple[Path, Path], tmp_path: Path
     ):
@@ -267,6 +285,18 @@ class TestUsers:
             server.take_passwords_readable()
             assert "so it was not sent" in await refusal(server, tmp_path, port=wire.port, user=user)
             assert PASSWORD.encode() not in wire.heard
+
+    async def test_on_a_weakened_wire_nobody_signs_in(self, servers: list[OpcUaBench], place: Path, tmp_path: Path):
+        honest, struck_out = servers
+        users, offers = Doorkeeper(), (Policy.Basic256_SignAndEncrypt, Policy.Aes256Sha256RsaPss_SignAndEncrypt)
+        await honest.become(place, offers, users=users, tokens=NAMED)
+        await struck_out.become(place, offers[:1], users=users, tokens=NAMED)
+        told: dict[str, Any] = {"user": password_file(tmp_path), "deprecated_policies": ["Basic256"]}
+        async with tapped(struck_out.port, honest.port) as wire:
+            assert "ALARM" in await refusal(honest, tmp_path, port=wire.port, **told)
+        assert users.asked == 0
+        assert (await opened(honest, tmp_path, **told)).provenance is Provenance.A
+        assert users.asked == 1
 
     async def test_a_missing_password_is_said_before_anybody_is_called(self, server: OpcUaBench, tmp_path: Path):
         user = {"name": "toolcrib", "password": {"file": tmp_path / "nowhere"}}
@@ -307,6 +337,15 @@ class TestOurCertificate:
         said = await refusal(server, tmp_path, **given)
         assert "BadCertificateUntrusted" in said
         assert str(given["certificate"]) in said
+
+    async def test_where_our_own_cannot_be_read_the_server_is_not_blamed(
+        self, server: OpcUaBench, place: Path, tmp_path: Path
+    ):
+        await server.become(place)
+        await opened(server, tmp_path)
+        identity.certificate_file(tmp_path).write_bytes(b"")
+        with pytest.raises(ConnectionLost, match=r"our own certificate in .* cannot be used"):
+            await opened(server, tmp_path)
 
     async def test_a_server_that_was_not_told_of_the_renewed_one_is_shown_the_one_before(
         self, server: OpcUaBench, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

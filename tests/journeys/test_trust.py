@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from connectors.opcua import identity
+from connectors.opcua import identity, pins
 from connectors.samples import Provenance
 from gateway.build import Gateway, open_gateway
 from gateway.certificate_watch import told
@@ -146,3 +146,22 @@ async def test_certificates_that_run_out_are_told_by_connection(tmp_path: Path):
         assert f"runs out within {days} day" in sentence
     (sentence,) = told(config, ours.valid_until + timedelta(days=1))
     assert "ran out on" in sentence
+
+
+async def test_one_spoilt_quarantine_hides_no_other_connection(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    ours = identity.own_identity(tmp_path / "mill", datetime.now(UTC)).certificate
+    hall = {"connector": "opcua", "url": "opc.tcp://10.0.0.5:4840"}
+    file = tmp_path / "toolcrib.yaml"
+    file.write_text(json.dumps({**SITE, "connections": {"hall": hall, "yard": hall}}))
+    state = load(file).connector_state
+    for name in ("hall", "yard"):
+        pins.note(state, name, ours, datetime.now(UTC))
+    (pins.directory(state) / "hall.json").write_text("null")
+    assert await trust(file, "list", "--json") == 1
+    said = capsys.readouterr()
+    assert [row["connection"] for row in json.loads(said.out)] == ["yard"]
+    assert "hall: " in said.err
+    assert "cannot be read" in said.err
+    assert await trust(file, "show", "yard") == 0
+    assert await trust(file, "show", "hall") == 1
+    assert "cannot be read" in capsys.readouterr().err

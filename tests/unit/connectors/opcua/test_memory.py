@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,13 @@ def test_a_spoilt_memory_is_not_forgotten_without_a_person(tmp_path: Path, spoil
     ):
         with pytest.raises(ConnectionRefused, match="delete it"):
             call()
+
+
+def test_where_nothing_can_be_written_only_what_is_new_is_an_error(tmp_path: Path):
+    for offer in (OFFER, OTHER):
+        memory.remember(tmp_path, "hall", offer)
+    (tmp_path / "opcua" / f"hall.json.{os.getpid()}.tmp").mkdir()  # where the next content would be drafted
+    memory.remember(tmp_path, "hall", OFFER)
+    assert memory.recall(tmp_path, "hall", OFFER.fingerprint) == Memory(OFFER.protection, OFFER.fingerprint)
+    with pytest.raises(OSError, match="tmp"):
+        memory.remember(tmp_path, "hall", Offer(OFFER.protection, b"third"))

@@ -80,6 +80,10 @@ def test_no_more_are_judged_than_fit(tmp_path: Path):
             pins.judge(tmp_path, "hall", stranger, Verdict.REJECTED, "anna", NOW)
     with pytest.raises(ValueError, match="too many"):
         pins.judge(tmp_path, "hall", stranger, Verdict.PINNED, "anna", NOW)
+    first = pins.seen(tmp_path, "hall")[0].fingerprint
+    for verdict in (Verdict.PINNED, Verdict.REJECTED):  # whoever is judged already can always be thrown out
+        judged, _before = pins.judge(tmp_path, "hall", first, verdict, "anna", NOW)
+        assert judged.verdict is verdict
 
 
 @pytest.mark.parametrize("odd", [b"", b"no certificate", bytes(100_000)])
