@@ -125,6 +125,8 @@ class _Sweep:
 class TcpReader(_Line):
     """A line over TCP, where each question has a number that its answer bears: several may be under way.
 
+    A device that cuts an answer off and goes on with another has its frame filled up with the beginning of that, and
+    everything in it fits. So the last answer stands only until it is seen that the next frame begins where it ends.
     The next question leaves in the very call that takes an answer: a poll of eighty requests wakes its task once.
     """
 
@@ -135,6 +137,7 @@ class TcpReader(_Line):
         self._waiting: dict[int, tuple[_Sweep, int]] = {}
         self._late: OrderedDict[int, None] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
+        self._unconfirmed: tuple[_Sweep, int] | None = None
 
     async def sweep(self, questions: Sequence[Question], timeout_s: float, depth: int) -> list[Answer]:
         """Ask all of them, `depth` at once; see `Reader`. Raises `ConnectionLost`."""
@@ -144,6 +147,7 @@ class TcpReader(_Line):
             self._settle(sweep)
             await sweep.done
         finally:
+            self._unconfirmed = None
             for number in [number for number, (each, _place) in self._waiting.items() if each is sweep]:
                 self._expect_late(number)
         return sweep.answers
@@ -184,8 +188,17 @@ class TcpReader(_Line):
             sweep.end(place, now, error=Silent())
             sweep.silent.add(sweep.questions[place].unit)
             ended.add(sweep)
+        if self._unconfirmed is not None and self._unconfirmed[0] in ended:
+            self._revoke(Silent(), now)  # what ended it may have been what the silent one said: it is asked again
         for sweep in ended:
             self._go_on(sweep)
+
+    def _revoke(self, error: Exception, now: float) -> None:
+        """Take back the answer behind which no frame begins, while its sweep lasts."""
+        if self._unconfirmed is not None:
+            (sweep, place), self._unconfirmed = self._unconfirmed, None
+            if not sweep.done.done():
+                sweep.end(place, now, error=error)
 
     def _expect_late(self, number: int) -> None:
         self._waiting.pop(number, None)
@@ -230,8 +243,11 @@ class TcpReader(_Line):
             if waiting is not None:
                 touched, place = waiting
                 self._take(touched, place, unit, data[at + HEADER.size : end], now)
+                self._unconfirmed = waiting if touched.open or end < whole else None
             elif self._late.pop(number, self) is self:
                 return self._distrusted(Lie(Reason.TRANSACTION), touched)
+            else:
+                self._unconfirmed = None
             at = end
         self.buffer += data[at:]
         if touched is not None:
@@ -239,6 +255,7 @@ class TcpReader(_Line):
         return None
 
     def _distrusted(self, lie: Lie, touched: _Sweep | None) -> None:
+        self._revoke(lie, self._loop.time())
         self.distrust(lie)
         if touched is not None:
             self._settle(touched)
@@ -262,7 +279,12 @@ class TcpReader(_Line):
 
 
 class RtuReader(_Line):
-    """A line of serial frames, over TCP or a serial port: one question at a time, told apart by silence alone."""
+    """A line of serial frames, over TCP or a serial port: one question at a time, told apart by silence alone.
+
+    A late answer bears no number and looks like the next question's. So after a silence or a lie the line is left alone
+    for another timeout, and whatever comes then is thrown away; a device that takes longer than two timeouts cannot be
+    told from one that answers in time, by no master.
+    """
 
     def __init__(self, quiet_s: float = 0.05) -> None:
         """Take how long a line has to be quiet after a question that was given up, in seconds."""
@@ -273,6 +295,7 @@ class RtuReader(_Line):
         self._answer: asyncio.Future[bytes] | None = None
         self._heard = asyncio.Event()
         self._noisy = False
+        self._trusted_at = 0.0
 
     async def sweep(self, questions: Sequence[Question], timeout_s: float, depth: int) -> list[Answer]:
         """Ask one after the other; see `Reader`. Raises `ConnectionLost`."""
@@ -289,16 +312,23 @@ class RtuReader(_Line):
                 async with asyncio.timeout(timeout_s):
                     return await self._answer
             except TimeoutError:
-                self._noisy = True  # its answer may still come, and looks like anybody's
+                self._mistrust(timeout_s)  # its answer may still come, and looks like anybody's
                 raise Silent from None
             except Lie:
-                self._noisy = True
+                self._mistrust(timeout_s)
                 raise
             finally:
                 self._question = self._answer = None
 
+    def _mistrust(self, timeout_s: float) -> None:
+        self._noisy, self._trusted_at = True, asyncio.get_running_loop().time() + timeout_s
+
     async def _silence(self, timeout_s: float) -> None:
-        """Wait until the line is quiet, for twice the timeout at most. Raises `ConnectionLost` when it never is."""
+        """Wait until a late answer has had its time and the line is quiet, for twice the timeout more at most.
+
+        Raises `ConnectionLost` when it never is.
+        """
+        await asyncio.sleep(self._trusted_at - asyncio.get_running_loop().time())
         try:
             async with asyncio.timeout(2 * timeout_s + self._quiet_s):
                 while True:

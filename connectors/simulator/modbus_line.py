@@ -39,6 +39,7 @@ class Lie(StrEnum):
     SHORT = "a length that is too short"
     LONG = "a length that is too long"
     TRUNCATED = "an answer cut off"
+    ENDLESS = "an answer whose last bytes are missing"
     NOISE = "noise"
     TWICE = "every answer twice"
     STALE = "the answer to the question before"
@@ -135,6 +136,8 @@ class Line:
             return frame + frame
         if lie is Lie.STALE:
             return before
+        if lie is Lie.ENDLESS:
+            return frame[:-3]
         return frame[: len(frame) // 2] if lie is Lie.TRUNCATED else frame
 
     def _framed(self, number: int, unit: int, pdu: bytes, lie: Lie | None) -> bytes:

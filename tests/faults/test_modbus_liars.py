@@ -64,6 +64,61 @@ async def test_a_lie_is_never_a_number_and_never_a_hang(lie: Lie, path: str, tmp
         assert {s.quality for s in listener.samples} <= {Quality.BAD}
 
 
+@pytest.mark.parametrize("cut", [Lie.TRUNCATED, Lie.ENDLESS])
+@pytest.mark.parametrize("blocks", [2, 3, 4])
+async def test_an_answer_cut_off_is_not_filled_up_with_the_next(cut: Lie, blocks: int, tmp_path: Path):
+    """Blocks of one shape under way together: all that one frame lacks, the next one brings."""
+    unit = Unit(registers=list(range(1, 1001)), lie=cut)
+    tags = {f"m/{n}": ModbusTag(address=100 * (n // 3) + n % 3, unit="1") for n in range(3 * blocks)}
+    truth = {f"m/{n}": 1 + 100 * (n // 3) + n % 3 for n in range(3 * blocks)}
+    listener = Listener()
+    async with Line({1: unit}) as line:
+        reader = connector(line, tmp_path, tags, pipeline=8)
+        with pytest.raises(ConnectionLost):
+            await asyncio.wait_for(reader.converse(listener.deliver, listener.report), 5)
+    assert [s for s in listener.samples if s.quality is Quality.GOOD and s.value != truth[s.tag]] == []
+    assert {s.quality for s in listener.samples} <= {Quality.BAD}
+
+
+async def test_two_halves_that_make_a_whole_are_no_answer(tmp_path: Path):
+    """The second answer ends just where the first one's missing bytes do, and nothing tells but its silence."""
+    tags = {f"m/{n}": ModbusTag(address=100 * n, unit="1") for n in range(2)}
+
+    async def halves(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                first, second = await reader.readexactly(12), await reader.readexactly(12)
+                frames = [asked[:4] + b"\0\5\1\3\2\x12\x34" for asked in (first, second)]
+                writer.write(frames[0][:-2] + frames[1][:2])
+        except (asyncio.IncompleteReadError, OSError):
+            writer.close()
+
+    server = await asyncio.start_server(halves, "127.0.0.1", 0)
+    listener = Listener()
+    settings = ModbusSettings(
+        host="127.0.0.1", port=server.sockets[0].getsockname()[1], sampling="20 ms", timeout="100 ms", retries=0,
+        pipeline=8, gap=0,
+    )  # fmt: skip
+    reader = ModbusConnector("plc", settings, tags, clock=lambda: datetime.now(UTC), state=tmp_path)
+    with pytest.raises(ConnectionLost):
+        await asyncio.wait_for(reader.converse(listener.deliver, listener.report), 5)
+    server.close()
+    assert [s for s in listener.samples if s.quality is Quality.GOOD] == []
+
+
+async def test_a_late_answer_on_a_serial_line_is_not_the_next_ones(tmp_path: Path):
+    """Every answer comes when its question was given up; blocks of one shape, so that it would fit."""
+    unit = Unit(registers=list(range(1, 1001)), delay_s=0.4)
+    tags = {f"m/{n}": ModbusTag(address=100 * n, unit="1") for n in range(3)}
+    listener = Listener()
+    async with Line({1: unit}, rtu=True) as line:
+        reader = connector(line, tmp_path, tags, transport="rtu-over-tcp", timeout="300 ms", retries=1)
+        with pytest.raises(ConnectionLost):
+            await asyncio.wait_for(reader.converse(listener.deliver, listener.report), 10)
+    wrong = [s for s in listener.samples if s.quality is Quality.GOOD and s.value != 1 + 100 * int(s.tag[-1])]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("path", ["one at a time", "pipelined"])
 async def test_a_liar_among_honest_units_costs_only_its_own_tags(path: str, tmp_path: Path):
     units = {n: Unit(registers=of_floats(TRUTH)) for n in (1, 2, 3)}
