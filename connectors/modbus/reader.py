@@ -286,10 +286,12 @@ class RtuReader(_Line):
     told from one that answers in time, by no master.
     """
 
-    def __init__(self, quiet_s: float = 0.05) -> None:
-        """Take how long a line has to be quiet after a question that was given up, in seconds."""
+    def __init__(self, quiet_s: float = 0.05, *, rest_s: float = 0.0) -> None:
+        """Take how long a line has to be quiet after a question that was given up, and between frames, in seconds."""
         super().__init__()
         self._quiet_s = quiet_s
+        self._rest_s = rest_s
+        self._heard_at = 0.0
         self._turn = asyncio.Lock()
         self._question: Question | None = None
         self._answer: asyncio.Future[bytes] | None = None
@@ -305,6 +307,7 @@ class RtuReader(_Line):
         async with self._turn:
             if self._noisy:
                 await self._silence(timeout_s)
+            await self._rest()
             self.buffer.clear()
             self._question, self._answer = question, asyncio.get_running_loop().create_future()
             try:
@@ -319,6 +322,12 @@ class RtuReader(_Line):
                 raise
             finally:
                 self._question = self._answer = None
+
+    async def _rest(self) -> None:
+        """Let the line be silent for as long as it tells frames apart by."""
+        left = self._heard_at + self._rest_s - asyncio.get_running_loop().time()
+        if self._rest_s and left > 0:
+            await asyncio.sleep(left)
 
     def _mistrust(self, timeout_s: float) -> None:
         self._noisy, self._trusted_at = True, asyncio.get_running_loop().time() + timeout_s
@@ -349,6 +358,7 @@ class RtuReader(_Line):
 
     def data_received(self, data: bytes) -> None:
         self._heard.set()
+        self._heard_at = asyncio.get_running_loop().time()
         self.buffer += data
         if self._question is None or self._answer is None or self._answer.done():
             if len(self.buffer) > BUFFER_MAX:

@@ -1,95 +1,117 @@
-"""A serial port as a line: pymodbus opens and frames it, and every answer is checked here as on any other line.
+"""A serial port as a transport, with nothing but the operating system: POSIX terminals under asyncio.
 
-Promises: one question at a time, and an answer counts only where unit, function and length fit. Needs the package
-pyserial, which only sites with a serial port install. Refuses to know devices.
+Promises: the port is ours alone while it is open, raw, and set to speed, parity and stop bits before the first byte;
+closing gives it back at once; one that is pulled out ends the conversation. A character has 8 data bits (MODBUS over
+Serial Line V1.02, 2.5.1). Refuses to know frames and devices; those are `reader`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import struct
-from collections.abc import Sequence
+import os
 from gettext import gettext as _
-from typing import Any, Final
-
-from pymodbus.client import AsyncModbusSerialClient
-from pymodbus.exceptions import ModbusException
+from typing import Final
 
 from connectors.connector import ConnectionLost
-from connectors.modbus.reader import Answer, Silent, in_turn
+from connectors.modbus.reader import RtuReader
 from connectors.modbus.settings import ModbusSettings
-from connectors.modbus.wire import Question, data_of
 
-# Its warnings about a device that is off also reach us as exceptions, once a second.
-logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
-
-_PARITY: Final = {"even": "E", "odd": "O", "none": "N"}
-
-
-class SerialReader:
-    """Keeps `connectors.modbus.reader.Reader`'s promise over pymodbus."""
-
-    def __init__(self, client: AsyncModbusSerialClient) -> None:
-        self._client = client
-        self._turn = asyncio.Lock()
-
-    async def sweep(self, questions: Sequence[Question], timeout_s: float, depth: int) -> list[Answer]:
-        """Ask one after the other; see `connectors.modbus.reader.Reader`. Raises `ConnectionLost`."""
-        return await in_turn(self._ask, questions, timeout_s)
-
-    async def _ask(self, question: Question, timeout_s: float) -> bytes:
-        ask = {
-            "coil": self._client.read_coils,
-            "discrete": self._client.read_discrete_inputs,
-            "holding": self._client.read_holding_registers,
-            "input": self._client.read_input_registers,
-        }[question.table]
-        async with self._turn:
-            try:
-                # Never under a shorter wait from outside: the late answer would be taken for the next one's.
-                answer: Any = await ask(question.address, count=question.count, device_id=question.unit)
-            except ModbusException as error:
-                if not self._client.connected:
-                    raise ConnectionLost(_("the serial port is closed")) from error
-                raise Silent from error
-        return data_of(question, answer.dev_id, _pdu(answer))
-
-    def close(self) -> None:
-        """Close the port."""
-        self._client.close()
+READ_BYTES: Final = 512
+"""Two of the longest frames."""
+BITS_OF_A_CHARACTER: Final = 11
+FAST_BAUD: Final = 19_200
+FAST_REST_S: Final = 0.00175
+"""Above that speed the silence between frames grows no shorter (V1.02, 2.5.1.1)."""
 
 
-def _pdu(answer: Any) -> bytes:
-    """What pymodbus decoded, as it came, to be checked as any other answer."""
-    if answer.isError():
-        return bytes([answer.function_code | 0x80, answer.exception_code])
-    if answer.registers:
-        data = struct.pack(f">{len(answer.registers)}H", *answer.registers)
-    else:
-        packed = [
-            sum(bit << place for place, bit in enumerate(answer.bits[at : at + 8]))
-            for at in range(0, len(answer.bits), 8)
-        ]
-        data = bytes(packed)
-    return bytes([answer.function_code, len(data) & 0xFF]) + data
+def rest_s(baudrate: int) -> float:
+    """Return how long a line has to be silent between two frames: 3.5 characters."""
+    return FAST_REST_S if baudrate > FAST_BAUD else 3.5 * BITS_OF_A_CHARACTER / baudrate
 
 
-async def open_serial(settings: ModbusSettings) -> SerialReader:
+class SerialTransport(asyncio.Transport):
+    """An open port; what arrives goes to a protocol, as from any transport of asyncio."""
+
+    def __init__(self, file: int, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self._file = file
+        self._protocol = protocol
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(file, self._readable)
+        protocol.connection_made(self)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send one frame; a port that takes not even a frame is stuck, and counts as gone."""
+        try:
+            whole = os.write(self._file, data) == len(data)
+        except OSError:
+            whole = False
+        if not whole:
+            self._end()
+
+    def abort(self) -> None:
+        """Close at once; may be called twice."""
+        if self._file >= 0:
+            self._loop.remove_reader(self._file)
+            os.close(self._file)
+            self._file = -1
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._file, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._protocol.data_received(data)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self.abort()
+        self._protocol.connection_lost(None)
+
+
+async def open_serial(settings: ModbusSettings) -> RtuReader:
     """Open the port of a site. Raises `ConnectionLost`."""
+    path = settings.serial or ""
     try:
-        client = AsyncModbusSerialClient(
-            settings.serial or "",
-            baudrate=settings.baudrate,
-            parity=_PARITY[settings.parity],
-            stopbits=settings.stop_bits,
-            timeout=settings.timeout.total_seconds(),
-            retries=0,
-            reconnect_delay=0,
-        )
-    except RuntimeError as error:
-        text = _("a serial port needs the package 'pyserial' (pip install 'toolcrib[serial]')")
-        raise ConnectionLost(text) from error
-    if not await client.connect():
-        raise ConnectionLost(_("{port} cannot be opened").format(port=settings.serial))
-    return SerialReader(client)
+        file = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            _set(file, settings)
+        except BaseException:
+            os.close(file)
+            raise
+    except ImportError as error:
+        raise ConnectionLost(_("this operating system has no POSIX terminals, so no serial port")) from error
+    except (OSError, ValueError) as error:
+        text = _("{port} cannot be opened: {reason}")
+        raise ConnectionLost(text.format(port=path, reason=str(error)[:200])) from error
+    reader = RtuReader(rest_s=rest_s(settings.baudrate))
+    SerialTransport(file, reader)
+    return reader
+
+
+def _set(file: int, settings: ModbusSettings) -> None:
+    """Take the port for us alone and set it. Raises OSError; ValueError for a speed that the computer has not."""
+    import fcntl
+    import termios
+
+    speed = getattr(termios, f"B{settings.baudrate}", None)
+    if not isinstance(speed, int):
+        raise ValueError(_("this computer has no speed of {baudrate} baud").format(baudrate=settings.baudrate))
+    control = termios.CS8 | termios.CREAD | termios.CLOCAL
+    if settings.parity != "none":
+        control |= termios.PARENB | (termios.PARODD if settings.parity == "odd" else 0)
+    if settings.stop_bits == 2:
+        control |= termios.CSTOPB
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.ioctl(file, termios.TIOCEXCL)
+        characters = termios.tcgetattr(file)[6]
+        characters[termios.VMIN], characters[termios.VTIME] = 0, 0
+        termios.tcsetattr(file, termios.TCSANOW, [0, 0, control, 0, speed, speed, characters])
+        termios.tcflush(file, termios.TCIOFLUSH)
+    except termios.error as error:
+        raise OSError(*error.args) from error

@@ -193,6 +193,11 @@ class _Conversation(asyncio.Protocol):
         return 6 + int.from_bytes(data[at + 4 : at + 6], "big") if len(data) - at >= HEADER.size else 0
 
 
+def conversation(line: Line) -> asyncio.Protocol:
+    """Return one client's talk with a line, for another transport than its port."""
+    return _Conversation(line)
+
+
 def answer(device: Unit, question: bytes) -> bytes:
     """Return the honest answer of a device: function and data, or an exception."""
     function, address, count = struct.unpack(">BHH", question[:5])

@@ -108,13 +108,13 @@ async def test_two_halves_that_make_a_whole_are_no_answer(tmp_path: Path):
 
 async def test_a_late_answer_on_a_serial_line_is_not_the_next_ones(tmp_path: Path):
     """Every answer comes when its question was given up; blocks of one shape, so that it would fit."""
-    unit = Unit(registers=list(range(1, 1001)), delay_s=0.4)
+    unit = Unit(registers=list(range(1, 1001)), delay_s=0.48)
     tags = {f"m/{n}": ModbusTag(address=100 * n, unit="1") for n in range(3)}
     listener = Listener()
     async with Line({1: unit}, rtu=True) as line:
-        reader = connector(line, tmp_path, tags, transport="rtu-over-tcp", timeout="300 ms", retries=1)
+        reader = connector(line, tmp_path, tags, transport="rtu-over-tcp", timeout="300 ms", retries=3)
         with pytest.raises(ConnectionLost):
-            await asyncio.wait_for(reader.converse(listener.deliver, listener.report), 10)
+            await asyncio.wait_for(reader.converse(listener.deliver, listener.report), 20)
     wrong = [s for s in listener.samples if s.quality is Quality.GOOD and s.value != 1 + 100 * int(s.tag[-1])]
     assert wrong == []
 
