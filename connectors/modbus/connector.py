@@ -26,7 +26,7 @@ from connectors.connector import ConnectionLost, Connector, Deliver, TagFault
 from connectors.counters import Counters, Loss
 from connectors.modbus.memory import recall, remember
 from connectors.modbus.plan import Block, Holes, Limits, halves, plan, points_of
-from connectors.modbus.reader import Answer, Opened, Reader, Silent, open_line
+from connectors.modbus.reader import Answer, Opened, Reader, Silent, Unasked, open_line
 from connectors.modbus.registers import Counter, Decoder, modulus
 from connectors.modbus.settings import ModbusSettings, ModbusTag
 from connectors.modbus.units import Breaker
@@ -109,6 +109,7 @@ class ModbusConnector:
         self._state = state
         self._keys = Keys(tags)
         self._useless = 0
+        self._depth = settings.pipeline
         self._provenance = Provenance.B
         self._turns: dict[str, Counter] = {}
         self._breakers: dict[int, Breaker] = {}
@@ -169,7 +170,9 @@ class ModbusConnector:
         try:
             due, poll = asyncio.get_running_loop().time(), 0
             while True:
-                await self._poll(reader, poll, deliver, report)
+                if await self._poll(reader, poll, deliver, report):
+                    reader.close()
+                    reader = await self._open()
                 due, poll = await self._rest(due), poll + 1
         finally:
             await self._leave(reader)
@@ -180,6 +183,13 @@ class ModbusConnector:
         try:
             swept, _batches = await self._sweep(reader, self._reads)
             self._require(swept)
+            for _unit in self._breakers:  # at most one of them is found out each time
+                if swept.distrusted is None:
+                    break
+                reader.close()
+                reader = await self._open()
+                swept, _batches = await self._sweep(reader, self._reads)
+                self._require(swept)
             if not swept.answered:
                 raise ConnectionLost(_("the device gives no answer that fits its question"))
         finally:
@@ -199,7 +209,8 @@ class ModbusConnector:
 
     async def _poll(
         self, reader: Reader, poll: int, deliver: Deliver, report: Callable[[Sequence[TagFault]], None]
-    ) -> None:
+    ) -> bool:
+        """Read what is due and deliver it; returns whether the line has to be opened anew. Raises `ConnectionLost`."""
         due = [read for read in self._reads if poll % read.block.each == 0]
         swept, batches = await self._sweep(reader, due)
         if len(self._faults) != self._faults_told:
@@ -208,11 +219,14 @@ class ModbusConnector:
         if batches:
             await deliver(joined(batches))
         self._require(swept)
-        self._try_silent_units(reader)
+        if swept.distrusted is None:
+            self._try_silent_units(reader)
+        return swept.distrusted is not None
 
     def _require(self, swept: _Swept) -> None:
         """Raise `ConnectionLost` for a line that is worth nothing as it is."""
-        if swept.distrusted is not None:
+        units = {read.block.unit for read in self._reads}
+        if swept.distrusted is not None and len(units) < 2:
             raise ConnectionLost(_("the device lies: {what}").format(what=swept.distrusted))
         self._useless = self._useless + 1 if swept.useless and not swept.answered else 0
         if self._useless >= USELESS_MAX:
@@ -220,7 +234,6 @@ class ModbusConnector:
         if not self._reads:
             self._forget_missing()
             raise ConnectionLost(_("the device has none of the registers asked for"))
-        units = {read.block.unit for read in self._reads}
         if all(self._breaker(unit).is_open for unit in units):
             raise ConnectionLost(_("the device stopped answering"))
 
@@ -243,10 +256,9 @@ class ModbusConnector:
         swept = _Swept()
         for read, answer in zip(waiting, answers, strict=True):
             self._sort(read, answer, swept)
-        if answers and reader_is_gone(reader):
-            lies = [answer.error for answer in answers if isinstance(answer.error, Lie)]
-            swept.distrusted = lies[0] if lies else Lie(Reason.TRANSACTION)
         batches = self._batches(swept.good) + [self._bad(read) for read in swept.bad]
+        if answers and reader_is_gone(reader):
+            batches += self._set_apart(waiting, answers, swept)
         if swept.distrusted is None:
             for read in swept.refused:
                 batches += await self._look_closer(reader, read)
@@ -254,9 +266,26 @@ class ModbusConnector:
             batches += self._was_silent(unit)
         return swept, batches
 
+    def _set_apart(self, reads: Sequence[_Read], answers: Sequence[Answer], swept: _Swept) -> list[Batch]:
+        """Find who told the lie that cost the trust in the line; with others on it, it is left in peace.
+
+        The last who lied is who was asked last. Of several that were under way any may have been it: from now on they
+        are asked one after the other, and the next lie will tell.
+        """
+        liars = [
+            (read, answer.error) for read, answer in zip(reads, answers, strict=True) if isinstance(answer.error, Lie)
+        ]
+        swept.distrusted = liars[-1][1] if liars else Lie(Reason.TRANSACTION)
+        alone, self._depth = self._depth == 1, 1
+        if not liars or not alone or len({read.block.unit for read in self._reads}) < 2:
+            return []
+        unit = liars[-1][0].block.unit
+        breaker, now = self._breaker(unit), asyncio.get_running_loop().time()
+        return self._left_in_peace(unit, breaker.lied(now), _("unit {unit} lies").format(unit=unit))
+
     async def _asked(self, reader: Reader, reads: Sequence[_Read]) -> list[Answer]:
         """Ask for blocks, and once more where nobody answered and the unit is not known to be silent."""
-        seconds, depth = self._settings.timeout.total_seconds(), self._settings.pipeline
+        seconds, depth = self._settings.timeout.total_seconds(), self._depth
         answers = await reader.sweep([read.question for read in reads], seconds, depth)
         for _retry in range(self._settings.retries):
             again = [
@@ -288,7 +317,7 @@ class ModbusConnector:
             swept.answered = True
             self._answered(read.block.unit)
             swept.refused.append(read)
-        else:  # a lie, or a device in trouble, whose registers may be anything
+        elif not isinstance(error, Unasked):  # a lie, or a device in trouble, whose registers may be anything
             swept.useless = True
             swept.bad.append(read)
             if isinstance(error, Lie):
@@ -348,10 +377,13 @@ class ModbusConnector:
 
     def _was_silent(self, unit: int) -> list[Batch]:
         """Count a silence; a unit that is left in peace from now on has its tags shown as BAD, once."""
-        if not self._breaker(unit).was_silent(asyncio.get_running_loop().time()):
+        news = self._breaker(unit).was_silent(asyncio.get_running_loop().time())
+        return self._left_in_peace(unit, news, _("unit {unit} does not answer").format(unit=unit))
+
+    def _left_in_peace(self, unit: int, news: bool, text: str) -> list[Batch]:
+        if not news:
             return []
-        _log.warning("a unit does not answer and is asked alone from now on", connection=self.name, unit=unit)
-        text = _("unit {unit} does not answer").format(unit=unit)
+        _log.warning("a unit is asked alone from now on", connection=self.name, unit=unit, reason=text)
         silent = [read for read in self._reads if read.block.unit == unit]
         for read in silent:
             for point in read.block.points:
@@ -372,11 +404,17 @@ class ModbusConnector:
 
     async def _try(self, reader: Reader, read: _Read) -> None:
         breaker, loop = self._breaker(read.block.unit), asyncio.get_running_loop()
+        own: Reader | None = None
         try:
-            (answer,) = await reader.sweep([read.question], self._settings.timeout.total_seconds(), 1)
+            own = await self._open() if breaker.liar else None
+            (answer,) = await (own or reader).sweep([read.question], self._settings.timeout.total_seconds(), 1)
         except ConnectionLost:
+            if breaker.liar:  # it has no line to itself, and is never to be heard on that of the others
+                breaker.was_silent(loop.time())
             return
         finally:
+            if own is not None:
+                own.close()
             if breaker.again_at == math.inf:  # unless it is tried again by the next conversation
                 breaker.again_at = loop.time()
         error = answer.error

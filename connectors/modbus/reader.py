@@ -43,6 +43,10 @@ class Silent(Exception):
     """No answer within the time."""
 
 
+class Unasked(Exception):
+    """The line ended before it was asked: that says nothing of its unit."""
+
+
 @dataclass(slots=True)
 class Answer:
     """What became of a question: its data, or why there are none; and when, in seconds of the running loop's clock."""
@@ -59,7 +63,8 @@ class Reader(Protocol):
     async def sweep(self, questions: Sequence[Question], timeout_s: float, depth: int) -> list[Answer]:
         """Ask all of them, `depth` at once where the line can; return their answers in the same order.
 
-        An error is `Silent`, `DeviceException` or `Lie`. A unit that was silent once is not asked again within a sweep.
+        An error is `Silent`, `DeviceException`, `Lie`, or `Unasked` behind a lie that ended the line. A unit that was
+        silent once is not asked again within a sweep.
         Raises `ConnectionLost`.
         """
 
@@ -121,6 +126,13 @@ class _Sweep:
         answer = self.answers[place]
         answer.ended_at, answer.data, answer.error = now, data, error
 
+    def end_unasked(self, now: float) -> None:
+        """The line ends: what was not asked yet never will be."""
+        while self.next < len(self.questions):
+            self.end(self.next, now, error=Unasked())
+            self.next += 1
+        self.done.set_result(None)
+
 
 class TcpReader(_Line):
     """A line over TCP, where each question has a number that its answer bears: several may be under way.
@@ -147,7 +159,8 @@ class TcpReader(_Line):
             self._settle(sweep)
             await sweep.done
         finally:
-            self._unconfirmed = None
+            if self._unconfirmed is not None and self._unconfirmed[0] is sweep:
+                self._unconfirmed = None
             for number in [number for number, (each, _place) in self._waiting.items() if each is sweep]:
                 self._expect_late(number)
         return sweep.answers
@@ -183,6 +196,8 @@ class TcpReader(_Line):
             if due > now + 1e-4:
                 self._timer = self._timer or self._loop.call_at(due, self._give_up)
                 continue
+            if self._is_half(number):
+                return self._distrusted(Lie(Reason.LENGTH), sweep)
             self._expect_late(number)
             sweep.open -= 1
             sweep.end(place, now, error=Silent())
@@ -192,6 +207,11 @@ class TcpReader(_Line):
             self._revoke(Silent(), now)  # what ended it may have been what the silent one said: it is asked again
         for sweep in ended:
             self._go_on(sweep)
+        return None
+
+    def _is_half(self, number: int) -> bool:
+        """Whether what has come of a frame is all that came in answer to a question whose time is over."""
+        return bool(self.buffer) and (self.buffer[:2] == number.to_bytes(2, "big") or len(self._waiting) == 1)
 
     def _revoke(self, error: Exception, now: float) -> None:
         """Take back the answer behind which no frame begins, while its sweep lasts."""
@@ -217,9 +237,7 @@ class TcpReader(_Line):
             if sweep.done.done():
                 continue
             if isinstance(error, Lie):
-                for place in range(sweep.next, len(sweep.questions)):
-                    sweep.end(place, now, error=Silent())
-                sweep.done.set_result(None)
+                sweep.end_unasked(now)
             else:
                 sweep.done.set_exception(error)
         if self._timer is not None:
@@ -250,15 +268,19 @@ class TcpReader(_Line):
                 self._unconfirmed = None
             at = end
         self.buffer += data[at:]
+        if self.buffer and not self._waiting and not self._late:
+            return self._distrusted(Lie(Reason.LENGTH), touched)  # what follows an answer is none that is waited for
         if touched is not None:
             self._go_on(touched)
         return None
 
     def _distrusted(self, lie: Lie, touched: _Sweep | None) -> None:
-        self._revoke(lie, self._loop.time())
+        """End every sweep under way, and the one whose answer was the last: it may have nothing under way."""
+        now = self._loop.time()
+        self._revoke(lie, now)
         self.distrust(lie)
-        if touched is not None:
-            self._settle(touched)
+        if touched is not None and not touched.done.done():
+            touched.end_unasked(now)
 
     def _go_on(self, sweep: _Sweep) -> None:
         """Ask what comes next, once half of what may be under way is answered: one call for several questions."""

@@ -18,10 +18,14 @@ LONGEST_PAUSE_SECONDS: Final = 30.0
 
 @dataclass(slots=True)
 class Breaker:
-    """One unit: `silences` in a row, and from when it is tried again; None while it is asked with the others."""
+    """One unit: `silences` in a row, and from when it is tried again; None while it is asked with the others.
+
+    liar: its answers cost the others their line, so that it is tried over another one.
+    """
 
     silences: int = 0
     again_at: float | None = None
+    liar: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -34,8 +38,13 @@ class Breaker:
 
     def answered(self) -> bool:
         """The unit spoke; returns whether that is news."""
-        was_open, self.silences, self.again_at = self.is_open, 0, None
+        was_open, self.silences, self.again_at, self.liar = self.is_open, 0, None, False
         return was_open
+
+    def lied(self, now: float) -> bool:
+        """It made the line worthless for all: once is enough. Returns whether that is news, as for a silence."""
+        self.silences, self.liar = max(self.silences, SILENCES - 1), True
+        return self.was_silent(now)
 
     def was_silent(self, now: float) -> bool:
         """The unit did not answer; returns whether it is left in peace from now on and was not before."""

@@ -136,6 +136,49 @@ async def test_a_liar_among_honest_units_costs_only_its_own_tags(path: str, tmp_
     assert reader.counters.losses[Loss.ANSWER_REFUSED] == len(by_unit[2])
 
 
+@pytest.mark.parametrize("path", ["one at a time", "pipelined"])
+@pytest.mark.parametrize(
+    "lie", [Lie.TRANSACTION, Lie.TRANSACTION_ZERO, Lie.PROTOCOL, Lie.SHORT, Lie.ENDLESS, Lie.NOISE]
+)
+async def test_a_lie_that_costs_the_line_costs_the_others_no_values(lie: Lie, path: str, tmp_path: Path):
+    """The line is opened anew, the liar is tried over one of its own, and is heard again when it tells the truth."""
+    units = {n: Unit(registers=of_floats(TRUTH)) for n in (1, 2, 3)}
+    tags = floats(1) | floats(2) | floats(3)
+    async with Line(units) as line:
+        reader = connector(line, tmp_path, tags, **PATHS[path])
+        async with listening(reader) as listener:
+            await listener.until(lambda heard: len(heard.samples) >= len(tags))
+            units[2].lie = lie
+            await listener.until(lambda heard: any("unit 2" in fault.reason for fault in heard.reports[-1]))
+            listener.samples.clear()
+            await listener.until(lambda heard: len(heard.samples) > 200)
+            assert {s.tag.partition("/")[0] for s in listener.samples} == {"u1", "u3"}
+            assert {s.quality for s in listener.samples} == {Quality.GOOD}
+            units[2].lie = None
+            reader._breakers[2].again_at = 0.0  # its time has come
+            await listener.until(lambda heard: any(s.tag == "u2/t0" and s.value == 1.5 for s in heard.samples))
+    assert reader.counters.losses[Loss.ANSWER_REFUSED] <= 2 * len(tags)
+
+
+async def test_what_follows_an_answer_unasked_holds_nobody_up(tmp_path: Path):
+    """The line ends between two questions, when none is under way."""
+    tags = {f"m/{n}": ModbusTag(address=100 * n, unit="1") for n in range(3)}
+    async with Line({1: Unit(lie=Lie.TWICE)}) as line:
+        with pytest.raises(ConnectionLost):
+            async with asyncio.timeout(5):
+                await connector(line, tmp_path, tags).converse(Listener().deliver, Listener().report)
+
+
+async def test_a_probe_finds_out_who_lies(tmp_path: Path):
+    units = {n: Unit(registers=of_floats(TRUTH)) for n in (1, 2, 3)}
+    units[1].lie = Lie.TRANSACTION
+    async with Line(units) as line:
+        faults = await connector(
+            line, tmp_path, floats(1) | floats(2) | {"u3/x": ModbusTag(address=9999, unit="1", device_id=3)}
+        ).probe()
+    assert {fault.tag for fault in faults} == {*floats(1), "u3/x"}
+
+
 @pytest.mark.parametrize("said", [{"dead": True}, {"refused": True}])
 async def test_a_dead_unit_is_left_in_peace_and_found_again(said: dict[str, bool], tmp_path: Path):
     units = {n: Unit(registers=of_floats(TRUTH)) for n in range(1, 11)}
