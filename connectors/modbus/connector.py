@@ -291,7 +291,7 @@ class ModbusConnector:
             again = [
                 place
                 for place, answer in enumerate(answers)
-                if isinstance(answer.error, Silent) and not self._breaker(reads[place].block.unit).silences
+                if isinstance(answer.error, Silent | Unasked) and not self._breaker(reads[place].block.unit).silences
             ]
             if not again or reader_is_gone(reader):
                 break

@@ -44,7 +44,7 @@ class Silent(Exception):
 
 
 class Unasked(Exception):
-    """The line ended before it was asked: that says nothing of its unit."""
+    """The line ended before it was asked, or what came cannot be vouched for: that says nothing of its unit."""
 
 
 @dataclass(slots=True)
@@ -138,7 +138,8 @@ class TcpReader(_Line):
     """A line over TCP, where each question has a number that its answer bears: several may be under way.
 
     A device that cuts an answer off and goes on with another has its frame filled up with the beginning of that, and
-    everything in it fits. So the last answer stands only until it is seen that the next frame begins where it ends.
+    everything in it fits. So with several under way an answer stands only when the next frame begins where it ends; and
+    where that belongs to a later question than was to be expected, only when the ones left out are answered, too.
     The next question leaves in the very call that takes an answer: a poll of eighty requests wakes its task once.
     """
 
@@ -150,6 +151,7 @@ class TcpReader(_Line):
         self._late: OrderedDict[int, None] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
         self._unconfirmed: tuple[_Sweep, int] | None = None
+        self._doubtful: dict[int, list[tuple[_Sweep, int]]] = {}
 
     async def sweep(self, questions: Sequence[Question], timeout_s: float, depth: int) -> list[Answer]:
         """Ask all of them, `depth` at once; see `Reader`. Raises `ConnectionLost`."""
@@ -161,6 +163,8 @@ class TcpReader(_Line):
         finally:
             if self._unconfirmed is not None and self._unconfirmed[0] is sweep:
                 self._unconfirmed = None
+            for number, pairs in list(self._doubtful.items()):
+                self._doubtful[number] = [pair for pair in pairs if pair[0] is not sweep]
             for number in [number for number, (each, _place) in self._waiting.items() if each is sweep]:
                 self._expect_late(number)
         return sweep.answers
@@ -201,13 +205,23 @@ class TcpReader(_Line):
             self._expect_late(number)
             sweep.open -= 1
             sweep.end(place, now, error=Silent())
+            for each, answered in self._doubtful.pop(number, ()):  # it may have been filled up with this one's answer
+                _take_back(each, answered, now)
             sweep.silent.add(sweep.questions[place].unit)
             ended.add(sweep)
         if self._unconfirmed is not None and self._unconfirmed[0] in ended:
-            self._revoke(Silent(), now)  # what ended it may have been what the silent one said: it is asked again
+            self._revoke(Unasked(), now)  # what ended it may have been what the silent one said
         for sweep in ended:
             self._go_on(sweep)
         return None
+
+    def _doubt(self, number: int) -> None:
+        """Let the last answer hang on the questions, asked before this one, that this one's answer leaves out."""
+        assert self._unconfirmed is not None
+        for left_out in self._waiting:
+            if left_out == number:
+                return
+            self._doubtful.setdefault(left_out, []).append(self._unconfirmed)
 
     def _is_half(self, number: int) -> bool:
         """Whether what has come of a frame is all that came in answer to a question whose time is over."""
@@ -257,8 +271,11 @@ class TcpReader(_Line):
                 return self._distrusted(Lie(Reason.PROTOCOL if protocol else Reason.LENGTH), touched)
             if whole < end:
                 break
+            if self._unconfirmed is not None and number in self._waiting:
+                self._doubt(number)
             waiting = self._waiting.pop(number, None)
             if waiting is not None:
+                self._doubtful.pop(number, None)
                 touched, place = waiting
                 self._take(touched, place, unit, data[at + HEADER.size : end], now)
                 self._unconfirmed = waiting if touched.open or end < whole else None
@@ -278,6 +295,8 @@ class TcpReader(_Line):
         """End every sweep under way, and the one whose answer was the last: it may have nothing under way."""
         now = self._loop.time()
         self._revoke(lie, now)
+        for each, answered in [pair for pairs in self._doubtful.values() for pair in pairs]:
+            _take_back(each, answered, now)
         self.distrust(lie)
         if touched is not None and not touched.done.done():
             touched.end_unasked(now)
@@ -298,6 +317,12 @@ class TcpReader(_Line):
             sweep.end(place, now, data_of(sweep.questions[place], unit, pdu))
         except Exception as error:
             sweep.end(place, now, error=error)
+
+
+def _take_back(sweep: _Sweep, place: int, now: float) -> None:
+    """Let an answer that cannot be vouched for be none, while its sweep lasts."""
+    if not sweep.done.done():
+        sweep.end(place, now, error=Unasked())
 
 
 class RtuReader(_Line):

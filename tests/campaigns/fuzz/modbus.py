@@ -1,9 +1,10 @@
 """`python -m tests.campaigns.fuzz.modbus --count 1000000`: answers out of chance against the Modbus reader.
 
 Each sample is what a device might send for one question: the true answer, or one with bytes changed, cut off, added,
-swapped or of another question. Whatever comes in, in whatever pieces, the only number that may come out is the one of
-an answer that fits its question to the byte; everything else is a lie, an exception or silence, and nothing hangs. The
-last line is one JSON object; exit 0 if nothing was silently wrong, nothing escaped and nothing hung.
+swapped or of another question; now and then to several questions under way. Whatever comes in, in whatever pieces,
+the only number that may come out is the one of an answer that fits its question to the byte; everything else is a
+lie, an exception or silence, and nothing hangs. The last line is one JSON object; exit 0 if nothing was silently
+wrong, nothing escaped and nothing hung.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from connectors.connector import ConnectionLost
 from connectors.modbus.reader import Answer, TcpReader
 from connectors.modbus.wire import DeviceException, Lie, Question, checksum, rtu_data_of
 from connectors.simulator.modbus_line import Unit, answer
+from tests.campaigns.fuzz.modbus_streams import stream
 
 TIMEOUT_SECONDS = 0.001
+STREAMS = 0.05
+"""Of all samples, those with several questions under way besides: they cost as much as ten others."""
 
 
 class Wire(asyncio.Transport):
@@ -132,6 +136,8 @@ async def samples(seed: int, count: int) -> list[str]:
         for said in (await one(rng, unit), serial(rng, unit)) if rng.random() < 0.5 else (serial(rng, unit),):
             if said is not None:
                 found.append(said)
+        if rng.random() < STREAMS and (said := await stream(rng, unit)) is not None:
+            found.append(said)
     return found
 
 
