@@ -217,7 +217,8 @@ class TcpReader(_Line):
 
     def _doubt(self, number: int) -> None:
         """Let the last answer hang on the questions, asked before this one, that this one's answer leaves out."""
-        assert self._unconfirmed is not None
+        if self._unconfirmed is None or number not in self._waiting:
+            return
         for left_out in self._waiting:
             if left_out == number:
                 return
@@ -271,11 +272,12 @@ class TcpReader(_Line):
                 return self._distrusted(Lie(Reason.PROTOCOL if protocol else Reason.LENGTH), touched)
             if whole < end:
                 break
-            if self._unconfirmed is not None and number in self._waiting:
+            if self._unconfirmed is not None and number != next(iter(self._waiting), number):
                 self._doubt(number)
             waiting = self._waiting.pop(number, None)
             if waiting is not None:
-                self._doubtful.pop(number, None)
+                if self._doubtful:
+                    self._doubtful.pop(number, None)
                 touched, place = waiting
                 self._take(touched, place, unit, data[at + HEADER.size : end], now)
                 self._unconfirmed = waiting if touched.open or end < whole else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -63,22 +63,23 @@ class DeviceException(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A read: `count` registers or bits from `address` of a table of a unit."""
+    """A read: `count` registers or bits from `address` of a table of a unit.
+
+    function: its code. data_bytes: how many bytes of data its answer has. Both are worked out once, for it is asked at
+    every poll.
+    """
 
     unit: int
     table: Table
     address: int
     count: int
+    function: int = field(init=False, compare=False, repr=False)
+    data_bytes: int = field(init=False, compare=False, repr=False)
 
-    @property
-    def function(self) -> int:
-        """The function code."""
-        return FUNCTIONS[self.table]
-
-    @property
-    def data_bytes(self) -> int:
-        """How many bytes of data its answer has."""
-        return (self.count + 7) // 8 if self.table in BITS else 2 * self.count
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "function", FUNCTIONS[self.table])
+        size = (self.count + 7) // 8 if self.table in BITS else 2 * self.count
+        object.__setattr__(self, "data_bytes", size)
 
     def body(self) -> bytes:
         """Return unit, function, address and count."""
@@ -86,7 +87,7 @@ class Question:
 
     def tcp(self, transaction: int) -> bytes:
         """Return the frame for TCP."""
-        return _TCP.pack(transaction, 0, 6, self.unit, FUNCTIONS[self.table], self.address, self.count)
+        return _TCP.pack(transaction, 0, 6, self.unit, self.function, self.address, self.count)
 
     def rtu(self) -> bytes:
         """Return the frame for a serial line."""
