@@ -32,7 +32,7 @@ class Loss(StrEnum):
     ANSWER_REFUSED = "answer_refused"
     """An answer that did not fit its question, and was therefore no number."""
     POLL_LATE = "poll_late"
-    """A reading that was due while the one before it was not answered yet."""
+    """Samples of readings that were due while those before them were not answered yet."""
     BACKLOG_FULL = "backlog_full"
     """The oldest on disk, dropped for the bound in hours or bytes."""
     BACKLOG_BEHIND = "backlog_behind"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from gettext import gettext as _
@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from connectors.connector import ConnectionLost, Connector, Deliver, TagFault
 from connectors.counters import Counters, Loss
-from connectors.modbus.memory import recall, remember
-from connectors.modbus.plan import Block, Holes, Limits, halves, plan, points_of
+from connectors.modbus.memory import Memory, place_of, recall, remember
+from connectors.modbus.plan import Block, Holes, Limits, Point, halves, plan, points_of
 from connectors.modbus.reader import Answer, Opened, Reader, Silent, Unasked, open_line
 from connectors.modbus.registers import Counter, Decoder, modulus
 from connectors.modbus.settings import ModbusSettings, ModbusTag
@@ -46,6 +46,12 @@ from connectors.samples import (
 
 USELESS_MAX: Final = 3
 """Polls in a row without one usable answer, after which the device is left: somebody has to look at it."""
+
+REMEMBER_SECONDS: Final = 60.0
+"""How often the numbers of counters are kept; how often they have turned, at once."""
+
+ASK_AGAIN_SECONDS: Final = 60.0
+"""How often one of the registers that a device has not is asked for again."""
 
 PATTERNS_MAX: Final = 64
 """Sets of blocks that come together and are kept worked out; with several rhythms there are a few."""
@@ -115,6 +121,9 @@ class ModbusConnector:
         self._breakers: dict[int, Breaker] = {}
         self._trials: set[asyncio.Task[None]] = set()
         self._holes = Holes()
+        self._memory = Memory()
+        self._turn = self._turned = 0
+        self._kept_at = self._asked_again_at = 0.0
         self._take(tags)
 
     def succeed(self, predecessor: Connector) -> None:
@@ -132,26 +141,41 @@ class ModbusConnector:
         changed = [key for key, tag in self._tags.items() if tags.get(key) != tag]
         for key in changed:
             self._turns.pop(key, None)
+        self._keep()
         self._take(tags)
 
     def _take(self, tags: Mapping[str, ModbusTag]) -> None:
         self._tags = dict(tags)
-        self._holes = recall(self._state, self.name, self._settings, self._tags)
+        self._memory = recall(self._state, self.name, self._settings)
+        self._holes = Holes(self._memory.breaks)
         self._faults: dict[str, TagFault] = {}
-        self._faults_told = -1
+        self._faults_told: dict[str, TagFault] | None = None
         self._plan()
 
     def _plan(self) -> None:
         """Plan the reads anew, around what is known not to be there."""
         points = points_of(self._tags, self._settings.device_id)
-        limits = Limits(self._settings.registers_per_read, self._settings.bits_per_read, self._settings.gap)
         for point in points:
             if point.tag.counter and point.key not in self._turns:
-                self._turns[point.key] = Counter(modulus(point.tag.type))
+                counted = self._memory.counters.get(place_of(point), (None, 0))
+                self._turns[point.key] = Counter(modulus(point.tag.type), *counted)
             if point.key in self._holes.missing:
                 self._missing(point.key, point.table, point.address)
-        self._reads = [self._read_of(block) for block in plan(points, limits, self._rhythms(), self._holes)]
+        self._reads = [self._read_of(block) for block in self._planned(points)]
         self._values: dict[tuple[_Read, ...], _Values] = {}
+
+    def _planned(self, points: Sequence[Point]) -> Sequence[Block]:
+        said = self._settings
+        limits = Limits(said.registers_per_read, said.bits_per_read, said.gap)
+        units = {
+            unit: Limits(
+                limits.registers if less.registers_per_read is None else less.registers_per_read,
+                limits.bits if less.bits_per_read is None else less.bits_per_read,
+                limits.gap if less.gap is None else less.gap,
+            )
+            for unit, less in said.devices.items()
+        }
+        return plan(points, limits, self._rhythms(), self._holes, units)
 
     def _rhythms(self) -> dict[str, int]:
         """At every how-many-th poll each tag is read."""
@@ -202,6 +226,7 @@ class ModbusConnector:
         return opened.reader
 
     async def _leave(self, reader: Reader) -> None:
+        self._keep()
         reader.close()
         for trial in self._trials:
             trial.cancel()
@@ -213,14 +238,16 @@ class ModbusConnector:
         """Read what is due and deliver it; returns whether the line has to be opened anew. Raises `ConnectionLost`."""
         due = [read for read in self._reads if poll % read.block.each == 0]
         swept, batches = await self._sweep(reader, due)
-        if len(self._faults) != self._faults_told:
-            self._faults_told = len(self._faults)
+        if self._faults != self._faults_told:
+            self._faults_told = dict(self._faults)
             report(tuple(self._faults.values()))
         if batches:
             await deliver(joined(batches))
         self._require(swept)
+        self._keep_counters()
         if swept.distrusted is None:
             self._try_silent_units(reader)
+            await self._ask_again(reader)
         return swept.distrusted is not None
 
     def _require(self, swept: _Swept) -> None:
@@ -232,19 +259,21 @@ class ModbusConnector:
         if self._useless >= USELESS_MAX:
             raise ConnectionLost(_("the device gives no answer that fits its question"))
         if not self._reads:
-            self._forget_missing()
+            self._forget_missing(self._holes.missing)  # a device that boots refuses all of them
             raise ConnectionLost(_("the device has none of the registers asked for"))
         if all(self._breaker(unit).is_open for unit in units):
             raise ConnectionLost(_("the device stopped answering"))
 
     async def _rest(self, due: float) -> float:
-        """Sleep until the next poll is due and return that time; a poll that is late moves the rhythm along."""
-        now = asyncio.get_running_loop().time()
-        due += self._settings.sampling.total_seconds()
-        if due <= now:
-            self.counters.losses.count(Loss.POLL_LATE)
-            due = now
-        await asyncio.sleep(due - now)
+        """Sleep until the next poll is due and return that time; those whose whole time has passed are lost."""
+        now, period = asyncio.get_running_loop().time(), self._settings.sampling.total_seconds()
+        due += period
+        missed = int((now - due) / period) if now > due else 0
+        if missed:
+            a_poll = sum(len(read.tags) / read.block.each for read in self._reads)
+            self.counters.losses.count(Loss.POLL_LATE, round(missed * a_poll))
+        due += missed * period
+        await asyncio.sleep(max(0.0, due - now))
         return due
 
     # ---- one poll
@@ -346,18 +375,59 @@ class ModbusConnector:
         breaks = {(block.unit, block.table, block.address) for block in found if block.address != read.block.address}
         self._holes = Holes(self._holes.breaks | breaks, self._holes.missing | missing)
         self._plan()
-        try:
-            lasting = Holes(self._holes.breaks, frozenset())  # a device that boots refuses what it has a minute later
-            remember(self._state, self.name, self._settings, self._tags, lasting)
-        except OSError as error:  # it is looked for again after a restart
-            _log.warning("what was learned of a device is not kept", connection=self.name, error=str(error))
+        self._asked_again_at = asyncio.get_running_loop().time()
+        self._keep()
 
-    def _forget_missing(self) -> None:
-        """Ask for every tag again in the next conversation: a device that boots refuses all of them for a while."""
-        for key in self._holes.missing:
+    def _forget_missing(self, there: Collection[str]) -> None:
+        """Ask for tags again from the next poll on."""
+        for key in there:
             self._faults.pop(key, None)
-        self._holes = Holes(self._holes.breaks, frozenset())
+        self._holes = Holes(self._holes.breaks, self._holes.missing - frozenset(there))
         self._plan()
+
+    async def _ask_again(self, reader: Reader) -> None:
+        """Ask for one missing tag a minute: what a device refused while it booted, it has later, and all at once."""
+        now = asyncio.get_running_loop().time()
+        if not self._holes.missing or now < self._asked_again_at + ASK_AGAIN_SECONDS:
+            return
+        self._asked_again_at = now
+        missing = [
+            point
+            for point in points_of(self._tags, self._settings.device_id)
+            if point.key in self._holes.missing and not self._breaker(point.unit).is_open
+        ]
+        if not missing:
+            return
+        point = missing[self._turn % len(missing)]
+        self._turn += 1
+        (block,) = plan([point], Limits())
+        (answer,) = await self._asked(reader, [self._read_of(block)])
+        if answer.error is None:
+            self._forget_missing([each.key for each in missing if each.unit == point.unit])
+
+    # ---- memory
+
+    def _keep_counters(self) -> None:
+        """Keep the numbers of counters: now and then, and at once where one has turned."""
+        turns, now = sum(counter.turns for counter in self._turns.values()), asyncio.get_running_loop().time()
+        if turns != self._turned or (self._turns and now > self._kept_at + REMEMBER_SECONDS):
+            self._turned, self._kept_at = turns, now
+            self._keep()
+
+    def _keep(self) -> None:
+        counted = {
+            place_of(point): (counter.last, counter.turns)
+            for point in points_of(self._tags, self._settings.device_id)
+            if (counter := self._turns.get(point.key)) is not None and counter.last is not None
+        }
+        known = Memory(self._holes.breaks, {**self._memory.counters, **counted})
+        if known == self._memory:
+            return
+        try:
+            remember(self._state, self.name, self._settings, known)
+            self._memory = known
+        except OSError as error:  # it is learned again after a restart
+            _log.warning("what was learned of a device is not kept", connection=self.name, error=str(error))
 
     def _missing(self, key: str, table: str, address: int) -> None:
         text = _("the device has no {table} register {address} (counted from 0) for it")

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 
 from connectors.modbus.settings import ModbusTag, Table
 
+Breaks = frozenset[tuple[int, Table, int]]
+"""Unit, table and address of blocks that are not to be joined with what is before them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -70,10 +73,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Holes:
-    """What was learned of a device: blocks (unit, table, address) not to be joined with what is before them, and tags
-    that it does not have."""
+    """What was learned of a device: where blocks are not to be joined, and tags that it does not have."""
 
-    breaks: frozenset[tuple[int, Table, int]] = frozenset()
+    breaks: Breaks = frozenset()
     missing: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -83,9 +85,13 @@ def points_of(tags: Mapping[str, ModbusTag], unit: int) -> list[Point]:
 
 
 def plan(
-    points: Iterable[Point], limits: Limits, each: Mapping[str, int] | None = None, holes: Holes | None = None
+    points: Iterable[Point],
+    limits: Limits,
+    each: Mapping[str, int] | None = None,
+    holes: Holes | None = None,
+    units: Mapping[int, Limits] | None = None,
 ) -> tuple[Block, ...]:
-    """Group tags into the fewest reads within the limits.
+    """Group tags into the fewest reads within the limits, or those of `units` that take less.
 
     each: by key, at every how-many-th poll a tag is read; 1 if left out. holes: what is known not to be there.
     """
@@ -97,7 +103,7 @@ def plan(
     return tuple(
         block
         for unit, table, rate in sorted(rows)
-        for block in _blocks(rows[unit, table, rate], limits, rate, holes.breaks)
+        for block in _blocks(rows[unit, table, rate], (units or {}).get(unit, limits), rate, holes.breaks)
     )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from connectors.settings import ConnectionSettings, Duration, Rhythm, TagSettings, at_most
+from connectors.settings import ConnectionSettings, Duration, Rhythm, Settings, TagSettings, at_most
 
 Transport = Literal["tcp", "tls", "rtu-over-tcp", "rtu"]
 Table = Literal["holding", "input", "coil", "discrete"]
@@ -45,6 +45,14 @@ def _fingerprint(value: str) -> str:
     return "sha256:" + match[1].replace(":", "")
 
 
+class DeviceLimits(Settings):
+    """What one device takes, where that is other than what the others on its line take."""
+
+    registers_per_read: int | None = Field(default=None, ge=2, le=125)
+    bits_per_read: int | None = Field(default=None, ge=1, le=2000)
+    gap: int | None = Field(default=None, ge=0, le=100)
+
+
 class ModbusSettings(ConnectionSettings):
     """A conversation with one Modbus line: a device, or a gateway with many units behind it."""
 
@@ -74,6 +82,8 @@ class ModbusSettings(ConnectionSettings):
     bits_per_read: int = Field(default=2000, ge=1, le=2000)
     gap: int = Field(default=10, ge=0, le=100)
     """Registers that nobody asked for and that are read to save a request; devices with holes are learned."""
+    devices: Mapping[Annotated[int, Field(ge=0, le=255)], DeviceLimits] = Field(default_factory=dict)
+    """By `device_id`, limits of devices that take less than the rest of the line."""
     pipeline: int = Field(default=1, ge=1, le=16)
     """Requests under way at once; many devices take one only, so more has to be asked for."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from connectors.connector import ConnectionLost
-from connectors.contract import Listener, listening
+from connectors.contract import Listener, heard, listening
 from connectors.counters import Loss
 from connectors.modbus.connector import ModbusConnector
 from connectors.modbus.settings import ModbusSettings, ModbusTag
@@ -234,6 +234,49 @@ async def test_a_device_that_refuses_everything_while_it_boots_is_read_when_it_i
             await connector(line, tmp_path, tags).probe()
         unit.holes = frozenset()
         assert await connector(line, tmp_path, tags).probe() == ()
+
+
+async def test_a_register_that_was_missing_for_a_moment_is_found_again(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("connectors.modbus.connector.ASK_AGAIN_SECONDS", 0.05)
+    unit = Unit(registers=list(range(200)), holes=frozenset({50, 51, 120}))
+    tags = {f"m/t{n}": ModbusTag(address=n, unit="1") for n in (0, 50, 51, 120)}
+    async with Line({1: unit}) as line, listening(connector(line, tmp_path, tags)) as listener:
+        await listener.until(lambda heard: len(heard.reports) > 0 and len(heard.reports[-1]) == 3)
+        unit.holes = frozenset({120})
+        await listener.until(lambda heard: [fault.tag for fault in heard.reports[-1]] == ["m/t120"])
+        await listener.until(lambda heard: {50, 51} <= {s.value for s in heard.samples})
+
+
+async def test_counters_go_on_after_a_restart(tmp_path: Path):
+    unit = Unit(registers=[65_530])
+    tags = {"m/c": ModbusTag(address=0, unit="1", counter=True)}
+    async with Line({1: unit}) as line:
+        async with listening(connector(line, tmp_path, tags)) as listener:
+            await listener.until(heard(65_530))
+            unit.registers[0] = 4
+            await listener.until(heard(65_540))
+            unit.registers[0] = 65_535
+            await listener.until(heard(131_071))
+        unit.registers[0] = 9
+        async with listening(connector(line, tmp_path, tags)) as listener:
+            await listener.until(lambda said: len(said.samples) > 0)
+            assert listener.samples[0].value == 131_081
+        moved = {"m/c": ModbusTag(address=0, unit="1", counter=True, type="bcd16")}
+        async with listening(connector(line, tmp_path, moved)) as listener:
+            await listener.until(lambda said: len(said.samples) > 0)
+            assert listener.samples[0].value == 9
+
+
+async def test_polls_that_nobody_had_time_for_are_counted_by_their_samples(tmp_path: Path):
+    unit = Unit(registers=list(range(200)), delay_s=0.09)
+    tags = {f"m/t{n}": ModbusTag(address=n, unit="1") for n in range(10)}
+    async with Line({1: unit}) as line:
+        reader = connector(line, tmp_path, tags)
+        async with listening(reader) as listener:
+            await listener.until(lambda heard: len(heard.samples) >= 50)
+    lost = reader.counters.losses[Loss.POLL_LATE]
+    assert lost % 10 == 0
+    assert lost >= 4 * 10 * 3  # a poll takes 90 ms at least, and one is due every 20
 
 
 async def test_an_answer_that_comes_too_late_reaches_nobody(tmp_path: Path):

@@ -58,6 +58,12 @@ def test_bits_have_their_own_limit():
     assert len(planned(tags(*range(4_000), table="coil"))) == 2
 
 
+def test_a_unit_may_have_limits_of_its_own():
+    known = tags(*range(100)) | {f"n/t{n}": ModbusTag(unit="1", address=n, device_id=7) for n in range(100)}
+    blocks = plan(points_of(known, 1), Limits(), None, None, {7: Limits(registers=32)})
+    assert [block.unit for block in blocks] == [1, 7, 7, 7, 7]
+
+
 def test_known_holes_are_left_out_and_not_read_over():
     known = tags(0, 1, 2, 5, 6)
     holes = Holes(frozenset({(1, "holding", 5)}), frozenset({"m/t1"}))
