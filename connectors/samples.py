@@ -92,6 +92,14 @@ class Sample:
     text: str | None = None
 
 
+def wholes(key: str) -> Iterator[str]:
+    """Yield what a value may be a part of: its own tag, and each that ends before a dot of it."""
+    yield key
+    for place, sign in enumerate(key):
+        if sign == ".":
+            yield key[:place]
+
+
 class Keys:
     """Tags by number: a number stands for the same tag for as long as the object lives; it only grows."""
 

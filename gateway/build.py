@@ -28,6 +28,7 @@ import structlog
 from connectors.backlog import Backlog, Reader
 from connectors.connector import Connector, WallClocked
 from connectors.counters import Counters
+from connectors.samples import wholes
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
@@ -59,6 +60,7 @@ from gateway.storage import Storage, StorageBroken
 from gateway.trusting import Trusting
 from gateway.web.context import MachineInfo, WebContext
 from gateway.yaml_file import Mistakes
+from maintenance import history
 from maintenance import store as telemetry_store
 from maintenance.monitor import Monitor
 from marketplace.audit.actor import Actor, ActorKind
@@ -233,7 +235,7 @@ async def _compose(
     restoration = Restoration(config.directory, buying, purchasing, clock)
     await restoration.begin()
     lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
-    board, schedule = Board(), Schedule(speed)
+    board, schedule = await _board(config, databases), Schedule(speed)
     tell = partial(board.tell, {"orders", "needs"})
     stopping = Stopping(databases.spend, config.owner, clock)
     stop_file = StopFile(config.directory, lambda scope: halting.knows(scope), stopping, tell)
@@ -291,6 +293,17 @@ def _site(config: Config) -> Site:
     bands = {key: tag.band for key, tag in config.tags.items()}
     absolute = {key: band.value for key, band in bands.items() if band is not None and not band.percent}
     return Site(config.owner, config.components, tags, config.file.timing, absolute)
+
+
+async def _board(config: Config, databases: Databases) -> Board:
+    """Show what every tag said last, before the gateway ended, as what may no longer be true."""
+    board = Board()
+    async with databases.telemetry.read() as tx:
+        last = await history.load_latest(tx)
+    for name in config.connections:
+        tags = config.tags_of(name)
+        board.recall(name, [sample for sample in last if tags.keys() & set(wholes(sample.tag))])
+    return board
 
 
 async def _monitor(config: Config, databases: Databases, clock: Clock) -> Monitor:

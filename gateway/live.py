@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import numpy as np
 
-from connectors.samples import Batch, Keys, Numbers, Provenance, Quality, moment_of
+from connectors.samples import Batch, Keys, Numbers, Provenance, Quality, Sample, moment_of
 
 WATCHERS_MAX = 64
 """More than the people of a hall; each costs a set of the tags that changed since it last looked."""
@@ -153,6 +153,15 @@ class Board:
             self._word(batch)
         for watcher in self._watchers:
             watcher.mark_tags(tags)
+
+    def recall(self, connection: str, samples: Sequence[Sample]) -> None:
+        """Take what a connection's tags said before the gateway ended: uncertain, until they say something again."""
+        usable = [
+            replace(sample, quality=Quality.UNCERTAIN) if sample.quality is Quality.GOOD else sample
+            for sample in samples
+        ]
+        if usable:
+            self.put(Batch.of(connection, usable))
 
     def _number(self, connection: str, provenance: Provenance) -> int:
         speaker = connection, provenance

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from gateway.storage import FAILURES
-from gateway.web import acts, api, entry, pages, stops
+from gateway.web import acts, api, entry, pages, stops, tags
 from gateway.web.context import CONTEXT, WebContext
 from gateway.web.render import FLASHES, Flashes, page
 from gateway.web.security import (
@@ -47,6 +47,7 @@ def create_app(context: WebContext) -> web.Application:
             web.get("/machines", pages.machines),
             web.get("/machines/{machine}", pages.machine),
             web.get("/machines/{machine}/{component}", pages.component),
+            web.get("/machines/{machine}/tags/{tag}", tags.tag),
             web.get("/orders", pages.orders),
             web.get("/orders/{number}", pages.order),
             web.get("/orders/{number}/decide", pages.decide),

@@ -8,10 +8,13 @@ would refuse anyway. Text enters escaped.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from gettext import gettext as _
+from itertools import pairwise
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
@@ -24,6 +27,7 @@ POINTS_MAX = 400
 """More cannot be told apart at this width; further points are thinned, keeping each stretch's extremes."""
 
 Point = tuple[datetime, float]
+Timed = TypeVar("Timed", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Chart:
     """What to draw, all values in `unit`. `limit` is the value at which the component is worn out.
 
     band: (time, 10 % line, middle, 90 % line) of where the value will be; empty when nothing can be foreseen.
+    spread: (time, lowest, highest) of what each point of the history stands for. gaps: over these no line runs.
+    begin: where the chart starts; at its first point if left out.
     """
 
     title: str
@@ -40,6 +46,9 @@ class Chart:
     limit: float | None = None
     band: Sequence[tuple[datetime, float, float, float]] = ()
     decide_by: datetime | None = None
+    spread: Sequence[tuple[datetime, float, float]] = ()
+    gaps: Sequence[datetime] = ()
+    begin: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,11 @@ def draw(chart: Chart, zone: ZoneInfo) -> Markup:
         return Markup()
     scale = _scale(chart, history)
     plot = Markup('<svg x="{0}" y="{1}" width="{2}" height="{3}" viewBox="{0} {1} {2} {3}">{4}</svg>').format(
-        LEFT, TOP, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM, _band(scale, chart) + _line(scale, history)
+        LEFT,
+        TOP,
+        WIDTH - LEFT - RIGHT,
+        HEIGHT - TOP - BOTTOM,
+        _spread(scale, chart) + _band(scale, chart) + _line(scale, history, chart.gaps),
     )  # an inner svg cuts off what leaves the plot
     parts = [
         _axes(scale, chart, zone),
@@ -119,27 +132,50 @@ def _value(point: Point) -> float:
 
 
 def _scale(chart: Chart, history: Sequence[Point]) -> _Scale:
-    begin, now = history[0][0], max(history[-1][0], chart.now)
+    begin, now = chart.begin or history[0][0], max(history[-1][0], chart.now)
     past = max(now - begin, timedelta(hours=1))
     ahead = [moment for moment, *_values in chart.band if moment > now]
     crossing = crosses(chart)
     wanted = [moment for moment in (crossing, chart.decide_by) if moment is not None and moment > now]
     length = max(wanted, default=max(ahead, default=now)) - now
     # a far forecast shall not squeeze the history into a corner, so the future takes at most three times the past
-    end = now + min(length * 1.15, past * 3)
+    end = now + max(min(length * 1.15, past * 3), past * 0.015)
     values = [value for _moment, value in history] + ([] if chart.limit is None else [chart.limit])
+    values += [value for _moment, *both in chart.spread for value in both if math.isfinite(value)]
     low, high = min(values), max(values)
     room = (high - low) * 0.14 or max(abs(high) * 0.1, 1.0)
     floor = 0.0 if 0 <= low <= (high - low) else low - room
     return _Scale(begin, max(end, begin + timedelta(minutes=1)), floor, high + room)
 
 
-def _line(scale: _Scale, history: Sequence[Point]) -> Markup:
-    path = "M" + " L".join(f"{scale.x(moment):.1f} {scale.y(value):.1f}" for moment, value in history)
+def _line(scale: _Scale, history: Sequence[Point], gaps: Sequence[datetime]) -> Markup:
+    strokes = (
+        " L".join(f"{scale.x(moment):.1f} {scale.y(value):.1f}" for moment, value in run)
+        for run in _runs(history, gaps)
+    )
+    path = " ".join(f"M{stroke}" for stroke in strokes)
     moment, value = history[-1]
     return Markup('<path class="history" d="{}"/><circle class="last" cx="{:.1f}" cy="{:.1f}" r="4"/>').format(
         path, scale.x(moment), scale.y(value)
     )
+
+
+def _runs(points: Sequence[Timed], gaps: Sequence[datetime]) -> list[Sequence[Timed]]:
+    """Return points in stretches between which nothing is drawn."""
+    moments = [point[0] for point in points]
+    ends = sorted({bisect_right(moments, gap) for gap in gaps} - {0, len(points)})
+    return [points[start:end] for start, end in pairwise([0, *ends, len(points)])]
+
+
+def _spread(scale: _Scale, chart: Chart) -> Markup:
+    """Draw what the history's points stand for, each stretch from its lowest to its highest."""
+    drawn = [each for each in chart.spread if all(map(math.isfinite, each[1:]))]
+    shades = []
+    for run in _runs(drawn, chart.gaps):
+        upper = [f"{scale.x(at):.1f} {scale.y(high):.1f}" for at, _low, high in run]
+        lower = [f"{scale.x(at):.1f} {scale.y(low):.1f}" for at, low, _high in reversed(run)]
+        shades.append("M" + " L".join(upper + lower) + " Z")
+    return Markup('<path class="band" d="{}"/>').format(" ".join(shades)) if drawn else Markup()
 
 
 def _band(scale: _Scale, chart: Chart) -> Markup:

@@ -11,13 +11,14 @@ from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway import views
-from gateway.live import Link, Reading
+from gateway.live import Link
 from gateway.views import NeedView, OrderView
 from gateway.web import charts
 from gateway.web.accounts import Account
-from gateway.web.context import CONTEXT, ComponentInfo, MachineInfo, TagInfo, WebContext
+from gateway.web.context import CONTEXT, ComponentInfo, MachineInfo, WebContext
 from gateway.web.render import page
 from gateway.web.security import ACCOUNT
+from gateway.web.tags import TagRow, rows_of
 from maintenance.picture import Picture
 from maintenance.store import load_needs
 from marketplace.audit.explain import tell
@@ -40,21 +41,6 @@ class Waiting:
     order: OrderView
     asked: str
     reasons: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class TagRow:
-    """A tag with its last reading, if any; `fault` says why it cannot be read."""
-
-    tag: TagInfo
-    reading: Reading | None
-    stale: bool
-    fault: str
-
-    @property
-    def name(self) -> str:
-        """The tag's own part of its key."""
-        return self.tag.key.partition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,23 +234,12 @@ def _urgency(machine: MachineInfo, needs: dict[str, Known]) -> tuple[float, str]
 
 def _card(context: WebContext, machine: MachineInfo, needs: dict[str, Known], *, charts_for: set[str]) -> MachineCard:
     link = next((each for each in context.live.links() if each.name == machine.connection), None)
-    faults = {} if link is None else dict(link.faults)
-    now, readings = context.clock(), context.live.readings()
     rows = []
     for info in machine.components:
         known = needs.get(info.key)
         shown = Markup() if known is None or info.key not in charts_for else _chart(context, info, known)
         rows.append(ComponentRow(info, None if known is None else known.need, shown))
-    tags = [
-        TagRow(
-            tag,
-            readings.get(tag.key),
-            tag.key in readings and context.live.is_stale(readings[tag.key], now),
-            faults.get(tag.key, ""),
-        )
-        for tag in machine.tags
-    ]
-    return MachineCard(machine, link, tags, rows)
+    return MachineCard(machine, link, rows_of(context, machine, link), rows)
 
 
 def _chart(context: WebContext, info: ComponentInfo, known: Known) -> Markup:

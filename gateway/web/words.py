@@ -21,6 +21,7 @@ __all__ = [
     "outcome_words",
     "provenance_words",
     "quality_words",
+    "range_words",
     "remaining_words",
     "state_kind",
     "state_words",
@@ -124,6 +125,11 @@ def provenance_words(provenance: str) -> str:
 def quality_words(quality: Quality) -> str:
     """Return a quality in words."""
     return {Quality.GOOD: _("good"), Quality.UNCERTAIN: _("uncertain"), Quality.BAD: _("bad")}[quality]
+
+
+def range_words(name: str) -> str:
+    """Return how far a chart reaches back, in words."""
+    return {"hour": _("Hour"), "day": _("Day"), "week": _("Week"), "month": _("30 days")}.get(name, name)
 
 
 def outcome_words(outcome: str) -> str:

@@ -130,7 +130,8 @@ async def test_when_the_gateway_is_gone_nothing_looks_fresh(made):
 
 async def test_every_page_fits_a_telephone_and_is_dark_where_that_is_wished(made):
     numbers = made.numbers
-    paths = ["/", "/machines", "/machines/mill", "/machines/mill/spindle-bearing", "/orders", "/audit", "/enter",
+    paths = ["/", "/machines", "/machines/mill", "/machines/mill/spindle-bearing",
+             "/machines/mill/tags/spindle-vibration", "/orders", "/audit", "/enter",
              "/enter/fitted", f"/orders/{numbers['shipped']}", f"/orders/{numbers['dear']}/decide",
              f"/orders/{numbers['shipped']}/answer"]  # fmt: skip
     settings = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}

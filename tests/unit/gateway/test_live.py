@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,18 @@ def test_the_last_value_of_a_tag_stays(now):
     board.put(Batch.of("hall-2", [sample(now, 1.0), sample(now, 2.0)]))
     assert board.readings()["mill/vibration"].value == 2.0
     assert board.readings()["mill/vibration"].connection == "hall-2"
+
+
+def test_what_was_said_before_a_restart_is_uncertain_until_it_is_said_again(now):
+    board = Board()
+    board.recall("hall-2", [sample(now), replace(sample(now, tag="mill/other"), quality=Quality.BAD)])
+    board.notify(Link("hall-2", True, now, ""))
+    assert {key: reading.quality for key, reading in board.readings().items()} == {
+        "mill/vibration": Quality.UNCERTAIN,
+        "mill/other": Quality.BAD,
+    }
+    board.put(Batch.of("hall-2", [sample(now, 2.0)]))
+    assert board.readings()["mill/vibration"].quality is Quality.GOOD
 
 
 def test_a_reading_of_a_connection_that_nobody_knows_or_that_is_down_is_stale(now):

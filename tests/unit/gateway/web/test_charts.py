@@ -48,6 +48,16 @@ def test_history_limit_band_now_and_decision_are_drawn_by_class_and_without_styl
     assert "fill=" not in drawn
 
 
+def test_no_line_and_no_shade_runs_over_a_gap():
+    points = history([1.0, 2.0, 3.0, 4.0])
+    spread = [(at, value - 0.5, value + 9) for at, value in points]
+    gap = points[1][0] + DAY / 2
+    root = parsed(charts.draw(chart(history=points, spread=spread, gaps=[gap], limit=None, band=()), ZONE))
+    paths = {path.attrib["class"]: path.attrib["d"] for path in root.iter() if path.tag.endswith("path")}
+    assert paths["history"].count("M") == 2
+    assert paths["band"].count("M") == paths["band"].count("Z") == 2
+
+
 def test_without_history_there_is_no_chart():
     assert str(charts.draw(chart(history=[]), ZONE)) == ""
     assert str(charts.draw(chart(history=history([math.nan])), ZONE)) == ""

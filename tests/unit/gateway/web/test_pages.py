@@ -6,6 +6,7 @@ import pytest
 import structlog
 from sqlalchemy import insert, update
 
+from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.live import Link
 from marketplace import store
 from marketplace.audit import epochs
@@ -92,6 +93,32 @@ async def test_machines_show_value_age_quality_health_and_forecast(anna):
         "<title>Spindle bearing</title>",
     ):
         assert part in text
+
+
+async def test_a_tag_shows_what_it_was_and_where_nothing_can_be_said(made, anna):
+    assert 'href="/machines/mill/tags/spindle-vibration"' in (await anna.get("/machines/mill")).text
+    week = (await anna.get("/machines/mill/tags/spindle-vibration?range=week")).text
+    assert re.search(r"from 1\.\d+ to 6\.\d+ mm/s, last 6\.\d+", week)
+    assert 'aria-current="page">Week' in week
+    day = (await anna.get("/machines/mill/tags/spindle-vibration")).text
+    drawn = re.search(r'class="history" d="([^"]+)"', day)
+    assert drawn is not None
+    assert drawn[1].count("M") >= 2  # the line is broken where the sensor was off
+    silent = (await anna.get("/machines/mill/tags/coolant-level?range=nonsense")).text
+    assert "Nothing was stored in this time" in silent
+    for path in ("/machines/none/tags/x", "/machines/mill/tags/none"):
+        assert (await anna.get(path)).status == 404
+
+
+async def test_the_parts_of_a_structure_are_shown_in_its_place(made, anna):
+    parts = {"mill/tool-cycles.Left": 3.0, "mill/tool-cycles.Right": 4.5}
+    now = made.clock()
+    made.board.put(Batch.of("hall-2", [Sample(k, v, Quality.GOOD, now, now, Provenance.A) for k, v in parts.items()]))
+    text = (await anna.get("/machines/mill")).text
+    for part in parts:
+        assert f'data-tag="{part}"' in text
+    assert 'data-tag="mill/tool-cycles"' not in text
+    assert (await anna.get("/machines/mill/tags/tool-cycles.Left")).status == 200
 
 
 async def test_a_stale_value_says_so_in_words(anna):
