@@ -17,9 +17,11 @@ $(READY): pyproject.toml requirements.lock
 demo: $(READY)                  ## a simulated factory, a simulated market and the gateway between them
 	@$(BIN)/toolcrib demo $(ARGS)
 
+# What pytest makes of the tests is kept, whatever the shell says of bytecode: five processes need it.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(READY)                  ## everything a user should be able to verify, in under five minutes
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not serial and not long" $(ARGS)
 	@$(BIN)/python -m pytest -q -m "serial and not long" $(ARGS)
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not serial and not long" $(ARGS)
 
 lint: $(READY)                  ## style, types, arrows
 	$(BIN)/ruff check .

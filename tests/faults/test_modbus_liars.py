@@ -106,6 +106,7 @@ async def test_two_halves_that_make_a_whole_are_no_answer(tmp_path: Path):
     assert [s for s in listener.samples if s.quality is Quality.GOOD] == []
 
 
+@pytest.mark.long  # the same reader as over a port, where it is tested every time
 async def test_a_late_answer_on_a_serial_line_is_not_the_next_ones(tmp_path: Path):
     """Every answer comes when its question was given up; blocks of one shape, so that it would fit."""
     unit = Unit(registers=list(range(1, 1001)), delay_s=0.48)

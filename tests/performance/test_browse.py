@@ -48,6 +48,7 @@ async def live(config: Config, connection: str, state: Path) -> int:
     return len(seen)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(90)
 def test_ten_thousand_tags_are_live_thirty_seconds_after_the_browse_began(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
