@@ -21,7 +21,7 @@ demo: $(READY)                  ## a simulated factory, a simulated market and t
 test: export PYTHONDONTWRITEBYTECODE :=
 test: $(READY)                  ## everything a user should be able to verify, in under five minutes
 	@$(BIN)/python -m pytest -q -m "serial and not long" $(ARGS)
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not serial and not long" $(ARGS)
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not serial and not long" $(ARGS)
 
 lint: $(READY)                  ## style, types, arrows
 	$(BIN)/ruff check .

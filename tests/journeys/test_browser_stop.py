@@ -38,7 +38,9 @@ async def state(made: Plant, number: str) -> str:
     return str((await made.purchasing.sending.row(made.numbers[number])).state)
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+@pytest.mark.parametrize(
+    "script", [True, pytest.param(False, marks=pytest.mark.long)], ids=["with script", "without script"]
+)
 async def test_a_person_stops_the_plant_on_a_telephone_and_lifts_it_again(made, script):
     async with visiting(made, java_script_enabled=script, **TELEPHONE) as visit:
         page = visit.page

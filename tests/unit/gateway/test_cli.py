@@ -541,6 +541,7 @@ def test_a_backup_is_made_looked_over_and_put_back(worked: Path, tmp_path: Path)
     assert "nothing was restored over it" in again.stderr
 
 
+@pytest.mark.long
 def test_a_damaged_backup_exits_with_one(worked: Path, tmp_path: Path):
     assert toolcrib("backup", "b.zip", cwd=tmp_path).returncode == 0
     whole = (tmp_path / "b.zip").read_bytes()
