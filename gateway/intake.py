@@ -41,7 +41,8 @@ class Sieve:
         kept = np.ones(len(batch), bool)
         tags, values = batch_tags[banded], batch.values[banded]
         good = (batch.quality[banded] == Quality.GOOD) & np.isfinite(values)
-        if len(np.unique(tags)) == len(tags):
+        in_order = np.sort(tags)
+        if not (in_order[1:] == in_order[:-1]).any():
             still = good & (np.abs(values - self._last[tags]) < self._bands[tags])
             self._last[tags[~still]] = np.where(good, values, np.nan)[~still]
         else:

@@ -18,7 +18,6 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Final, TypeVar
 
-import numpy as np
 import structlog
 from asyncua import ua
 from asyncua.ua.uaerrors import UaError
@@ -243,7 +242,7 @@ class OpcUaConnector:
     async def _understood(self, client: BoundedClient, kept: KeptSubscription, changes: Changes) -> Changes:
         """Return changes with their structures read, once the server has said what its own types mean."""
         whole = changes.handles[changes.kinds == ua.VariantType.Int32.value]
-        new = {handle for handle in np.unique(whole).tolist() if handle in kept.nodes} - self._asked
+        new = {handle for handle in set(whole.tolist()) if handle in kept.nodes} - self._asked
         if new:
             self._asked |= new
             nodes = {handle: kept.nodes[handle] for handle in sorted(new)}

@@ -395,7 +395,7 @@ def _gathered(body: bytes, at: int, end: int, count: int, missing: int) -> Chang
         return column
 
     values = np.full(count, np.nan)
-    for kind in np.unique(kinds).tolist():
+    for kind in np.flatnonzero(np.bincount(kinds)).tolist():
         if kind in _FIXED:
             rows = np.flatnonzero(kinds == kind)
             values[rows] = gather(_FIXED[kind], begin[rows] + 6)

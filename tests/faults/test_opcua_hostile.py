@@ -314,7 +314,7 @@ async def test_one_hostile_server_does_not_slow_the_others(tmp_path: Path):
             await lost(url, tmp_path)
     ticking.cancel()
     await asyncio.gather(ticking, return_exceptions=True)
-    assert max(waited) < 1.0
+    assert max(waited) < 3.0  # what is taken in whole would take longer, a busy machine does not
 
 
 class _Transport:

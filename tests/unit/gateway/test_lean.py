@@ -86,3 +86,24 @@ SELDOM = [
 @pytest.mark.parametrize("first", ["import asyncua", *SELDOM])
 def test_what_is_loaded_already_is_left_alone(tmp_path, first):
     run(f"{first}; from gateway.lean import trim; trim()" + WORKS, tmp_path)
+
+
+HELD = """
+import gc, sys
+def resident_mb():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1]) / 1024
+before = resident_mb()
+columns, small = [], []
+for _ in range(1_000):
+    columns.append(bytearray(b"1") * 65_536)
+    small.append(bytearray(b"1") * 600)
+assert resident_mb() > before + 50
+columns.clear()
+print(resident_mb() < before + 10)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system tells the memory of a process on Linux")
+@pytest.mark.parametrize(("first", "given_back"), [("", False), ("from gateway.lean import *; return_memory()", True)])
+def test_freed_columns_go_back_to_the_system_where_glibc_would_keep_them(first: str, given_back: bool, tmp_path: Path):
+    assert run(f"{first}\n{HELD}", tmp_path) == f"{given_back}\n"
