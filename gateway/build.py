@@ -379,6 +379,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         metrics=lambda: exposition(_counted(gateway)),
         ready=lambda: (gateway.ready, "" if gateway.ready else _("the gateway is starting or stopping")),
         troubles=lambda: _troubles(gateway),
+        certificates=lambda: gateway.trusting.warnings,
         buying=lambda: gateway.buying.sentence,
         hosts=doors.hosts_of(config),
         peers=doors.peers_of(config),
@@ -509,6 +510,8 @@ def _troubles(gateway: Gateway) -> list[str]:
         told.append(_("{lost} of {all} connections are lost").format(lost=lost, all=len(links)))
     if faults := sum(len(link.faults) for link in links):
         told.append(_("{faults} tags cannot be read").format(faults=faults))
+    if gateway.trusting.warnings:
+        told.append(_("certificates of connections want to be looked at: see the page, or 'toolcrib trust list'"))
     if gateway.reader.is_behind:
         told.append(_("samples cannot be stored; {depth} wait on disk").format(depth=gateway.backlog.depth))
     if gateway.backlog.is_failing:

@@ -67,7 +67,8 @@ class WebContext:
     hosts: names by which the page may be asked for, without port. public_origin: `https://...` where a proxy stands in
     front, else "". secure: the browser speaks TLS, to us or to that proxy. metrics_token: who bears it may read
     /metrics from elsewhere; "" leaves it to this machine. ready: (is the gateway at work, why not). buying: why it is
-    stopped, "" while it goes on. troubles: what does not work while the gateway does, in words. speed: how many times
+    stopped, "" while it goes on. troubles: what does not work while the gateway does, in words. certificates: what
+    people should know of those of connections, in sentences. speed: how many times
     faster than the wall plant time runs; 1 on a real site. metrics: Prometheus text and its content type.
     peers: who alone may ask besides this computer, where the page is served in the clear; () lets in all.
     """
@@ -88,6 +89,7 @@ class WebContext:
     metrics: Callable[[], tuple[bytes, str]]
     ready: Callable[[], tuple[bool, str]]
     troubles: Callable[[], Sequence[str]] = tuple
+    certificates: Callable[[], Sequence[str]] = tuple
     buying: Callable[[], str] = str
     hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})
     public_origin: str = ""

@@ -81,7 +81,16 @@ async def inbox(request: web.Request) -> web.Response:
         apart = await views.set_apart(spend, context.owner)
         alarms = await views.open_alarms(spend, context.owner)
     links = [link for link in context.live.links() if not link.connected or link.faults]
-    return page(request, "inbox.html", waiting=waiting, moving=moving, alarms=alarms, links=links, apart=apart)
+    return page(
+        request,
+        "inbox.html",
+        waiting=waiting,
+        moving=moving,
+        alarms=alarms,
+        links=links,
+        apart=apart,
+        certificates=context.certificates(),
+    )
 
 
 async def _waiting(context: WebContext, spend: AsyncConnection, order: OrderView) -> Waiting:

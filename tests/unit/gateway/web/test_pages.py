@@ -128,6 +128,12 @@ async def test_a_stale_value_says_so_in_words(anna):
     assert "does not answer at 10.0.0.9:502" in text
 
 
+async def test_certificates_that_run_out_are_told_where_everybody_looks(made, anna):
+    object.__setattr__(made.context, "certificates", lambda: ["connection hall-2: runs out in 7 days <b>"])
+    text = (await anna.get("/")).text
+    assert "runs out in 7 days &lt;b&gt;" in text
+
+
 async def test_a_tag_that_cannot_be_read_is_named_with_why(made, anna):
     made.board.notify(Link("hall-2", True, made.clock(), "", (("mill/tool-cycles", "the node does not exist"),)))
     for path in ("/", "/machines/mill"):
