@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from connectors.connector import ConnectionLost, Connector, Deliver, TagFault
 from connectors.counters import Counters, Loss
-from connectors.modbus.memory import Memory, place_of, recall, remember
+from connectors.modbus.memory import LineMemory
 from connectors.modbus.plan import Block, Holes, Limits, Point, halves, plan, points_of
 from connectors.modbus.reader import Answer, Opened, Reader, Silent, Unasked, open_line
-from connectors.modbus.registers import Counter, Decoder, modulus
+from connectors.modbus.registers import Decoder
 from connectors.modbus.settings import ModbusSettings, ModbusTag
 from connectors.modbus.units import Breaker
 from connectors.modbus.wire import BITS, NOT_THERE, UNREACHABLE, DeviceException, Lie, Question, Reason
@@ -46,9 +46,6 @@ from connectors.samples import (
 
 USELESS_MAX: Final = 3
 """Polls in a row without one usable answer, after which the device is left: somebody has to look at it."""
-
-REMEMBER_SECONDS: Final = 60.0
-"""How often the numbers of counters are kept; how often they have turned, at once."""
 
 ASK_AGAIN_SECONDS: Final = 60.0
 """How often one of the registers that a device has not is asked for again."""
@@ -117,36 +114,32 @@ class ModbusConnector:
         self._useless = 0
         self._depth = settings.pipeline
         self._provenance = Provenance.B
-        self._turns: dict[str, Counter] = {}
         self._breakers: dict[int, Breaker] = {}
         self._trials: set[asyncio.Task[None]] = set()
+        self._memory = LineMemory(state, name, settings)
         self._holes = Holes()
-        self._memory = Memory()
-        self._turn = self._turned = 0
-        self._kept_at = self._asked_again_at = 0.0
+        self._turn = 0
+        self._asked_again_at = 0.0
         self._take(tags)
 
     def succeed(self, predecessor: Connector) -> None:
         """Go on where the conversation before this one ended: counters turn on, silent units stay in peace."""
         if isinstance(predecessor, ModbusConnector):
-            self._turns, self._breakers = predecessor._turns, predecessor._breakers
+            self._breakers = predecessor._breakers
             if all(breaker.is_open for breaker in self._breakers.values()):
                 self._breakers = {}  # the line itself was gone, and says nothing of its units
+            if self._memory.succeeds(predecessor._memory):
+                self._memory = predecessor._memory
             if predecessor._tags == self._tags:
                 self._holes = predecessor._holes
             self._plan()
 
     async def adjust(self, tags: Mapping[str, ModbusTag]) -> None:
         """Read other tags from the next poll on; nothing has to be asked of the device for it."""
-        changed = [key for key, tag in self._tags.items() if tags.get(key) != tag]
-        for key in changed:
-            self._turns.pop(key, None)
-        self._keep()
         self._take(tags)
 
     def _take(self, tags: Mapping[str, ModbusTag]) -> None:
         self._tags = dict(tags)
-        self._memory = recall(self._state, self.name, self._settings)
         self._holes = Holes(self._memory.breaks)
         self._faults: dict[str, TagFault] = {}
         self._faults_told: dict[str, TagFault] | None = None
@@ -155,10 +148,8 @@ class ModbusConnector:
     def _plan(self) -> None:
         """Plan the reads anew, around what is known not to be there."""
         points = points_of(self._tags, self._settings.device_id)
+        self._counters = {point.key: self._memory.counter(point) for point in points if point.tag.counter}
         for point in points:
-            if point.tag.counter and point.key not in self._turns:
-                counted = self._memory.counters.get(place_of(point), (None, 0))
-                self._turns[point.key] = Counter(modulus(point.tag.type), *counted)
             if point.key in self._holes.missing:
                 self._missing(point.key, point.table, point.address)
         self._reads = [self._read_of(block) for block in self._planned(points)]
@@ -226,7 +217,7 @@ class ModbusConnector:
         return opened.reader
 
     async def _leave(self, reader: Reader) -> None:
-        self._keep()
+        self._memory.keep()
         reader.close()
         for trial in self._trials:
             trial.cancel()
@@ -244,7 +235,7 @@ class ModbusConnector:
         if batches:
             await deliver(joined(batches))
         self._require(swept)
-        self._keep_counters()
+        self._memory.keep_counters(asyncio.get_running_loop().time())
         if swept.distrusted is None:
             self._try_silent_units(reader)
             await self._ask_again(reader)
@@ -376,7 +367,7 @@ class ModbusConnector:
         self._holes = Holes(self._holes.breaks | breaks, self._holes.missing | missing)
         self._plan()
         self._asked_again_at = asyncio.get_running_loop().time()
-        self._keep()
+        self._memory.learn(self._holes.breaks)
 
     def _forget_missing(self, there: Collection[str]) -> None:
         """Ask for tags again from the next poll on."""
@@ -404,30 +395,6 @@ class ModbusConnector:
         (answer,) = await self._asked(reader, [self._read_of(block)])
         if answer.error is None:
             self._forget_missing([each.key for each in missing if each.unit == point.unit])
-
-    # ---- memory
-
-    def _keep_counters(self) -> None:
-        """Keep the numbers of counters: now and then, and at once where one has turned."""
-        turns, now = sum(counter.turns for counter in self._turns.values()), asyncio.get_running_loop().time()
-        if turns != self._turned or (self._turns and now > self._kept_at + REMEMBER_SECONDS):
-            self._turned, self._kept_at = turns, now
-            self._keep()
-
-    def _keep(self) -> None:
-        counted = {
-            place_of(point): (counter.last, counter.turns)
-            for point in points_of(self._tags, self._settings.device_id)
-            if (counter := self._turns.get(point.key)) is not None and counter.last is not None
-        }
-        known = Memory(self._holes.breaks, {**self._memory.counters, **counted})
-        if known == self._memory:
-            return
-        try:
-            remember(self._state, self.name, self._settings, known)
-            self._memory = known
-        except OSError as error:  # it is learned again after a restart
-            _log.warning("what was learned of a device is not kept", connection=self.name, error=str(error))
 
     def _missing(self, key: str, table: str, address: int) -> None:
         text = _("the device has no {table} register {address} (counted from 0) for it")
@@ -518,7 +485,7 @@ class ModbusConnector:
         known = self._values.get(reads)
         if known is None:
             known = _Values(
-                Decoder([read.block for read in reads], self._turns),
+                Decoder([read.block for read in reads], self._counters),
                 np.concatenate([read.tags for read in reads]),
                 np.array([len(read.tags) for read in reads], np.int64),
             )
