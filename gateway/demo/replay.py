@@ -30,10 +30,11 @@ from gateway.build import CannotStart, Gateway, open_gateway
 from gateway.config import load
 from gateway.demo import plant, processes
 from gateway.demo.processes import ChildFailed
-from gateway.demo.score import LEAD_TIME, STEP, Outcome, cost_ratio
+from gateway.demo.score import Outcome, cost_ratio
 from gateway.demo.stage import ORIGIN
 from gateway.logs import quiet
 from gateway.options import DemoOptions
+from gateway.replacement import LEAD_TIME, STEP
 from gateway.storage import StorageBroken
 from gateway.views import OrderView, orders
 from maintenance import history

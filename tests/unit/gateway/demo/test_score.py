@@ -10,15 +10,15 @@ def test_perfect_foresight_costs_one():
 def test_a_part_in_time_costs_a_planned_replacement():
     early = Outcome(1, 1, 80, 100, 201)
     assert early.in_time
-    assert early.cost() == 100
+    assert early.course.cost() == 100
     assert cost_ratio([early]) == pytest.approx((100 / 100) / (100 / 200))
 
 
 def test_a_part_that_is_late_costs_a_failure_and_the_waiting():
     late = Outcome(1, 1, 190, 210, 200)
     assert not late.in_time
-    assert late.cost() == 500 + 10 * 10
-    assert late.use() == 200
+    assert late.course.cost() == 500 + 10 * 10
+    assert late.course.use() == 200
 
 
 def test_a_part_that_arrives_with_the_failure_is_late():
@@ -30,4 +30,4 @@ def test_no_order_at_all_orders_at_the_failure():
 
 
 def test_an_order_whose_part_had_not_come_when_the_recording_ended_is_late():
-    assert Outcome(1, 1, 190, None, 200).cost() == 500 + 10 * 20
+    assert Outcome(1, 1, 190, None, 200).course.cost() == 500 + 10 * 20

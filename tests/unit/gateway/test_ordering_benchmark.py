@@ -1,0 +1,77 @@
+"""Engines made by chance, written as NASA writes them, are bought for without anybody having seen one fail."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from connectors.simulator.recordings import CMapss, Recording, RecordingError
+from gateway.benchmarks.ordering import FOLDS, HEALTHY, PEERS, Task, bought, folds, measure
+from gateway.cli import main
+
+
+def engines(directory: Path, count: int = 10) -> Path:
+    """Write engines that fail once they are far enough from what they were."""
+    rng, lines = random.Random(5), []
+    for unit in range(1, count + 1):
+        life = rng.randrange(120, 220)
+        for cycle in range(1, life + 1):
+            drift = max(0.0, (cycle - life + 90) / 90) ** 2 * 5.0
+            sensors = [100.0 + 0.5 * (rng.gauss(0, 1) + drift * (-1) ** number) for number in range(21)]
+            lines.append(" ".join([str(unit), str(cycle), "0", "0", "100", *(f"{value:.4f}" for value in sensors)]))
+    (directory / "train_FD001.txt").write_text("\n".join(lines) + "\n")
+    return directory
+
+
+def read(directory: Path) -> tuple[Recording, ...]:
+    file = CMapss("FD001").find(directory)
+    assert file is not None
+    return CMapss("FD001").read(file)
+
+
+def test_every_unit_is_in_one_fold():
+    made = folds(range(1, 24), "7/0")
+    assert len(made) == FOLDS
+    assert sorted(unit for fold in made for unit in fold) == list(range(1, 24))
+    assert made == folds(range(1, 24), "7/0") != folds(range(1, 24), "7/1")
+
+
+def test_engines_are_bought_for_in_time_at_little_more_than_foresight_costs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["benchmark", "ordering", "--data", str(engines(tmp_path)), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for how in ("no_history", "own_past_alone"):
+        low, high = found[how]["interval"]
+        assert 1.0 < low <= found[how]["ratio"] <= high < 2.5
+        assert found[how]["failures"] <= 0.2
+    assert found["units"] == 10
+
+
+def test_what_an_engine_has_not_lived_yet_changes_no_order(tmp_path: Path):
+    engine, *others = read(engines(tmp_path))
+    peers = tuple(Recording(one.unit, one.channels, one.rows[:HEALTHY]) for one in others[:PEERS])
+    course = bought(Task(engine, peers))
+    assert course.arrival is not None
+    ordered = course.arrival - 20
+    cut = Recording(engine.unit, engine.channels, engine.rows[: ordered + 1])
+    assert bought(Task(cut, peers)).arrival == course.arrival
+
+
+def test_peers_tell_what_is_noise(tmp_path: Path):
+    engine, *others = read(engines(tmp_path))
+    loud = tuple(
+        Recording(one.unit, one.channels, tuple(tuple(50 * value for value in row) for row in one.rows[:HEALTHY]))
+        for one in others[:PEERS]
+    )
+    assert bought(Task(engine, loud)).arrival != bought(Task(engine, ())).arrival
+
+
+def test_where_there_are_no_engines_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(RecordingError, match="FD003"):
+        measure(tmp_path, "FD003", 0)
+    assert main(["benchmark", "ordering", "--data", str(tmp_path)]) == 1
+    assert "FD001" in capsys.readouterr().err
