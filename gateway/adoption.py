@@ -18,7 +18,14 @@ from gateway.config_edit import block, flow
 from gateway.keys import free_key, key_of
 
 if TYPE_CHECKING:
-    from connectors.opcua.machinery import DiscoveredComponent, DiscoveredMachine, Lifetime, Nameplate, Signal
+    from connectors.opcua.machinery import (
+        DiscoveredComponent,
+        DiscoveredMachine,
+        Lifetime,
+        Nameplate,
+        Prognosis,
+        Signal,
+    )
 
 NAME_MAX: Final = 100
 """Characters of a name in a config."""
@@ -105,8 +112,6 @@ class _Adopter:
         components, remarks = self._components(machine, held, tags)
         for name, signal in machine.counters.items():
             tags.key(signal, key_of(name))
-        for prognosis in machine.prognoses:
-            tags.key(prognosis.signal, f"{key_of(prognosis.name)[:52]}-predicted")
         head: dict[str, Any] = {"name": _name(machine.name) or key, "connection": self._connection}
         if not machine.nameplate.is_empty:
             head["identity"] = _identity(machine.nameplate)
@@ -149,7 +154,16 @@ class _Adopter:
             if first.warnings:
                 told = ", ".join(_figure(each) for each in first.warnings)
                 remarks[key] = _("the machine warns at {values} {unit}").format(values=told, unit=first.signal.unit)
+        for prognosis in machine.prognoses:
+            tag = tags.key(prognosis.signal, f"{key_of(prognosis.name)[:52]}-predicted")
+            if tag not in read:
+                added[free_key([key_of(prognosis.name)], {*existing, *added})] = self._foreseen(prognosis, tag)
         return added, remarks
+
+    def _foreseen(self, prognosis: Prognosis, tag: str) -> Mapping[str, Any]:
+        name = _name(prognosis.name) or tag
+        title = _name(prognosis.about) or name
+        return {"name": name, "wear": {"by": "foretold", "tag": tag}, "job": {"title": title}}
 
     def _component(self, component: DiscoveredComponent, life: Lifetime, tag: str) -> Mapping[str, Any]:
         name = _name(component.name) or tag

@@ -25,7 +25,7 @@ from maintenance.needs import Evidence, JobLine, Need
 from maintenance.picture import Picture, draw
 from maintenance.points import Points, Reading
 from maintenance.prognosis import Basis
-from maintenance.settings import DeviationWear, wear_tags
+from maintenance.settings import DeviationWear, ForetoldWear, wear_tags
 from maintenance.slots import Slot, Typed, Watched
 from maintenance.trackers import tracker_of
 from maintenance.trackers.by_deviation import Pool
@@ -229,7 +229,7 @@ class Monitor:
         """Fold a value that a named person typed in: a counter's reading, an hour meter's, or a level.
 
         Raises ValueError with a sentence when the value cannot be taken: not finite, before what is known, or of a
-        component that wears by deviation.
+        component that wears by deviation or is foretold.
         """
         slot, hours = self._slots[component], (at - _EPOCH) / _HOUR
         clock = slot.tracker.clock
@@ -237,6 +237,8 @@ class Monitor:
             raise ValueError(_("a reading is a finite number"))
         if isinstance(slot.watched.settings.wear, DeviationWear):
             raise ValueError(_("this component is watched by several signals; a single reading says nothing about it"))
+        if isinstance(slot.watched.settings.wear, ForetoldWear):
+            raise ValueError(_("the machine itself says when this is due; nobody types that in"))
         if isinstance(slot.tracker, LevelTracker):
             if slot.tracker.at is not None and hours < slot.tracker.at:
                 raise ValueError(_("a newer level is known already"))

@@ -94,7 +94,15 @@ class DeviationWear(_Clocked):
     frame: Quantity | None = Field(default=None, description="span averaged into one point")
 
 
-Wear = Annotated[UsageWear | LevelWear | DeviationWear, Field(discriminator="by")]
+class ForetoldWear(_Clocked):
+    """Falls due when the machine itself says so, as a machine tool's prognosis does (OPC 40501-1)."""
+
+    by: Literal["foretold"]
+    tag: str = Field(description="the moment, in seconds since 1970 UTC as OPC-UA times are read")
+
+
+Wearing = UsageWear | LevelWear | DeviationWear | ForetoldWear
+Wear = Annotated[Wearing, Field(discriminator="by")]
 
 
 class ComponentSettings(_Settings):
@@ -111,10 +119,10 @@ class ComponentSettings(_Settings):
         return wear_tags(self.wear)
 
 
-def wear_tags(wear: UsageWear | LevelWear | DeviationWear) -> tuple[str, ...]:
+def wear_tags(wear: Wearing) -> tuple[str, ...]:
     """Return the tags that a kind of wear reads: signals first, then the counter of use."""
     match wear:
-        case UsageWear():
+        case UsageWear() | ForetoldWear():
             names: tuple[str | None, ...] = (wear.tag,)
         case LevelWear():
             names = (wear.tag, wear.clock)
@@ -131,8 +139,10 @@ def is_time(unit: str) -> bool:
         return False
 
 
-def clock_unit(wear: UsageWear | LevelWear | DeviationWear, tags: Mapping[str, str]) -> str:
+def clock_unit(wear: Wearing, tags: Mapping[str, str]) -> str:
     """Return the unit of a component's operating time: its counter's, or hours by the calendar."""
+    if isinstance(wear, ForetoldWear):
+        return "h"
     name = wear.tag if isinstance(wear, UsageWear) else wear.clock
     return "h" if name is None else tags[name]
 
@@ -158,6 +168,8 @@ def problems(component: ComponentSettings, tags: Mapping[str, str]) -> list[Prob
         found.append(("wear.tags", _("a tag is named twice")))
     if isinstance(wear, UsageWear):
         found += _counter_problems(wear)
+    if isinstance(wear, ForetoldWear):
+        found += _moment_problems(component, tags.get(wear.tag))
     found += _duration_problems(component)
     return found
 
@@ -172,7 +184,14 @@ def _counter_problems(wear: UsageWear) -> Iterator[Problem]:
         yield "wear.counts_down", _("from where? 'as_new' is what the counter shows on a new part")
 
 
-def _unknown_tags(wear: UsageWear | LevelWear | DeviationWear, tags: Mapping[str, str]) -> Iterator[Problem]:
+def _moment_problems(component: ComponentSettings, unit: str | None) -> Iterator[Problem]:
+    if unit not in (None, "s"):
+        yield "wear.tag", _("a moment is read in s, seconds since 1970 UTC; this tag is in {unit}").format(unit=unit)
+    if component.rated_life is not None:
+        yield "rated_life", _("the machine says when it is due, so a rated life would count for nothing")
+
+
+def _unknown_tags(wear: Wearing, tags: Mapping[str, str]) -> Iterator[Problem]:
     for name in wear_tags(wear):
         if name not in tags:
             signal = isinstance(wear, DeviationWear) and name in wear.tags
@@ -186,7 +205,7 @@ def _unknown_tags(wear: UsageWear | LevelWear | DeviationWear, tags: Mapping[str
 def _life_problems(component: ComponentSettings, unit: str) -> Iterator[Problem]:
     life = component.rated_life
     if life is None:
-        if not isinstance(component.wear, DeviationWear):
+        if not isinstance(component.wear, DeviationWear | ForetoldWear):
             yield "rated_life", _("a component that wears by {by} needs a rated life").format(by=component.wear.by)
         return
     if life.value <= 0:

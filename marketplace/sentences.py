@@ -224,6 +224,8 @@ EVIDENCE: Final[Mapping[str, str]] = {
         "{tag} stands at {value} {unit} and changes by {slope_per_day} {unit} a day; the limit is {limit} {unit}."
     ),
     "NO_LEVEL_YET": _later("{tag} has told nothing usable yet."),
+    "FORETOLD": _later("The machine itself says by {tag} that it is due at {at}."),
+    "NOT_FORETOLD": _later("{tag} has not told yet when it is due."),
     "USAGE": _later("It has run {used} of {rated} {unit}."),
     "PAST_UNKNOWN": _later("How much it had run before is not known."),
     "BASELINE": _later("Its healthy state is still being learned: {have} of {want} values are there."),

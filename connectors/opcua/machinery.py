@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from connectors.opcua.ancestry import Ancestry, TypeName
 from connectors.opcua.browse import Tree
-from connectors.opcua.units import UNKNOWN, is_writable, unit_of
+from connectors.opcua.units import MOMENT, UNKNOWN, is_writable, unit_of
 
 DI: Final = "http://opcfoundation.org/UA/DI/"
 MACHINERY: Final = "http://opcfoundation.org/UA/Machinery/"
@@ -276,7 +276,7 @@ class _Reader:
         predicted = self._tree.child(place, "PredictedTime", MACHINE_TOOL)
         if owner is None or predicted is None:
             return
-        signal = self._signal(predicted, UNKNOWN)
+        signal = self._signal(predicted, MOMENT)
         if signal is None:
             return
         told = (self._text(self._tree.child(place, each, MACHINE_TOOL)) for each in _TOLD)

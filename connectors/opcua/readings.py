@@ -12,7 +12,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from gettext import gettext as _
 from typing import Any, Final
@@ -273,6 +273,8 @@ def _leaf(name: str, value: Any) -> Leaf:
     if isinstance(value, bool | int | float):
         number = float(value)
         return name, number if math.isfinite(number) else math.nan, None
+    if isinstance(value, datetime):
+        return name, value.replace(tzinfo=value.tzinfo or UTC).timestamp(), _text(value)
     return name, math.nan, _text(value)[:TEXT_MAX]
 
 

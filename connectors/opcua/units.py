@@ -14,6 +14,8 @@ from connectors.samples import Measure
 
 UNKNOWN: Final = "1"
 """What a variable without a unit has in a config."""
+MOMENT: Final = "s"
+"""What a moment is read in: seconds since 1970 UTC."""
 LENGTH_MAX: Final = 32
 
 CODES: Final[Mapping[str, str]] = {

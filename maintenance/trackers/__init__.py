@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from maintenance.settings import ComponentSettings, DeviationWear, LevelWear, UsageWear
+from maintenance.settings import ComponentSettings, DeviationWear, ForetoldWear, LevelWear, UsageWear
 from maintenance.trackers.by_deviation import DeviationTracker, Pool
+from maintenance.trackers.by_foretelling import ForetoldTracker
 from maintenance.trackers.by_level import LevelTracker
 from maintenance.trackers.by_usage import UsageTracker
 from maintenance.trackers.tracker import Tracker
@@ -18,5 +19,7 @@ def tracker_of(component: str, settings: ComponentSettings, tags: Mapping[str, s
             return UsageTracker(settings, tags)
         case LevelWear():
             return LevelTracker(settings, tags)
+        case ForetoldWear():
+            return ForetoldTracker(settings, tags)
         case DeviationWear():
             return DeviationTracker(component, settings, tags, pool)

@@ -16,7 +16,7 @@ from connectors.samples import Measure
 from maintenance.features import History
 from maintenance.needs import Belief, Evidence
 from maintenance.prognosis import Basis
-from maintenance.settings import ComponentSettings, DeviationWear, LevelWear, UsageWear, clock_unit, in_unit, is_time
+from maintenance.settings import ComponentSettings, ForetoldWear, UsageWear, Wearing, clock_unit, in_unit, is_time
 from maintenance.usage import UsageClock, Utilisation
 
 CLOCK = -1
@@ -142,8 +142,10 @@ class Tracker(ABC):
         return found
 
 
-def _clock(wear: UsageWear | LevelWear | DeviationWear, unit: str, rated: float) -> UsageClock:
-    counted = (wear.tag if isinstance(wear, UsageWear) else wear.clock) is not None
+def _clock(wear: Wearing, unit: str, rated: float) -> UsageClock:
+    counted = not isinstance(wear, ForetoldWear) and (
+        (wear.tag if isinstance(wear, UsageWear) else wear.clock) is not None
+    )
     if is_time(unit):
         per_hour = in_unit(HOUR, unit)
         rate = Utilisation(per_hour * wear.hours_per_day / 24.0, STATED_HOURS_WEIGHT)

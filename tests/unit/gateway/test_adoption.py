@@ -140,10 +140,14 @@ def test_a_further_lifetime_of_a_part_is_a_tag_and_is_said(file: Path):
     assert file
 
 
-def test_a_prognosis_is_a_tag(file: Path):
-    told = Prognosis("Belt maintenance", "MaintenancePrognosisType", "Replace belt", signal("Predicted", "1"))
+def test_a_prognosis_is_a_component_that_is_due_when_the_machine_says_so(file: Path):
+    told = Prognosis("Belt maintenance", "MaintenancePrognosisType", "Replace belt", signal("Predicted", "s"))
     config, _told = adopt(file, machine(prognoses=(told,)))
-    assert config.units_of("m-1") == {"belt-maintenance-predicted": "1"}
+    assert config.units_of("m-1") == {"belt-maintenance-predicted": "s"}
+    made = config.components["m-1/belt-maintenance"]
+    assert (made.wear.by, made.job.title, made.buying) == ("foretold", "Replace belt", None)
+    again, _told = adopt(file, machine(prognoses=(told,)))
+    assert list(again.components) == ["m-1/belt-maintenance"]
 
 
 @pytest.mark.parametrize("name", ["x: y # z", "\x1b[2J", "- a\nb", "ü" * 500, "'\"{}", "\u2028"])
