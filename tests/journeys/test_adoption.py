@@ -15,6 +15,7 @@ from connectors.simulator.control import Control
 from gateway.build import open_gateway
 from gateway.commands.application import application
 from gateway.config import load
+from maintenance.settings import Wearing, wear_tags
 from tests.journeys.test_reload import SITE
 from tests.machine_process import Served, machine_process
 
@@ -85,14 +86,23 @@ def test_from_a_stranger_in_the_net_to_watched_components(served: Served, file: 
 async def watch(file: Path) -> None:
     """The gateway reads the machine and knows how worn its parts are."""
     async with open_gateway(load(file)) as gateway:
+        components = gateway.config.components
         async with asyncio.timeout(SECONDS), gateway.board.watch() as watcher:
-            wanted = {"m-4711/spindle-bearing-hours", "m-4711/clamping-seal-strokes", "mt-9/cutter-d10-tool-life0"}
+            wanted = {tag for each, made in components.items() for tag in _read(each, made.wear)}
             while not wanted <= gateway.board.readings().keys():
                 await watcher.changes()
-        needs = {key: gateway.monitor.assess(key, gateway.clock()) for key in gateway.config.components}
+        needs = {key: gateway.monitor.assess(key, gateway.clock()) for key in components}
     assert needs["m-4711/spindle"].evidence[0].parameters == {"used": "4778", "rated": "8000", "unit": "h"}
     assert needs["m-4711/clamping-seal"].evidence[0].parameters["used"] == "30867"
     assert all(need.belief.known for need in needs.values())
+    foretold = [key for key, made in components.items() if made.wear.by == "foretold"]
+    assert len(foretold) == 2
+    assert all(needs[key].evidence[0].code == "FORETOLD" for key in foretold)
+    assert all(0 < needs[key].health <= 1 for key in foretold)
+
+
+def _read(component: str, wear: Wearing) -> list[str]:
+    return [f"{component.partition('/')[0]}/{tag}" for tag in wear_tags(wear)]
 
 
 def test_from_a_glob_to_tags_and_a_difference_later(served: Served, file: Path):
