@@ -28,7 +28,7 @@ import structlog
 from connectors.backlog import Backlog, Reader
 from connectors.connector import Connector, WallClocked
 from connectors.counters import Counters
-from connectors.samples import wholes
+from connectors.samples import Sample, wholes
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
@@ -300,9 +300,14 @@ async def _board(config: Config, databases: Databases) -> Board:
     board = Board()
     async with databases.telemetry.read() as tx:
         last = await history.load_latest(tx)
-    for name in config.connections:
-        tags = config.tags_of(name)
-        board.recall(name, [sample for sample in last if tags.keys() & set(wholes(sample.tag))])
+    speakers = {tag: name for name in config.connections for tag in config.tags_of(name)}
+    said: dict[str, list[Sample]] = {}
+    for sample in last:
+        name = next((speakers[each] for each in wholes(sample.tag) if each in speakers), None)
+        if name is not None:
+            said.setdefault(name, []).append(sample)
+    for name, samples in said.items():
+        board.recall(name, samples)
     return board
 
 

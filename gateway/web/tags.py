@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -55,24 +55,25 @@ class Extent:
 def rows_of(context: WebContext, machine: MachineInfo, link: Link | None) -> list[TagRow]:
     """Return a machine's tags; in place of a structure or an array, what it is made of."""
     readings, faults = context.live.readings(), {} if link is None else dict(link.faults)
-    parts = _parts(readings, machine)
+    parts, now = _parts(readings, machine), context.clock()
     return [
-        _row(context, shown, readings.get(shown.key), faults.get(tag.key, ""))
+        TagRow(
+            shown,
+            reading := readings.get(shown.key),
+            reading is not None and context.live.is_stale(reading, now),
+            faults.get(tag.key, ""),
+        )
         for tag in machine.tags
         for shown in parts.get(tag.key) or [tag]
     ]
 
 
-def _row(context: WebContext, tag: TagInfo, reading: Reading | None, fault: str) -> TagRow:
-    return TagRow(tag, reading, reading is not None and context.live.is_stale(reading, context.clock()), fault)
-
-
 def _parts(keys: Iterable[str], machine: MachineInfo) -> dict[str, list[TagInfo]]:
     """Return what tags that hold several values are made of, by the tag's key."""
-    known = {tag.key: tag for tag in machine.tags}
+    known, prefix = {tag.key: tag for tag in machine.tags}, machine.key + "/"
     found: dict[str, list[TagInfo]] = {}
     for key in keys:
-        if key in known or not key.startswith(machine.key + "/"):
+        if not key.startswith(prefix) or key in known:
             continue
         whole = next((known[each] for each in wholes(key) if each in known), None)
         if whole is not None and len(found.setdefault(whole.key, [])) < PARTS_MAX:
@@ -93,10 +94,10 @@ async def tag(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     span = request.query.get("range", "")
     span = span if span in RANGES else "day"
+    now = context.clock()
     async with context.telemetry.read() as telemetry:
-        now = context.clock()
         found = await series(telemetry, key, now - RANGES[span], now, charts.POINTS_MAX)
-    chart, extent = _chart(context, row, found, span), extent_of(found)
+    chart, extent = _chart(context, row, found, now - RANGES[span], now), extent_of(found)
     return page(
         request, "tag.html", machine=machine, link=link, row=row, chart=chart, extent=extent, range=span, ranges=RANGES
     )
@@ -110,16 +111,15 @@ def extent_of(found: Series) -> Extent | None:
     return Extent(float(np.nanmin(found.lowest)), float(np.nanmax(found.highest)), float(found.last[real[-1]]))
 
 
-def _chart(context: WebContext, row: TagRow, found: Series, span: str) -> Markup:
+def _chart(context: WebContext, row: TagRow, found: Series, begin: datetime, now: datetime) -> Markup:
     real = np.flatnonzero(np.isfinite(found.last)).tolist()
     moments = {place: moment_of(int(found.at[place])) for place in real}
-    now = context.clock()
     chart = charts.Chart(
         title=row.name,
         unit=row.tag.unit,
         history=[(moments[place], float(found.last[place])) for place in real],
         now=now,
-        begin=now - RANGES[span],
+        begin=begin,
         spread=[(moments[place], float(found.lowest[place]), float(found.highest[place])) for place in real],
         gaps=[moment_of(int(at)) for at in found.at[found.gap].tolist()],
     )

@@ -16,32 +16,16 @@ import random
 import struct
 import sys
 import time
-from typing import Any
 
 from connectors.connector import ConnectionLost
 from connectors.modbus.reader import Answer, TcpReader
 from connectors.modbus.wire import DeviceException, Lie, Question, checksum, rtu_data_of
 from connectors.simulator.modbus_line import Unit, answer
-from tests.campaigns.fuzz.modbus_streams import stream
+from tests.campaigns.fuzz.modbus_streams import Wire, stream
 
 TIMEOUT_SECONDS = 0.001
 STREAMS = 0.05
 """Of all samples, those with several questions under way besides: they cost as much as ten others."""
-
-
-class Wire(asyncio.Transport):
-    """A transport whose other end is the campaign."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent = b""
-        self.gone = False
-
-    def write(self, data: Any) -> None:
-        self.sent += bytes(data)
-
-    def abort(self) -> None:
-        self.gone = True
 
 
 def mangled(rng: random.Random, frame: bytes) -> bytes:
