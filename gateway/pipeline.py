@@ -140,9 +140,9 @@ class Pipeline:
         if need.component not in self._site.components:  # taken out of the config while this step ran
             return
         economics = self._site.components[need.component].buying
-        if economics is None:
+        if economics is None or not need.heard:
             return
-        advice = advise(need.belief, self._site.timing.terms(economics.lead_time), now)
+        advice = advise(need.belief, self._site.timing.terms(economics), now)
         if not advice.buy:
             return
         try:

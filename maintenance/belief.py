@@ -28,6 +28,7 @@ class Belief:
     survival: same shape, within [0, 1], never increasing.
     use_per_hour: expected units of use per calendar hour, above 0.
     known: False when the past of the part is unknown or the evidence is too thin to spend on without a person.
+    life: what such a part usually reaches from new, in `unit`, above 0; None when nobody says.
     """
 
     use: NDArray[np.float64]
@@ -37,6 +38,7 @@ class Belief:
     as_of: datetime
     provenance: Provenance
     known: bool = True
+    life: float | None = None
 
     def __post_init__(self) -> None:
         if self.use.shape != self.survival.shape or self.use.ndim != 1 or self.use.size < 2:
@@ -49,6 +51,8 @@ class Belief:
             raise ValueError("survival lies within 0 and 1")
         if not (np.isfinite(self.use_per_hour) and self.use_per_hour > 0):
             raise ValueError("utilisation is finite and above 0")
+        if self.life is not None and not (np.isfinite(self.life) and self.life > 0):
+            raise ValueError("a usual life is finite and above 0")
 
     def failure_probability(self, within: timedelta) -> float:
         """Return the probability of failure within a calendar time from `as_of`, given that it works then."""
@@ -78,8 +82,9 @@ class Belief:
         as_of: datetime,
         provenance: Provenance,
         known: bool = True,
+        life: float | None = None,
     ) -> Belief:
         """Build a belief from an estimator's raw survival: clipped to [0, 1] and made monotone."""
         grid = np.asarray(use, dtype=np.float64)
         monotone = np.minimum.accumulate(np.clip(np.asarray(survival, dtype=np.float64), 0.0, 1.0))
-        return cls(grid, monotone, unit, use_per_hour, as_of, provenance, known)
+        return cls(grid, monotone, unit, use_per_hour, as_of, provenance, known, life)

@@ -21,9 +21,9 @@ import numpy as np
 
 from connectors.samples import TICKS_PER_SECOND, Batch, Numbers, Provenance, Sample, ticks_of
 from maintenance.assets import Fitting, FittingState, Life
-from maintenance.needs import Evidence, JobLine, Need
+from maintenance.needs import NEVER_HEARD, Evidence, JobLine, Need
 from maintenance.picture import Picture, draw
-from maintenance.points import Points, Reading
+from maintenance.points import NEVER, Points, Reading
 from maintenance.prognosis import Basis
 from maintenance.settings import DeviationWear, ForetoldWear, wear_tags
 from maintenance.slots import Slot, Typed, Watched
@@ -171,6 +171,7 @@ class Monitor:
             now,
             slot.provenance or (Provenance.B if has_tags else Provenance.A),
             slot.life is not None and not stale,
+            slot.tracker.rated or None,
         )
         found = slot.tracker.assess((now - _EPOCH) / _HOUR, basis)
         reasons = list(found.evidence)
@@ -180,17 +181,22 @@ class Monitor:
             )
         if slot.life is None:
             reasons.append(Evidence("NO_LIFE", {}))
-        reasons += [Evidence("STALE", {"tag": tag}) for tag in stale]
+        reasons += stale
         return Assessment(found.belief, found.health, tuple(reasons))
 
-    def _silent(self, slot: Slot, now: datetime) -> list[str]:
+    def _silent(self, slot: Slot, now: datetime) -> list[Evidence]:
         """The tags whose newest good value is too old to stand for now, or never came."""
         limit = slot.watched.settings.stale_after.duration
         if slot.typed is not None and now - slot.typed.at <= limit:
             return []
         oldest = ticks_of(now - limit)
         names = wear_tags(slot.watched.settings.wear)
-        return [name for name, point in zip(names, slot.points, strict=True) if self._points.good_at[point] < oldest]
+        good_at = [int(self._points.good_at[point]) for point in slot.points]
+        return [
+            Evidence(NEVER_HEARD if at == NEVER else "STALE", {"tag": name})
+            for name, at in zip(names, good_at, strict=True)
+            if at < oldest
+        ]
 
     def picture(self, component: str, now: datetime) -> Picture:
         """Return a component's history and forecast for a chart. Raises KeyError for an unknown component."""

@@ -14,7 +14,7 @@ from enum import StrEnum
 from connectors.samples import Measure
 from maintenance.belief import Belief, Provenance
 
-__all__ = ["Belief", "Evidence", "JobKind", "JobLine", "Measure", "Need", "Provenance"]
+__all__ = ["NEVER_HEARD", "Belief", "Evidence", "JobKind", "JobLine", "Measure", "Need", "Provenance"]
 
 
 class JobKind(StrEnum):
@@ -44,6 +44,10 @@ class Evidence:
     parameters: dict[str, str]
 
 
+NEVER_HEARD = "NEVER_HEARD"
+"""Evidence: a tag that this stands on has not said anything yet."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Need:
     """The job that one life of one component will want. `health` runs from 1 (as new) to 0 (worn out)."""
@@ -58,3 +62,8 @@ class Need:
     health: float
     evidence: tuple[Evidence, ...]
     as_of: datetime
+
+    @property
+    def heard(self) -> bool:
+        """Whether every tag that it stands on has spoken: before that, nothing is wanted for it."""
+        return all(reason.code != NEVER_HEARD for reason in self.evidence)

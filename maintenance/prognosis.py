@@ -62,6 +62,7 @@ class Basis:
     as_of: datetime
     provenance: Provenance
     known: bool
+    life: float | None = None
 
     def belief(self, use: Vector, survival: Vector) -> Belief:
         """Return the belief with this survival."""
@@ -73,6 +74,7 @@ class Basis:
             as_of=self.as_of,
             provenance=self.provenance,
             known=self.known,
+            life=self.life,
         )
 
 

@@ -239,13 +239,19 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "LEVEL_AS_NEW": _later("Its level went from {was} to {value} {unit}, as that of a new part."),
     "DEVIATION_GONE": _later("Its deviation, {was} at worst, is gone, as after a new part."),
     "NO_LIFE": _later("Which part is fitted is not known."),
+    "NEVER_HEARD": _later("{tag} has not been heard yet."),
     "STALE": _later("{tag} has been silent for too long."),
     "READING": _later("{value} was read on {at} and typed in."),
     "FAILURE_BEFORE_ARRIVAL": _later(
         "It fails before a part could be there with a probability of {probability}; {threshold} is the limit."
     ),
+    "WAITING_COSTS_MORE": _later(
+        "It fails before a part could be there with a probability of {probability}; waiting one more step would cost "
+        "{waiting_costs} {currency} more than it saves."
+    ),
     "NOT_YET": _later(
-        "It fails before a part could be there with a probability of {probability}; that is below {threshold}."
+        "It fails before a part could be there with a probability of {probability}; waiting still saves more than it "
+        "costs."
     ),
 }
 """What maintenance saw, and what timing makes of it."""

@@ -7,6 +7,7 @@ secret is named, never written: a file, or a systemd credential. Nothing here op
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -21,7 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 from maintenance.needs import Measure
 from marketplace.catalogue import Item
 from marketplace.money import Money, Rate
-from marketplace.timing import TimingTerms
+from marketplace.stakes import Supply
+from marketplace.timing import Costs, TimingTerms
 
 if TYPE_CHECKING:
     from marketplace.suppliers.supplier import SupplierType
@@ -35,6 +37,11 @@ CREDENTIALS = "CREDENTIALS_DIRECTORY"
 HOLDING_SHARE = Decimal("0.20")
 """Keeping a part costs a fifth of its price a year where the plant says nothing else (capital, space, loss)."""
 YEAR = timedelta(hours=8766)
+HOUR = timedelta(hours=1)
+UNPLANNED_HOURS = 8.0
+"""A failure stops the machine for a shift even where the part lies on the shelf: to be noticed, found and repaired."""
+NORMAL_FIFTHS = (-1.281552, -0.524401, 0.0, 0.524401, 1.281552)
+"""Five equally likely values of a standard normal: the medians of its fifths."""
 
 
 def duration(value: object) -> timedelta:
@@ -80,6 +87,23 @@ def share(value: object) -> float:
     return value
 
 
+def spread(value: object) -> float:
+    """Return the spread that a text such as `20 %` says, from 0 to 1. Raises ValueError."""
+    if not isinstance(value, float):
+        measure = Measure.parse(str(value))
+        if measure.unit != "%":
+            raise ValueError(f"{value!r} needs a percentage, such as '20 %'")
+        value = measure.value / 100
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{value!r} lies not within 0 % and 100 %")
+    return value
+
+
+def _hourly(rate: Rate) -> float:
+    """Return a cost of time in major units an hour."""
+    return float(rate.amount.amount) * (HOUR / rate.per)
+
+
 def _text(pattern: str, example: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
 
@@ -120,6 +144,15 @@ Share = Annotated[
     _text(r"^\s*\d+(\.\d+)?\s*%\s*$", "5 %"),
 ]
 """A share of one, written in per cent."""
+
+
+Spread = Annotated[
+    float,
+    PlainValidator(spread),
+    PlainSerializer(lambda value: f"{value * 100:.12g} %"),
+    _text(r"^\s*\d+(\.\d+)?\s*%\s*$", "20 %"),
+]
+"""How far values lie from their median, relatively, written in per cent; 0 % when they are all alike."""
 
 
 class Settings(BaseModel):
@@ -199,19 +232,26 @@ class SupplierSettings(Settings):
 
 
 class BuyingSettings(Settings):
-    """The five numbers of a component, less its rated life: what a late part and an early part cost."""
+    """The five numbers of a component, less its rated life: what a late part and an early part cost.
+
+    lead_time: what half of all orders take at most; `lead_time_spread` how far others are from it, relatively (the
+    standard deviation of its logarithm). failure: what a failure costs beyond the part and the waiting for it.
+    """
 
     lead_time: Duration
     price: Amount
     standstill: CostOfTime
     holding: CostOfTime | None = None
+    failure: Amount | None = None
+    lead_time_spread: Spread = 0.2
 
     @model_validator(mode="after")
     def _one_currency(self) -> BuyingSettings:
-        currencies = {self.price.currency, self.standstill.amount.currency, self.holding_rate.amount.currency}
+        amounts = (self.price, self.standstill.amount, self.holding_rate.amount, self.failure or self.price)
+        currencies = {each.currency for each in amounts}
         if len(currencies) > 1:
             found = ", ".join(sorted(currencies))
-            raise ValueError(f"price, standstill and holding are in different currencies: {found}")
+            raise ValueError(f"price, standstill, holding and failure are in different currencies: {found}")
         return self
 
     @property
@@ -219,18 +259,38 @@ class BuyingSettings(Settings):
         """The cost of keeping one on the shelf; a fifth of the price a year by default."""
         return self.holding if self.holding is not None else Rate(self.price, YEAR).times(HOLDING_SHARE)
 
+    @property
+    def costs(self) -> Costs:
+        """What timing weighs, in major units: an unplanned stop costs a shift of standstill where nobody says else."""
+        price, standstill = float(self.price.amount), _hourly(self.standstill)
+        failure = UNPLANNED_HOURS * standstill if self.failure is None else float(self.failure.amount)
+        return Costs(self.price.currency, price, price + failure, standstill, _hourly(self.holding_rate))
+
 
 class TimingSettings(Settings):
-    """When money moves (`marketplace.timing`), and how long suppliers have for a quotation (wall time)."""
+    """When money moves (`marketplace.timing`), and how long suppliers have for a quotation (wall time).
 
-    failure_probability: Share = 0.05
+    failure_probability: a ceiling beside the costs; see there.
+    """
+
+    failure_probability: Share | None = None
     approval: Duration = timedelta(hours=8)
     step: Duration = timedelta(hours=1)
     quote_deadline: Duration = timedelta(seconds=5)
 
-    def terms(self, lead_time: timedelta) -> TimingTerms:
-        """Return the terms of a component with this lead time."""
-        return TimingTerms(lead_time, self.approval, self.step, self.failure_probability)
+    def terms(self, buying: BuyingSettings, patience: float = 1.0) -> TimingTerms:
+        """Return the terms of a component that is bought so."""
+        hours = (buying.lead_time / HOUR * math.exp(buying.lead_time_spread * score) for score in NORMAL_FIFTHS)
+        delays = tuple(self.approval / HOUR + lead for lead in hours)
+        return TimingTerms(
+            buying.lead_time,
+            self.approval,
+            self.step,
+            self.failure_probability,
+            buying.costs,
+            (Supply("", 0.0, delays),),
+            patience,
+        )
 
 
 class UnknownAdapter(ValueError):

@@ -96,6 +96,11 @@ class Survival:
         """Where it ends, or has long come to nothing."""
         return float(self.hours[min(int(np.searchsorted(-self.survival, -1e-6)), len(self.hours) - 1)])
 
+    @property
+    def mean(self) -> float:
+        """The mean remaining life, as far as it is known."""
+        return float(self._area[-1])
+
     def at(self, hours: Vector) -> tuple[Vector, Vector]:
         """Return survival and its integral from 0."""
         here = np.interp(hours, self.hours, self.survival)

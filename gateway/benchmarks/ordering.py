@@ -20,13 +20,13 @@ from typing import Any, Final
 
 from connectors.samples import Provenance, Quality, Sample
 from connectors.simulator.recordings import CMapss, Recording, RecordingError
-from gateway.replacement import LEAD_TIME, STEP, Course, cost_ratio, interval
+from gateway.replacement import FAILURE, HOLDING, LEAD_TIME, PLANNED, STEP, WAITING, Course, cost_ratio, interval
 from maintenance.assets import Life
 from maintenance.monitor import Monitor
 from maintenance.profiles import TURBOFAN_CYCLE, TURBOFAN_MOVING, turbofan, turbofan_tags
 from maintenance.slots import Watched
-from marketplace.settings import TimingSettings
-from marketplace.timing import TimingTerms, advise
+from marketplace.stakes import Supply
+from marketplace.timing import Costs, TimingTerms, advise
 
 FOLDS: Final = 5
 FOLD_SEEDS: Final = 5
@@ -39,7 +39,8 @@ TERMS: Final = TimingTerms(
     lead_time=LEAD_TIME * CYCLE,
     approval=timedelta(0),
     step=STEP * CYCLE,
-    failure_probability=TimingSettings().failure_probability,
+    costs=Costs("EUR", PLANNED, FAILURE, WAITING, HOLDING),
+    supplies=(Supply("maker", 0.0, (float(LEAD_TIME),)),),
 )
 
 

@@ -89,7 +89,7 @@ def plans(site: Config) -> dict[str, ComponentPlan]:
     found = {}
     for key, component in site.components.items():
         machine = site.file.machines[key.partition("/")[0]]
-        terms = None if component.buying is None else site.file.timing.terms(component.buying.lead_time)
+        terms = None if component.buying is None else site.file.timing.terms(component.buying)
         found[key] = ComponentPlan(key, machine.name, component.name, terms)
     return found
 

@@ -140,15 +140,15 @@ def _wear(want: StoredRow, zone: tzinfo, called: Callable[[str], str]) -> list[s
 
 def _likely(figures: Mapping[str, str], raised_at: datetime, zone: tzinfo) -> str:
     arrival = raised_at + timedelta(hours=float(figures["arrival_hours"]))
-    said = _(
-        "With a probability of {probability} it fails by {time}, when a part ordered then could be there; "
-        "buying is due from {threshold} on."
-    )
-    return said.format(
-        probability=_percent(figures["probability"]),
-        threshold=_percent(figures.get("threshold", "")),
-        time=_time(arrival, zone),
-    )
+    said = _("With a probability of {probability} it fails by {time}, when a part ordered then could be there; {why}.")
+    return said.format(probability=_percent(figures["probability"]), time=_time(arrival, zone), why=_due(figures))
+
+
+def _due(figures: Mapping[str, str]) -> str:
+    if "waiting_costs" in figures:
+        costs = f"{figures['waiting_costs']} {figures['currency']}"
+        return _("waiting one more step would have cost {costs} more than it saves").format(costs=costs)
+    return _("buying is due from {threshold} on").format(threshold=_percent(figures.get("threshold", "")))
 
 
 def _percent(share: str) -> str:

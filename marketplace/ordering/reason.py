@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,8 @@ from marketplace.documents import parse_timestamp, timestamp
 from marketplace.money import Money, Rate
 from marketplace.settings import BuyingSettings
 from marketplace.sourcing.award import AwardTerms
-from marketplace.timing import Advice, TimingTerms, Weighed
+from marketplace.stakes import Supply
+from marketplace.timing import Advice, Costs, TimingTerms, Weighed
 
 
 def reason_for(need: Need, line: JobLine, advice: Advice, economics: BuyingSettings) -> dict[str, Any]:
@@ -55,7 +57,16 @@ def weighed(reason: Mapping[str, Any]) -> Weighed:
     """Return what timing weighed. Raises KeyError when it was not recorded."""
     told = reason["timing"]
     lead_time, approval, step = (timedelta(seconds=told[f"{name}_s"]) for name in ("lead_time", "approval", "step"))
-    terms = TimingTerms(lead_time, approval, step, told["failure_probability"])
+    costs = told.get("costs")  # before there were costs, the ceiling decided alone
+    terms = TimingTerms(
+        lead_time,
+        approval,
+        step,
+        told["failure_probability"],
+        None if costs is None else Costs(**costs),
+        tuple(_read_supply(each) for each in told.get("supplies", ())),
+        told.get("patience", 1.0),
+    )
     return Weighed(terms, parse_timestamp(told["now"]))
 
 
@@ -67,7 +78,14 @@ def _write_weighed(by: Weighed) -> dict[str, Any]:
         "approval_s": terms.approval.total_seconds(),
         "step_s": terms.step.total_seconds(),
         "failure_probability": terms.failure_probability,
+        "costs": None if terms.costs is None else asdict(terms.costs),
+        "supplies": [asdict(each) for each in terms.supplies],
+        "patience": terms.patience,
     }
+
+
+def _read_supply(written: Mapping[str, Any]) -> Supply:
+    return Supply(written["supplier"], written["extra"], tuple(written["delays"]))
 
 
 def _write_rate(rate: Rate) -> dict[str, Any]:
@@ -88,6 +106,7 @@ def write_belief(belief: Belief) -> dict[str, Any]:
         "as_of": timestamp(belief.as_of),
         "provenance": str(belief.provenance),
         "known": belief.known,
+        "life": belief.life,
     }
 
 
@@ -101,4 +120,5 @@ def read_belief(written: Mapping[str, Any]) -> Belief:
         as_of=parse_timestamp(written["as_of"]),
         provenance=Provenance(written["provenance"]),
         known=written["known"],
+        life=written.get("life"),
     )

@@ -134,7 +134,7 @@ def test_a_look_at_the_data_judges_nothing_but_the_site(site):
         ("quantity: 2", "quantity: 2, unit: LTR",
          [": machines.press.components.bearing.job.lines.bearing.unit: is in LTR, but the item is bought in C62"]),
         ("900 EUR/h", "900", [": machines.press.components.bearing.buying.standstill: 900 needs an amount and a unit"]),
-        ("380 EUR", "380 USD", [": machines.press.components.bearing.buying: price, standstill and holding are in"]),
+        ("380 EUR", "380 USD", [": machines.press.components.bearing.buying: price, standstill, holding and failure"]),
         ("adapter: by_hand", "adapter: by_hnad",
          [": suppliers.corner-shop.adapter: is not known here; did you mean 'by_hand'?"]),
         ("approval: 8 h", "approval: 8 parsecs", [": timing.approval: 'parsecs' is not a unit of time"]),

@@ -23,6 +23,7 @@ from marketplace.settings import (
 from marketplace.suppliers.by_hand import ByHandSupplier
 from marketplace.suppliers.dry_run import DryRunSettings
 from marketplace.suppliers.http import HttpSettings, HttpSupplier
+from marketplace.timing import Costs
 
 FIVE = {"lead_time": "14 d", "price": "380 EUR", "standstill": "900 EUR/h"}
 
@@ -82,10 +83,27 @@ def test_a_threshold_is_a_percentage_between_never_and_always(text):
         TimingSettings.model_validate({"failure_probability": text})
 
 
-def test_timing_becomes_terms_with_a_component_s_lead_time():
-    terms = TimingSettings.model_validate({"failure_probability": "5 %", "approval": "8 h"}).terms(timedelta(days=14))
+def test_timing_becomes_terms_with_what_a_component_costs():
+    buying = BuyingSettings.model_validate(FIVE | {"holding": "87.66 EUR/year", "lead_time_spread": "0 %"})
+    terms = TimingSettings.model_validate({"failure_probability": "5 %", "approval": "8 h"}).terms(buying)
     assert terms.failure_probability == pytest.approx(0.05)
     assert terms.arrival == timedelta(days=14, hours=9)
+    assert terms.costs == Costs("EUR", 380.0, 380.0 + 8 * 900.0, 900.0, pytest.approx(0.01))
+    assert [supply.delays for supply in terms.supplies] == [(344.0,) * 5]
+
+
+def test_a_lead_time_is_a_median_with_a_spread_and_a_failure_may_cost_what_the_plant_says():
+    buying = BuyingSettings.model_validate(FIVE | {"lead_time_spread": "30 %", "failure": "5000 EUR"})
+    terms = TimingSettings().terms(buying)
+    assert (terms.failure_probability, terms.costs and terms.costs.failure) == (None, 5380.0)
+    earliest, *_, latest = terms.supplies[0].delays
+    assert (earliest - 8) / 336 == pytest.approx(336 / (latest - 8)) == pytest.approx(0.68, abs=0.01)
+
+
+@pytest.mark.parametrize("text", ["-1 %", "101 %", "5 h", "5"])
+def test_a_spread_is_a_percentage(text):
+    with pytest.raises(ValidationError):
+        BuyingSettings.model_validate(FIVE | {"lead_time_spread": text})
 
 
 def test_an_item_is_its_manufacturer_and_mpn():

@@ -89,7 +89,7 @@ def test_without_a_supplier_there_is_no_plan() -> None:
 
 @pytest.mark.parametrize("wrong", [{"failure": 50.0}, {"planned": -1.0}, {"holding": np.inf}, {"running": -1.0}])
 def test_stakes_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="below zero|planned replacement"):
+    with pytest.raises(ValueError, match=r"below zero|planned replacement"):
         replace(STAKES, **wrong)
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -6,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maintenance.needs import Belief, Provenance
-from marketplace.timing import FAILURE_BEFORE_ARRIVAL, NOT_YET, TimingTerms, advise
+from marketplace.stakes import Supply, Survival
+from marketplace.timing import (
+    FAILURE_BEFORE_ARRIVAL,
+    NOT_YET,
+    WAITING_COSTS_MORE,
+    Costs,
+    TimingTerms,
+    advise,
+    stakes_of,
+)
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -98,6 +108,91 @@ def test_a_threshold_that_always_or_never_buys_is_refused(probability):
 def test_a_negative_lead_time_is_refused():
     with pytest.raises(ValueError, match="not below zero"):
         terms_of(lead_time_hours=-1)
+
+
+COSTS = Costs("EUR", 100.0, 500.0, 10.0, 0.1)
+
+
+def costly(delay_hours=20.0, patience=1.0, **dearer) -> TimingTerms:
+    """Terms without a ceiling: costs decide."""
+    span, costs = timedelta(hours=delay_hours), replace(COSTS, **dearer)
+    return TimingTerms(span, timedelta(0), 10 * HOUR, None, costs, (Supply("maker", 0.0, (delay_hours,)),), patience)
+
+
+def worn(age_hours: float, life: float | None = 200.0) -> Belief:
+    hours = np.linspace(0, 600, 200)
+    hazard = np.log(2) * ((age_hours + hours) / 200) ** 6
+    return replace(belief_of(hours, np.exp(hazard[0] - hazard)), life=life)
+
+
+def test_it_buys_once_waiting_costs_more_than_it_saves():
+    early, due = advise(worn(0), costly(), NOW), advise(worn(140), costly(), NOW)
+    assert (early.buy, early.code, early.parameters["threshold"]) == (False, NOT_YET, "")
+    assert float(early.parameters["waiting_costs"]) < 0
+    assert (due.buy, due.code, due.parameters["currency"]) == (True, WAITING_COSTS_MORE, "EUR")
+    assert float(due.parameters["waiting_costs"]) > 0
+
+
+def test_when_it_must_be_decided_is_when_it_is_advised():
+    decide_by = advise(worn(0), costly(), NOW).decide_by
+    assert decide_by is not None
+    assert not advise(worn(0), costly(), decide_by - HOUR).buy
+    assert advise(worn(0), costly(), decide_by).buy
+    assert 60 <= (decide_by - NOW) / HOUR <= 120
+
+
+def test_a_ceiling_buys_earlier_than_costs_and_says_so():
+    advice = advise(worn(60), replace(costly(), failure_probability=0.001), NOW)
+    assert (advice.buy, advice.code) == (True, FAILURE_BEFORE_ARRIVAL)
+
+
+def test_an_hour_of_use_is_worth_its_share_of_a_new_part():
+    assert stakes_of(COSTS, 200.0).running == pytest.approx(0.5)
+    short, long = (advise(worn(0, life), costly(), NOW).decide_by for life in (100.0, 2000.0))
+    assert short is not None
+    assert long is not None
+    assert long < short  # where life is cheap, none is risked for it
+    assert stakes_of(COSTS, 200.0, patience=2.0).running == pytest.approx(1.0)
+
+
+def test_without_a_usual_life_the_mean_of_what_is_left_stands_for_it():
+    unrated = worn(0, None)
+    mean = Survival(unrated.use, unrated.survival).mean
+    assert advise(unrated, costly(), NOW).parameters == advise(replace(unrated, life=mean), costly(), NOW).parameters
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"failure_probability": None, "costs": None, "supplies": ()},
+        {"costs": None},
+        {"supplies": ()},
+        {"patience": 0.0},
+    ],
+)
+def test_terms_by_which_nothing_could_be_decided_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"nothing would ever|together|patience"):
+        replace(costly(), **wrong)
+
+
+@given(st.floats(0, 250), st.floats(1, 20), st.floats(0, 100))
+def test_a_dearer_standstill_never_delays_an_order(age_hours, dearer, delay_hours):
+    before, after = (
+        advise(worn(age_hours), costly(delay_hours, standstill=10.0 * each, failure=100 + 400 * each), NOW)
+        for each in (1.0, dearer)
+    )
+    assert after.buy >= before.buy
+    if before.decide_by is not None:
+        assert after.decide_by is not None
+        assert after.decide_by <= before.decide_by
+
+
+@given(st.floats(0, 250), st.floats(0, 100), st.floats(0, 100))
+def test_more_wear_never_delays_an_order_by_cost(age_hours, more, delay_hours):
+    assert (
+        advise(worn(age_hours + more), costly(delay_hours), NOW).buy
+        >= advise(worn(age_hours), costly(delay_hours), NOW).buy
+    )
 
 
 grids = st.lists(st.floats(0.1, 500), min_size=1, max_size=12).map(

@@ -19,7 +19,7 @@ from marketplace.ordering.reason import (
     weighed,
     write_belief,
 )
-from marketplace.settings import BuyingSettings
+from marketplace.settings import BuyingSettings, TimingSettings
 from marketplace.timing import TimingTerms, Weighed, advise
 from tests.unit.marketplace.fakes import LINE, a_need, advice
 
@@ -49,11 +49,23 @@ def test_its_text_is_sorted_and_keeps_letters_as_people_write_them():
     assert reason_text({"b": "Größe", "a": 1}) == '{"a": 1, "b": "Größe"}'
 
 
-def test_what_timing_weighed_comes_back(now):
+@pytest.mark.parametrize("terms", [TERMS, TimingSettings().terms(ECONOMICS, patience=1.5)])
+def test_what_timing_weighed_comes_back(now, terms):
     need = a_need(now)
-    said = advise(need.belief, TERMS, now + timedelta(microseconds=1))
+    said = advise(need.belief, terms, now + timedelta(microseconds=1))
     told = json.loads(reason_text(reason_for(need, LINE, said, ECONOMICS)))
-    assert weighed(told) == Weighed(TERMS, now + timedelta(microseconds=1)) == said.weighed
+    assert weighed(told) == Weighed(terms, now + timedelta(microseconds=1)) == said.weighed
+
+
+def test_a_reason_from_before_there_were_costs_is_decided_by_its_ceiling(now):
+    need = a_need(now)
+    told = reason_for(need, LINE, advise(need.belief, TERMS, now), ECONOMICS)
+    told["timing"] = {
+        key: told["timing"][key] for key in told["timing"] if key not in ("costs", "supplies", "patience")
+    }
+    del told["belief"]["life"]
+    assert weighed(told).terms == TERMS
+    assert read_belief(told["belief"]).life is None
 
 
 def test_what_nobody_recorded_is_not_made_up():
