@@ -99,7 +99,7 @@ suppliers:
   #   token: {{file: secrets/kontor}}       # a secret is named, never written here
   #   account: "K-20991"
 
-timing: {{failure_probability: 5 %, approval: 8 h, step: 1 h, quote_deadline: 5 s}}
+timing: {{approval: 8 h, step: 1 h, quote_deadline: 5 s}}
 
 # How long somebody may take to acknowledge an alarm about money ('toolcrib alarms') before it stops what it names.
 alarms: {{acknowledge_within: {{default: 8 h}}}}

@@ -18,14 +18,19 @@ TURBOFAN_MOVING = tuple(f"s{number}" for number in (2, 3, 4, 7, 8, 9, 11, 12, 13
 (Saxena and others, Damage propagation modeling for aircraft engine run-to-failure simulation, PHM 2008)."""
 
 
-def turbofan(peers: str | None = "turbofan") -> ComponentSettings:
+TURBOFAN_RATED = Measure(200, "cycles")
+"""A round number, as a maker would print it; nobody has counted."""
+
+
+def turbofan(peers: str | None = "turbofan", rated_life: Measure | None = TURBOFAN_RATED) -> ComponentSettings:
     """Return the component that stands for the engine of one C-MAPSS unit: one cycle is one hour of plant time.
 
-    No life is rated and no limit known: only the distance from the unit's own first 25 cycles counts, with the noise
-    of the first 25 cycles of its peers.
+    No limit is known: only the distance from the unit's own first 25 cycles counts, with the noise of the first 25
+    cycles of its peers.
     """
     return ComponentSettings(
         name="Engine",
+        rated_life=rated_life,
         wear=DeviationWear(
             by="deviation",
             tags=TURBOFAN_MOVING,

@@ -39,10 +39,12 @@ FAILURE_DEVIATION = 3.0
 """Median deviation at failure, in healthy scatters: three is the action limit of control charts (ISO 7870-2), where a
 process has surely left its healthy state."""
 QUARTER = 4.0
-"""Wear that has begun takes about a quarter of a rated life at its fastest; where none is rated, four times the span
-that somebody called healthy when choosing the baseline."""
-FAILURE_SHAPE = 4.0
-"""The failure level is Weibull with this shape: nine units in ten fail between 1.6 and 4.3 scatters. Its hazard rises,
+"""Wear that has begun takes about a quarter of a rated life to the usual failure; where none is rated, four times the
+span that somebody called healthy when choosing the baseline."""
+LEAST_DEVIATION = 0.1
+"""Below a tenth of a scatter nothing is told from nothing."""
+FAILURE_SHAPE = 6.0
+"""The failure level is Weibull with this shape: nine units in ten fail between 1.9 and 3.8 scatters. Its hazard rises,
 so that a unit farther from health is never given longer."""
 
 _HALF = np.array([0.078412, 0.237202, 0.40225, 0.579132, 0.776422, 1.00999, 1.318011, 1.862732])
@@ -212,13 +214,15 @@ def first_passage(away: Vector, slope: Vector, variance: Vector | float, use: Ve
     return np.minimum(normal_cdf(ahead) + reflection, 1.0)
 
 
-def deviation_drift(trend: Trend | None, fastest_life: float) -> Drift:
-    """Return the slope of a deviation, weighed against the prior that a healthy unit stays where it is.
+def deviation_drift(trend: Trend | None, deviation: float, usual: float) -> Drift:
+    """Return the slope of a deviation, weighed against the prior that a unit stays where it is.
 
-    fastest_life: the use in which the wear of such a unit can come from nothing to failure, as far as is known before:
-    one standard deviation of the prior. It keeps the first few points of a trend from crying wolf.
+    usual: the use in which wear that has begun, one scatter, comes to the usual failure, as far as is known before.
+    Wear grows in proportion to itself, as cracks do (Paris and Erdogan, A critical analysis of crack propagation laws,
+    1963): one standard deviation of the prior is that growth, so that a healthy unit and the first few points of a
+    trend cry no wolf.
     """
-    prior = (FAILURE_DEVIATION / fastest_life) ** -2
+    prior = (max(deviation, LEAST_DEVIATION) * math.log(FAILURE_DEVIATION) / usual) ** -2
     if trend is None:
         return Drift(0.0, prior**-0.5)
     seen = 1.0 / max(trend.slope_deviation, 1e-12) ** 2

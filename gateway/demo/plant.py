@@ -255,7 +255,7 @@ def config(around: Surroundings, machines: Mapping[str, Any]) -> dict[str, Any]:
                 "phone": "+49 711 555 0177",
             },
         },
-        "timing": {"failure_probability": "5 %", "approval": "2 d", "step": "6 h", "quote_deadline": "2 s"},
+        "timing": {"approval": "2 d", "step": "6 h", "quote_deadline": "2 s"},
         # in compressed time eight hours are two seconds: nobody could look in time
         "alarms": {"acknowledge_within": {"default": "60 d"}},
         "policy": "policy.yaml",

@@ -34,7 +34,7 @@ from gateway.demo.score import Outcome, cost_ratio
 from gateway.demo.stage import ORIGIN
 from gateway.logs import quiet
 from gateway.options import DemoOptions
-from gateway.replacement import LEAD_TIME, STEP
+from gateway.replacement import FAILURE, HOLDING, LEAD_TIME, PLANNED, STEP, WAITING
 from gateway.storage import StorageBroken
 from gateway.views import OrderView, orders
 from maintenance import history
@@ -176,7 +176,14 @@ def config(around: plant.Surroundings) -> dict[str, Any]:
     base = plant.config(around, machines={})
     profile = turbofan().model_dump(mode="json", exclude_none=True)
     profile["job"]["lines"] = {COMPONENT: {"item": ITEM, "quantity": "1", "kind": "part"}}
-    profile["buying"] = {"lead_time": f"{LEAD_TIME} h", "price": "100 EUR", "standstill": "10 EUR/h"}
+    profile["buying"] = {
+        "lead_time": f"{LEAD_TIME} h",
+        "lead_time_spread": "0 %",  # the recorded market delivers to the hour
+        "price": f"{PLANNED:.0f} EUR",
+        "failure": f"{FAILURE - PLANNED:.0f} EUR",
+        "standstill": f"{WAITING:.0f} EUR/h",
+        "holding": f"{HOLDING:.0f} EUR/h",
+    }
     item = ITEMS[ITEM]
     return base | {
         "machines": {
@@ -205,7 +212,7 @@ def config(around: plant.Surroundings) -> dict[str, Any]:
                 "unit": item.unit,
             }
         },
-        "timing": {"failure_probability": "5 %", "approval": "0 h", "step": f"{STEP} h", "quote_deadline": "5 s"},
+        "timing": {"approval": "0 h", "step": f"{STEP} h", "quote_deadline": "5 s"},
     }
 
 

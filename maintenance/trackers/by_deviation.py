@@ -133,7 +133,7 @@ class DeviationTracker(Tracker):
     def _now(self, use_per_hour: float) -> tuple[Vector, float, Drift]:
         """Return z-scores, deviation and its drift with the open frame in, so far as it is filled."""
         healthy = self.baseline.wanted * self._frame_hours * use_per_hour
-        fastest = self.rated / prognosis.QUARTER or prognosis.QUARTER * healthy
+        usual = self.rated / prognosis.QUARTER or prognosis.QUARTER * healthy
         smooth, fresh = self.smooth, False
         use = self.clock.used_at(self.framer.end_hours)
         if any(self.framer.counts) and not (self.clock.counted and use <= self.last_use):
@@ -141,9 +141,9 @@ class DeviationTracker(Tracker):
         z = self._z(smooth)
         deviation = detection.index(z)
         if deviation is None:
-            return z, 0.0, prognosis.deviation_drift(None, fastest)
+            return z, 0.0, prognosis.deviation_drift(None, 0.0, usual)
         fit = (self.trend.with_point(use, deviation) if fresh else self.trend).fit()
-        return z, deviation, prognosis.deviation_drift(_widened(fit), fastest)
+        return z, deviation, prognosis.deviation_drift(_widened(fit), deviation, usual)
 
     def assess(self, hours: float, basis: Basis) -> Assessment:
         """Carry the deviation on along its trend; before there is a healthy self, only a rated life can speak."""

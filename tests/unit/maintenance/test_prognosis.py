@@ -182,8 +182,8 @@ def test_growing_wear_counts_use_faster():
 
 def test_a_few_points_do_not_cry_wolf():
     wild = Trend(0.3, 0.5, 0.3, 0.2, 3.0, 3)
-    assert prognosis.deviation_drift(wild, 100.0).mean < 0.01
-    assert prognosis.deviation_drift(None, 100.0).mean == 0.0
+    assert prognosis.deviation_drift(wild, 1.0, 100.0).mean < 0.01
+    assert prognosis.deviation_drift(None, 0.0, 100.0).mean == 0.0
 
 
 def test_nine_in_ten_fail_between_sixteen_tenths_and_four_and_a_third_scatters():
