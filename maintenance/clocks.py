@@ -59,12 +59,9 @@ def _listed(clocks: Iterable[str]) -> str:
 def use_before(component: ComponentSettings, tags: Mapping[str, str], used: Measure) -> float:
     """Return what a part had run when it was fitted, as `Life.used_before` has it. Raises ValueError.
 
-    Nothing is nothing on every clock; anything else speaks for the first clock alone, in its unit.
+    Nothing is nothing in any unit and on every clock; anything else speaks for the first clock alone, in its unit.
     """
-    wear, clocks = component.wear, _clocks(component)
-    if not clocks:
-        return in_unit(used, clock_unit(wear, tags))
-    units = [counter_unit(clock, tags) for clock in clocks.values()]
-    if used.value == 0 and any(is_convertible(used.unit, unit) for unit in units):
+    if used.value == 0:
         return 0.0
-    return in_unit(used, units[0])
+    first = next(iter(_clocks(component).values()), None)
+    return in_unit(used, clock_unit(component.wear, tags) if first is None else counter_unit(first, tags))
