@@ -34,7 +34,7 @@ Quantity = Annotated[
 """A number with its unit, as text."""
 
 
-ClockName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+ClockName = Annotated[str, Field(pattern=r"^[a-z0-9_-]*[a-z][a-z0-9_-]*$", max_length=64)]
 CLOCKS_MAX = 8
 """Clocks of one part; what wears by more is several components."""
 
