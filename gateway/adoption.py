@@ -157,7 +157,8 @@ class _Adopter:
 
     def _lives(self, component: DiscoveredComponent, tags: _Tags) -> dict[str, Lifetime]:
         """The lifetimes that a part wears by, by tag; what is beyond a part's clocks is a tag alone, and it is said."""
-        stem, lives = key_of(component.name)[:40], {}
+        stem = key_of(component.name)[:40]
+        lives: dict[str, Lifetime] = {}
         for life in component.lifetimes:
             tag = tags.key(life.signal, f"{stem}-{key_of(life.signal.name)[:23]}")
             if len(lives) < CLOCKS_MAX:
