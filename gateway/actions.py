@@ -93,8 +93,11 @@ class Actions(Protocol):
     ) -> Outcome:
         """Enter that goods arrived and were checked: quantities by line, or None for everything ordered."""
 
-    async def reading(self, component: str, value: str, person: str, method: str) -> Outcome:
-        """Enter what a person read off a component, such as `1234 h` or `2.8 mm/s`."""
+    async def reading(self, component: str, value: str, person: str, method: str, *, clock: str = "") -> Outcome:
+        """Enter what a person read off a component, such as `1234 h` or `2.8 mm/s`.
+
+        clock: which one, where the component wears by several and the unit alone does not tell.
+        """
 
     async def fitted(
         self, component: str, serial: str, used: str | None, note: str, person: str, method: str

@@ -1,9 +1,10 @@
 """From what machines say of themselves to what a config says of them.
 
 Promises: nothing that a person wrote is changed, only added to; the same machine is found again by its nodes, so that
-adopting twice adds once; every key is legal and free; a component gets a rule of wear only from a lifetime that the
-machine states, and an item only from a maker and a part number. Nothing that is adopted can be bought before a person
-has said what buying means for it. Pure: a document in, what to add to it out.
+adopting twice adds once; every key is legal and free; a component gets a rule of wear only from lifetimes that the
+machine states, a clock from each, and an item only from a maker and a part number; counters without a life are tags,
+and it is said how a person who knows one makes a component of them. Nothing that is adopted can be bought before a
+person has said what buying means for it. Pure: a document in, what to add to it out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.config_edit import block, flow
 from gateway.keys import free_key, key_of
+from maintenance.settings import CLOCKS_MAX, is_time
 
 if TYPE_CHECKING:
     from connectors.opcua.machinery import (
@@ -74,7 +76,7 @@ class Addition:
                 told.append(f"+ machines.{machine.key}")
             told += [f"+ machines.{machine.key}.tags.{tag}" for tag in machine.tags]
             for key, component in machine.components.items():
-                told.append(f"+ machines.{machine.key}.components.{key}  ({component.get('rated_life')})")
+                told.append(f"+ machines.{machine.key}.components.{key}  ({_lasting(component)})")
         return told + [f"+ items.{key}" for key in self.items]
 
 
@@ -110,8 +112,11 @@ class _Adopter:
         held: Mapping[str, Any] = self._machines.get(key) or {} if known else {}
         tags = _Tags(held.get("tags") or {})
         components, remarks = self._components(machine, held, tags)
-        for name, signal in machine.counters.items():
-            tags.key(signal, key_of(name))
+        held_before = set(tags.new)
+        counters = {tags.key(signal, key_of(name)): signal for name, signal in machine.counters.items()}
+        new = {tag: signal for tag, signal in counters.items() if tag in tags.new and tag not in held_before}
+        if new:
+            self._notes.append(_suggestion(key, new))
         head: dict[str, Any] = {"name": _name(machine.name) or key, "connection": self._connection}
         if not machine.nameplate.is_empty:
             head["identity"] = _identity(machine.nameplate)
@@ -132,41 +137,45 @@ class _Adopter:
         self, machine: DiscoveredMachine, held: Mapping[str, Any], tags: _Tags
     ) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
         existing: Mapping[str, Any] = held.get("components") or {}
-        read = {
-            str(each["wear"].get("tag"))
-            for each in existing.values()
-            if isinstance(each, Mapping) and isinstance(each.get("wear"), Mapping)
-        }
+        read = {tag for each in existing.values() for tag in _tags_read(each)}
         added: dict[str, Mapping[str, Any]] = {}
         remarks: dict[str, str] = {}
         for component in machine.components:
-            first, *others = component.lifetimes
-            stem = key_of(component.name)
-            for life in others:
-                tags.key(life.signal, f"{stem[:40]}-{key_of(life.signal.name)[:23]}")
-                text = _("{path}: a further lifetime of the same part; it is a tag, and wears nothing by itself")
-                self._notes.append(text.format(path=life.signal.path))
-            tag = tags.key(first.signal, f"{stem[:40]}-{key_of(first.signal.name)[:23]}")
-            if tag in read:
+            lives = self._lives(component, tags)
+            if not read.isdisjoint(lives):
                 continue
-            key = free_key([stem], {*existing, *added})
-            added[key] = self._component(component, first, tag)
-            if first.warnings:
-                told = ", ".join(_figure(each) for each in first.warnings)
-                remarks[key] = _("the machine warns at {values} {unit}").format(values=told, unit=first.signal.unit)
+            key = free_key([key_of(component.name)], {*existing, *added})
+            added[key] = self._component(component, lives)
+            warned = [_warning(life) for life in lives.values() if life.warnings]
+            if warned:
+                remarks[key] = "; ".join(warned)
         for prognosis in machine.prognoses:
             tag = tags.key(prognosis.signal, f"{key_of(prognosis.name)[:52]}-predicted")
             if tag not in read:
                 added[free_key([key_of(prognosis.name)], {*existing, *added})] = self._foreseen(prognosis, tag)
         return added, remarks
 
+    def _lives(self, component: DiscoveredComponent, tags: _Tags) -> dict[str, Lifetime]:
+        """The lifetimes that a part wears by, by tag; what is beyond a part's clocks is a tag alone, and it is said."""
+        stem = key_of(component.name)[:40]
+        lives: dict[str, Lifetime] = {}
+        for life in component.lifetimes:
+            tag = tags.key(life.signal, f"{stem}-{key_of(life.signal.name)[:23]}")
+            if len(lives) < CLOCKS_MAX:
+                lives[tag] = life
+                continue
+            text = _("{path}: its part has {most} clocks already; this lifetime is a tag, and wears nothing by itself")
+            self._notes.append(text.format(path=life.signal.path, most=CLOCKS_MAX))
+        return lives
+
     def _foreseen(self, prognosis: Prognosis, tag: str) -> Mapping[str, Any]:
         name = _name(prognosis.name) or tag
         title = _name(prognosis.about) or name
         return {"name": name, "wear": {"by": "foretold", "tag": tag}, "job": {"title": title}}
 
-    def _component(self, component: DiscoveredComponent, life: Lifetime, tag: str) -> Mapping[str, Any]:
-        name = _name(component.name) or tag
+    def _component(self, component: DiscoveredComponent, lives: Mapping[str, Lifetime]) -> Mapping[str, Any]:
+        """A part with one lifetime, or with several of which the first to end counts; by their tags."""
+        name = _name(component.name) or next(iter(lives))
         job: dict[str, Any] = {"title": _("Replace {name}").format(name=name)}
         item = self._item(component.nameplate)
         if item is not None:
@@ -174,8 +183,13 @@ class _Adopter:
         made: dict[str, Any] = {"name": name}
         if not component.nameplate.is_empty:
             made["identity"] = _identity(component.nameplate)
-        made |= {"rated_life": f"{_figure(life.length)} {life.signal.unit}", "wear": _wear(life, tag), "job": job}
-        return made
+        if len(lives) == 1:
+            ((tag, life),) = lives.items()
+            return made | {"rated_life": _length(life), "wear": {"by": "usage"} | _counter(life, tag), "job": job}
+        clocks: dict[str, Any] = {}
+        for tag, life in lives.items():
+            clocks[_clock_key(life, clocks)] = _counter(life, tag) | {"rated_life": _length(life)}
+        return made | {"wear": {"by": "usage", "clocks": clocks}, "job": job}
 
     def _item(self, plate: Nameplate) -> str | None:
         """The key of the item that a part is: manufacturer and part number, which a product code is."""
@@ -221,9 +235,55 @@ def _signals(machine: DiscoveredMachine) -> Iterator[Signal]:
     yield from (each.signal for each in machine.prognoses)
 
 
-def _wear(life: Lifetime, tag: str) -> dict[str, Any]:
+def _tags_read(component: Any) -> Iterator[str]:
+    """The tags that a component of the document wears by, as far as it is well written."""
+    wear = component.get("wear") if isinstance(component, Mapping) else None
+    if not isinstance(wear, Mapping):
+        return
+    clocks = wear.get("clocks")
+    for each in (wear, *(clocks.values() if isinstance(clocks, Mapping) else ())):
+        if isinstance(each, Mapping) and each.get("tag") is not None:
+            yield str(each["tag"])
+
+
+def _clock_key(life: Lifetime, taken: Mapping[str, Any]) -> str:
+    """A clock is called as its signal is; a name of digits alone would be a place in a list."""
+    wish = key_of(life.signal.name)
+    return free_key([f"clock-{wish[:50]}" if wish.isdigit() else wish], taken)
+
+
+def _length(life: Lifetime) -> str:
+    return f"{_figure(life.length)} {life.signal.unit}"
+
+
+def _lasting(component: Mapping[str, Any]) -> str:
+    """How long a component lasts, on each of its clocks."""
+    clocks = component["wear"].get("clocks", {}).values()
+    return ", ".join(each["rated_life"] for each in clocks) or str(component.get("rated_life"))
+
+
+def _warning(life: Lifetime) -> str:
+    told = ", ".join(_figure(each) for each in life.warnings)
+    return _("the machine warns at {values} {unit}").format(values=told, unit=life.signal.unit)
+
+
+def _suggestion(machine: str, counters: Mapping[str, Signal]) -> str:
+    """What a person may write who knows the life that the machine does not state."""
+    parts = ", ".join(
+        f"{tag}: {{tag: {tag}, rated_life: ... {'h' if is_time(signal.unit) else signal.unit}}}"
+        for tag, signal in counters.items()
+    )
+    text = _(
+        "machines.{machine}: {tags} say how much it runs, and no life. For a part that wears by that, write below its "
+        "components, with the clocks that count for it: "
+        "part: {{name: ..., wear: {{by: usage, clocks: {{{parts}}}}}, job: {{title: ...}}}}"
+    )
+    return text.format(machine=machine, tags=", ".join(counters), parts=parts)
+
+
+def _counter(life: Lifetime, tag: str) -> dict[str, Any]:
     """A lifetime is a counter of the part's own: it begins at its start, up or down, and ends at its limit."""
-    wear: dict[str, Any] = {"by": "usage", "tag": tag, "resets_at_fitting": True}
+    wear: dict[str, Any] = {"tag": tag, "resets_at_fitting": True}
     if life.start or life.runs_down:
         wear["as_new"] = _number(life.start)
     if life.runs_down:

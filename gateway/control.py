@@ -99,10 +99,11 @@ class Received(_Body):
 
 
 class Reading(_Body):
-    """What a person read off a component, such as `1234 h`."""
+    """What a person read off a component, such as `1234 h`; `clock` names which, where a unit does not tell."""
 
     component: str = _Key
     value: str = _Value
+    clock: str = Field(default="", max_length=64)
 
 
 class Fitted(_Body):
@@ -187,7 +188,7 @@ ACTS: Final[Mapping[str, _Act]] = {
     "release": _Act(Release, lambda a, b, who: a.release(b.subject, who, METHOD)),
     "answer": _Act(Answer, _answered),
     "received": _Act(Received, lambda a, b, who: a.received(b.number, b.quantities, who, METHOD)),
-    "reading": _Act(Reading, lambda a, b, who: a.reading(b.component, b.value, who, METHOD)),
+    "reading": _Act(Reading, lambda a, b, who: a.reading(b.component, b.value, who, METHOD, clock=b.clock)),
     "fitted": _Act(Fitted, lambda a, b, who: a.fitted(b.component, b.serial, b.used, b.note, who, METHOD)),
     "stock": _Act(Stock, lambda a, b, who: a.stock(b.item, b.quantity, who, METHOD)),
     "stop": _Act(Reach, lambda a, b, who: a.stop(b.scope, b.key, b.reason, who, METHOD)),

@@ -18,7 +18,7 @@ import structlog
 from gateway.settings import ComponentConfig
 from maintenance.assets import Fitting, FittingState, Life, machine_of
 from maintenance.monitor import Monitor
-from maintenance.settings import wear_tags
+from maintenance.settings import counter_tags
 from maintenance.store import close_life, open_life, open_lives, record_reading, save_fitting
 from marketplace import fulfilment
 from marketplace.audit import log as audit
@@ -95,8 +95,8 @@ class Lives:
     def _counters(self, component: str, evidence: str) -> dict[str, float]:
         """The counter at fitting, where the proposal rests on a counter that fell."""
         told = json.loads(evidence)
-        names = wear_tags(self._components[component].wear)
-        return {names[-1]: float(told["reading"])} if names and "reading" in told else {}
+        names = counter_tags(self._components[component].wear)
+        return {told.get("tag", names[-1]): float(told["reading"])} if names and "reading" in told else {}
 
     async def fitted_by(self, component: str, person: Actor, serial: str, used: float | None, note: str) -> None:
         """A named person says that a part was fitted just now; `used` is what it had run, None if nobody knows."""
@@ -105,7 +105,7 @@ class Lives:
                 secrets.token_hex(8), component, self._clock(), FittingState.DONE, person.id, "said", serial
             )
             counters = {}
-            for name in wear_tags(self._components[component].wear)[-1:]:
+            for name in counter_tags(self._components[component].wear):
                 latest = self._monitor.latest(f"{machine_of(component)}/{name}")
                 if latest is not None:
                     counters[name] = latest.value
@@ -138,11 +138,14 @@ class Lives:
         self._monitor.fitted(done, life)
         log.info("a part was fitted", component=component, by=actor.id, method=actor.method)
 
-    async def reading_by(self, component: str, value: float, person: Actor) -> None:
-        """Keep a reading that a named person typed in. Raises ValueError when the monitor cannot take it."""
+    async def reading_by(self, component: str, value: float, person: Actor, clock: str = "") -> None:
+        """Keep a reading that a named person typed in, of a named clock where there are several.
+
+        Raises ValueError when the monitor cannot take it.
+        """
         now = self._clock()
         async with self._database.write() as tx:
             await record_reading(tx, self._owner, component, value, now, person.id)
-            facts = {"value": f"{value:g}"}
+            facts = {"value": f"{value:g}"} | ({"clock": clock} if clock else {})
             await audit.append(tx, self._owner, "reading.entered", component, person, facts, now)
-            self._monitor.reading(component, value, now, person.id)  # refused: nothing of it is kept
+            self._monitor.reading(component, value, now, person.id, clock)  # refused: nothing of it is kept

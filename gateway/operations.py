@@ -21,8 +21,8 @@ from gateway.policy_file import parse_policy
 from gateway.restoration import Restoration
 from gateway.trusting import Trusting
 from gateway.yaml_file import Mistakes
+from maintenance.clocks import clock_read, use_before
 from maintenance.needs import Measure
-from maintenance.settings import ComponentSettings, LevelWear, clock_unit, in_unit
 from marketplace import sentences, stock
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.keys import KeyUnreadable
@@ -148,13 +148,14 @@ class Operations:
             return refusal
         return await self._ordering(number, self._purchasing.received(number, quantities, _person(person, method)))
 
-    async def reading(self, component: str, value: str, person: str, method: str) -> Outcome:
-        """Enter what a person read off a component, such as `1234 h` or `2.8 mm/s`."""
+    async def reading(self, component: str, value: str, person: str, method: str, *, clock: str = "") -> Outcome:
+        """Enter what a person read off a component, such as `1234 h` or `2.8 mm/s`, of the clock that it fits."""
         if refusal := self._refusal(person, Right.OPERATE) or self._stranger(component):
             return refusal
         try:
-            number = _in_unit_of(self._config.components[component], self._units(component), Measure.parse(value))
-            await self._lives.reading_by(component, number, _person(person, method))
+            settings, units = self._config.components[component], self._units(component)
+            name, number = clock_read(settings, units, Measure.parse(value), clock)
+            await self._lives.reading_by(component, number, _person(person, method), name)
         except ValueError as error:
             return Outcome(False, "READING_REFUSED", str(error))
         self._board.tell({"needs"})
@@ -168,8 +169,8 @@ class Operations:
         if refusal := self._refusal(person, Right.OPERATE) or self._stranger(component):
             return refusal
         try:
-            unit = clock_unit(self._config.components[component].wear, self._units(component))
-            before = None if used is None else in_unit(Measure.parse(used), unit)
+            settings, units = self._config.components[component], self._units(component)
+            before = None if used is None else use_before(settings, units, Measure.parse(used))
         except ValueError as error:
             return Outcome(False, "USE_REFUSED", str(error))
         await self._lives.fitted_by(component, _person(person, method), serial, before, note)
@@ -366,10 +367,3 @@ class Operations:
 
 def _person(person: str, method: str) -> Actor:
     return Actor(ActorKind.PERSON, person, method)
-
-
-def _in_unit_of(component: ComponentSettings, units: Mapping[str, str], value: Measure) -> float:
-    """Return what was read in the unit that the component is watched in. Raises ValueError."""
-    wear = component.wear
-    unit = wear.limit.unit if isinstance(wear, LevelWear) else clock_unit(wear, units)
-    return in_unit(value, unit)

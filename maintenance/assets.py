@@ -21,7 +21,8 @@ class Life:
     """One part in one slot.
 
     `used_before` is what the part had already run when it was fitted, in the component's clock unit; None means that
-    nobody knows, and then beliefs are wide. `counters` are the readings of the machine's counters at fitting.
+    nobody knows, and then beliefs are wide. Of several clocks it is in the unit of the first, and tells nothing of the
+    others unless it is 0. `counters` are the readings of the machine's counters at fitting, by tag.
     """
 
     id: str

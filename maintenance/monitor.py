@@ -25,11 +25,10 @@ from maintenance.needs import NEVER_HEARD, Evidence, JobLine, Need
 from maintenance.picture import Picture, draw
 from maintenance.points import NEVER, Points, Reading
 from maintenance.prognosis import Basis
-from maintenance.settings import DeviationWear, ForetoldWear, wear_tags
+from maintenance.settings import DeviationWear, clock_name, wear_tags
 from maintenance.slots import Slot, Typed, Watched
 from maintenance.trackers import tracker_of
 from maintenance.trackers.by_deviation import Pool
-from maintenance.trackers.by_level import LevelTracker
 from maintenance.trackers.tracker import CLOCK, Assessment
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -175,7 +174,7 @@ class Monitor:
         )
         found = slot.tracker.assess((now - _EPOCH) / _HOUR, basis)
         reasons = list(found.evidence)
-        if (typed := slot.typed) is not None:
+        for typed in slot.typed.values():
             reasons.append(
                 Evidence("READING", {"value": f"{typed.value:g}", "at": typed.at.isoformat(), "by": typed.by})
             )
@@ -187,15 +186,12 @@ class Monitor:
     def _silent(self, slot: Slot, now: datetime) -> list[Evidence]:
         """The tags whose newest good value is too old to stand for now, or never came."""
         limit = slot.watched.settings.stale_after.duration
-        if slot.typed is not None and now - slot.typed.at <= limit:
-            return []
-        oldest = ticks_of(now - limit)
-        names = wear_tags(slot.watched.settings.wear)
-        good_at = [int(self._points.good_at[point]) for point in slot.points]
+        oldest, wear = ticks_of(now - limit), slot.watched.settings.wear
+        read, good_at = slot.read_since(now - limit), [int(self._points.good_at[point]) for point in slot.points]
         return [
             Evidence(NEVER_HEARD if at == NEVER else "STALE", {"tag": name})
-            for name, at in zip(names, good_at, strict=True)
-            if at < oldest
+            for name, at in zip(wear_tags(wear), good_at, strict=True)
+            if at < oldest and clock_name(wear, name) not in read
         ]
 
     def picture(self, component: str, now: datetime) -> Picture:
@@ -231,43 +227,24 @@ class Monitor:
         """A person said that nothing was fitted: what telemetry proposed is settled and the old life goes on."""
         self._slots[component].tracker.dismiss()
 
-    def reading(self, component: str, value: float, at: datetime, by: str) -> None:
+    def reading(self, component: str, value: float, at: datetime, by: str, clock: str = "") -> None:
         """Fold a value that a named person typed in: a counter's reading, an hour meter's, or a level.
 
-        Raises ValueError with a sentence when the value cannot be taken: not finite, before what is known, or of a
-        component that wears by deviation or is foretold.
+        clock: which one was read, by its name, where the component wears by several. Raises ValueError with a sentence
+        when the value cannot be taken: not finite, before what is known, of no clock that was named, or of a component
+        that wears by deviation or is foretold.
         """
         slot, hours = self._slots[component], (at - _EPOCH) / _HOUR
-        clock = slot.tracker.clock
         if not math.isfinite(value):
             raise ValueError(_("a reading is a finite number"))
-        if isinstance(slot.watched.settings.wear, DeviationWear):
-            raise ValueError(_("this component is watched by several signals; a single reading says nothing about it"))
-        if isinstance(slot.watched.settings.wear, ForetoldWear):
-            raise ValueError(_("the machine itself says when this is due; nobody types that in"))
-        if isinstance(slot.tracker, LevelTracker):
-            if slot.tracker.at is not None and hours < slot.tracker.at:
-                raise ValueError(_("a newer level is known already"))
-            slot.tracker.read(value, hours)
-        else:
-            if clock.at is not None and hours < clock.at:
-                raise ValueError(_("a newer reading is known already"))
-            if clock.reading is not None and value < clock.reading:
-                raise ValueError(
-                    _("the counter stood at {reading} before; if a part was fitted, say so").format(
-                        reading=f"{clock.reading:g}"
-                    )
-                )
-            slot.tracker.take(CLOCK, value, hours)
-        slot.typed = Typed(value, at, by)
+        slot.tracker.read(value, hours, clock)
+        slot.typed[clock] = Typed(value, at, by)
         slot.provenance = slot.provenance or Provenance.A
 
     def _begin(self, slot: Slot, life: Life) -> None:
-        names = wear_tags(slot.watched.settings.wear)
-        counter = names[-1] if slot.tracker.clock.counted else "reading"
         hours = (life.fitted_at - _EPOCH) / _HOUR
-        slot.tracker.begin(life.used_before, hours, life.counters.get(counter))
-        slot.life, slot.typed = life, None
+        slot.tracker.begin(life.used_before, hours, life.counters)
+        slot.life, slot.typed = life, {}
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """Return the state of every component by key, JSON-able; numbers come back exactly."""

@@ -1,6 +1,7 @@
 """Prognosis (ISO 13374 PA): what is left of a life, as one `Belief`, by three kinds of evidence.
 
-*Usage* conditions a Weibull life around the rated one on what the part has run. *Level* lets a Wiener process with
+*Usage* conditions a Weibull life around the rated one on what the part has run, on one clock or on several of which
+the first to end it counts. *Level* lets a Wiener process with
 drift pass an engineering limit for the first time; its drift begins as the rated life's and becomes the unit's own as
 a trend appears. *Deviation* carries the unit's distance from its healthy self forward along its trend, against a
 failure level that nobody knows: a broad prior around three healthy scatters. No estimator has seen a failure. They are
@@ -12,6 +13,7 @@ The priors below are round numbers for machines at large; each says where it com
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +21,7 @@ import numpy as np
 
 from maintenance.belief import Belief, Provenance
 from maintenance.features import Trend, Vector
+from maintenance.lifetimes import Lifetimes, scale_of
 
 GRID_POINTS = 120
 """A grid that grows by 8 % a point over four decades: fine where the decision is near, coarse where it is far."""
@@ -105,20 +108,66 @@ def grid(horizon: float) -> Vector:
     return np.concatenate(([0.0], np.geomspace(horizon * 1e-4, horizon, GRID_POINTS - 1)))
 
 
-def by_usage(used: float | None, seen: float, rated: float, shape: float, basis: Basis) -> Belief:
+@dataclass(frozen=True, slots=True)
+class Clocked:
+    """What one of a part's clocks tells: see `by_usage`; `use_per_hour` is its use per calendar hour, above 0."""
+
+    used: float | None
+    seen: float
+    rated: float
+    shape: float
+    use_per_hour: float
+    lives: Lifetimes | None = None
+
+
+def by_usage(
+    used: float | None, seen: float, rated: float, shape: float, basis: Basis, lives: Lifetimes | None = None
+) -> Belief:
     """Believe a Weibull life whose median is the rated one, given survival so far.
 
     used: what the part has run, all in. None when its past is unknown: then any age up to the rated life at the
-    beginning of watching is equally likely before survival is weighed, and `seen` has been added since.
+    beginning of watching is equally likely before survival is weighed, and `seen` has been added since. lives: what
+    finished lives have taught; it takes the place of `rated` and `shape`, and each of its points is weighed anew by
+    how likely it let the part come so far. So a part that outlives all others is believed to be of the lasting kind:
+    as long as few lives are known, much use may lengthen what is left; with one median and shape it never does.
     """
-    scale = rated / math.log(2.0) ** (1.0 / shape)
-    use = grid(LIVES_AHEAD * rated)
-    ages = np.array([used]) if used is not None else seen + rated * (np.arange(16) + 0.5) / 16
-    spent = (ages / scale) ** shape
-    weight = np.exp(spent.min() - spent)
-    ahead = ((ages[:, None] + use) / scale) ** shape
-    survival = np.exp(spent[:, None] - ahead)
-    return basis.belief(use, weight @ survival / weight.sum())
+    clock = Clocked(used, seen, rated, shape, basis.use_per_hour, lives)
+    use = grid(LIVES_AHEAD * _median(clock))
+    return basis.belief(use, usage_survival(clock, use))
+
+
+def by_clocks(clocks: Sequence[Clocked], basis: Basis) -> Belief:
+    """Believe that the part fails by whichever of its clocks ends its life first.
+
+    Each clock is a way to fail of its own, and the part survives if it survives all (competing risks: Meeker and
+    Escobar, Statistical Methods for Reliability Data, 15.4): survival is the product of theirs. The belief's axis is
+    the calendar hour, because no clock is common to them: one that stands still would squeeze the others onto
+    nothing. Each clock runs along it at its own use per hour, so `basis` counts hours, one to the hour.
+    """
+    use = grid(LIVES_AHEAD * min(_median(clock) / clock.use_per_hour for clock in clocks))
+    each = [usage_survival(clock, use * clock.use_per_hour) for clock in clocks]
+    return basis.belief(use, np.prod(each, axis=0))
+
+
+def _median(clock: Clocked) -> float:
+    return clock.lives.median if clock.lives is not None else clock.rated
+
+
+def usage_survival(clock: Clocked, use: Vector) -> Vector:
+    """Return the probability that a part survives so much more of a clock's use, given that it came so far."""
+    rated, seen = _median(clock), clock.seen
+    ages = np.array([clock.used]) if clock.used is not None else seen + rated * (np.arange(16) + 0.5) / 16
+    if clock.lives is None:
+        scale, shape, prior = np.array([scale_of(rated, clock.shape)]), np.array([clock.shape]), np.ones(1)
+    else:
+        shape, prior = clock.lives.shapes, clock.lives.weights
+        scale = scale_of(clock.lives.medians, shape)
+    spent = (ages[:, None] / scale) ** shape
+    weight = prior * np.exp(spent.min() - spent)
+    ahead = ((ages[:, None, None] + use[:, None]) / scale) ** shape
+    survival = np.exp(spent[:, None, :] - ahead)
+    survived: Vector = np.einsum("am,aum->u", weight, survival) / weight.sum()
+    return survived
 
 
 def by_due(used: float, rated: float, basis: Basis) -> Belief:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from connectors.samples import Measure
+from maintenance.lifetimes import BEARING_SHAPE, COMMON_SHAPE, SHAPE_LEAST, SHAPE_MOST, median_of_b10
 from maintenance.needs import JobKind
 
 Problem = tuple[str, str]
@@ -31,6 +32,11 @@ Quantity = Annotated[
     WithJsonSchema({"type": "string", "examples": ["20000 h", "2.8 mm/s", "14 d"]}),
 ]
 """A number with its unit, as text."""
+
+
+ClockName = Annotated[str, Field(pattern=r"^[a-z0-9_-]*[a-z][a-z0-9_-]*$", max_length=64)]
+CLOCKS_MAX = 8
+"""Clocks of one part; what wears by more is several components."""
 
 
 class _Settings(BaseModel):
@@ -54,21 +60,45 @@ class JobSettings(_Settings):
     lines: dict[str, LineSettings] = Field(default_factory=dict)
 
 
+class LifeSettings(_Settings):
+    """How long such parts last, stated one way or the other; from the maker."""
+
+    rated_life: Quantity | None = Field(default=None, description="what half of such parts reach; from the maker")
+    b10_life: Quantity | None = Field(default=None, description="instead of it, what nine in ten reach (ISO 281)")
+
+
 class _Clocked(_Settings):
     hours_per_day: float = Field(default=24, gt=0, le=24, description="how long the machine runs on a usual day")
 
 
-class UsageWear(_Clocked):
-    """Wears by use: a counter of the machine, or the calendar at so many hours a day."""
+class CounterSettings(_Clocked):
+    """How one clock of a part is read: a counter of the machine, or the calendar at so many hours a day."""
 
-    by: Literal["usage"]
     tag: str | None = Field(default=None, description="a counter; its unit is the unit of the rated life")
     resets_at_fitting: bool = Field(default=False, description="the counter belongs to the part, not to the machine")
     rolls_over_at: float | None = Field(default=None, gt=0, description="where the counter begins again, in its unit")
     as_new: float | None = Field(default=None, description="what the counter of a part shows when new; 0 if left out")
     counts_down: bool = Field(default=False, description="the counter shows what is left, from as_new downwards")
+    shape: float | None = Field(
+        default=None,
+        ge=SHAPE_LEAST,
+        le=SHAPE_MOST,
+        description="Weibull shape: 3 for common wear, higher is sharper; left out beside a b10_life: 1.5, a bearing's",
+    )
+
+
+class ClockSettings(CounterSettings, LifeSettings):
+    """One of several clocks that a part wears by, with the life that it has on this one."""
+
+
+class UsageWear(CounterSettings):
+    """Wears by use, on one clock or on several of which the first to end its life counts."""
+
+    by: Literal["usage"]
     due: bool = Field(default=False, description="due exactly at the rated life, as a calibration is; nothing wears")
-    shape: float = Field(default=3.0, ge=1, le=20, description="Weibull shape: 3 for common wear, higher is sharper")
+    clocks: dict[ClockName, ClockSettings] = Field(
+        default_factory=dict, max_length=CLOCKS_MAX, description="several clocks, each with a life of its own"
+    )
 
 
 class LevelWear(_Clocked):
@@ -105,11 +135,10 @@ Wearing = UsageWear | LevelWear | DeviationWear | ForetoldWear
 Wear = Annotated[Wearing, Field(discriminator="by")]
 
 
-class ComponentSettings(_Settings):
+class ComponentSettings(LifeSettings):
     """A slot on a machine where something wears or runs out."""
 
     name: str = Field(min_length=1)
-    rated_life: Quantity | None = Field(default=None, description="what half of such parts reach; from the maker")
     wear: Wear
     job: JobSettings
     stale_after: Quantity = Field(default=Measure(1, "d"), description="silence after which a person is asked")
@@ -120,15 +149,33 @@ class ComponentSettings(_Settings):
 
 
 def wear_tags(wear: Wearing) -> tuple[str, ...]:
-    """Return the tags that a kind of wear reads: signals first, then the counter of use."""
+    """Return the tags that a kind of wear reads: signals first, then the counters of use."""
     match wear:
-        case UsageWear() | ForetoldWear():
-            names: tuple[str | None, ...] = (wear.tag,)
-        case LevelWear():
-            names = (wear.tag, wear.clock)
+        case UsageWear():
+            signals: tuple[str, ...] = ()
+        case LevelWear() | ForetoldWear():
+            signals = (wear.tag,)
         case DeviationWear():
-            names = (*wear.tags, wear.clock)
+            signals = wear.tags
+    return (*signals, *counter_tags(wear))
+
+
+def counter_tags(wear: Wearing) -> tuple[str, ...]:
+    """Return the tags of the counters that a kind of wear is clocked by, in their order; none by the calendar."""
+    match wear:
+        case UsageWear():
+            names = [clock.tag for clock in wear.clocks.values()] or [wear.tag]
+        case LevelWear() | DeviationWear():
+            names = [wear.clock]
+        case ForetoldWear():
+            names = []
     return tuple(name for name in names if name is not None)
+
+
+def clock_name(wear: Wearing, tag: str) -> str:
+    """Return the name of the clock that a tag counts, or "" where a component has but one or it is none."""
+    clocks = wear.clocks if isinstance(wear, UsageWear) else {}
+    return next((name for name, clock in clocks.items() if clock.tag == tag), "")
 
 
 def is_time(unit: str) -> bool:
@@ -140,20 +187,49 @@ def is_time(unit: str) -> bool:
 
 
 def clock_unit(wear: Wearing, tags: Mapping[str, str]) -> str:
-    """Return the unit of a component's operating time: its counter's, or hours by the calendar."""
-    if isinstance(wear, ForetoldWear):
+    """Return the unit of a component's operating time: its counter's, or hours by the calendar.
+
+    Where several clocks run, only the calendar is common to them.
+    """
+    if isinstance(wear, ForetoldWear) or (isinstance(wear, UsageWear) and wear.clocks):
         return "h"
     name = wear.tag if isinstance(wear, UsageWear) else wear.clock
     return "h" if name is None else tags[name]
+
+
+def counter_unit(clock: CounterSettings, tags: Mapping[str, str]) -> str:
+    """Return the unit of one clock: its counter's, or hours by the calendar."""
+    return "h" if clock.tag is None else tags[clock.tag]
+
+
+def shape_of(clock: CounterSettings, life: LifeSettings) -> float:
+    """Return the Weibull shape of a life on a clock: as stated, else a bearing's for a B10 life, else that of wear."""
+    if clock.shape is not None:
+        return clock.shape
+    return COMMON_SHAPE if life.b10_life is None else BEARING_SHAPE
+
+
+def median_life(life: ComponentSettings | ClockSettings) -> Measure | None:
+    """Return the life that half of the parts reach, from either way of stating it; None where none is stated."""
+    if life.rated_life is not None or life.b10_life is None:
+        return life.rated_life
+    clock = life if isinstance(life, ClockSettings) else life.wear
+    shape = shape_of(clock, life) if isinstance(clock, CounterSettings) else BEARING_SHAPE
+    return Measure(median_of_b10(life.b10_life.value, shape), life.b10_life.unit)
 
 
 def in_unit(measure: Measure, unit: str) -> float:
     """Return a measure's value in another unit. Raises ValueError when the two do not measure the same."""
     if measure.unit == unit:
         return measure.value
-    if is_time(measure.unit) and is_time(unit):
+    if is_convertible(measure.unit, unit):
         return measure.duration / Measure(1.0, unit).duration
     raise ValueError(_("{measure} is not in {unit}").format(measure=measure, unit=unit))
+
+
+def is_convertible(unit: str, other: str) -> bool:
+    """Tell whether two units measure the same."""
+    return unit == other or (is_time(unit) and is_time(other))
 
 
 def problems(component: ComponentSettings, tags: Mapping[str, str]) -> list[Problem]:
@@ -161,7 +237,7 @@ def problems(component: ComponentSettings, tags: Mapping[str, str]) -> list[Prob
     wear = component.wear
     found = list(_unknown_tags(wear, tags))
     if not found:
-        found += _life_problems(component, clock_unit(wear, tags))
+        found += _life_problems(component, tags)
     if isinstance(wear, LevelWear):
         found += _limit_problems(wear, tags.get(wear.tag))
     if isinstance(wear, DeviationWear) and len(set(wear.tags)) < len(wear.tags):
@@ -175,48 +251,87 @@ def problems(component: ComponentSettings, tags: Mapping[str, str]) -> list[Prob
 
 
 def _counter_problems(wear: UsageWear) -> Iterator[Problem]:
+    if not wear.clocks:
+        yield from _reading_problems(wear, "wear")
+        return
+    for key in sorted(wear.model_fields_set & CounterSettings.model_fields.keys()):
+        yield f"wear.{key}", _("each of several clocks says that for itself: write it below the clock's name")
+    for name, clock in wear.clocks.items():
+        yield from _reading_problems(clock, f"wear.clocks.{name}")
+        if clock.tag is not None and counter_tags(wear).count(clock.tag) > 1:
+            yield f"wear.clocks.{name}.tag", _("two clocks count by the tag {tag}").format(tag=clock.tag)
+
+
+def _reading_problems(clock: CounterSettings, place: str) -> Iterator[Problem]:
     """A counter that does not begin at 0, or runs down, is the part's own: only a new part sets it back."""
-    moved = wear.as_new is not None or wear.counts_down
-    if moved and (wear.tag is None or not wear.resets_at_fitting):
-        key = "as_new" if wear.as_new is not None else "counts_down"
-        yield f"wear.{key}", _("only a part's own counter has that: name its 'tag', with 'resets_at_fitting: true'")
-    if wear.counts_down and wear.as_new is None:
-        yield "wear.counts_down", _("from where? 'as_new' is what the counter shows on a new part")
+    moved = clock.as_new is not None or clock.counts_down
+    if moved and (clock.tag is None or not clock.resets_at_fitting):
+        key = "as_new" if clock.as_new is not None else "counts_down"
+        yield f"{place}.{key}", _("only a part's own counter has that: name its 'tag', with 'resets_at_fitting: true'")
+    if clock.counts_down and clock.as_new is None:
+        yield f"{place}.counts_down", _("from where? 'as_new' is what the counter shows on a new part")
 
 
 def _moment_problems(component: ComponentSettings, unit: str | None) -> Iterator[Problem]:
     if unit not in (None, "s"):
         yield "wear.tag", _("a moment is read in s, seconds since 1970 UTC; this tag is in {unit}").format(unit=unit)
-    if component.rated_life is not None:
-        yield "rated_life", _("the machine says when it is due, so a rated life would count for nothing")
+    for key in _stated(component):
+        yield key, _("the machine says when it is due, so a rated life would count for nothing")
 
 
 def _unknown_tags(wear: Wearing, tags: Mapping[str, str]) -> Iterator[Problem]:
-    for name in wear_tags(wear):
-        if name not in tags:
-            signal = isinstance(wear, DeviationWear) and name in wear.tags
-            key = f"tags.{wear.tags.index(name)}" if signal and isinstance(wear, DeviationWear) else "tag"
-            if isinstance(wear, LevelWear | DeviationWear) and not signal and name == wear.clock:
-                key = "clock"
-            known = ", ".join(sorted(tags)) or _("none")
-            yield f"wear.{key}", _("the machine has no tag {tag}; it has: {known}").format(tag=name, known=known)
+    known = ", ".join(sorted(tags)) or _("none")
+    for path, name in _places(wear):
+        if name is not None and name not in tags:
+            yield path, _("the machine has no tag {tag}; it has: {known}").format(tag=name, known=known)
 
 
-def _life_problems(component: ComponentSettings, unit: str) -> Iterator[Problem]:
-    life = component.rated_life
-    if life is None:
-        if not isinstance(component.wear, DeviationWear | ForetoldWear):
-            yield "rated_life", _("a component that wears by {by} needs a rated life").format(by=component.wear.by)
+def _places(wear: Wearing) -> Iterator[tuple[str, str | None]]:
+    """Where a kind of wear names tags, each with its path."""
+    match wear:
+        case UsageWear():
+            yield "wear.tag", wear.tag
+            yield from ((f"wear.clocks.{name}.tag", clock.tag) for name, clock in wear.clocks.items())
+        case ForetoldWear():
+            yield "wear.tag", wear.tag
+        case LevelWear():
+            yield from (("wear.tag", wear.tag), ("wear.clock", wear.clock))
+        case DeviationWear():
+            yield from ((f"wear.tags.{place}", name) for place, name in enumerate(wear.tags))
+            yield "wear.clock", wear.clock
+
+
+def _life_problems(component: ComponentSettings, tags: Mapping[str, str]) -> Iterator[Problem]:
+    wear = component.wear
+    if not isinstance(wear, UsageWear) or not wear.clocks:
+        yield from _stated_problems(component, wear, clock_unit(wear, tags), "")
         return
-    if life.value <= 0:
-        yield "rated_life", _("a life is longer than nothing")
-    try:
-        in_unit(life, unit)
-    except ValueError:
-        yield (
-            "rated_life",
-            _("the rated life is in {life} but its clock runs in {clock}").format(life=life.unit, clock=unit),
-        )
+    for key in _stated(component):
+        yield key, _("each of several clocks has a life of its own: write it below the clock's name")
+    for name, clock in wear.clocks.items():
+        yield from _stated_problems(clock, wear, counter_unit(clock, tags), f"wear.clocks.{name}.")
+
+
+def _stated(life: LifeSettings) -> list[str]:
+    return [key for key in LifeSettings.model_fields if getattr(life, key) is not None]
+
+
+def _stated_problems(life: LifeSettings, wear: Wearing, unit: str, place: str) -> Iterator[Problem]:
+    key = "rated_life" if life.b10_life is None else "b10_life"
+    stated = life.rated_life if life.b10_life is None else life.b10_life
+    if len(_stated(life)) > 1:
+        yield f"{place}b10_life", _("a life is what half reach (rated_life) or what nine in ten do: say one of the two")
+    if isinstance(wear, UsageWear) and wear.due and life.b10_life is not None:
+        yield f"{place}b10_life", _("what is due at a fixed life wears nothing: say that life as 'rated_life'")
+    if stated is None:
+        if not isinstance(wear, DeviationWear | ForetoldWear):
+            yield f"{place}rated_life", _("a component that wears by {by} needs a rated life").format(by=wear.by)
+        return
+    if stated.value <= 0:
+        yield f"{place}{key}", _("a life is longer than nothing")
+    if not is_convertible(stated.unit, unit):
+        sentence = _("the rated life is in {life} but its clock runs in {clock}")
+        yield f"{place}{key}", sentence.format(life=stated.unit, clock=unit)
 
 
 def _limit_problems(wear: LevelWear, unit: str | None) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ Plain state: a `Slot` is a component with its tracker and its life; its tags are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -37,7 +37,10 @@ class Typed:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """A component: what is watched, its tracker, the numbers of its tags, its life, and what was last said of it."""
+    """A component: what is watched, its tracker, the numbers of its tags, its life, and what was last said of it.
+
+    typed: the newest reading that a person typed in, by the name of its clock; "" where there is but one.
+    """
 
     key: str
     watched: Watched
@@ -45,16 +48,20 @@ class Slot:
     points: tuple[int, ...]
     life: Life | None = None
     provenance: Provenance | None = None
-    typed: Typed | None = None
+    typed: dict[str, Typed] = field(default_factory=dict)
     revision: int = 0
     said: str = ""
+
+    def read_since(self, moment: datetime) -> set[str]:
+        """Return the clocks of which a person typed in a reading at or after a moment."""
+        return {clock for clock, typed in self.typed.items() if typed.at >= moment}
 
     def document(self, points: Points) -> dict[str, Any]:
         """Return the state as plain JSON values; numbers come back exactly."""
         return {
             "life": self.life.id if self.life else None,
             "provenance": self.provenance.value if self.provenance else None,
-            "typed": [self.typed.value, self.typed.at.isoformat(), self.typed.by] if self.typed else None,
+            "typed": {clock: [each.value, each.at.isoformat(), each.by] for clock, each in self.typed.items()},
             "revision": self.revision,
             "said": self.said,
             "tracker": self.tracker.snapshot(),
@@ -68,10 +75,14 @@ class Slot:
             return False
         self.tracker.restore(state["tracker"])
         self.provenance = Provenance(state["provenance"]) if state["provenance"] else None
-        if state["typed"]:
-            value, at, by = state["typed"]
-            self.typed = Typed(value, datetime.fromisoformat(at), by)
+        self.typed = _typed(state["typed"])
         self.revision, self.said = state["revision"], state["said"]
         for point, document in zip(self.points, state["points"], strict=True):
             points.restore(point, document)
         return True
+
+
+def _typed(state: Any) -> dict[str, Typed]:
+    """Return typed readings; a snapshot from before there were several clocks has one or none."""
+    rows = {"": state} if isinstance(state, list) else state or {}
+    return {clock: Typed(value, datetime.fromisoformat(at), by) for clock, (value, at, by) in rows.items()}

@@ -227,7 +227,11 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "FORETOLD": _later("The machine itself says by {tag} that it is due at {at}."),
     "NOT_FORETOLD": _later("{tag} has not told yet when it is due."),
     "USAGE": _later("It has run {used} of {rated} {unit}."),
+    "USAGE_BY_CLOCK": _later("By its clock {clock} it has run {used} of {rated} {unit}."),
     "PAST_UNKNOWN": _later("How much it had run before is not known."),
+    "CLOCK_PAST_UNKNOWN": _later("How much it had run before by its clock {clock} is not known."),
+    "CLOCK_JUMPED_BACK": _later("The counter of its clock {clock} jumped back from {was}."),
+    "CLOCK_JUMPED_AHEAD": _later("The counter of its clock {clock} jumped ahead."),
     "BASELINE": _later("Its healthy state is still being learned: {have} of {want} values are there."),
     "DEVIATION": _later(
         "It is {ratio} healthy scatters away from its own healthy state; about {failure} are usual at failure."

@@ -170,12 +170,14 @@ def _quantities(lines: list[str] | None) -> dict[str, str] | None:
 def reading(
     component: ComponentArgument,
     value: Annotated[str, typer.Argument(help="With its unit, such as '1234 h'.")],
+    clock: Annotated[str, typer.Option("--clock", help="Of which clock, if it has several in this unit.")] = "",
     person: PersonOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Enter what a person read off a machine."""
-    act(find_data(config), "reading", {"component": component, "value": value}, as_json, person)
+    body = {"component": component, "value": value} | ({"clock": clock} if clock else {})
+    act(find_data(config), "reading", body, as_json, person)
 
 
 def fitted(

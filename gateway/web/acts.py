@@ -90,7 +90,9 @@ async def reading(request: web.Request) -> web.StreamResponse:
     form = forms.reading_form(_components(request), request.query.get("component", ""))
 
     async def act(context: WebContext, account: Account, typed: dict[str, str]) -> Outcome:
-        return await context.actions.reading(typed["component"], typed["value"], account.id, METHOD)
+        return await context.actions.reading(
+            typed["component"], typed["value"], account.id, METHOD, clock=typed["clock"]
+        )
 
     return await _form(request, form, act)
 

@@ -97,6 +97,7 @@ def reading_form(components: Sequence[Choice], chosen: str = "") -> Form:
         fields=(
             Field("component", _("Component"), kind="choice", choices=tuple(components), value=chosen),
             Field("value", _("Reading"), _("A number and its unit, such as 1234 h or 2.8 mm/s")),
+            Field("clock", _("Clock"), _("Its name, only where a part has several in this unit"), required=False),
         ),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from maintenance.settings import ComponentSettings, DeviationWear, ForetoldWear, LevelWear, UsageWear
+from maintenance.trackers.by_clocks import ClocksTracker
 from maintenance.trackers.by_deviation import DeviationTracker, Pool
 from maintenance.trackers.by_foretelling import ForetoldTracker
 from maintenance.trackers.by_level import LevelTracker
@@ -15,8 +16,8 @@ from maintenance.trackers.tracker import Tracker
 def tracker_of(component: str, settings: ComponentSettings, tags: Mapping[str, str], pool: Pool) -> Tracker:
     """Return the tracker for a component's kind of wear; `tags` are the machine's, name to unit."""
     match settings.wear:
-        case UsageWear():
-            return UsageTracker(settings, tags)
+        case UsageWear(clocks=clocks):
+            return ClocksTracker(settings, tags) if clocks else UsageTracker(settings, tags)
         case LevelWear():
             return LevelTracker(settings, tags)
         case ForetoldWear():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from gettext import gettext as _
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,10 @@ class DeviationTracker(Tracker):
             self.clock.take(value, hours)
         else:
             self.framer.take(signal, value)
+
+    def read(self, value: float, hours: float, clock: str = "") -> None:
+        """Refuse a typed value: it is one of several signals."""
+        raise ValueError(_("this component is watched by several signals; a single reading says nothing about it"))
 
     def _close(self, frame: Vector, ends: float) -> None:
         use = self.clock.used_at(ends)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from gettext import gettext as _
 from typing import Any
 
 from maintenance import health, prognosis
@@ -41,6 +42,10 @@ class ForetoldTracker(Tracker):
         self.since = hours if self.due is None else self.since
         self.due = value / 3600.0
         self.history.take(hours, max(self.due - hours, 0.0))
+
+    def read(self, value: float, hours: float, clock: str = "") -> None:
+        """Refuse a typed value: the machine tells."""
+        raise ValueError(_("the machine itself says when this is due; nobody types that in"))
 
     def assess(self, hours: float, basis: Basis) -> Assessment:
         """Believe what the machine says; before it has said anything, nothing is known."""

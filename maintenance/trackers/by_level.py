@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from gettext import gettext as _
 from typing import Any
 
 from maintenance import health, prognosis
@@ -69,8 +70,10 @@ class LevelTracker(Tracker):
         self.framer.take(0, self._clipped(worn))
         self._watch_for_new(worn, hours)
 
-    def read(self, value: float, hours: float) -> None:
+    def read(self, value: float, hours: float, clock: str = "") -> None:
         """Fold a level that a person measured and typed in: one such is enough to know."""
+        if self.at is not None and hours < self.at:
+            raise ValueError(_("a newer level is known already"))
         self.take(0, value, hours)
         self.typed = True
 

@@ -1,4 +1,4 @@
-"""The tracker of lives that are measured by use: a counter, or the calendar."""
+"""The tracker of lives that are measured by use on one clock: a counter, or the calendar."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from maintenance import health, prognosis
 from maintenance.needs import Evidence
 from maintenance.prognosis import Basis
-from maintenance.settings import ComponentSettings, UsageWear
-from maintenance.trackers.tracker import Assessment, Outlook, Proposal, Tracker, number
+from maintenance.settings import ComponentSettings, UsageWear, shape_of
+from maintenance.trackers.meter import Meter
+from maintenance.trackers.tracker import CLOCK, Assessment, Outlook, Proposal, Tracker
 
 
 class UsageTracker(Tracker):
@@ -20,43 +21,39 @@ class UsageTracker(Tracker):
 
     def __init__(self, settings: ComponentSettings, tags: Mapping[str, str]) -> None:
         super().__init__(settings, tags)
-        assert isinstance(settings.wear, UsageWear)
-        self._wear = settings.wear
+        wear = settings.wear
+        assert isinstance(wear, UsageWear)
+        self._due = wear.due
+        self._meter = Meter(wear, self.clock, self.unit, self.rated, shape_of(wear, settings))
 
     def take(self, signal: int, value: float, hours: float) -> None:
         """Fold a reading of the counter."""
-        self.clock.take(self._used(value), hours)
+        self._meter.take(value, hours)
         self.history.take(hours, self.clock.used_at(hours))
 
-    def begin(self, used_before: float | None, hours: float, reading: float | None) -> None:
-        """Start a life; `reading` is what the counter showed when the part was fitted."""
-        super().begin(used_before, hours, None if reading is None else self._used(reading))
+    def read(self, value: float, hours: float, clock: str = "") -> None:
+        """Fold a reading that a person typed in."""
+        self._meter.check(value, hours)
+        self.take(CLOCK, value, hours)
+
+    def begin(self, used_before: float | None, hours: float, counters: Mapping[str, float]) -> None:
+        """Start a life; `counters` are what the machine's counters showed when the part was fitted."""
+        self._meter.begin(used_before, hours, counters)
 
     def identity(self) -> list[Any]:
-        """A counter that is read otherwise is another clock."""
-        moved = self._wear.as_new is not None or self._wear.counts_down
-        return [*super().identity(), *([self._wear.as_new, self._wear.counts_down] if moved else [])]
-
-    def _used(self, reading: float) -> float:
-        """Return the use that a reading means."""
-        since = reading - (self._wear.as_new or 0.0)
-        return -since if self._wear.counts_down else since
+        """Return also how the counter is read."""
+        return [*super().identity(), *self._meter.identity()]
 
     def assess(self, hours: float, basis: Basis) -> Assessment:
         """Condition the rated life on the use so far."""
-        used, clock = self.clock.used_at(hours), self.clock
-        heard = not clock.counted or clock.reading is not None
-        known = basis.known and clock.trusted and heard
-        basis = replace(basis, known=known)
-        if self._wear.due:
-            belief = prognosis.by_due(used, self.rated, basis)
+        told = self._meter.clocked(hours)
+        basis = replace(basis, known=basis.known and self._meter.trusted)
+        if self._due:
+            belief = prognosis.by_due(told.seen, self.rated, basis)
         else:
-            told = used if clock.past_known or not heard else None  # on silence no alarm is raised, nor money spent
-            belief = prognosis.by_usage(told, used, self.rated, self._wear.shape, basis)
-        evidence = [Evidence("USAGE", {"used": number(used), "rated": number(self.rated), "unit": self.unit})]
-        if heard and not clock.past_known:
-            evidence.append(Evidence("PAST_UNKNOWN", {}))
-        return Assessment(belief, health.of_usage(used, self.rated), (*evidence, *self.clock_evidence()))
+            belief = prognosis.by_usage(told.used, told.seen, self.rated, told.shape, basis)
+        evidence = (Evidence("USAGE", self._meter.figures(hours)), *self._meter.past(), *self.clock_evidence())
+        return Assessment(belief, health.of_usage(told.seen, self.rated), evidence)
 
     def outlook(self, hours: float) -> Outlook:
         """Return the use, which grows by one for each unit of use."""

@@ -16,11 +16,24 @@ from connectors.samples import Measure
 from maintenance.features import History
 from maintenance.needs import Belief, Evidence
 from maintenance.prognosis import Basis
-from maintenance.settings import ComponentSettings, ForetoldWear, UsageWear, Wearing, clock_unit, in_unit, is_time
-from maintenance.usage import UsageClock, Utilisation
+from maintenance.settings import (
+    ComponentSettings,
+    CounterSettings,
+    ForetoldWear,
+    UsageWear,
+    Wearing,
+    clock_unit,
+    counter_tags,
+    in_unit,
+    is_time,
+    median_life,
+)
+from maintenance.usage import Jump, UsageClock, Utilisation
 
 CLOCK = -1
 """The signal number of a component's counter of use."""
+TYPED = "reading"
+"""What `Life.counters` calls the reading of a component that no counter clocks."""
 FORMAT = 2
 """The shape of snapshots; one of another shape is not taken, and what it knew is learned anew."""
 KEEP = 0.95
@@ -72,15 +85,23 @@ class Tracker(ABC):
     kind: str
 
     def __init__(self, settings: ComponentSettings, tags: Mapping[str, str]) -> None:
-        wear = settings.wear
+        wear, life = settings.wear, median_life(settings)
         self.unit = clock_unit(wear, tags)
-        self.rated = in_unit(settings.rated_life, self.unit) if settings.rated_life else 0.0
+        self.rated = in_unit(life, self.unit) if life else 0.0
         self.clock = _clock(wear, self.unit, self.rated)
+        self.counters = counter_tags(wear) or (TYPED,)
         self.history = History()
 
     @abstractmethod
     def take(self, signal: int, value: float, hours: float) -> None:
         """Fold one good, finite value of a signal; `CLOCK` is the counter of use."""
+
+    @abstractmethod
+    def read(self, value: float, hours: float, clock: str = "") -> None:
+        """Fold a finite value that a person typed in, of the clock of that name where there are several.
+
+        Raises ValueError with a sentence when it cannot be taken.
+        """
 
     @abstractmethod
     def assess(self, hours: float, basis: Basis) -> Assessment:
@@ -98,9 +119,9 @@ class Tracker(ABC):
     def forget(self) -> None:
         """A new life began: drop what belonged to the old part."""
 
-    def begin(self, used_before: float | None, hours: float, reading: float | None) -> None:
-        """Start a life; see `UsageClock.begin`."""
-        self.clock.begin(used_before, hours, reading)
+    def begin(self, used_before: float | None, hours: float, counters: Mapping[str, float]) -> None:
+        """Start a life; `counters` are those of `Life`. See `UsageClock.begin`."""
+        self.clock.begin(used_before, hours, counters.get(self.counters[-1]))
         self.forget()
 
     def dismiss(self) -> None:
@@ -126,35 +147,50 @@ class Tracker(ABC):
 
     def clock_proposal(self) -> Proposal | None:
         jump = self.clock.pending
-        if jump is None:
-            return None
-        return Proposal(
-            "COUNTER_RESET", jump.hours, {"was": number(jump.before), "reading": number(jump.first), "unit": self.unit}
-        )
+        return None if jump is None else reset_of(jump, self.unit)
 
     def clock_evidence(self) -> list[Evidence]:
         """Whatever makes the clock less than certain."""
-        found = []
-        if self.clock.pending is not None:
-            found.append(Evidence("COUNTER_JUMPED_BACK", {"was": number(self.clock.pending.before)}))
-        if self.clock.doubted:
-            found.append(Evidence("COUNTER_JUMPED_AHEAD", {}))
-        return found
+        return doubts_of(self.clock)
+
+
+def reset_of(jump: Jump, unit: str) -> Proposal:
+    """Return the fitting that a lasting jump back proposes."""
+    figures = {"was": number(jump.before), "reading": number(jump.first), "unit": unit}
+    return Proposal("COUNTER_RESET", jump.hours, figures)
+
+
+def doubts_of(clock: UsageClock) -> list[Evidence]:
+    """Return whatever a clock's counter did that nobody has settled."""
+    found = []
+    if clock.pending is not None:
+        found.append(Evidence("COUNTER_JUMPED_BACK", {"was": number(clock.pending.before)}))
+    if clock.doubted:
+        found.append(Evidence("COUNTER_JUMPED_AHEAD", {}))
+    return found
+
+
+def counter_clock(counter: CounterSettings, unit: str, rated: float) -> UsageClock:
+    """Return the clock of a part that wears by use; `rated` is its life in `unit`, 0 if none."""
+    rate, per_hour = _rate(counter.hours_per_day, unit, rated)
+    counted = counter.tag is not None
+    return UsageClock(rate, counted, per_hour, rated, counter.resets_at_fitting, counter.rolls_over_at)
 
 
 def _clock(wear: Wearing, unit: str, rated: float) -> UsageClock:
-    counted = not isinstance(wear, ForetoldWear) and (
-        (wear.tag if isinstance(wear, UsageWear) else wear.clock) is not None
-    )
-    if is_time(unit):
-        per_hour = in_unit(HOUR, unit)
-        rate = Utilisation(per_hour * wear.hours_per_day / 24.0, STATED_HOURS_WEIGHT)
-    else:
-        per_hour = None
-        rate = Utilisation(rated / YEAR_HOURS or 1.0, GUESSED_HOURS_WEIGHT)
-    if not isinstance(wear, UsageWear):
-        return UsageClock(rate, counted, per_hour, rated)
-    return UsageClock(rate, counted, per_hour, rated, wear.resets_at_fitting, wear.rolls_over_at)
+    if isinstance(wear, UsageWear):
+        return counter_clock(wear, unit, rated)
+    rate, per_hour = _rate(wear.hours_per_day, unit, rated)
+    counted = not isinstance(wear, ForetoldWear) and wear.clock is not None
+    return UsageClock(rate, counted, per_hour, rated)
+
+
+def _rate(hours_per_day: float, unit: str, rated: float) -> tuple[Utilisation, float | None]:
+    """Return the utilisation as stated or guessed, and what the calendar allows in an hour if it allows a limit."""
+    if not is_time(unit):
+        return Utilisation(rated / YEAR_HOURS or 1.0, GUESSED_HOURS_WEIGHT), None
+    per_hour = in_unit(HOUR, unit)
+    return Utilisation(per_hour * hours_per_day / 24.0, STATED_HOURS_WEIGHT), per_hour
 
 
 def number(value: float) -> str:

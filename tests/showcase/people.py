@@ -141,8 +141,8 @@ class PlantActions:
         act = await self.purchasing.received(number, quantities, Actor(ActorKind.PERSON, person, method))
         return said(act, f"The receipt for {number} is entered.")
 
-    async def reading(self, component: str, value: str, person: str, method: str) -> Outcome:
-        return self._enter("reading", component, value, person, method)
+    async def reading(self, component: str, value: str, person: str, method: str, *, clock: str = "") -> Outcome:
+        return self._enter("reading", component, value, *([clock] if clock else []), person, method)
 
     async def fitted(
         self, component: str, serial: str, used: str | None, note: str, person: str, method: str

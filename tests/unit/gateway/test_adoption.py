@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from connectors.opcua.machinery import (
     DiscoveredComponent,
@@ -20,7 +21,7 @@ from gateway.adoption import addition_of, apply
 from gateway.config import Config, load
 from gateway.config_edit import edited, replace
 from gateway.keys import key_of
-from maintenance.settings import UsageWear
+from maintenance.settings import CLOCKS_MAX, ComponentSettings, UsageWear, problems
 from tests.journeys.test_reload import SITE
 
 DOCUMENT = """\
@@ -131,13 +132,45 @@ def test_two_machines_and_parts_of_one_name_have_keys_of_their_own(file: Path):
     assert list(config.components) == ["m-1/seal", "m-1/seal-2", "m-1-2/cap"]
 
 
-def test_a_further_lifetime_of_a_part_is_a_tag_and_is_said(file: Path):
-    lives = Lifetime(signal("Hours"), 0.0, 500.0), Lifetime(signal("Strokes", "cycles"), 0.0, 9_000.0)
+def test_a_part_with_several_lifetimes_wears_by_each_of_them(file: Path):
+    lives = Lifetime(signal("Hours"), 0.0, 500.0), Lifetime(signal("Strokes", "cycles"), 45_000.0, 5_000.0, (6_000.0,))
+    config, told = adopt(file, machine(component("Seal", *lives)))
+    wear = config.components["m-1/seal"].wear
+    assert isinstance(wear, UsageWear)
+    hours, strokes = wear.clocks.values()
+    assert list(wear.clocks) == ["hours", "strokes"]
+    assert (hours.tag, str(hours.rated_life), hours.resets_at_fitting) == ("seal-hours", "500 h", True)
+    assert (strokes.tag, str(strokes.rated_life), strokes.as_new, strokes.counts_down) == (
+        "seal-strokes", "40000 cycles", 45_000, True,
+    )  # fmt: skip
+    assert "+ machines.m-1.components.seal  (500 h, 40000 cycles)" in told
+    assert "the machine warns at 6000 cycles" in file.read_text()
+    assert adopt(file, machine(component("Seal", *lives)))[1] == []
+
+
+def test_more_lifetimes_than_a_part_may_have_clocks_are_tags_and_said(file: Path):
+    lives = [Lifetime(signal(str(number), "cycles"), 0.0, 100.0) for number in range(CLOCKS_MAX + 1)]
     addition = addition_of([machine(component("Seal", *lives))], {}, "hall")
-    assert list(addition.machines[0].components) == ["seal"]
-    assert list(addition.machines[0].tags) == ["seal-strokes", "seal-hours"]
-    assert "further lifetime" in addition.notes[0]
-    assert file
+    assert len(addition.machines[0].components["seal"]["wear"]["clocks"]) == CLOCKS_MAX
+    assert len(addition.machines[0].tags) == CLOCKS_MAX + 1
+    assert f"Machines/M/{CLOCKS_MAX}" in addition.notes[0]
+    config, _told = adopt(file, machine(component("Seal", *lives)))
+    assert len(config.components["m-1/seal"].wear.clocks) == CLOCKS_MAX  # type: ignore[union-attr]
+
+
+def test_counters_without_a_life_are_suggested_to_who_knows_one(file: Path):
+    counters = {
+        "OperationDuration": signal("OperationDuration", "ms"),
+        "OperationCycleCounter": signal("OperationCycleCounter", "cycles"),
+    }
+    found = machine(counters=counters)
+    (note,) = addition_of([found], {}, "hall").notes
+    said = note[note.index("part:") :].replace("...", "1")
+    config, _told = adopt(file, found)
+    written = YAML(typ="safe").load("{" + said + "}")["part"] | {"name": "Pump"}
+    settings = ComponentSettings.model_validate(written | {"job": {"title": "Replace the pump"}})
+    assert problems(settings, config.units_of("m-1")) == []
+    assert addition_of([found], config.file.model_dump(mode="json"), "hall").notes == ()
 
 
 def test_a_prognosis_is_a_component_that_is_due_when_the_machine_says_so(file: Path):

@@ -92,8 +92,8 @@ class Clerk:
         self.outcome = Outcome(True, "DONE", "It is done.")
 
     def __getattr__(self, name: str) -> Any:
-        async def act(*arguments: Any) -> Outcome:
-            self.acts.append((name, arguments))
+        async def act(*arguments: Any, **named: Any) -> Outcome:
+            self.acts.append((name, (*arguments, *(each for each in named.values() if each))))
             return self.outcome
 
         return act
@@ -316,7 +316,7 @@ async def test_people_enter_what_they_did_and_heard(worked, tmp_path):
     (person,) = config.load(worked).people
     async with running(worked, clerk):
         for words in (
-            ["reading", "mill/spindle-bearing", "1200 h"],
+            ["reading", "mill/spindle-bearing", "1200 h", "--clock", "running"],
             ["fitted", "mill/spindle-bearing", "--serial", "S7", "--new"],
             ["stock", "bearing-7014", "3"],
             ["received", NUMBER, "--line", "1=2"],
@@ -326,7 +326,7 @@ async def test_people_enter_what_they_did_and_heard(worked, tmp_path):
         ):
             assert await do(*words) == 0, words
     acts = dict(clerk.acts)
-    assert acts["reading"] == ("mill/spindle-bearing", "1200 h", person, "socket")
+    assert acts["reading"] == ("mill/spindle-bearing", "1200 h", person, "socket", "running")
     assert acts["fitted"] == ("mill/spindle-bearing", "S7", "0 h", "", person, "socket")
     assert acts["received"] == (NUMBER, {1: Decimal(2)}, person, "socket")
     assert acts["prices"] == ("corner-shop", "item;price\n", person, "socket")

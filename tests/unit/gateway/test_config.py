@@ -129,6 +129,10 @@ def test_a_look_at_the_data_judges_nothing_but_the_site(site):
          [": machines.press.components.bearing.wear.as_new: the tag vibration is in mm/s, this is in bar"]),
         ("rated_life: 20000 h", "rated_life: 20000 cycles",
          [": machines.press.components.bearing.rated_life: the rated life is in cycles but its clock runs in h"]),
+        ("20000 h\n        wear: {by: level, tag: vibration, as_new: 1.2 mm/s, limit: 7.1 mm/s}",
+         "20000 h\n        wear: {by: usage, clocks: {run: {tag: vibration, b10_life: 9 h}, age: {rated_life: 9 h}}}",
+         ["45:21: machines.press.components.bearing.rated_life: each of several clocks has a life of its own",
+          ": machines.press.components.bearing.wear.clocks.run.b10_life: the rated life is in h but its"]),
         ("item: bearing-7014", "item: bearing-7041",
          ["bearing.job.lines.bearing.item: is not known here; did you mean 'bearing-7014'?"]),
         ("quantity: 2", "quantity: 2, unit: LTR",
@@ -230,7 +234,7 @@ def test_a_thousand_tags_are_read_within_a_second(site):
 
 def test_the_schema_knows_every_installed_connector_and_adapter():
     text = json.dumps(config.schema())
-    for name in ("OpcUaSettings", "ModbusTag", "ByHand", "lead_time", "$schema"):
+    for name in ("OpcUaSettings", "ModbusTag", "ByHand", "lead_time", "clocks", "b10_life", "$schema"):
         assert name in text
 
 

@@ -30,8 +30,8 @@ class Recorder:
         self.outcome = DONE
 
     def __getattr__(self, name: str) -> Any:
-        async def act(*arguments: Any) -> Outcome:
-            self.acts.append((name, arguments))
+        async def act(*arguments: Any, **named: Any) -> Outcome:
+            self.acts.append((name, (*arguments, *(each for each in named.values() if each))))
             return self.outcome
 
         return act

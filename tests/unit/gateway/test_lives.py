@@ -12,6 +12,7 @@ from gateway.databases import Databases, open_databases
 from gateway.lives import Lives, first_lives
 from gateway.settings import ComponentConfig
 from maintenance import store
+from maintenance.assets import Life
 from maintenance.monitor import Monitor
 from maintenance.slots import Watched
 from marketplace import stock
@@ -124,3 +125,76 @@ async def test_a_reading_that_cannot_be_taken_leaves_no_trace(bench: Bench):
     async with bench.databases.spend.read() as tx:
         assert await store.readings(tx, OWNER, SEAL) == []
     assert "reading.entered" not in await bench.audited()
+
+
+SPINDLE = "mill/spindle"
+CLOCKED = {
+    SPINDLE: ComponentConfig.model_validate(
+        {
+            "name": "Spindle",
+            "wear": {
+                "by": "usage",
+                "clocks": {
+                    "hours": {"tag": "hours", "rated_life": "1000 h", "resets_at_fitting": True},
+                    "starts": {"tag": "starts", "rated_life": "400 starts", "resets_at_fitting": True},
+                    "age": {"rated_life": "9 year"},
+                },
+            },
+            "job": {"title": "Replace it", "lines": {"part": {"item": "spindle", "quantity": 1}}},
+        }
+    )
+}
+
+
+@pytest.fixture
+async def clocked(tmp_path: Path) -> AsyncIterator[Bench]:
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    async with open_databases(tmp_path) as databases:
+        lives = await first_lives(databases.spend, OWNER, CLOCKED, now)
+        tags = {"hours": "h", "starts": "starts"}
+        monitor = Monitor({SPINDLE: Watched("mill", CLOCKED[SPINDLE], tags)}, lives)
+        bench = Bench(databases, monitor, None, now)  # type: ignore[arg-type]
+        bench.lives = Lives(databases.spend, OWNER, monitor, CLOCKED, lambda: bench.now)
+        yield bench
+
+
+def run(bench: Bench, *readings: float) -> None:
+    """Let both counters say these, an hour apart."""
+    for reading in readings:
+        bench.now += timedelta(hours=1)
+        for tag in ("hours", "starts"):
+            bench.monitor.take(Sample(f"mill/{tag}", reading, Quality.GOOD, bench.now, bench.now, Provenance.A))
+
+
+async def opened(bench: Bench) -> Life:
+    async with bench.databases.spend.read() as tx:
+        return (await store.open_lives(tx, OWNER))[SPINDLE]
+
+
+async def test_a_person_fits_a_part_at_the_readings_of_all_its_counters(clocked: Bench):
+    run(clocked, 100, 101)
+    await clocked.lives.fitted_by(SPINDLE, BEN, "S-2", 0.0, "")
+    assert (await opened(clocked)).counters == {"hours": 101.0, "starts": 101.0}
+    assert clocked.monitor.assess(SPINDLE, clocked.now).belief.known
+
+
+async def test_counters_that_fall_together_begin_a_life_on_every_clock(clocked: Bench):
+    run(clocked, 100, 101)
+    async with clocked.databases.spend.write() as tx:
+        await stock.count(tx, OWNER, "spindle", Decimal(1), "C62", BEN, clocked.now)
+    run(clocked, *range(8))
+    assert await clocked.lives.settle() == [SPINDLE]
+    assert (await opened(clocked)).counters == {"hours": 0.0}
+    need = clocked.monitor.assess(SPINDLE, clocked.now)
+    used = {each.parameters["clock"]: each.parameters["used"] for each in need.evidence}
+    assert used == {"starts": "7", "hours": "7", "age": "7"}
+    assert need.belief.known
+
+
+async def test_a_reading_of_a_named_clock_is_kept_with_its_name(clocked: Bench):
+    run(clocked, 100, 101)
+    clocked.now += timedelta(hours=5)
+    await clocked.lives.reading_by(SPINDLE, 105.0, BEN, "starts")
+    async with clocked.databases.spend.read() as tx:
+        (entry,) = [each for each in await log.entries(tx, SPINDLE, owner=OWNER) if each.kind == "reading.entered"]
+    assert entry.facts == {"value": "105", "clock": "starts"}

@@ -14,5 +14,6 @@ def test_the_turbofan_profile_fits_its_tags():
     assert set(settings.wear.tags) < set(TURBOFAN_SENSORS)
 
 
-def test_a_profile_knows_no_life():
-    assert turbofan().rated_life is None
+def test_a_rating_is_a_round_number_that_nobody_counted():
+    assert str(turbofan().rated_life) == "200 cycles"
+    assert turbofan(rated_life=None).rated_life is None

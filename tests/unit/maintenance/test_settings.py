@@ -8,8 +8,20 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.samples import Measure
+from maintenance.lifetimes import median_of_b10
 from maintenance.needs import JobKind
-from maintenance.settings import ComponentSettings, clock_unit, in_unit, problems
+from maintenance.settings import (
+    CLOCKS_MAX,
+    ComponentSettings,
+    UsageWear,
+    clock_unit,
+    counter_tags,
+    in_unit,
+    median_life,
+    problems,
+    shape_of,
+    wear_tags,
+)
 
 TAGS = {"vibration": "mm/s", "cycles": "cycles", "hours": "h", "t24": "1", "t30": "1"}
 LEVEL = {"by": "level", "tag": "vibration", "as_new": "1.2 mm/s", "limit": "7.1 mm/s"}
@@ -121,3 +133,85 @@ def test_only_a_parts_own_counter_begins_elsewhere_or_runs_down(wear: dict[str, 
     said = {"name": "x", "rated_life": life, "wear": {"by": "usage"} | wear, "job": {"title": "x"}}
     found = problems(ComponentSettings.model_validate(said), {"left": "cycles"})
     assert [each for each, _sentence in found] == [path]
+
+
+HOURS = {"tag": "hours", "rated_life": "20000 h"}
+STROKES = {"tag": "cycles", "rated_life": "50000 cycles"}
+
+
+def clocks(*, life: str | None = None, wear: dict[str, Any] | None = None, **each: dict[str, Any]) -> ComponentSettings:
+    return component({"by": "usage", "clocks": each} | (wear or {}), life)
+
+
+def test_several_clocks_are_read_each_with_its_life():
+    settings = clocks(hours=HOURS, strokes=STROKES, age={"rated_life": "10 year"})
+    assert problems(settings, TAGS) == []
+    assert wear_tags(settings.wear) == counter_tags(settings.wear) == ("hours", "cycles")
+    assert clock_unit(settings.wear, TAGS) == "h"
+    assert ComponentSettings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        (clocks(hours=HOURS, strokes=STROKES | {"tag": "nowhere"}), "wear.clocks.strokes.tag"),
+        (clocks(hours=HOURS, strokes=STROKES | {"rated_life": "5 h"}), "wear.clocks.strokes.rated_life"),
+        (clocks(hours={"tag": "hours"}), "wear.clocks.hours.rated_life"),
+        (clocks(hours=HOURS | {"rated_life": "0 h"}), "wear.clocks.hours.rated_life"),
+        (clocks(hours=HOURS | {"b10_life": "5000 h"}), "wear.clocks.hours.b10_life"),
+        (clocks(hours={"tag": "hours", "b10_life": "5 cycles"}), "wear.clocks.hours.b10_life"),
+        (clocks(hours=HOURS | {"as_new": 5}), "wear.clocks.hours.as_new"),
+        (clocks(hours=HOURS, again=HOURS), "wear.clocks.again.tag"),
+        (clocks(hours=HOURS, life="20000 h"), "rated_life"),
+        (clocks(hours=HOURS, wear={"tag": "cycles"}), "wear.tag"),
+        (clocks(hours=HOURS, wear={"shape": 2}), "wear.shape"),
+        (clocks(hours=HOURS, wear={"hours_per_day": 16}), "wear.hours_per_day"),
+        (clocks(age={"b10_life": "1 year"}, wear={"due": True}), "wear.clocks.age.b10_life"),
+        (component(LEVEL, None, b10_life="-1 h"), "b10_life"),
+        (component(LEVEL, b10_life="9000 h"), "b10_life"),
+        (component({"by": "foretold", "tag": "due"}, None, b10_life="1 h"), "b10_life"),
+    ],
+)
+def test_every_mistake_of_a_clock_has_its_path(settings: ComponentSettings, path: str):
+    assert path in [place for place, _ in problems(settings, TAGS | {"due": "s"})]
+
+
+@pytest.mark.parametrize(
+    "wear",
+    [
+        {"by": "usage", "clocks": {"7": HOURS}},
+        {"by": "usage", "clocks": {"a.b": HOURS}},
+        {"by": "usage", "clocks": {"hours": HOURS | {"surprise": 1}}},
+        {"by": "usage", "clocks": {f"c{number}": HOURS for number in range(CLOCKS_MAX + 1)}},
+    ],
+)
+def test_clocks_that_cannot_be_are_refused(wear: dict[str, Any]):
+    with pytest.raises(ValidationError):
+        component(wear, None)
+
+
+@pytest.mark.parametrize(
+    ("wear", "stated", "shape", "median"),
+    [
+        ({"by": "usage", "tag": "hours"}, {"rated_life": "1000 h"}, 3.0, 1000.0),
+        ({"by": "usage", "tag": "hours"}, {"b10_life": "1000 h"}, 1.5, median_of_b10(1000.0, 1.5)),
+        ({"by": "usage", "tag": "hours", "shape": 2}, {"b10_life": "1000 h"}, 2.0, median_of_b10(1000.0, 2.0)),
+        ({"by": "usage", "tag": "hours", "shape": 2}, {"rated_life": "1000 h"}, 2.0, 1000.0),
+    ],
+)
+def test_a_life_is_stated_as_the_median_or_as_b10(
+    wear: dict[str, Any], stated: dict[str, str], shape: float, median: float
+):
+    settings = component(wear, None, **stated)
+    assert problems(settings, TAGS) == []
+    assert isinstance(settings.wear, UsageWear)
+    assert shape_of(settings.wear, settings) == shape
+    found = median_life(settings)
+    assert found is not None
+    assert (found.value, found.unit) == (pytest.approx(median), "h")
+
+
+def test_the_b10_life_of_what_is_measured_is_a_bearings():
+    found = median_life(component(LEVEL, None, b10_life="1000 h"))
+    assert found is not None
+    assert found.value == pytest.approx(3510, rel=0.001)

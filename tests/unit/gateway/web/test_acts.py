@@ -137,6 +137,7 @@ async def test_a_supplier_who_was_called_is_entered_with_price_and_date(made, an
     ("path", "form", "entered"),
     [
         ("reading", {"component": "bench-drill/belt", "value": " 1234 h "}, ("bench-drill/belt", "1234 h")),
+        ("reading", {"component": "mill/coolant", "value": "9 h", "clock": "on"}, ("mill/coolant", "9 h", "on")),
         ("stock", {"item": "coolant-5l", "quantity": "3,5"}, ("coolant-5l", "3.5")),
         ("fitted", {"component": "mill/coolant", "used": "0 h"}, ("mill/coolant", "", "0 h", "")),
         ("fitted", {"component": "mill/coolant", "serial": "S1", "note": "n"}, ("mill/coolant", "S1", None, "n")),

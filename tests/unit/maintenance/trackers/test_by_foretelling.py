@@ -79,7 +79,7 @@ def test_a_restart_changes_nothing():
 def test_a_new_part_has_a_prognosis_of_its_own():
     tracker = ForetoldTracker(SETTINGS, TAGS)
     tracker.take(0, DUE.timestamp(), NOW.timestamp() / 3600)
-    tracker.begin(0.0, NOW.timestamp() / 3600, None)
+    tracker.begin(0.0, NOW.timestamp() / 3600, {})
     assert tracker.due is None
     assert tracker.proposal() is None
 
