@@ -1,0 +1,116 @@
+"""Moving averages of many components at once (ISO 13374 DM): what a learned estimator is told of each.
+
+A row is a component; a frame is what its signals were on average within one span. Once a row's healthy self is known
+it begins at it, and each later frame moves five averages of different memory, its deviation and the deviation's trend
+in constant time, whole batches by a few array operations. A signal that is missing in a frame (NaN) stays where it
+was. No tag, no unit, no clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maintenance.features import TRIM, Vector
+
+ALPHAS: Final = (0.3, 0.2, 0.1, 0.06, 0.03)
+"""Weights of a new frame: memories of about 3, 5, 10, 17 and 33 frames."""
+DEVIATING: Final = ALPHAS.index(0.1)
+"""The average whose distance from health is the deviation, as in `trackers.by_deviation`."""
+KEEP: Final = 0.95
+"""The trend of the deviation remembers about twenty frames."""
+
+Rows = NDArray[np.intp]
+
+
+class Bank:
+    """The moving averages of `components` rows by `signals` columns; see the module.
+
+    averages: shape (rows, alphas, signals), distances from the row's healthy mean in the signals' own units.
+    healthy: shape (rows, signals), the row's healthy mean. deviation, slope: shape (rows,), in scatters and by use.
+    """
+
+    def __init__(self, components: int, signals: int) -> None:
+        self.averages = np.zeros((components, len(ALPHAS), signals))
+        self.healthy = np.zeros((components, signals))
+        self.deviation = np.zeros(components)
+        self._moments = np.zeros((5, components))
+        self._use = np.full(components, np.nan)
+        self._weights = np.array(ALPHAS)[:, None]
+
+    def begin(self, rows: Rows, healthy: Vector) -> None:
+        """Rows begin at their healthy means, shape (len(rows), signals)."""
+        self.healthy[rows] = healthy
+        self.averages[rows] = 0.0
+        self.deviation[rows] = 0.0
+        self._moments[:, rows] = 0.0
+        self._use[rows] = np.nan
+
+    def take(self, rows: Rows, frames: Vector, use: Vector, scatter: Vector) -> None:
+        """Fold one frame of each row, shape (len(rows), signals); no row twice.
+
+        use: what each row has run, which never falls. scatter: the healthy standard deviation of each signal, one row
+        for all or one for each; 0 leaves a signal out of the deviation.
+        """
+        distance = (frames - self.healthy[rows])[:, None, :]
+        averages = self.averages[rows]
+        step = self._weights * (distance - averages)
+        averages += np.where(np.isfinite(step), step, 0.0)
+        self.averages[rows] = averages
+        self.deviation[rows] = deviation(averages[:, DEVIATING], scatter)
+        self._lengthen(rows, use)
+
+    def _lengthen(self, rows: Rows, use: Vector) -> None:
+        """Fold the deviation into its trend: least squares about the newest point, older ones fading."""
+        step = np.nan_to_num(np.maximum(use - self._use[rows], 0.0))
+        s0, s1, s2, y0, y1 = self._moments[:, rows]
+        s2 = KEEP * (s2 + 2 * step * s1 + step * step * s0)
+        s1, y1 = KEEP * (s1 + step * s0), KEEP * (y1 + step * y0)
+        s0, y0 = KEEP * s0 + 1.0, KEEP * y0 + self.deviation[rows]
+        self._moments[:, rows] = s0, s1, s2, y0, y1
+        self._use[rows] = use
+
+    def slope(self, rows: Rows) -> Vector:
+        """Return the slope of the deviation by use; 0 where a line cannot be drawn yet."""
+        s0, s1, s2, y0, y1 = self._moments[:, rows]
+        determinant = s0 * s2 - s1 * s1
+        drawn = determinant > 1e-9 * s0 * np.maximum(s2, 1e-12)
+        return np.where(drawn, (y0 * s1 - s0 * y1) / np.where(drawn, determinant, 1.0), 0.0)
+
+    def snapshot(self, row: int) -> dict[str, Any]:
+        """Return one row, JSON-able."""
+        use = self._use[row]
+        return {
+            "averages": self.averages[row].tolist(),
+            "healthy": self.healthy[row].tolist(),
+            "deviation": float(self.deviation[row]),
+            "moments": self._moments[:, row].tolist(),
+            "use": None if np.isnan(use) else float(use),
+        }
+
+    def restore(self, row: int, state: dict[str, Any]) -> None:
+        """Take up a row that was snapshot with as many signals."""
+        self.averages[row], self.healthy[row] = state["averages"], state["healthy"]
+        self.deviation[row], self._moments[:, row] = state["deviation"], state["moments"]
+        self._use[row] = np.nan if state["use"] is None else state["use"]
+
+
+def deviation(distance: Vector, scatter: Vector) -> Vector:
+    """Return how far rows are from their healthy selves: the mean of |z| over signals, the extreme fifths left out.
+
+    distance: shape (rows, signals). A signal without a scatter is left out; 0 where none has one.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.abs(np.where(scatter > 0, distance / scatter, np.nan))
+    told = np.isfinite(z).sum(axis=1)
+    if np.all(told == z.shape[1]):
+        cut = int(z.shape[1] * TRIM)
+        trimmed: Vector = np.sort(z, axis=1)[:, cut : z.shape[1] - cut].mean(axis=1)
+        return trimmed
+    cut_each = (told * TRIM).astype(int)[:, None]
+    ordered, place = np.sort(z, axis=1), np.arange(z.shape[1])
+    kept = (place >= cut_each) & (place < told[:, None] - cut_each)
+    mean: Vector = np.where(kept, ordered, 0.0).sum(axis=1) / np.maximum(kept.sum(axis=1), 1)
+    return mean

@@ -1,0 +1,151 @@
+"""What lives that have ended teach: how much is left of another, and how sure one may be."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from maintenance import boosting
+from maintenance.bank import Bank
+from maintenance.learning import (
+    Fit,
+    History,
+    Learned,
+    Table,
+    learn,
+    learned_of,
+    ridge,
+    smoothed,
+    table,
+    told,
+    untold,
+    walks,
+)
+from tests.unit.maintenance.lives import SIGNALS, life, lives
+
+HEALTHY = 25
+FITS = [pytest.param(ridge, id="ridge"), pytest.param(boosting.boosted, id="boosted")]
+
+
+def predicted(model: Learned, history: History) -> np.ndarray:
+    walk = walks([history], model.reference, model.healthy, model.usual)[0]
+    return smoothed(untold(model.regression.predict(walk.common, walk.special), model.usual))
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_what_is_left_of_a_life_that_it_never_saw_is_told_near_its_end(fit: Fit):
+    model = learn(lives(20), SIGNALS, HEALTHY, fit).model
+    errors = [predicted(model, life(unit, seed=9))[-30:] - np.arange(29, -1, -1.0) for unit in range(10)]
+    assert np.mean(np.abs(errors)) < 10
+    assert model.lives == 20
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_the_same_lives_give_the_same_model_and_it_comes_back_from_its_document(fit: Fit):
+    first, again = (learn(lives(10), SIGNALS, HEALTHY, fit).model for _ in range(2))
+    back = learned_of(json.loads(json.dumps(first.document())))
+    assert first.version == again.version == back.version
+    assert np.array_equal(predicted(first, life(77)), predicted(back, life(77)))
+    assert learn(lives(9), SIGNALS, HEALTHY, fit).model.version != first.version
+
+
+def test_one_row_at_a_time_is_told_what_many_are_told_together():
+    model, one = learn(lives(6), SIGNALS, HEALTHY).model, life(5, seed=3)
+    bank, row = Bank(3, len(SIGNALS)), np.array([1])
+    bank.begin(row, one.frames[:HEALTHY].mean(axis=0, keepdims=True))
+    said = []
+    for frame, use in zip(one.frames[HEALTHY:], one.use[HEALTHY:], strict=True):
+        bank.take(row, frame[None, :], np.array([use]), model.reference.scatter)
+        said.append(model.predict(bank, row, np.array([use]))[0])
+    assert smoothed(np.array(said)) == pytest.approx(predicted(model, one))
+
+
+def test_nine_intervals_in_ten_hold_what_was_really_left():
+    lesson = learn(lives(30), SIGNALS, HEALTHY)
+    held = []
+    for unit in range(40):
+        one = life(unit, seed=5)
+        for prediction, use in zip(predicted(lesson.model, one)[10::10], one.use[HEALTHY + 10 :: 10], strict=True):
+            survival = lesson.model.table.at(prediction)
+            gone = 1 - np.interp(one.life - use, lesson.model.table.use, survival)
+            held.append(0.05 <= gone <= 0.95)
+    assert 0.82 <= np.mean(held) <= 0.97
+
+
+@pytest.mark.parametrize("prediction", [-5.0, 0.0, 3.7, 80.0, 1e6])
+def test_a_row_of_the_table_is_a_distribution(prediction: float):
+    known = learn(lives(5), SIGNALS, HEALTHY).model.table
+    survival = known.at(prediction)
+    assert survival[0] == pytest.approx(1.0)
+    assert np.all(np.diff(survival) <= 1e-12)
+    assert survival.min() >= 0
+    assert known.use[0] == 0
+    assert np.all(np.diff(known.use) > 0)
+
+
+def test_where_more_is_predicted_more_is_left():
+    known = learn(lives(30), SIGNALS, HEALTHY).model.table
+    means = [np.trapezoid(known.at(prediction), known.use) for prediction in (5, 20, 50, 100)]
+    assert means == sorted(means)
+
+
+def test_few_lives_are_believed_less():
+    said, left = np.full(50, 20.0), np.full(50, 20.0)
+    many, few = (table([said] * lives, [left] * lives, 100.0) for lives in (50, 2))
+    spread = [_spread(each) for each in (many, few)]
+    assert spread[1] > 1.5 * spread[0]
+
+
+def _spread(known: Table) -> float:
+    survival = known.at(20.0)
+    return float(np.interp(-0.1, -survival, known.use) - np.interp(-0.9, -survival, known.use))
+
+
+def test_a_table_without_a_life_has_not_seen_it():
+    lesson = learn(lives(4), SIGNALS, HEALTHY)
+    without = lesson.unseen_table(0)
+    others = learn(lives(4), SIGNALS, HEALTHY)
+    alone = table(others.predicted[1:], [walk.rest for walk in others.walks[1:]], others.model.usual)
+    assert np.array_equal(without.survival, alone.survival)
+
+
+def test_what_is_regressed_on_comes_back():
+    rest = np.array([0.0, 1.0, 50.0, 150.0])
+    assert untold(told(rest, 150.0), 150.0) == pytest.approx(rest)
+    assert untold(np.array([-99.0, 99.0]), 150.0) == pytest.approx([0.0, 150.0])
+
+
+def test_a_signal_that_stands_still_says_nothing_and_breaks_nothing():
+    stuck = [replace(each, frames=np.where(np.arange(6) == 2, 7.0, each.frames)) for each in lives(6)]
+    model = learn(stuck, SIGNALS, HEALTHY).model
+    assert model.reference.scatter[2] == 0
+    assert np.all(
+        np.isfinite(predicted(model, replace(life(9), frames=np.where(np.arange(6) == 2, 7.0, life(9).frames))))
+    )
+
+
+def test_lives_too_few_or_of_another_kind_teach_nothing():
+    with pytest.raises(ValueError, match="two lives"):
+        learn(lives(1), SIGNALS, HEALTHY)
+    with pytest.raises(ValueError, match="one column"):
+        learn(lives(3), SIGNALS[:-1], HEALTHY)
+    short = [replace(each, frames=each.frames[:20], use=each.use[:20]) for each in lives(3)]
+    with pytest.raises(ValueError, match="two lives"):
+        learn(short, SIGNALS, HEALTHY)
+
+
+def test_a_history_is_whole_and_ascends():
+    with pytest.raises(ValueError, match="whole"):
+        History("u", np.array([[1.0], [np.nan]]), np.array([1.0, 2.0]))
+    with pytest.raises(ValueError, match="ascending"):
+        History("u", np.ones((2, 1)), np.array([2.0, 2.0]))
+
+
+@pytest.mark.parametrize("wrong", [{"format": 0}, {"kind": "oracle"}])
+def test_a_document_of_another_version_is_refused(wrong: dict):
+    document = learn(lives(3), SIGNALS, HEALTHY).model.document()
+    with pytest.raises(ValueError, match="another version"):
+        learned_of(document | wrong)
