@@ -10,63 +10,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from maintenance.features import Vector, trimmed_mean, vector
+from maintenance.features import Vector, trimmed_mean
 
 RESOLUTION = 1e-9
 """Scatter below this share of the mean is arithmetic, not noise."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Baseline:
-    """Mean and scatter of a unit's first `wanted` frames (Welford), signal by signal."""
+    """A unit's healthy self: mean and sample variance of each signal over its first frames."""
 
-    signals: int
-    wanted: int
-    count: int = 0
-    mean: list[float] = field(default_factory=list)
-    squares: list[float] = field(default_factory=list)
+    mean: Vector
+    variance: Vector
 
-    def __post_init__(self) -> None:
-        self.mean = self.mean or [0.0] * self.signals
-        self.squares = self.squares or [0.0] * self.signals
-
-    @property
-    def complete(self) -> bool:
-        """Whether the healthy self is known."""
-        return self.count >= self.wanted
-
-    def take(self, frame: Vector) -> None:
-        """Fold one whole frame (no NaN); frames after the wanted ones change nothing."""
-        if self.complete:
-            return
-        self.count += 1
-        for signal, value in enumerate(frame.tolist()):
-            step = value - self.mean[signal]
-            self.mean[signal] += step / self.count
-            self.squares[signal] += step * (value - self.mean[signal])
-
-    def variance(self) -> Vector:
-        """Return the sample variance of each signal. Meaningful once complete."""
-        return vector(self.squares) / max(self.count - 1, 1)
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return asdict(self)
+    @classmethod
+    def of(cls, rows: Vector) -> Baseline:
+        """Return it from whole frames of shape (frames, signals), at least two."""
+        return cls(rows.mean(axis=0), rows.var(axis=0, ddof=1))
 
 
 def pooled_scatter(own: Baseline, peers: Iterable[Baseline]) -> Vector:
-    """Return the healthy standard deviation of each signal: root mean variance over all complete baselines.
+    """Return the healthy standard deviation of each signal: root mean variance over all baselines.
 
     A signal that stood still gets 0, which leaves it out of the index.
     """
-    variances = [own.variance(), *(peer.variance() for peer in peers if peer.complete)]
-    scatter = np.sqrt(np.mean(variances, axis=0))
-    return np.where(scatter > RESOLUTION * np.abs(vector(own.mean)), scatter, 0.0)
+    scatter = np.sqrt(np.mean([own.variance, *(peer.variance for peer in peers)], axis=0))
+    return np.where(scatter > RESOLUTION * np.abs(own.mean), scatter, 0.0)
 
 
 def z_scores(distance: Vector, scatter: Vector) -> Vector:

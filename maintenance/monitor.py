@@ -21,6 +21,7 @@ import numpy as np
 
 from connectors.samples import TICKS_PER_SECOND, Batch, Numbers, Provenance, Sample, ticks_of
 from maintenance.assets import Fitting, FittingState, Life
+from maintenance.learning import Learned
 from maintenance.needs import NEVER_HEARD, Evidence, JobLine, Need
 from maintenance.picture import Picture, draw
 from maintenance.points import NEVER, Points, Reading
@@ -28,7 +29,8 @@ from maintenance.prognosis import Basis
 from maintenance.settings import DeviationWear, clock_name, wear_tags
 from maintenance.slots import Slot, Typed, Watched
 from maintenance.trackers import tracker_of
-from maintenance.trackers.by_deviation import Pool
+from maintenance.trackers.by_deviation import DeviationTracker
+from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import CLOCK, Assessment
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -81,8 +83,8 @@ class Monitor:
 
     def _slot(self, key: str, watched: Watched) -> Slot:
         wear = watched.settings.wear
-        peers = wear.peers if isinstance(wear, DeviationWear) else None
-        pool = Pool() if peers is None else self._pools.setdefault(peers, Pool())
+        kind = kind_of(key, wear) if isinstance(wear, DeviationWear) else key
+        pool = self._pools.setdefault(kind, Pool())
         names = wear_tags(wear)
         points = []
         for name in names:
@@ -123,6 +125,16 @@ class Monitor:
                 if provenance is not slot.provenance:
                     slot.provenance = provenance.weakest(slot.provenance or provenance)
                 slot.tracker.take(signal, value, at)
+
+    def teach(self, kind: str, model: Learned | None) -> None:
+        """Believe a model from now on for components of a kind (see `kind_of`); None: the rule without history."""
+        self._pools.setdefault(kind, Pool()).model = model
+
+    def drain_frames(self) -> dict[str, list[tuple[float, list[float]]]]:
+        """Return the frames that closed since the last call, by component: use at the end, and each signal's mean."""
+        trackers = {key: slot.tracker for key, slot in self._slots.items()}
+        drained = {key: each.drain() for key, each in trackers.items() if isinstance(each, DeviationTracker)}
+        return {key: frames for key, frames in drained.items() if frames}
 
     def connection_lost(self, tags: Iterable[str]) -> None:
         """The wire to these tags is gone: their newest values no longer stand for now."""
@@ -259,6 +271,11 @@ class Monitor:
         return [
             key for key, slot in self._slots.items() if key in states and not slot.restore(states[key], self._points)
         ]
+
+
+def kind_of(component: str, wear: DeviationWear) -> str:
+    """Return the kind of which a component is one: its peers' name, or its own key where it has none."""
+    return wear.peers or component
 
 
 def _need(slot: Slot, found: Assessment, now: datetime) -> Need:

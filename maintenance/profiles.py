@@ -12,10 +12,11 @@ from maintenance.settings import ComponentSettings, DeviationWear, JobSettings, 
 TURBOFAN_CYCLE = "cycle"
 TURBOFAN_SENSORS = tuple(f"s{number}" for number in range(1, 22))
 """The 21 sensor columns of NASA C-MAPSS, in the order of the file."""
-TURBOFAN_SETTINGS = ("setting1", "setting2", "setting3")
+TURBOFAN_SETTINGS = ("op1", "op2", "op3")
 TURBOFAN_MOVING = tuple(f"s{number}" for number in (2, 3, 4, 7, 8, 9, 11, 12, 13, 14, 15, 17, 20, 21))
 """The sensors that move at one operating condition; the other seven stand still or step between two values
-(Saxena and others, Damage propagation modeling for aircraft engine run-to-failure simulation, PHM 2008)."""
+(Saxena and others, Damage propagation modeling for aircraft engine run-to-failure simulation, PHM 2008). Altitude (in
+1,000 ft), Mach number and throttle angle say which condition it is."""
 
 
 TURBOFAN_RATED = Measure(200, "cycles")
@@ -38,6 +39,7 @@ def turbofan(peers: str | None = "turbofan", rated_life: Measure | None = TURBOF
             baseline=25,
             peers=peers,
             frame=Measure(1, "h"),
+            regime=dict(zip(TURBOFAN_SETTINGS, (Measure(1, "1"), Measure(0.02, "1"), Measure(1, "1")), strict=True)),
         ),
         job=JobSettings(
             title="Replace the engine",

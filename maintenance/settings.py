@@ -122,6 +122,11 @@ class DeviationWear(_Clocked):
     clock: str | None = None
     peers: str | None = Field(default=None, description="units that share this name share their healthy scatter")
     frame: Quantity | None = Field(default=None, description="span averaged into one point")
+    regime: dict[str, Quantity] = Field(
+        default_factory=dict,
+        max_length=8,
+        description="tags that say how the machine is run, each with how far apart two moments of one regime may be",
+    )
 
 
 class ForetoldWear(_Clocked):
@@ -156,7 +161,7 @@ def wear_tags(wear: Wearing) -> tuple[str, ...]:
         case LevelWear() | ForetoldWear():
             signals = (wear.tag,)
         case DeviationWear():
-            signals = wear.tags
+            signals = (*wear.tags, *wear.regime)
     return (*signals, *counter_tags(wear))
 
 
@@ -240,14 +245,27 @@ def problems(component: ComponentSettings, tags: Mapping[str, str]) -> list[Prob
         found += _life_problems(component, tags)
     if isinstance(wear, LevelWear):
         found += _limit_problems(wear, tags.get(wear.tag))
-    if isinstance(wear, DeviationWear) and len(set(wear.tags)) < len(wear.tags):
-        found.append(("wear.tags", _("a tag is named twice")))
+    if isinstance(wear, DeviationWear):
+        found += _signal_problems(wear, tags)
     if isinstance(wear, UsageWear):
         found += _counter_problems(wear)
     if isinstance(wear, ForetoldWear):
         found += _moment_problems(component, tags.get(wear.tag))
     found += _duration_problems(component)
     return found
+
+
+def _signal_problems(wear: DeviationWear, tags: Mapping[str, str]) -> Iterator[Problem]:
+    if len(set(wear.tags)) < len(wear.tags):
+        yield "wear.tags", _("a tag is named twice")
+    for name, tolerance in wear.regime.items():
+        if name in wear.tags:
+            yield f"wear.regime.{name}", _("this tag is a signal already; how a machine is run is no sign of its wear")
+        if name in tags and tolerance.unit != tags[name]:
+            sentence = _("the tag {tag} is in {unit}, this is in {other}")
+            yield f"wear.regime.{name}", sentence.format(tag=name, unit=tags[name], other=tolerance.unit)
+        if tolerance.value <= 0:
+            yield f"wear.regime.{name}", _("two moments are never exactly alike; how far apart may they be?")
 
 
 def _counter_problems(wear: UsageWear) -> Iterator[Problem]:
@@ -298,6 +316,7 @@ def _places(wear: Wearing) -> Iterator[tuple[str, str | None]]:
             yield from (("wear.tag", wear.tag), ("wear.clock", wear.clock))
         case DeviationWear():
             yield from ((f"wear.tags.{place}", name) for place, name in enumerate(wear.tags))
+            yield from ((f"wear.regime.{name}", name) for name in wear.regime)
             yield "wear.clock", wear.clock
 
 

@@ -23,7 +23,7 @@ from connectors.simulator.recordings import CMapss, Recording, RecordingError
 from gateway.replacement import FAILURE, HOLDING, LEAD_TIME, PLANNED, STEP, WAITING, Course, cost_ratio, interval
 from maintenance.assets import Life
 from maintenance.monitor import Monitor
-from maintenance.profiles import TURBOFAN_CYCLE, TURBOFAN_MOVING, turbofan, turbofan_tags
+from maintenance.profiles import TURBOFAN_CYCLE, TURBOFAN_MOVING, TURBOFAN_SETTINGS, turbofan, turbofan_tags
 from maintenance.slots import Watched
 from marketplace.stakes import Supply
 from marketplace.timing import Costs, TimingTerms, advise
@@ -122,7 +122,7 @@ def bought(task: Task) -> Course:
 def _take(monitor: Monitor, engine: Recording, cycle: int) -> None:
     _count(monitor, engine, cycle)
     row = dict(zip(engine.channels, engine.rows[cycle - 1], strict=True))
-    for tag in TURBOFAN_MOVING:
+    for tag in (*TURBOFAN_MOVING, *TURBOFAN_SETTINGS):
         _say(monitor, engine, cycle, tag, row[tag])
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from maintenance.settings import ComponentSettings, DeviationWear, ForetoldWear, LevelWear, UsageWear
 from maintenance.trackers.by_clocks import ClocksTracker
-from maintenance.trackers.by_deviation import DeviationTracker, Pool
+from maintenance.trackers.by_deviation import DeviationTracker
 from maintenance.trackers.by_foretelling import ForetoldTracker
 from maintenance.trackers.by_level import LevelTracker
 from maintenance.trackers.by_usage import UsageTracker
+from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import Tracker
 
 

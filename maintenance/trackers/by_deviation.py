@@ -1,4 +1,8 @@
-"""The tracker of lives that are measured by the distance from the unit's own healthy self; no limit is known."""
+"""The tracker of lives that are measured by the distance from the unit's own healthy self; no limit is known.
+
+Where a model was learned from lives of this kind, it speaks as long as every signal that it knows does; else the rule
+speaks that needs no history. An operating regime that nobody has seen in health says nothing, and asks a person.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from maintenance import detection, health, prognosis
+from maintenance import detection, health, learning, prognosis
+from maintenance.bank import Bank
+from maintenance.belief import Belief
 from maintenance.detection import Baseline
 from maintenance.features import DiscountedTrend, Framer, Trend, Vector
+from maintenance.learning import Learned
 from maintenance.needs import Evidence
 from maintenance.prognosis import Basis, Drift
 from maintenance.settings import ComponentSettings, DeviationWear, in_unit
+from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import CLOCK, KEEP, Assessment, Outlook, Proposal, Tracker, number
 from maintenance.usage import SUSTAINED
 
@@ -23,26 +31,11 @@ SMOOTHING = 0.1
 """Weight of a new frame in the deviation: about ten frames make one opinion."""
 FRAMES_PER_LIFE = 500
 """A frame is this part of the rated life, so that a baseline of 25 is a twentieth of it; but at least an hour."""
+ROW = np.array([0])
+FRAMES_HELD = 2000
+"""Frames held for whoever learns from them, four rated lives; older ones go where nobody fetches them."""
 FRAMES_AHEAD = 1000
 """How far a deviation looks ahead where no life is rated."""
-
-
-class Pool:
-    """The healthy selves of units of one kind, so that they share their scatter."""
-
-    def __init__(self) -> None:
-        self._baselines: dict[str, Baseline] = {}
-        self.version = 0
-
-    def put(self, component: str, baseline: Baseline) -> None:
-        """A unit has a healthy self, complete or just begun anew."""
-        self._baselines[component] = baseline
-        self.version += 1
-
-    def scatter(self, component: str, own: Baseline) -> Vector:
-        """Return the pooled healthy scatter for a unit; peers in the order of their keys, so that replay is exact."""
-        peers = (self._baselines[key] for key in sorted(self._baselines) if key != component)
-        return detection.pooled_scatter(own, peers)
 
 
 class DeviationTracker(Tracker):
@@ -57,18 +50,29 @@ class DeviationTracker(Tracker):
         self._component, self._wear, self._pool = component, wear, pool
         usual_hours = self.rated / self.clock.rate.prior / FRAMES_PER_LIFE
         self._frame_hours = in_unit(wear.frame, "h") if wear.frame else max(usual_hours, 1.0)
+        self._tolerance = np.array([each.value for each in wear.regime.values()])
         self.forget()
 
     def forget(self) -> None:
         """A new part has its own healthy self."""
         signals = len(self._wear.tags)
-        self.framer = Framer(signals, self._frame_hours)
-        self.baseline = Baseline(signals, self._wear.baseline)
+        self.framer = Framer(signals + len(self._tolerance), self._frame_hours)
+        self.healthy: list[list[float]] = []
+        self.healthy_use: list[float] = []
         self.smooth = np.zeros(signals)
         self.trend = DiscountedTrend(KEEP)
+        self.bank = Bank(1, signals)
+        self.left: float | None = None
+        self.strange = False
         self.last_use = -math.inf
         self.worst, self.new_count, self.new_since = 0.0, 0, 0.0
-        self._scatter: tuple[int, Vector] | None = None
+        self.closed: list[tuple[float, list[float]]] = []
+        self._reference: tuple[int, Baseline, Vector] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the healthy self is known."""
+        return len(self.healthy) >= self._wear.baseline
 
     def take(self, signal: int, value: float, hours: float) -> None:
         """Fold a value of a signal, or a reading of the counter of use."""
@@ -90,9 +94,14 @@ class DeviationTracker(Tracker):
         if self.clock.counted and use <= self.last_use:
             return  # the machine stood still; at rest it is not itself
         self.last_use = use
-        if not self.baseline.complete:
-            self._learn(frame)
+        if not self.complete:
+            self._learn(frame, use)
             return
+        frame = self._comparable(frame)
+        self.strange = not np.any(np.isfinite(frame))
+        if self.strange:
+            return
+        self._closed(frame, use)
         self.smooth = self._smoothed(frame, SMOOTHING)
         deviation = detection.index(self._z(self.smooth))
         if deviation is not None:
@@ -100,21 +109,68 @@ class DeviationTracker(Tracker):
             self.history.take(ends, deviation)
             self._watch_for_new(deviation, ends)
 
-    def _learn(self, frame: Vector) -> None:
+    def _learn(self, frame: Vector, use: float) -> None:
         """A frame with a missing signal teaches nothing about health."""
+        if not np.all(np.isfinite(frame)):
+            return
+        self.healthy.append(frame.tolist())
+        self.healthy_use.append(use)
+        if self.complete:
+            rows = np.array(self.healthy)
+            self._pool.put(self._component, rows, self._tolerance)
+            self.bank.begin(ROW, self._own().mean[None, :])
+            for row, at in zip(self._pool.comparable(rows, len(self._tolerance)), self.healthy_use, strict=True):
+                self._keep(row, at)
+
+    def _comparable(self, frame: Vector) -> Vector:
+        comparable: Vector = self._pool.comparable(frame[None, :], len(self._tolerance))[0]
+        return comparable
+
+    def _closed(self, frame: Vector, use: float) -> None:
+        """Tell the averages, the model, and whoever collects frames."""
+        at = np.array([use])
+        self.bank.take(ROW, frame[None, :], at, self._scatter())
+        model = self._model()
+        if model is not None:
+            left = float(model.predict(self.bank, ROW, at)[0])
+            self.left = left if self.left is None else self.left + learning.SMOOTHING * (left - self.left)
+        self._keep(frame, use)
+
+    def _keep(self, frame: Vector, use: float) -> None:
+        """Hold a frame for whoever learns from it; one with a signal missing teaches nothing."""
         if np.all(np.isfinite(frame)):
-            self.baseline.take(frame)
-        if self.baseline.complete:
-            self._pool.put(self._component, self.baseline)
+            self.closed.append((use, frame.tolist()))
+            del self.closed[:-FRAMES_HELD]
+
+    def drain(self) -> list[tuple[float, list[float]]]:
+        """Return the frames that closed since the last call: the use at the end of each, and its signals."""
+        closed, self.closed = self.closed, []
+        return closed
+
+    def _model(self) -> Learned | None:
+        """Return the model of this kind where it knows these signals and this many healthy frames."""
+        model = self._pool.model
+        fits = model is not None and (model.signals, model.healthy) == (self._wear.tags, self._wear.baseline)
+        return model if fits else None
+
+    def _own(self) -> Baseline:
+        return self._referred()[1]
+
+    def _scatter(self) -> Vector:
+        return self._referred()[2]
+
+    def _referred(self) -> tuple[int, Baseline, Vector]:
+        if self._reference is None or self._reference[0] != self._pool.version:
+            baseline, scatter = self._pool.baseline(self._component), self._pool.scatter(self._component)
+            self._reference = (self._pool.version, baseline, scatter)
+        return self._reference
 
     def _smoothed(self, frame: Vector, alpha: float) -> Vector:
-        distance = frame - np.array(self.baseline.mean)
+        distance = frame - self._own().mean
         return np.where(np.isfinite(frame), self.smooth + alpha * (distance - self.smooth), self.smooth)
 
     def _z(self, smooth: Vector) -> Vector:
-        if self._scatter is None or self._scatter[0] != self._pool.version:
-            self._scatter = (self._pool.version, self._pool.scatter(self._component, self.baseline))
-        return detection.z_scores(smooth, self._scatter[1])
+        return detection.z_scores(smooth, self._scatter())
 
     def _watch_for_new(self, deviation: float, hours: float) -> None:
         self.worst = max(self.worst, deviation)
@@ -137,12 +193,13 @@ class DeviationTracker(Tracker):
 
     def _now(self, use_per_hour: float) -> tuple[Vector, float, Drift]:
         """Return z-scores, deviation and its drift with the open frame in, so far as it is filled."""
-        healthy = self.baseline.wanted * self._frame_hours * use_per_hour
+        healthy = self._wear.baseline * self._frame_hours * use_per_hour
         usual = self.rated / prognosis.QUARTER or prognosis.QUARTER * healthy
         smooth, fresh = self.smooth, False
         use = self.clock.used_at(self.framer.end_hours)
         if any(self.framer.counts) and not (self.clock.counted and use <= self.last_use):
-            smooth, fresh = self._smoothed(self.framer.open_frame(), SMOOTHING * self.framer.fill), True
+            frame = self._comparable(self.framer.open_frame())
+            smooth, fresh = self._smoothed(frame, SMOOTHING * self.framer.fill), True
         z = self._z(smooth)
         deviation = detection.index(z)
         if deviation is None:
@@ -151,23 +208,36 @@ class DeviationTracker(Tracker):
         return z, deviation, prognosis.deviation_drift(_widened(fit), deviation, usual)
 
     def assess(self, hours: float, basis: Basis) -> Assessment:
-        """Carry the deviation on along its trend; before there is a healthy self, only a rated life can speak."""
+        """Believe the model, or carry the deviation on along its trend; before there is a healthy self, only a rated
+        life can speak."""
         horizon = prognosis.LIVES_AHEAD * self.rated or FRAMES_AHEAD * self._frame_hours * basis.use_per_hour
-        if not self.baseline.complete:
-            have = {"have": str(self.baseline.count), "want": str(self.baseline.wanted)}
+        if not self.complete:
+            have = {"have": str(len(self.healthy)), "want": str(self._wear.baseline)}
             unknown, used = replace(basis, known=False), self.clock.used_at(hours)
             belief = prognosis.by_usage(used, used, self.rated or horizon, 3.0, unknown)
             return Assessment(belief, 1.0, (Evidence("BASELINE", have), *self.clock_evidence()))
         z, deviation, rate = self._now(basis.use_per_hour)
         told_enough = self.clock.past_known and not self.clock.doubted and bool(np.any(np.isfinite(z)))
-        known = basis.known and told_enough and self.proposal() is None
-        belief = prognosis.by_deviation(deviation, rate, horizon, replace(basis, known=known))
+        known = basis.known and told_enough and self.proposal() is None and not self.strange
+        basis = replace(basis, known=known)
+        learned = self._learned(z, self.clock.used_at(hours), basis)
+        belief = learned[0] if learned else prognosis.by_deviation(deviation, rate, horizon, basis)
         figures = {"ratio": number(deviation), "failure": number(prognosis.FAILURE_DEVIATION)}
-        evidence = [Evidence("DEVIATION", figures), *self._loudest(z)]
-        if not self.clock.past_known:
-            evidence.append(Evidence("PAST_UNKNOWN", {}))
+        evidence = [*(learned[1:] if learned else ()), Evidence("DEVIATION", figures), *self._loudest(z)]
+        evidence += [Evidence("REGIME_UNSEEN", {})] if self.strange else []
+        evidence += [] if self.clock.past_known else [Evidence("PAST_UNKNOWN", {})]
         score = health.of_deviation(deviation, prognosis.FAILURE_DEVIATION)
         return Assessment(belief, score, (*evidence, *self.clock_evidence()))
+
+    def _learned(self, z: Vector, use: float, basis: Basis) -> tuple[Belief, Evidence] | None:
+        """Return what the model believes and its name, None where there is none or a signal that it needs is lost."""
+        model = self._model()
+        if model is None or self.left is None or not np.all(np.isfinite(z) | (model.reference.scatter == 0)):
+            return None
+        left = max(self.left - max(use - self.last_use, 0.0), 0.0)
+        belief = replace(basis, life=model.usual).belief(model.table.use, model.table.at(left))
+        figures = {"left": number(left), "unit": self.unit, "lives": str(model.lives), "version": model.version[:12]}
+        return belief, Evidence("MODEL", figures)
 
     def _loudest(self, z: Vector) -> list[Evidence]:
         order = np.argsort(-np.abs(np.nan_to_num(z)))[:3]
@@ -176,7 +246,7 @@ class DeviationTracker(Tracker):
 
     def outlook(self, hours: float) -> Outlook:
         """Return the deviation and its course to the usual failure level."""
-        if not self.baseline.complete:
+        if not self.complete:
             return Outlook(0.0, 0.0, 0.0, prognosis.FAILURE_DEVIATION, "σ")
         _, deviation, rate = self._now(self.clock.rate.per_hour)
         slope = max(rate.mean, 0.0)
@@ -184,28 +254,34 @@ class DeviationTracker(Tracker):
 
     def identity(self) -> list[Any]:
         """Return also the signals, the baseline and the frame."""
-        return [*super().identity(), list(self._wear.tags), self._wear.baseline, self._frame_hours]
+        regime = {name: each.value for name, each in self._wear.regime.items()}
+        return [*super().identity(), list(self._wear.tags), self._wear.baseline, self._frame_hours, regime]
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state, JSON-able."""
+        last_use = None if self.last_use == -math.inf else self.last_use
         return super().snapshot() | {
             "framer": self.framer.snapshot(),
-            "baseline": self.baseline.snapshot(),
+            "healthy": [self.healthy, self.healthy_use],
             "smooth": self.smooth.tolist(),
             "trend": self.trend.snapshot(),
-            "seen": [None if self.last_use == -math.inf else self.last_use, self.worst, self.new_count, self.new_since],
+            "bank": self.bank.snapshot(0),
+            "left": [self.left, self.strange],
+            "seen": [last_use, self.worst, self.new_count, self.new_since],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot; a complete healthy self rejoins the pool."""
+        """Take up a snapshot; a healthy self that is known rejoins the pool."""
         super().restore(state)
-        self.framer, self.baseline = Framer(**state["framer"]), Baseline(**state["baseline"])
+        self.framer = Framer(**state["framer"])
+        self.healthy, self.healthy_use = state["healthy"]
         self.smooth, self.trend = np.array(state["smooth"]), DiscountedTrend(**state["trend"])
+        self.bank.restore(0, state["bank"])
+        self.left, self.strange = state["left"]
         last_use, self.worst, self.new_count, self.new_since = state["seen"]
         self.last_use = -math.inf if last_use is None else last_use
-        self._scatter = None
-        if self.baseline.complete:
-            self._pool.put(self._component, self.baseline)
+        if self.complete:
+            self._pool.put(self._component, np.array(self.healthy), self._tolerance)
 
 
 def _widened(trend: Trend | None) -> Trend | None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import math
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from connectors.samples import Provenance, Quality, Sample
 from maintenance.assets import Fitting, FittingState, Life
+from maintenance.learning import History, Learned, learn
 from maintenance.monitor import Monitor
 from maintenance.needs import Need
 from maintenance.settings import ComponentSettings
 from maintenance.slots import Watched
 
-TAGS = {"a": "1", "b": "1", "c": "1", "still": "1", "cycle": "cycles"}
+TAGS = {"a": "1", "b": "1", "c": "1", "still": "1", "speed": "rpm", "cycle": "cycles"}
 Course = Callable[[int], float]
 
 
@@ -133,9 +138,111 @@ def test_a_deviation_that_is_gone_proposes_a_fitting(now: datetime):
 
 def test_a_new_part_has_its_own_healthy_self(now: datetime):
     fleet = Fleet(now).run(100)
-    tracker_before = fleet.monitor.snapshot()[fleet.keys[0]]["tracker"]["baseline"]["count"]
+    tracker_before = fleet.monitor.snapshot()[fleet.keys[0]]["tracker"]["healthy"][0]
     at = fleet.now + timedelta(hours=fleet.hour)
     fitting = Fitting("f", fleet.keys[0], at, FittingState.DONE, "anna", "")
     fleet.monitor.fitted(fitting, Life("second", fleet.keys[0], at))
-    assert tracker_before == 25
+    assert len(tracker_before) == 25
     assert fleet.need.evidence[0].code == "BASELINE"
+
+
+def run_at(fleet: Fleet, hours: int, speed_of: Callable[[int], float], wear: float = 0.0) -> Fleet:
+    """Run at varying speeds; every signal is as loud as it is fast."""
+    for _ in range(hours):
+        fleet.hour += 1
+        speed = speed_of(fleet.hour)
+        for key in fleet.keys:
+            for tag in ("a", "b", "c"):
+                fleet.say(key, tag, speed / 100 * (10 + wear + fleet.rng.gauss(0, 1)))
+            fleet.say(key, "still", 5.0)
+            fleet.say(key, "speed", speed + fleet.rng.gauss(0, 2))
+    return fleet
+
+
+def by_turns(hour: int) -> float:
+    return (1000.0, 3000.0, 1500.0)[hour % 3]
+
+
+SPEED = {"regime": {"speed": "50 rpm"}}
+
+
+def test_a_unit_that_is_run_in_several_ways_is_held_against_itself_in_each(now: datetime):
+    healthy = run_at(Fleet(now, units=3, **SPEED), 200, by_turns)
+    assert healthy.need.health == 1.0
+    assert fails_soon(healthy.need) < 0.02
+    worn = run_at(healthy, 80, by_turns, wear=4.0).need
+    assert worn.health < 0.5
+    without = run_at(Fleet(now, units=3), 200, lambda hour: 1000.0 if hour < 100 else 3000.0).need
+    assert without.health < 0.5, "nobody said that speed is no wear"
+
+
+def test_a_regime_that_nobody_saw_in_health_asks_a_person(now: datetime):
+    fleet = run_at(Fleet(now, **SPEED), 100, by_turns)
+    assert fleet.need.belief.known
+    before = fleet.need.health
+    need = run_at(fleet, 3, lambda _hour: 5000.0).need
+    assert "REGIME_UNSEEN" in [reason.code for reason in need.evidence]
+    assert not need.belief.known
+    assert need.health == before
+    assert run_at(fleet, 3, by_turns).need.belief.known
+
+
+def test_frames_are_handed_over_once_with_their_use(now: datetime):
+    fleet = Fleet(now, clock="cycle").run(40)
+    frames = fleet.monitor.drain_frames()[fleet.keys[0]]
+    assert [use for use, _ in frames] == sorted({use for use, _ in frames})
+    assert len(frames) == 39
+    assert len(frames[0][1]) == 4
+    assert fleet.monitor.drain_frames() == {}
+    fleet.run(2)
+    assert len(fleet.monitor.drain_frames()[fleet.keys[0]]) == 2
+
+
+def taught(now: datetime) -> tuple[Fleet, Learned]:
+    """A fleet, and a model of lives whose three signals rise towards the end."""
+    chance = np.random.default_rng(1)
+    histories = []
+    for unit in range(8):
+        length = 120 + 10 * unit
+        rise = 6 * np.exp(-np.arange(length - 1, -1, -1.0) / 25)
+        frames = np.column_stack([10 + rise[:, None] + chance.normal(0, 1, (length, 3)), np.full(length, 5.0)])
+        histories.append(History(str(unit), frames, np.arange(1.0, length + 1)))
+    return Fleet(now, clock="cycle"), learn(histories, ("a", "b", "c", "still"), 25).model
+
+
+def test_a_model_that_was_learned_speaks_and_says_from_what(now: datetime):
+    fleet, model = taught(now)
+    fleet.monitor.teach("pump", model)
+    fresh = fleet.run(60).need
+    worn = fleet.run(40, lambda hour: 6 * math.exp((hour - 105) / 25)).need
+    assert worn.evidence[0].code == "MODEL"
+    assert worn.evidence[0].parameters["version"] == model.version[:12]
+    assert worn.belief.life == model.usual
+    assert fails_soon(worn) > 0.5 > fails_soon(fresh)
+    fleet.monitor.teach("pump", None)
+    assert fleet.need.evidence[0].code == "DEVIATION"
+
+
+def test_where_a_signal_of_the_model_is_lost_the_rule_speaks(now: datetime):
+    fleet, model = taught(now)
+    fleet.monitor.teach("pump", model)
+    assert fleet.run(40).need.evidence[0].code == "MODEL"
+    other = learn(
+        [History(str(u), np.random.default_rng(u).normal(0, 1, (60, 3)), np.arange(60.0)) for u in (1, 2)],
+        ("a", "b", "c"),
+        25,
+    ).model
+    fleet.monitor.teach("pump", other)
+    assert fleet.run(2).need.evidence[0].code == "DEVIATION"
+
+
+def test_a_restart_goes_on_from_the_same_belief(now: datetime):
+    fleet, model = taught(now)
+    fleet.monitor.teach("pump", model)
+    fleet.run(70)
+    again, _ = taught(now)
+    again.monitor.teach("pump", model)
+    assert again.monitor.restore(json.loads(json.dumps(fleet.monitor.snapshot()))) == []
+    again.hour, again.rng = fleet.hour, random.Random(9)
+    fleet.rng = random.Random(9)
+    assert fleet.run(5).need.belief.survival.tolist() == again.run(5).need.belief.survival.tolist()
