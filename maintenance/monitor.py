@@ -292,6 +292,9 @@ def _need(slot: Slot, found: Assessment, now: datetime) -> Need:
         health=found.health,
         evidence=found.evidence,
         as_of=now,
+        duration=None if job.duration is None else job.duration.duration,
+        tools=job.tools,
+        skills=job.skills,
     )
 
 

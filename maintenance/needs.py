@@ -7,7 +7,7 @@ trigger: *when* money moves is decided by `marketplace.timing`, which reads this
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -46,7 +46,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Need:
-    """The job that one life of one component will want. `health` runs from 1 (as new) to 0 (worn out)."""
+    """The job that one life of one component will want. `health` runs from 1 (as new) to 0 (worn out).
+
+    lines: what the job uses up. duration: what it takes, None where nobody has said. tools, skills: what must be at
+    hand and known, as people call it.
+    """
 
     machine: str
     component: str
@@ -58,3 +62,6 @@ class Need:
     health: float
     evidence: tuple[Evidence, ...]
     as_of: datetime
+    duration: timedelta | None = None
+    tools: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()
