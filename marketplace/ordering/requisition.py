@@ -24,6 +24,7 @@ from marketplace.audit.actor import Actor
 from marketplace.authority.policy import Mode
 from marketplace.identity import new_id
 from marketplace.money import Quantity
+from marketplace.ordering.booking import booking_for
 from marketplace.ordering.decisions import advice_facts
 from marketplace.ordering.edges import record
 from marketplace.ordering.reason import reason_for, reason_text
@@ -95,7 +96,7 @@ def want_of(
         mode=mode,
         asked_by=asked_by,
         needed_by=due,
-        reason=reason_for(need, line, advice, economics),
+        reason={**reason_for(need, line, advice, economics), **booking_for(need, line)},
     )
 
 
