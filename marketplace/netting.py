@@ -2,8 +2,8 @@
 
 Promises: no piece counts twice, however many ask for it; of each item never more is covered than lies free and is on
 its way to nobody; for every want the parts covered and missing add up to what is wanted. Whoever needs it sooner is
-served first, those who name no day last, and of those alike the first by name, so that the order in which they are told
-changes nothing. What is on its way counts only for whom it reaches in time, the soonest first. It knows no price, no
+served first, those who name no day last, of those alike who has waited longer, and then the first by name, so that the
+order in which they are told changes nothing. What is on its way counts only for whom it reaches in time, the soonest first. It knows no price, no
 storage and no clock.
 """
 
@@ -18,6 +18,7 @@ from typing import Final
 from marketplace.money import Quantity
 
 NOTHING: Final = Decimal(0)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -25,6 +26,7 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 class Asked:
     """One want: by which name, what, how much, and the day after which it comes too late (aware; None: any day).
 
+    since: since when it waits (aware).
     shelf: whether what lies on the shelf may serve it; it may not where the shelf itself is to be filled.
     """
 
@@ -32,6 +34,7 @@ class Asked:
     item: str
     quantity: Quantity
     needed_by: datetime | None = None
+    since: datetime = _FIRST
     shelf: bool = True
 
 
@@ -84,13 +87,11 @@ def net(wants: Iterable[Asked], shelf: Mapping[str, Quantity], on_its_way: Itera
     return tuple(_served(asked, free, surplus, left) for asked in sorted(wants, key=_urgency))
 
 
-def _urgency(asked: Asked) -> tuple[datetime, str]:
-    return asked.needed_by or _LAST, asked.name
+def _urgency(asked: Asked) -> tuple[datetime, datetime, str]:
+    return asked.needed_by or _LAST, asked.since, asked.name
 
 
-def _served(
-    asked: Asked, free: dict[tuple[str, str], Decimal], surplus: list[OnItsWay], left: list[Decimal]
-) -> Netted:
+def _served(asked: Asked, free: dict[tuple[str, str], Decimal], surplus: list[OnItsWay], left: list[Decimal]) -> Netted:
     """Serve one want, and take from what is left for the next."""
     place = asked.item, asked.quantity.unit
     here = min(free.get(place, NOTHING), asked.quantity.amount) if asked.shelf else NOTHING

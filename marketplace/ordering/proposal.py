@@ -108,9 +108,7 @@ def order_for(
     )
 
 
-def _due(
-    earliest: datetime, request: RequestForQuotation, terms: PurchasingTerms, booking: Booking | None
-) -> datetime:
+def _due(earliest: datetime, request: RequestForQuotation, terms: PurchasingTerms, booking: Booking | None) -> datetime:
     if booking is None or request.needed_by is None:
         return earliest
     return visit(request.needed_by, earliest, booking, terms.windows)

@@ -33,7 +33,7 @@ from marketplace.store import (
 
 _WAITING: Final[Select[Any]] = select(
     requisition.c.id, requisition.c.life, requisition.c.item, requisition.c.quantity, requisition.c.unit,
-    requisition.c.needed_by,
+    requisition.c.needed_by, requisition.c.created_at,
 ).where(
     requisition.c.plant == bindparam("of_plant"), requisition.c.item == bindparam("of_item"),
     requisition.c.state == RequisitionState.NEEDED,
@@ -79,7 +79,8 @@ async def netted(tx: AsyncConnection, owner: Owner, row: Row[Any], now: datetime
 
 def _asked(row: Row[Any]) -> Asked:
     """A want for the shelf itself is never served from it."""
-    return Asked(row.id, row.item, Quantity(Decimal(row.quantity), row.unit), row.needed_by, shelf=bool(row.life))
+    wanted = Quantity(row.quantity, row.unit)
+    return Asked(row.id, row.item, wanted, row.needed_by, row.created_at, shelf=bool(row.life))
 
 
 async def free_on_shelf(tx: AsyncConnection, owner: Owner, items: Collection[str]) -> dict[str, Quantity]:

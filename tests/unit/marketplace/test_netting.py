@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -59,6 +60,11 @@ def test_who_names_no_day_comes_last_and_takes_what_comes_any_day():
     ]
 
 
+def test_of_two_alike_who_has_waited_longer_is_served():
+    wants = [replace(asked("a", 1), since=day(2)), replace(asked("b", 1), since=day(1))]
+    assert [each.asked.name for each in net(wants, {}, [])] == ["b", "a"]
+
+
 def test_the_shelf_is_not_filled_from_itself():
     (found,) = net([asked("stock", 4, by=None, shelf=False)], {"bearing": pieces(9)}, [coming("A", 1, 5)])
     assert (found.on_shelf, found.coming, found.missing) == (0, 1, 3)
@@ -74,7 +80,7 @@ amounts = st.decimals("0.1", 50, places=1).map(lambda each: Quantity(each, "C62"
 items = st.sampled_from(["bearing", "grease"])
 days = st.integers(0, 30).map(day)
 wants = st.lists(
-    st.builds(Asked, st.uuids().map(str), items, amounts, st.none() | days, st.booleans()),
+    st.builds(Asked, st.uuids().map(str), items, amounts, st.none() | days, days, st.booleans()),
     max_size=8,
     unique_by=lambda each: each.name,
 )
@@ -119,5 +125,5 @@ def test_the_order_of_telling_changes_nothing(all_wants, shelf, surplus, random)
 
 @given(wants, shelves, orders)
 def test_one_more_who_is_less_urgent_takes_nothing_from_the_others(all_wants, shelf, surplus):
-    last = Asked("~", "bearing", pieces(3), None)
+    last = Asked("~", "bearing", pieces(3), None, day(99))
     assert net([*all_wants, last], shelf, surplus)[:-1] == net(all_wants, shelf, surplus)
