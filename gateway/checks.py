@@ -7,6 +7,7 @@ files exist that a config names. What only the machines can tell is asked in `ga
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from gettext import gettext as _
 from pathlib import Path
 from typing import Final
@@ -18,9 +19,12 @@ from gateway.actions import Right
 from gateway.clock import real
 from gateway.complaints import unknown
 from gateway.parts import Parts, entries
+from gateway.settings import ComponentConfig
 from gateway.yaml_file import Mistake, Place, YamlFile
-from maintenance.settings import problems
+from maintenance.needs import JobKind
+from maintenance.settings import is_time, problems
 from marketplace.settings import SecretMissing, SecretReference
+from marketplace.windows import JOB_MAX, Windows
 
 
 def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake], list[Mistake]]:
@@ -55,6 +59,7 @@ def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
         place: Place = ("machines", machine, "components", name)
         for path, message in problems(component, _units(file, machine)):
             yield file.mistake((*place, *_steps(path)), message)
+        yield from _service(file, parts, place, component)
         for line, wanted in component.job.lines.items():
             at: Place = (*place, "job", "lines", line)
             if wanted.item not in items:
@@ -63,6 +68,24 @@ def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
                 sentence = _("is in {unit}, but the item is bought in {other}")
                 other = parts.items[wanted.item].unit
                 yield file.mistake((*at, "unit"), sentence.format(unit=wanted.unit, other=other))
+
+
+A_WEEK: Final = datetime(2026, 1, 5, tzinfo=UTC)
+"""Any: windows return every week."""
+
+
+def _service(file: YamlFile, parts: Parts, place: Place, component: ComponentConfig) -> Iterator[Mistake]:
+    """A job with a service must fit into a window, or nobody would ever be asked to come."""
+    duration = component.job.duration
+    if duration is None or not is_time(duration.unit):
+        return
+    if not any(line.kind is JobKind.SERVICE for line in component.job.lines.values()):
+        return
+    at: Place = (*place, "job", "duration")
+    if duration.duration > JOB_MAX:
+        yield file.mistake(at, _("a job with a service takes {days} days at most").format(days=JOB_MAX.days))
+    elif duration.value > 0 and Windows(parts.windows).next(A_WEEK, duration.duration) is None:
+        yield file.mistake(at, _("no maintenance window is as long as that, so its service would never be booked"))
 
 
 def _units(file: YamlFile, machine: str) -> dict[str, str]:

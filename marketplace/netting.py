@@ -3,8 +3,8 @@
 Promises: no piece counts twice, however many ask for it; of each item never more is covered than lies free and is on
 its way to nobody; for every want the parts covered and missing add up to what is wanted. Whoever needs it sooner is
 served first, those who name no day last, of those alike who has waited longer, and then the first by name, so that the
-order in which they are told changes nothing. What is on its way counts only for whom it reaches in time, the soonest first. It knows no price, no
-storage and no clock.
+order in which they are told changes nothing. What is on its way counts only for whom it reaches in time, the soonest
+first. It knows no price, no storage and no clock.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Netted:
 def net(wants: Iterable[Asked], shelf: Mapping[str, Quantity], on_its_way: Iterable[OnItsWay]) -> tuple[Netted, ...]:
     """Return every want with what covers it, the most urgent first.
 
-    shelf: by item, what is on hand and promised to nobody. What is counted in another unit than is asked covers nothing.
+    shelf: by item, what is on hand and promised to nobody. What is counted in another unit covers nothing.
     """
     free = {(item, each.unit): each.amount for item, each in shelf.items()}
     surplus = sorted(on_its_way, key=lambda each: (each.expected_at, each.order))

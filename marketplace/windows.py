@@ -58,6 +58,13 @@ class Weekly:
             raise ValueError(_("a window begins before 24:00; 24:00 is only its end"))
         return cls(_days(first, last), since, to)
 
+    def __str__(self) -> str:
+        first = next((day for day in self.days if (day - 1) % 7 not in self.days), None)
+        named = DAILY if first is None else DAYS[first]
+        if first is not None and len(self.days) > 1:
+            named += f"-{DAYS[(first + len(self.days) - 1) % 7]}"
+        return f"{named} {_written(self.since)}-{_written(self.to)}"
+
     def on(self, day: date, zone: tzinfo) -> Window | None:
         """Return the window that begins on a day, None where there is none."""
         if day.weekday() not in self.days:
@@ -72,6 +79,11 @@ def _time_of_day(hours: str, minutes: str) -> timedelta:
     if int(minutes) > 59 or found > DAY:
         raise ValueError(_("{time} is no time of day").format(time=f"{hours}:{minutes}"))
     return found
+
+
+def _written(after_midnight: timedelta) -> str:
+    hours, minutes = divmod(after_midnight // timedelta(minutes=1), 60)
+    return f"{hours:02}:{minutes:02}"
 
 
 def _days(first: str, last: str | None) -> tuple[int, ...]:

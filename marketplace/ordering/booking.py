@@ -97,8 +97,8 @@ def arrival(after: Sequence[str], standings: Iterable[Standing], now: datetime) 
 
 _GOODS: Final = (
     select(
-        requisition.c.id, requisition.c.line, requisition.c.state, purchase_order.c.number, purchase_order.c.promised_at,
-        purchase_order.c.state.label("order_state"),
+        requisition.c.id, requisition.c.line, requisition.c.state, purchase_order.c.number,
+        purchase_order.c.promised_at, purchase_order.c.state.label("order_state"),
     )
     .select_from(
         requisition.outerjoin(line_requisition, line_requisition.c.requisition == requisition.c.id).outerjoin(

@@ -1,10 +1,10 @@
 """One round for one requisition: ask the shelf, then every supplier at once; award, propose, let the gate decide.
 
 What lies free on the plant's own shelf is promised to the requisition, and no money moves; what is on its way to nobody
-else and comes in time is waited for, and looked at again until it is here. Only the rest is bought. Before anybody else is
-asked the requisition is durably `quoting`; a crash in between only means another round. Offers, award, order number,
-idempotency key, order, verdict, reservation and audit are one transaction: there is never an order without the offers
-that it was chosen from, nor one that nobody has decided on.
+else and comes in time is waited for, and looked at again until it is here. Only the rest is bought. A service waits for
+the parts of its job (`booking`). Before anybody else is asked the requisition is durably `quoting`; a crash in between
+only means another round. Offers, award, order number, idempotency key, order, verdict, reservation and audit are one
+transaction: there is never an order without the offers that it was chosen from, nor one that nobody has decided on.
 """
 
 from __future__ import annotations

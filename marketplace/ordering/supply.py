@@ -1,9 +1,8 @@
 """What there is for a want, all wants together: the free shelf, and what orders bring that serve nobody.
 
 An order brings such goods when its packs hold more than was wanted, or when those whom it served are served otherwise.
-They count while nothing speaks against the order and its supplier's promise has not passed; what was promised is counted
-as promised, and looked at again until it is here. Wants that wait for goods are netted together (`marketplace.netting`):
-no piece is left to two of them. Only reads.
+They count while nothing speaks against the order and its supplier's promise has not passed. Wants that wait for goods
+are netted together (`marketplace.netting`): no piece is left to two of them. It only reads.
 """
 
 from __future__ import annotations

@@ -139,6 +139,9 @@ def test_a_look_at_the_data_judges_nothing_but_the_site(site):
          [": suppliers.corner-shop.adapter: is not known here; did you mean 'by_hand'?"]),
         ("approval: 8 h", "approval: 8 parsecs", [": timing.approval: 'parsecs' is not a unit of time"]),
         ("policy: policy.yaml", "policy: {mandate: all}", [": policy: "]),
+        ("schema: 1", "schema: 1\nmaintenance_windows: [saturday 06:00-14:00, samstag 06:00-14:00, 25:00]",
+         ["4:45: maintenance_windows[1]: samstag is no day; write one of: monday, tuesday",
+          "4:66: maintenance_windows[2]: write days and times, such as 'saturday 06:00-14:00'"]),
         ("schema: 1", "schema: 1\nextra: 2", ["4:1: extra: is not known here"]),
     ],
 )  # fmt: skip
@@ -148,6 +151,34 @@ def test_every_mistake_is_said_where_it_stands(site, before, after, said):
     assert len(found) == len(said), found
     for line, start in zip(found, said, strict=True):
         assert start.replace("PERSON", person) in line, found
+
+
+SERVICE = "alignment: {item: bearing-7014, quantity: 1, kind: service}"
+
+
+@pytest.mark.parametrize(
+    ("windows", "duration", "said"),
+    [
+        ("", "6 h", []),
+        ("maintenance_windows: [saturday 06:00-14:00]", "8 h", []),
+        ("maintenance_windows: [saturday 06:00-14:00]", "9 h", ["no maintenance window is as long as that"]),
+        ("", "32 d", ["takes 31 days at most"]),
+        ("", "-6 h", ["is not a span of time"]),
+        ("", "6 mm", ["is not a span of time"]),
+    ],
+)
+def test_a_job_with_a_service_fits_into_a_window(site, windows, duration, said):
+    edited(site, "schema: 1", f"schema: 1\n{windows}")
+    path = edited(site, "lines: {bearing", f"duration: {duration}, lines: {{{SERVICE}, bearing")
+    found = mistakes(path) if said else list(config.load(path).warnings[1:])
+    assert len(found) == len(said), found
+    assert all("bearing.job.duration: " in line and told in line for line, told in zip(found, said, strict=True))
+
+
+def test_windows_are_in_the_sites_time_zone(site):
+    found = config.load(edited(site, "schema: 1", "schema: 1\nmaintenance_windows: [saturday 06:00-14:00]"))
+    window = found.windows.next(datetime(2026, 7, 1, tzinfo=UTC))
+    assert (window.start, found.site.time_zone) == (datetime(2026, 7, 4, 4, tzinfo=UTC), "Europe/Berlin")
 
 
 def test_all_mistakes_are_said_at_once_in_the_order_of_the_file(site):

@@ -402,7 +402,7 @@ class Plant:
     async def want(
         self, line: JobLine = LINE, mode: Mode = Mode.BUY, *, job: Sequence[JobLine] = (), **need: Any
     ) -> str | None:
-        """Tell the need, of a job of this line alone or of all in `job`; returns the requisition's id, None for none."""
+        """Tell the need, of a job of this line alone or of `job`; returns the requisition's id, None for none."""
         now = self.clock()
         told = replace(a_need(now, **need), lines=tuple(job) or (line,), duration=timedelta(hours=6))
         raised = await self.purchasing.want(told, line, advice(now), mode, ECONOMICS)

@@ -28,12 +28,15 @@ def utc(text: str) -> datetime:
     [
         ("saturday 06:00-14:00", (5,), 6, 14),
         ("  Monday - Friday  22:00 - 6:00 ", (0, 1, 2, 3, 4), 22, 6),
+        ("sunday-sunday 1:00-2:00", (6,), 1, 2),
         ("saturday-monday 00:00-24:00", (0, 5, 6), 0, 24),
         ("daily 12:00-13:00", (0, 1, 2, 3, 4, 5, 6), 12, 13),
     ],
 )
 def test_a_window_is_said_in_words(said: str, days: tuple[int, ...], since: int, to: int):
-    assert Weekly.parse(said) == Weekly(days, timedelta(hours=since), timedelta(hours=to))
+    found = Weekly.parse(said)
+    assert found == Weekly(days, timedelta(hours=since), timedelta(hours=to))
+    assert Weekly.parse(str(found)) == found
 
 
 @pytest.mark.parametrize(
