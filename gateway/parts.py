@@ -21,6 +21,8 @@ from connectors.settings import ConnectionSettings, TagSettings, connector_types
 from gateway.complaints import complaints, unknown
 from gateway.settings import ComponentConfig, PersonSettings, SiteSettings
 from gateway.yaml_file import Mistake, Place, YamlFile
+from maintenance.settings import JobSettings
+from maintenance.symptoms import SymptomSettings
 from marketplace.settings import SUPPLIERS, ItemSettings, SupplierSettings, UnknownAdapter, supplier_type
 from marketplace.windows import Weekly
 
@@ -39,6 +41,9 @@ class Parts:
     items: dict[str, ItemSettings] = field(default_factory=dict)
     suppliers: dict[str, SupplierSettings] = field(default_factory=dict)
     windows: tuple[Weekly, ...] = ()
+    jobs: dict[str, JobSettings] = field(default_factory=dict)
+    symptoms: dict[int, SymptomSettings] = field(default_factory=dict)
+    """By their place in the list."""
 
 
 def parts_of(file: YamlFile, base: Path) -> tuple[Parts, list[Mistake]]:
@@ -50,6 +55,10 @@ def parts_of(file: YamlFile, base: Path) -> tuple[Parts, list[Mistake]]:
     parts.site = _alone(SiteSettings, file.data.get("site"))
     parts.people = _each(PersonSettings, file, ("people",))
     parts.windows = tuple(_windows(file))
+    parts.jobs = _each(JobSettings, file, ("jobs",))
+    rows = file.data.get("symptoms")
+    judged = enumerate(rows if isinstance(rows, list) else ())
+    parts.symptoms = {place: row for place, said in judged if (row := _alone(SymptomSettings, said)) is not None}
     parts.items = _each(ItemSettings, file, ("items",))
     for name, _value in entries(file, ("connections",)):
         _connection(file, name, parts, mistakes, base)

@@ -29,7 +29,8 @@ from pydantic import (
 )
 
 from gateway.actions import Right
-from maintenance.settings import ComponentSettings
+from maintenance.settings import ComponentSettings, JobSettings
+from maintenance.symptoms import SymptomSettings
 from marketplace.audit.note import KeyKind, NoteBroken, VerifierKey
 from marketplace.authority.alarm_terms import AlarmCode, AlarmTerms
 from marketplace.documents import Delivery
@@ -333,6 +334,9 @@ class ConfigFile(Settings):
     audit: AuditSettings = AuditSettings()
     connections: Mapping[Key, Any] = Field(default_factory=dict)
     machines: Mapping[Key, MachineSettings] = Field(default_factory=dict)
+    jobs: Mapping[Key, JobSettings] = Field(default_factory=dict)
+    symptoms: tuple[SymptomSettings, ...] = Field(default=(), max_length=1000)
+    """Which of the jobs a symptom calls for; the first row that fits, else the component's own job."""
     items: Mapping[Key, ItemSettings] = Field(default_factory=dict)
     suppliers: Mapping[Key, Any] = Field(default_factory=dict)
     timing: TimingSettings = TimingSettings()

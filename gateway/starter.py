@@ -81,6 +81,13 @@ machines:
             bearing: {{item: bearing-7014, quantity: 2, kind: part}}
         buying: {{lead_time: 14 d, price: 380 EUR, standstill: 900 EUR/h}}
 
+# Several jobs for a component, and which of them a symptom calls for: rows are tried in their order, the first that
+# fits decides, and without one it is the component's own job. 'toolcrib needs MACHINE/COMPONENT' shows the evidence.
+# jobs:
+#   relubricate: {{title: Relubricate, lines: {{grease: {{item: grease, quantity: 1, kind: consumable}}}}}}
+# symptoms:
+#   - {{component: "*/spindle-bearing", evidence: DEVIATION_TAG, tag: spindle-temperature, job: relubricate}}
+
 items:                           # a part is its manufacturer and its part number (mpn); unit C62 is a piece
   bearing-7014:
     manufacturer: Nordlager

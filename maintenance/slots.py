@@ -6,24 +6,30 @@ Plain state: a `Slot` is a component with its tracker and its life; its tags are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from connectors.samples import Provenance
 from maintenance.assets import Life
 from maintenance.points import Points
-from maintenance.settings import ComponentSettings
+from maintenance.settings import ComponentSettings, JobSettings
+from maintenance.symptoms import Table
 from maintenance.trackers.tracker import Tracker
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A component to watch: its machine's key, its settings, and the units of the machine's tags by name."""
+    """A component to watch: its machine's key, its settings, and the units of the machine's tags by name.
+
+    symptoms: the rows that may choose another of `jobs` than the component's own.
+    """
 
     machine: str
     settings: ComponentSettings
     tags: Mapping[str, str]
+    symptoms: Table = ()
+    jobs: Mapping[str, JobSettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,11 +50,11 @@ class OnItsWay:
 
 @dataclass(frozen=True, slots=True)
 class Coming:
-    """How much of an order's surplus covers a want."""
+    """How much of an order covers a want, and when that shall be here; None: nobody has said."""
 
     order: str
     amount: Decimal
-    expected_at: datetime
+    expected_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

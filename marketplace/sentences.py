@@ -246,6 +246,7 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "DEVIATION_GONE": _later("Its deviation, {was} at worst, is gone, as after a new part."),
     "NO_LIFE": _later("Which part is fitted is not known."),
     "STALE": _later("{tag} has been silent for too long."),
+    "JOB_CHOSEN": _later("Row {row} of the symptoms calls for {job}: {evidence} {tag}."),
     "READING": _later("{value} was read on {at} and typed in."),
     "FAILURE_BEFORE_ARRIVAL": _later(
         "It fails before a part could be there with a probability of {probability}; {threshold} is the limit."

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from gateway import config, starter
 from gateway.actions import Right
+from gateway.reload import watched
 from gateway.settings import AuditSettings
 from gateway.yaml_file import Mistakes
 from marketplace.audit.note import KeyKind, verifier_of
@@ -173,6 +174,52 @@ def test_a_job_with_a_service_fits_into_a_window(site, windows, duration, said):
     found = mistakes(path) if said else list(config.load(path).warnings[1:])
     assert len(found) == len(said), found
     assert all("bearing.job.duration: " in line and told in line for line, told in zip(found, said, strict=True))
+
+
+SYMPTOMS = """
+jobs:
+  relubricate: {title: Relubricate, duration: 1 h, lines: {grease: {item: bearing-7014, quantity: 1}}}
+symptoms:
+  - {component: "*/bearing", evidence: LEVEL, tag: vibration, job: relubricate}
+"""
+
+
+def test_a_table_says_which_job_a_symptom_calls_for(site):
+    edited(site, "\nitems:", f"{SYMPTOMS}\nitems:")
+    (found,) = [each for key, each in watched(config.load(site)).items() if key == "press/bearing"]
+    assert [(number, row.job) for number, row in found.symptoms] == [(1, "relubricate")]
+    assert found.jobs["relubricate"].title == "Relubricate"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("job: relubricate", "job: relubricat", ["symptoms[0].job: is not known here; did you mean 'relubricate'?"]),
+        ("evidence: LEVEL", "evidence: LEVLE", ["symptoms[0].evidence: is not known here; did you mean 'LEVEL'?"]),
+        ("evidence: LEVEL", "evidence: JOB_CHOSEN", ["symptoms[0].evidence: is not known here"]),
+        ("evidence: LEVEL", "evidence: level", ["symptoms[0].evidence: is not written as it must be"]),
+        ("*/bearing", "*/baering", ["symptoms[0].component: no component is called like that"]),
+        ("tag: vibration, job", "tag: vibrations, job",
+         ["symptoms[0].tag: is not known here; did you mean 'vibration'?"]),
+        ("item: bearing-7014, quantity: 1}", "item: grease, quantity: 1}", ["lines.grease.item: is not known here"]),
+        ("quantity: 1}", "quantity: 1, unit: KGM}", ["jobs.relubricate.lines.grease.unit: is in KGM"]),
+        ("duration: 1 h", "duration: 1 mm", ["jobs.relubricate.duration: 1 mm is not a span of time"]),
+        ("title: Relubricate", "titel: Relubricate",
+         ["jobs.relubricate.title: is missing", "jobs.relubricate.titel: is not known here"]),
+        ("  - {component", "  - {component: x, evidence: LEVEL, job: what}\n  - {component",
+         ["symptoms[0].component: no component", "symptoms[0].job: is not known here"]),
+    ],
+)  # fmt: skip
+def test_every_mistake_of_the_table_is_said_where_it_stands(site, before, after, said):
+    edited(site, "\nitems:", f"{SYMPTOMS}\nitems:")
+    found = mistakes(edited(site, before, after))
+    assert len(found) == len(said), found
+    assert all(start in line for line, start in zip(found, said, strict=True)), found
+
+
+def test_a_job_that_no_symptom_calls_for_is_a_warning(site):
+    edited(site, "\nitems:", f"{SYMPTOMS.partition('symptoms:')[0]}\nitems:")
+    assert any("jobs.relubricate: no symptom calls for it" in str(each) for each in config.load(site).warnings)
 
 
 def test_windows_are_in_the_sites_time_zone(site):
