@@ -17,7 +17,7 @@ from marketplace.audit import log
 from marketplace.ordering.booking import Booking, Standing, arrival, booking_for, booking_of, is_service, visit
 from marketplace.ordering.states import RequisitionState
 from marketplace.windows import Weekly, Windows
-from tests.unit.marketplace.fakes import ANNA, BEARING, LINE, SERVICE, a_need
+from tests.unit.marketplace.fakes import ANNA, BEARING, LINE, SERVICE, AwaySupplier, a_need
 
 R = RequisitionState
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -201,6 +201,14 @@ async def test_while_it_is_not_ordered_it_is_joined_again(plant):
     row = await service(plant)
     window = SATURDAYS.next(part.promised_at + timedelta(days=30), timedelta(hours=6))
     assert (row.state, row.needed_by) == ("ordered", window.start)
+
+
+async def test_a_day_that_stays_is_told_once(plant):
+    plant.suppliers["supplier-1"] = AwaySupplier("supplier-1", plant.clock)
+    await plant.want(SERVICE)
+    await plant.passes(3, hours=2)
+    assert ((await service(plant)).state, await plant.orders()) == ("needed", [])
+    assert len(await told(plant, "requisition.booked")) == 1
 
 
 @pytest.fixture

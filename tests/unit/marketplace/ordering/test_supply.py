@@ -177,3 +177,16 @@ async def test_of_two_that_wait_the_more_urgent_one_is_served(plant):
     await plant.want(life="life-3")
     found = {row.life: row.state for row in await plant.rows(store.requisition)}
     assert (found["life-2"], found["life-3"]) == ("needed", "fulfilled")
+
+
+async def test_after_a_refusal_only_what_the_shelf_did_not_serve_is_wanted_again(make_plant):
+    plant = await make_plant(policy={"modes": {"default": "ask"}})
+    await count(plant, 1)
+    await plant.want()
+    order = await plant.order()
+    assert (await plant.purchasing.deny(order.number, order.order_hash, ANNA, "not now")).ok
+    assert await plant.want() == ""  # the slot stays quiet
+    plant.clock.forward(days=8)
+    await plant.want()
+    rows = await plant.rows(store.requisition)
+    assert sorted((row.state, row.quantity) for row in rows) == [("fulfilled", 1), ("proposed", 1), ("withdrawn", 1)]
