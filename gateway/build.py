@@ -362,6 +362,7 @@ def _terms(config: Config, speed: float) -> PurchasingTerms:
         answer_within=usual.answer_within * speed,
         cancel_within=usual.cancel_within * speed,
         software=VERSION,
+        windows=config.windows,
     )
 
 

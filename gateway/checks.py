@@ -7,6 +7,7 @@ files exist that a config names. What only the machines can tell is asked in `ga
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from gettext import gettext as _
 from pathlib import Path
 from typing import Final
@@ -19,8 +20,12 @@ from gateway.clock import real
 from gateway.complaints import unknown
 from gateway.parts import Parts, entries
 from gateway.yaml_file import Mistake, Place, YamlFile
-from maintenance.settings import problems
+from maintenance.needs import JobKind
+from maintenance.settings import JobSettings, is_time, problems
+from maintenance.symptoms import JOB_CHOSEN
+from marketplace.sentences import EVIDENCE
 from marketplace.settings import SecretMissing, SecretReference
+from marketplace.windows import JOB_MAX, Windows
 
 
 def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake], list[Mistake]]:
@@ -28,6 +33,8 @@ def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake]
     mistakes = [
         *_machines(file, parts),
         *_components(file, parts),
+        *_jobs(file, parts),
+        *_symptoms(file, parts),
         *_money(file, parts),
         *_files(file, base),
         *_missing(file, parts),
@@ -49,20 +56,69 @@ def _machines(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
 
 
 def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
-    items = [key for key, _value in entries(file, ("items",))]
     for key, component in parts.components.items():
         machine, _slash, name = key.partition("/")
         place: Place = ("machines", machine, "components", name)
         for path, message in problems(component, _units(file, machine)):
             yield file.mistake((*place, *_steps(path)), message)
-        for line, wanted in component.job.lines.items():
-            at: Place = (*place, "job", "lines", line)
-            if wanted.item not in items:
-                yield file.mistake((*at, "item"), unknown(wanted.item, items))
-            elif wanted.item in parts.items and parts.items[wanted.item].unit != wanted.unit:
-                sentence = _("is in {unit}, but the item is bought in {other}")
-                other = parts.items[wanted.item].unit
-                yield file.mistake((*at, "unit"), sentence.format(unit=wanted.unit, other=other))
+        yield from _job(file, parts, (*place, "job"), component.job)
+
+
+def _jobs(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    """Jobs that symptoms call for are held against the same as the components' own."""
+    for key, job in parts.jobs.items():
+        span = job.duration
+        if span is not None and (not is_time(span.unit) or span.value <= 0):
+            yield file.mistake(("jobs", key, "duration"), _("{span} is not a span of time").format(span=span))
+        yield from _job(file, parts, ("jobs", key), job)
+
+
+def _job(file: YamlFile, parts: Parts, place: Place, job: JobSettings) -> Iterator[Mistake]:
+    items = [key for key, _value in entries(file, ("items",))]
+    yield from _service(file, parts, place, job)
+    for line, wanted in job.lines.items():
+        at: Place = (*place, "lines", line)
+        if wanted.item not in items:
+            yield file.mistake((*at, "item"), unknown(wanted.item, items))
+        elif wanted.item in parts.items and parts.items[wanted.item].unit != wanted.unit:
+            sentence = _("is in {unit}, but the item is bought in {other}")
+            other = parts.items[wanted.item].unit
+            yield file.mistake((*at, "unit"), sentence.format(unit=wanted.unit, other=other))
+
+
+def _symptoms(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    """Every row of the table could decide something: its job is known, and somewhere its evidence may be seen."""
+    jobs = [key for key, _value in entries(file, ("jobs",))]
+    for number, row in parts.symptoms.items():
+        place: Place = ("symptoms", number)
+        if row.job not in jobs:
+            yield file.mistake((*place, "job"), unknown(row.job, jobs))
+        if row.evidence not in EVIDENCE or row.evidence == JOB_CHOSEN:
+            yield file.mistake((*place, "evidence"), unknown(row.evidence, sorted(EVIDENCE)))
+        concerned = [each for key, each in parts.components.items() if row.concerns(key)]
+        if not concerned:
+            yield file.mistake((*place, "component"), _("no component is called like that"))
+        elif not any(row.is_possible(each) for each in concerned):
+            read = sorted({tag for each in concerned for tag in each.tags()})
+            yield file.mistake((*place, "tag"), unknown(row.tag, read))
+
+
+A_WEEK: Final = datetime(2026, 1, 5, tzinfo=UTC)
+"""Any: windows return every week."""
+
+
+def _service(file: YamlFile, parts: Parts, place: Place, job: JobSettings) -> Iterator[Mistake]:
+    """A job with a service must fit into a window, or nobody would ever be asked to come."""
+    duration = job.duration
+    if duration is None or not is_time(duration.unit):
+        return
+    if not any(line.kind is JobKind.SERVICE for line in job.lines.values()):
+        return
+    at: Place = (*place, "duration")
+    if duration.duration > JOB_MAX:
+        yield file.mistake(at, _("a job with a service takes {days} days at most").format(days=JOB_MAX.days))
+    elif duration.value > 0 and Windows(parts.windows).next(A_WEEK, duration.duration) is None:
+        yield file.mistake(at, _("no maintenance window is as long as that, so its service would never be booked"))
 
 
 def _units(file: YamlFile, machine: str) -> dict[str, str]:
@@ -209,7 +265,12 @@ def _idle(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     for name, settings in parts.connections.items():
         if name not in used and not getattr(settings, "adopt", False):
             yield file.mistake(("connections", name), _("no machine uses it"), at_key=True)
-    wanted = {line.item for each in parts.components.values() for line in each.job.lines.values()}
+    called_for = {row.job for row in parts.symptoms.values()}
+    for key in parts.jobs:
+        if key not in called_for:
+            yield file.mistake(("jobs", key), _("no symptom calls for it"), at_key=True)
+    jobs = [each.job for each in parts.components.values()] + list(parts.jobs.values())
+    wanted = {line.item for job in jobs for line in job.lines.values()}
     for item in parts.items:
         if item not in wanted:
             yield file.mistake(("items", item), _("no job wants it"), at_key=True)

@@ -28,6 +28,7 @@ from gateway.yaml_file import Mistake, Mistakes, YamlFile, read
 from marketplace.catalogue import Item
 from marketplace.settings import SupplierSettings, supplier_types
 from marketplace.store import Owner
+from marketplace.windows import Windows
 
 SCHEMA: Final = 1
 """The version of the file that this program reads."""
@@ -84,6 +85,11 @@ class Config:
     def zone(self) -> ZoneInfo:
         """The site's time zone."""
         return ZoneInfo(self.site.time_zone)
+
+    @property
+    def windows(self) -> Windows:
+        """When machines may be worked on, in the site's time zone."""
+        return Windows(self.file.maintenance_windows, self.zone)
 
     @property
     def people(self) -> Mapping[str, PersonSettings]:

@@ -46,7 +46,7 @@ def _machine(config: Config, key: str, settings: MachineSettings) -> MachineInfo
 
 def _component(config: Config, key: str) -> ComponentInfo:
     settings = config.components[key]
-    terms = config.file.timing.terms(settings.buying) if settings.buying else None
+    terms = config.file.timing.terms(settings.buying, settings.patience) if settings.buying else None
     return ComponentInfo(key, settings.name, terms, settings.stale_after.duration)
 
 

@@ -8,6 +8,7 @@ entry point. What is not valid is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from importlib.metadata import entry_points
@@ -20,7 +21,10 @@ from connectors.settings import ConnectionSettings, TagSettings, connector_types
 from gateway.complaints import complaints, unknown
 from gateway.settings import ComponentConfig, PersonSettings, SiteSettings
 from gateway.yaml_file import Mistake, Place, YamlFile
+from maintenance.settings import JobSettings
+from maintenance.symptoms import SymptomSettings
 from marketplace.settings import SUPPLIERS, ItemSettings, SupplierSettings, UnknownAdapter, supplier_type
+from marketplace.windows import Weekly
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,6 +40,10 @@ class Parts:
     components: dict[str, ComponentConfig] = field(default_factory=dict)
     items: dict[str, ItemSettings] = field(default_factory=dict)
     suppliers: dict[str, SupplierSettings] = field(default_factory=dict)
+    windows: tuple[Weekly, ...] = ()
+    jobs: dict[str, JobSettings] = field(default_factory=dict)
+    symptoms: dict[int, SymptomSettings] = field(default_factory=dict)
+    """By their place in the list."""
 
 
 def parts_of(file: YamlFile, base: Path) -> tuple[Parts, list[Mistake]]:
@@ -46,6 +54,11 @@ def parts_of(file: YamlFile, base: Path) -> tuple[Parts, list[Mistake]]:
     parts, mistakes = Parts(), list[Mistake]()
     parts.site = _alone(SiteSettings, file.data.get("site"))
     parts.people = _each(PersonSettings, file, ("people",))
+    parts.windows = tuple(_windows(file))
+    parts.jobs = _each(JobSettings, file, ("jobs",))
+    rows = file.data.get("symptoms")
+    judged = enumerate(rows if isinstance(rows, list) else ())
+    parts.symptoms = {place: row for place, said in judged if (row := _alone(SymptomSettings, said)) is not None}
     parts.items = _each(ItemSettings, file, ("items",))
     for name, _value in entries(file, ("connections",)):
         _connection(file, name, parts, mistakes, base)
@@ -65,6 +78,13 @@ def entries(file: YamlFile, place: Place) -> Iterator[tuple[str, Any]]:
         found = found.get(step) if isinstance(found, Mapping) else None
     if isinstance(found, Mapping):
         yield from found.items()
+
+
+def _windows(file: YamlFile) -> Iterator[Weekly]:
+    said = file.data.get("maintenance_windows")
+    for each in said if isinstance(said, list) else ():
+        with suppress(ValueError):
+            yield Weekly.parse(str(each))
 
 
 def _alone(model: type[Model], value: Any) -> Model | None:

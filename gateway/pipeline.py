@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import structlog
 
@@ -44,6 +44,24 @@ class Site:
     tags: Mapping[str, Sequence[str]]
     timing: TimingSettings
     deadbands: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A line of a job that timing says to buy now."""
+
+    need: Need
+    line: JobLine
+    advice: Advice
+    economics: BuyingSettings
+
+
+def _urgency(wish: Wish) -> tuple[datetime, float, str]:
+    """By when it must be decided, and of those that should have been already, what is likeliest to fail."""
+    return wish.advice.decide_by or _LAST, -wish.advice.probability, wish.need.component
+
+
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class Pipeline:
@@ -120,7 +138,7 @@ class Pipeline:
             return
         policy = await self._policy()
         if policy is not None:  # without one there is no authority to ask a supplier for anything
-            await asyncio.gather(*(self._want(need, policy, now) for need in needs))
+            await asyncio.gather(*(self._want(each, policy) for each in self._urgent(needs, now)))
         self.decided_at = now
 
     async def _settle_fittings(self) -> None:
@@ -135,29 +153,29 @@ class Pipeline:
             applied = await current_policy(tx, self._site.owner)
         return None if applied is None else applied.policy
 
-    async def _want(self, need: Need, policy: Policy, now: datetime) -> None:
-        """Want every line of a need that timing says to buy; one that fails stops no other."""
-        if need.component not in self._site.components:  # taken out of the config while this step ran
-            return
-        economics = self._site.components[need.component].buying
-        if economics is None or not need.heard:
-            return
-        advice = advise(need.belief, self._site.timing.terms(economics), now)
-        if not advice.buy:
-            return
-        try:
-            for line in need.lines:
-                await self._want_line(need, line, advice, policy, economics)
-        except Exception:
-            log.exception("a want could not be raised; it is tried again at the next step", component=need.component)
+    def _urgent(self, needs: Sequence[Need], now: datetime) -> list[Wish]:
+        """Return every line that timing says to buy; who must decide sooner asks sooner, hence is served first."""
+        wishes = []
+        for need in needs:
+            known = self._site.components.get(need.component)  # one may have left the config while this step ran
+            if known is None or known.buying is None or not need.told_enough:
+                continue
+            advice = advise(need.belief, self._site.timing.terms(known.buying, known.patience), now)
+            if advice.buy:
+                wishes += [Wish(need, line, advice, known.buying) for line in need.lines]
+        return sorted(wishes, key=_urgency)
 
-    async def _want_line(
-        self, need: Need, line: JobLine, advice: Advice, policy: Policy, economics: BuyingSettings
-    ) -> None:
-        mode = mode_of(policy, need.component)
+    async def _want(self, wish: Wish, policy: Policy) -> None:
+        """Want a line; one that fails stops no other."""
+        mode = mode_of(policy, wish.need.component)
         if mode is Mode.BUY and self._careful():
             mode = Mode.ASK
-        raised = await self._purchasing.want(need, line, advice, mode, economics)
+        try:
+            raised = await self._purchasing.want(wish.need, wish.line, wish.advice, mode, wish.economics)
+        except Exception:
+            name = wish.need.component
+            log.exception("a want could not be raised; it is tried again at the next step", component=name)
+            return
         if raised is not None:
             self._board.tell({"orders"})
 

@@ -23,6 +23,7 @@ from gateway.lives import first_lives
 from gateway.self_description import with_adopted
 from gateway.yaml_file import Mistakes
 from maintenance.slots import Watched
+from maintenance.symptoms import table_for
 from marketplace.audit import log as audit
 from marketplace.audit.actor import Actor
 
@@ -112,8 +113,11 @@ async def _apply(gateway: Gateway, before: Config, after: Config, actor: Actor) 
 def watched(config: Config) -> dict[str, Watched]:
     """Return the components that a config has watched."""
     units = {machine: config.units_of(machine) for machine in config.file.machines}
+    file = config.file
     return {
-        key: Watched(key.partition("/")[0], settings, units[key.partition("/")[0]])
+        key: Watched(
+            key.partition("/")[0], settings, units[key.partition("/")[0]], table_for(key, file.symptoms), file.jobs
+        )
         for key, settings in config.components.items()
     }
 

@@ -21,6 +21,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     PlainSerializer,
+    PlainValidator,
     StringConstraints,
     WithJsonSchema,
     field_validator,
@@ -28,12 +29,15 @@ from pydantic import (
 )
 
 from gateway.actions import Right
-from maintenance.settings import ComponentSettings
+from maintenance.settings import ComponentSettings, DeviationWear, JobSettings
+from maintenance.symptoms import SymptomSettings
 from marketplace.audit.note import KeyKind, NoteBroken, VerifierKey
 from marketplace.authority.alarm_terms import AlarmCode, AlarmTerms
 from marketplace.documents import Delivery
 from marketplace.money import decimals_of
 from marketplace.settings import Amount, BuyingSettings, Duration, ItemSettings, Settings, TimingSettings
+from marketplace.timing import WATCHED_PATIENCE
+from marketplace.windows import Weekly
 
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 """A permanent identifier; names are free, keys are not. No slash: `machine/component` is made of two of them."""
@@ -96,6 +100,14 @@ Size = Annotated[
     WithJsonSchema({"type": "string", "examples": ["500 MiB", "4 GiB"]}),
 ]
 """Space on a disk in bytes, written with its unit: `500 MiB`, `4 GiB`."""
+
+MaintenanceWindow = Annotated[
+    Weekly,
+    PlainValidator(lambda value: value if isinstance(value, Weekly) else Weekly.parse(str(value))),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["saturday 06:00-14:00", "monday-friday 22:00-06:00"]}),
+]
+"""A window that returns every week, in the site's time zone."""
 
 SAMPLES_MIN = 64 * 2**20
 """Below it the ring would forget what was just written."""
@@ -295,6 +307,11 @@ class ComponentConfig(ComponentSettings):
     buying: BuyingSettings | None = None
     identity: IdentitySettings | None = None
 
+    @property
+    def patience(self) -> float:
+        """What waiting is worth here: a part that is watched goes on telling, a counter has told all."""
+        return WATCHED_PATIENCE if isinstance(self.wear, DeviationWear) else 1.0
+
 
 class MachineSettings(Settings):
     """A machine: its connection if it has one, its tags, and what wears on it."""
@@ -323,9 +340,14 @@ class ConfigFile(Settings):
     audit: AuditSettings = AuditSettings()
     connections: Mapping[Key, Any] = Field(default_factory=dict)
     machines: Mapping[Key, MachineSettings] = Field(default_factory=dict)
+    jobs: Mapping[Key, JobSettings] = Field(default_factory=dict)
+    symptoms: tuple[SymptomSettings, ...] = Field(default=(), max_length=1000)
+    """Which of the jobs a symptom calls for; the first row that fits, else the component's own job."""
     items: Mapping[Key, ItemSettings] = Field(default_factory=dict)
     suppliers: Mapping[Key, Any] = Field(default_factory=dict)
     timing: TimingSettings = TimingSettings()
+    maintenance_windows: tuple[MaintenanceWindow, ...] = Field(default=(), max_length=50)
+    """When machines may be worked on; at any time where none is named."""
     alarms: AlarmSettings = AlarmSettings()
     policy: Path = Path("policy.yaml")
 

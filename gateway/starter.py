@@ -75,9 +75,18 @@ machines:
         job:
           title: Replace the spindle bearing
           duration: 6 h
+          tools: [bearing heater, torque wrench]      # what must be at hand, and what whoever does it must know
+          skills: [spindle alignment]
           lines:
             bearing: {{item: bearing-7014, quantity: 2, kind: part}}
         buying: {{lead_time: 14 d, price: 380 EUR, standstill: 900 EUR/h}}
+
+# Several jobs for a component, and which of them a symptom calls for: rows are tried in their order, the first that
+# fits decides, and without one it is the component's own job. 'toolcrib needs MACHINE/COMPONENT' shows the evidence.
+# jobs:
+#   relubricate: {{title: Relubricate, lines: {{grease: {{item: grease, quantity: 1, kind: consumable}}}}}}
+# symptoms:
+#   - {{component: "*/spindle-bearing", evidence: DEVIATION_TAG, tag: spindle-temperature, job: relubricate}}
 
 items:                           # a part is its manufacturer and its part number (mpn); unit C62 is a piece
   bearing-7014:
@@ -100,6 +109,10 @@ suppliers:
   #   account: "K-20991"
 
 timing: {{approval: 8 h, step: 1 h, quote_deadline: 5 s}}
+
+# When machines may be worked on, in the site's time zone; at any time if left out. A job's line of kind 'service' is
+# booked for the first window with room for the job after its parts are here.
+# maintenance_windows: [saturday 06:00-14:00, monday-friday 22:00-06:00]
 
 # How long somebody may take to acknowledge an alarm about money ('toolcrib alarms') before it stops what it names.
 alarms: {{acknowledge_within: {{default: 8 h}}}}

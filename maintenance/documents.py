@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -33,12 +33,15 @@ def need_document(one: Need) -> dict[str, Any]:
         "health": one.health,
         "evidence": [[reason.code, reason.parameters] for reason in one.evidence],
         "as_of": one.as_of.isoformat(),
+        "duration_s": None if one.duration is None else one.duration.total_seconds(),
+        "tools": list(one.tools),
+        "skills": list(one.skills),
     }
 
 
 def need_of(document: Mapping[str, Any]) -> Need:
-    """Return the need that a document of `need_document` says."""
-    belief = document["belief"]
+    """Return the need that a document of `need_document` says; older ones break the job down no further."""
+    belief, seconds = document["belief"], document.get("duration_s")
     return Need(
         machine=document["machine"],
         component=document["component"],
@@ -62,4 +65,7 @@ def need_of(document: Mapping[str, Any]) -> Need:
         health=document["health"],
         evidence=tuple(Evidence(code, parameters) for code, parameters in document["evidence"]),
         as_of=datetime.fromisoformat(document["as_of"]),
+        duration=None if seconds is None else timedelta(seconds=seconds),
+        tools=tuple(document.get("tools", ())),
+        skills=tuple(document.get("skills", ())),
     )

@@ -28,6 +28,7 @@ from maintenance.points import NEVER, Points, Reading
 from maintenance.prognosis import Basis
 from maintenance.settings import DeviationWear, clock_name, wear_tags
 from maintenance.slots import Slot, Typed, Watched
+from maintenance.symptoms import job_for
 from maintenance.trackers import tracker_of
 from maintenance.trackers.by_deviation import DeviationTracker
 from maintenance.trackers.pool import Pool
@@ -279,7 +280,8 @@ def kind_of(component: str, wear: DeviationWear) -> str:
 
 
 def _need(slot: Slot, found: Assessment, now: datetime) -> Need:
-    job = slot.watched.settings.job
+    watched = slot.watched
+    job, evidence = job_for(watched.settings.job, watched.symptoms, watched.jobs, found.evidence)
     lines = tuple(JobLine(key, line.item, line.quantity, line.unit, line.kind) for key, line in job.lines.items())
     return Need(
         machine=slot.watched.machine,
@@ -290,12 +292,15 @@ def _need(slot: Slot, found: Assessment, now: datetime) -> Need:
         lines=lines,
         belief=found.belief,
         health=found.health,
-        evidence=found.evidence,
+        evidence=evidence,
         as_of=now,
+        duration=None if job.duration is None else job.duration.duration,
+        tools=job.tools,
+        skills=job.skills,
     )
 
 
 def _gist(need: Need) -> str:
-    """What makes a need another revision: health by the hundredth, trust, and which reasons there are."""
+    """What makes a need another revision: health by the hundredth, trust, which reasons there are, and the job."""
     codes = ",".join(reason.code for reason in need.evidence)
-    return f"{need.life}|{need.health:.2f}|{need.belief.known}|{need.belief.provenance}|{codes}"
+    return f"{need.life}|{need.health:.2f}|{need.belief.known}|{need.belief.provenance}|{codes}|{need.job}"

@@ -7,7 +7,7 @@ trigger: *when* money moves is decided by `marketplace.timing`, which reads this
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -48,9 +48,16 @@ NEVER_HEARD = "NEVER_HEARD"
 """Evidence: a tag that this stands on has not said anything yet."""
 
 
+HALF_WORN = 0.5
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Need:
-    """The job that one life of one component will want. `health` runs from 1 (as new) to 0 (worn out)."""
+    """The job that one life of one component will want. `health` runs from 1 (as new) to 0 (worn out).
+
+    lines: what the job uses up. duration: what it takes, None where nobody has said. tools, skills: what must be at
+    hand and known, as people call it.
+    """
 
     machine: str
     component: str
@@ -62,8 +69,13 @@ class Need:
     health: float
     evidence: tuple[Evidence, ...]
     as_of: datetime
+    duration: timedelta | None = None
+    tools: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()
 
     @property
-    def heard(self) -> bool:
-        """Whether every tag that it stands on has spoken: before that, nothing is wanted for it."""
-        return all(reason.code != NEVER_HEARD for reason in self.evidence)
+    def told_enough(self) -> bool:
+        """Whether anything may be wanted for it: all its tags have spoken, and what is believed is known well, or it
+        shows that it is worn. A new site is not asked about every part whose past nobody knows."""
+        heard = all(reason.code != NEVER_HEARD for reason in self.evidence)
+        return heard and (self.belief.known or self.health < HALF_WORN)

@@ -11,7 +11,15 @@ from decimal import Decimal
 from gettext import gettext as _
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from connectors.samples import Measure
 from maintenance.lifetimes import BEARING_SHAPE, COMMON_SHAPE, SHAPE_LEAST, SHAPE_MOST, median_of_b10
@@ -52,12 +60,18 @@ class LineSettings(_Settings):
     unit: str = Field(default="C62", max_length=3, description="UN/ECE Recommendation 20 code; C62 is a piece")
 
 
+Named = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
+"""A tool or a skill, as people call it."""
+
+
 class JobSettings(_Settings):
-    """The job that renews the component."""
+    """The job that renews the component: how long it takes, what it uses up, and what and who must be at hand."""
 
     title: str = Field(min_length=1)
     duration: Quantity | None = None
     lines: dict[str, LineSettings] = Field(default_factory=dict)
+    tools: tuple[Named, ...] = Field(default=(), max_length=50, description="what must be at hand, and stays")
+    skills: tuple[Named, ...] = Field(default=(), max_length=50, description="what whoever does it must know")
 
 
 class LifeSettings(_Settings):

@@ -13,17 +13,23 @@ from typing import Any
 from connectors.samples import Provenance
 from maintenance.assets import Life
 from maintenance.points import Points
-from maintenance.settings import ComponentSettings
+from maintenance.settings import ComponentSettings, JobSettings
+from maintenance.symptoms import Table
 from maintenance.trackers.tracker import Tracker
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A component to watch: its machine's key, its settings, and the units of the machine's tags by name."""
+    """A component to watch: its machine's key, its settings, and the units of the machine's tags by name.
+
+    symptoms: the rows that may choose another of `jobs` than the component's own.
+    """
 
     machine: str
     settings: ComponentSettings
     tags: Mapping[str, str]
+    symptoms: Table = ()
+    jobs: Mapping[str, JobSettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

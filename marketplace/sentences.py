@@ -161,6 +161,12 @@ ORDERING: Final[Mapping[str, str]] = {
     "NOT_FOUND": _later("{supplier} does not find it, however often it was sent: ask there."),
     "CANCELLATION_OPEN": _later("Whether {supplier} has cancelled it could not be found out in time: ask there."),
     "NO_ANSWER": _later("It was sent on {since}, and the supplier has not said yes or no: ask there."),
+    "SERVICE_BEFORE_PARTS": _later(
+        "The visit is booked for {visit}, but its parts are promised for {parts}: move the visit, or get them sooner."
+    ),
+    "SERVICE_WITHOUT_PARTS": _later(
+        "The visit is booked for {visit}, but nobody promises its parts any more: move the visit, or ask for them."
+    ),
     "DELIVERY_LATE": _later("The goods were due on {since} and are not here: ask the supplier."),
     "INVOICE_MISSING": _later(
         "The goods came on {since}, and there is no invoice that agrees with them; the supplier is asked until {until}."
@@ -247,6 +253,7 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "REGIME_UNSEEN": _later("It is run in a way in which nobody has seen it healthy."),
     "NEVER_HEARD": _later("{tag} has not been heard yet."),
     "STALE": _later("{tag} has been silent for too long."),
+    "JOB_CHOSEN": _later("Row {row} of the symptoms calls for {job}: {evidence} {tag}."),
     "READING": _later("{value} was read on {at} and typed in."),
     "FAILURE_BEFORE_ARRIVAL": _later(
         "It fails before a part could be there with a probability of {probability}; {threshold} is the limit."

@@ -29,6 +29,10 @@ NOT_YET = "NOT_YET"
 STEP_MIN_HOURS = 1e-3
 """Nobody decides or wears out faster than every few seconds."""
 
+WATCHED_PATIENCE = 1.5
+"""Where every step brings news of the part, an order that waits can still be thought better of: half as much again as
+the use itself. An option is worth that before it is taken (Dixit and Pindyck, Investment under Uncertainty, 1994)."""
+
 _HOUR = timedelta(hours=1)
 _FAR = datetime.max.replace(tzinfo=UTC)
 

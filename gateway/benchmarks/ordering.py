@@ -26,7 +26,7 @@ from maintenance.monitor import Monitor
 from maintenance.profiles import TURBOFAN_CYCLE, TURBOFAN_MOVING, TURBOFAN_SETTINGS, turbofan, turbofan_tags
 from maintenance.slots import Watched
 from marketplace.stakes import Supply
-from marketplace.timing import Costs, TimingTerms, advise
+from marketplace.timing import WATCHED_PATIENCE, Costs, TimingTerms, advise
 
 FOLDS: Final = 5
 FOLD_SEEDS: Final = 5
@@ -41,6 +41,7 @@ TERMS: Final = TimingTerms(
     step=STEP * CYCLE,
     costs=Costs("EUR", PLANNED, FAILURE, WAITING, HOLDING),
     supplies=(Supply("maker", 0.0, (float(LEAD_TIME),)),),
+    patience=WATCHED_PATIENCE,
 )
 
 

@@ -25,12 +25,13 @@ from gateway.commands.output import (
 )
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from gateway.config import Config, DataPlace
-    from gateway.views import ComponentPlan, NeedView, OrderView
+    from gateway.views import ComponentPlan, JobLineView, NeedView, OrderView
 
 T = TypeVar("T")
 
@@ -44,20 +45,71 @@ def add_to(app: typer.Typer) -> None:
         app.command(rich_help_panel=PANEL)(command)
 
 
-def needs(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """What wears, how long it lasts, and by when somebody must decide."""
+ComponentArgument = Annotated[
+    str | None, typer.Argument(help="Only this one, with all that its job wants.", metavar="[MACHINE/COMPONENT]")
+]
+
+
+def needs(component: ComponentArgument = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """What wears, how long it lasts, and by when somebody must decide; of one component also what its job wants."""
     from gateway import i18n
 
     site = load_config(config)
     i18n.activate(site.site.language)
     now = plant_now(site.directory)
     views = wait_for(_needs(site, now))
+    if component is not None:
+        _say_need(next((view for view in views if view.component == component), None), component, site, as_json)
+        return
     if as_json:
         say_json([view.as_dict() for view in views])
         return
     columns = (_("component"), _("health"), _("lasts"), _("decide by"), _("mode"), _("state"), _("order"))
     rows = [_need_row(view, site, now) for view in views]
     say_table(columns, rows, nothing=_("there are no needs yet"), right=(1, 2))
+
+
+def _say_need(view: NeedView | None, component: str, site: Config, as_json: bool) -> None:
+    if view is None:
+        known = ", ".join(sorted(site.components)) or _("none")
+        sentence = _("nothing is known of {component} yet; the config has: {known}")
+        raise Failure(sentence.format(component=component, known=known))
+    if as_json:
+        say_json(view.as_dict())
+        return
+    from gateway import i18n
+    from marketplace.sentences import sentence as sentence_of
+
+    say(f"{view.name}: {view.job}")
+    if view.duration is not None:
+        say(_("It takes {duration}.").format(duration=i18n.span(view.duration)))
+    for name, listed in ((_("Tools"), view.tools), (_("Skills"), view.skills)):
+        if listed:
+            say(f"{name}: {', '.join(listed)}")
+    for line in view.lines:
+        say(f"- {line.item}: {_covered(line, site)}")
+    for each in view.evidence:
+        say(sentence_of(each.code, each.parameters))
+
+
+def _covered(line: JobLineView, site: Config) -> str:
+    """Return how a line of a job is covered, as people count."""
+    from gateway import i18n
+
+    def said(text: str, amount: Decimal, **more: str) -> str:
+        return text.format(amount=i18n.quantity(amount, line.unit), **more)
+
+    parts = [said(_("{amount} wanted"), line.quantity)]
+    if line.due is not None:
+        parts.append(_("for {day}").format(day=i18n.when(line.due, site.zone)))
+    if line.on_shelf:
+        parts.append(_("done") if line.kind == "service" else said(_("{amount} on the shelf"), line.on_shelf))
+    parts += [said(_("{amount} on its way with {order}"), each.amount, order=each.order) for each in line.on_its_way]
+    if line.in_hand:
+        parts.append(said(_("{amount} being ordered"), line.in_hand))
+    if line.missing:
+        parts.append(said(_("{amount} to be bought"), line.missing))
+    return ", ".join(parts)
 
 
 def _need_row(view: NeedView, site: Config, now: datetime) -> tuple[str, ...]:
@@ -89,7 +141,7 @@ def plans(site: Config) -> dict[str, ComponentPlan]:
     found = {}
     for key, component in site.components.items():
         machine = site.file.machines[key.partition("/")[0]]
-        terms = None if component.buying is None else site.file.timing.terms(component.buying)
+        terms = None if component.buying is None else site.file.timing.terms(component.buying, component.patience)
         found[key] = ComponentPlan(key, machine.name, component.name, terms)
     return found
 

@@ -7,6 +7,7 @@ holds texts for amounts and decimals, RFC 3339 for times and null for what is no
 from gateway.views.components import ComponentPlan, NeedView, need_view, need_views, under_way
 from gateway.views.entries import AuditEntryView, AuditView, audit, history
 from gateway.views.halts import AlarmView, HaltView, open_alarms, standing
+from gateway.views.jobs import JobLineView
 from gateway.views.purchases import WAITING, LineView, OrderView, SetApartView, order, orders, set_apart, waiting
 from gateway.views.quotations import OfferView, offers
 
@@ -17,6 +18,7 @@ __all__ = [
     "AuditView",
     "ComponentPlan",
     "HaltView",
+    "JobLineView",
     "LineView",
     "NeedView",
     "OfferView",

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.views.jobs import JobLineView, job_lines
 from gateway.views.texts import text_of
 from maintenance.needs import Evidence, Need
 from marketplace import store
@@ -42,7 +43,7 @@ class ComponentPlan:
 
 @dataclass(frozen=True, slots=True)
 class NeedView:
-    """One component: how it is, how long it lasts, by when somebody must decide, and what is under way.
+    """One component: how it is, how long it lasts, by when somebody must decide, what its job wants, what is under way.
 
     health: 1 as new to 0 worn out. remaining_days: calendar days until failure is as likely as not; `early` and
     `late` at 10 % and 90 %; None: beyond what is known. failure_probability: that it fails before a part ordered now
@@ -69,6 +70,10 @@ class NeedView:
     stale: bool
     as_of: datetime
     evidence: tuple[Evidence, ...] = ()
+    lines: tuple[JobLineView, ...] = ()
+    duration: timedelta | None = None
+    tools: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the need for programs."""
@@ -91,6 +96,10 @@ class NeedView:
             "stale": self.stale,
             "as_of": text_of(self.as_of),
             "evidence": [{"code": each.code, "parameters": dict(each.parameters)} for each in self.evidence],
+            "lines": [each.as_dict() for each in self.lines],
+            "duration_hours": None if self.duration is None else round(self.duration / timedelta(hours=1), 2),
+            "tools": list(self.tools),
+            "skills": list(self.skills),
         }
 
 
@@ -98,8 +107,15 @@ def _rounded(days: float | None) -> float | None:
     return None if days is None else round(days, 2)
 
 
-def need_view(need: Need, plan: ComponentPlan, mode: str, under_way: tuple[str, str], now: datetime) -> NeedView:
-    """Return how a need looks at `now`; `under_way` is (state, order number)."""
+def need_view(
+    need: Need,
+    plan: ComponentPlan,
+    mode: str,
+    under_way: tuple[str, str],
+    now: datetime,
+    lines: tuple[JobLineView, ...] = (),
+) -> NeedView:
+    """Return how a need looks at `now`; `under_way` is (state, order number), `lines` what its job wants."""
     early, likely, late = (_days_left(need, probability, now) for probability in (EARLY, LIKELY, LATE))
     advice = None if plan.terms is None else advise(need.belief, plan.terms, now)
     return NeedView(
@@ -124,7 +140,19 @@ def need_view(need: Need, plan: ComponentPlan, mode: str, under_way: tuple[str, 
         stale=now - need.as_of > plan.stale_after,
         as_of=need.as_of,
         evidence=need.evidence,
+        lines=lines,
+        duration=need.duration,
+        tools=need.tools,
+        skills=need.skills,
     )
+
+
+def _due(need: Need, plan: ComponentPlan, now: datetime) -> datetime | None:
+    """Return when goods that are ordered at the last moment would be here; None where nobody knows."""
+    decide_by = None if plan.terms is None else advise(need.belief, plan.terms, now).decide_by
+    if plan.terms is None or decide_by is None or decide_by - now > FAR:
+        return None
+    return max(decide_by, now) + plan.terms.lead_time
 
 
 def _days_left(need: Need, probability: float, now: datetime) -> float | None:
@@ -150,6 +178,9 @@ async def need_views(
     """Return every need that the config still knows, the most urgent first."""
     moving, policy = await under_way(spend, owner), await policy_in_force(spend, owner)
     here = await to_be_fitted(spend, owner)
+    known = [need for need in needs if need.component in plans]
+    due = {need.component: _due(need, plans[need.component], now) for need in known}
+    lines = await job_lines(spend, owner, known, due, now)
     views = [
         need_view(
             need,
@@ -157,9 +188,9 @@ async def need_views(
             mode_of(policy, need.component).value,
             moving.get(need.component) or here.get((need.component, need.life), ("idle", "")),
             now,
+            lines[need.component],
         )
-        for need in needs
-        if need.component in plans
+        for need in known
     ]
     return sorted(views, key=_urgency)
 

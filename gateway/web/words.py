@@ -17,6 +17,7 @@ __all__ = [
     "duration_words",
     "health_level",
     "health_words",
+    "kind_words",
     "mode_words",
     "outcome_words",
     "provenance_words",
@@ -213,6 +214,11 @@ def act_words(kind: str) -> str:
         return said
     topic, _point, event = kind.partition(".")
     return _("Order: {state}").format(state=state_words(event)) if topic == "order" else kind
+
+
+def kind_words(kind: str) -> str:
+    """Return what a line of a job is, in a word."""
+    return {"part": _("Part"), "consumable": _("Consumable"), "service": _("Service")}.get(kind, kind)
 
 
 def health_level(health: float) -> str:

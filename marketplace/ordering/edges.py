@@ -193,9 +193,15 @@ REFERENCE_TAKEN: Final = "REFERENCE_TAKEN"
 NO_ANSWER: Final = "NO_ANSWER"
 DELIVERY_LATE: Final = "DELIVERY_LATE"
 INVOICE_MISSING: Final = "INVOICE_MISSING"
+SERVICE_BEFORE_PARTS: Final = "SERVICE_BEFORE_PARTS"
+"""Noted on the order of a service while the parts of its job are promised for after the visit."""
+SERVICE_WITHOUT_PARTS: Final = "SERVICE_WITHOUT_PARTS"
+"""Noted likewise while nobody promises them any more."""
 INVOICE_DIFFERS: Final = "INVOICE_DIFFERS"
 """Noted when an invoice did not agree; the corrected one takes it back."""
-REMINDERS: Final = frozenset({BROKE, QUARANTINED, NO_ANSWER, DELIVERY_LATE, INVOICE_MISSING})
+REMINDERS: Final = frozenset(
+    {BROKE, QUARANTINED, NO_ANSWER, DELIVERY_LATE, INVOICE_MISSING, SERVICE_BEFORE_PARTS, SERVICE_WITHOUT_PARTS}
+)
 """What a person is told though nothing is wrong with the order as such."""
 
 

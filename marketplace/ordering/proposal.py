@@ -27,6 +27,7 @@ from marketplace.documents import (
     RequestForQuotation,
 )
 from marketplace.money import Money, UnitPrice
+from marketplace.ordering.booking import Booking, booking_of, visit
 from marketplace.ordering.offers import LINE
 from marketplace.ordering.requisition import quantity_of
 from marketplace.ordering.shares import Share
@@ -58,8 +59,9 @@ PROVEN: Final = (
 def request_for(row: Row[Any], round: int, catalogue: Catalogue, terms: PurchasingTerms) -> RequestForQuotation:
     """Return what suppliers are asked for a requisition. Raises KeyError when the catalogue lost its item."""
     line = RequestedLine(LINE, row.id, catalogue[row.item], quantity_of(row))
-    # no date is named: how long goods lie on the shelf follows from the belief, and suppliers quote what they can
-    return RequestForQuotation(f"RQ-{row.id[:12]}-{round}", (line,), terms.currency, terms.country, None)
+    # for goods no date is named: how long they lie on the shelf follows from the belief; suppliers quote what they can
+    day = row.needed_by if booking_of(reason_of(row)) is not None else None
+    return RequestForQuotation(f"RQ-{row.id[:12]}-{round}", (line,), terms.currency, terms.country, day)
 
 
 async def may_be_asked(tx: AsyncConnection, owner: Owner, id: str, names: Collection[str]) -> frozenset[str]:
@@ -86,8 +88,9 @@ def order_for(
     request: RequestForQuotation,
     terms: PurchasingTerms,
     now: datetime,
+    booking: Booking | None = None,
 ) -> PurchaseOrder:
-    """Return the order that takes an offer exactly as it was made."""
+    """Return the order that takes an offer exactly as it was made; a service with a booking, for a day that suits."""
     wanted = {line.number: line for line in request.lines}
     return PurchaseOrder(
         number=number,
@@ -99,10 +102,16 @@ def order_for(
         lines=tuple(_order_line(wanted[line.number], line) for line in chosen.lines),
         freight=chosen.freight,
         fees=chosen.fees,
-        deliver_by=now + lead_time(chosen),
+        deliver_by=_due(now + lead_time(chosen), request, terms, booking),
         quoted_until=chosen.valid_until,
         delivery=terms.delivery,
     )
+
+
+def _due(earliest: datetime, request: RequestForQuotation, terms: PurchasingTerms, booking: Booking | None) -> datetime:
+    if booking is None or request.needed_by is None:
+        return earliest
+    return visit(request.needed_by, earliest, booking, terms.windows)
 
 
 def _order_line(wanted: RequestedLine, offered: QuotationLine) -> OrderLine:

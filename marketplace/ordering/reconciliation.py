@@ -33,7 +33,7 @@ from marketplace.authority.gate import GateClosed
 from marketplace.authority.halts import PLANT, Scope, ScopeKind
 from marketplace.authority.ledger import LedgerBroken
 from marketplace.documents import timestamp
-from marketplace.ordering import inbox, quarantine
+from marketplace.ordering import booking, inbox, quarantine
 from marketplace.ordering.due import IN_HAND, Step, asked_until, poll_wait, reminder, step
 from marketplace.ordering.edges import gateway_actor, move_order, problem, record
 from marketplace.ordering.orders import OrderBroken
@@ -129,6 +129,7 @@ class Reconciliation:
             work = [(each, row) for each, row in due if each is not Step.REMIND]
             done.orders = len(work)
             await self._all(done, [(row.number, self._doing(each), row) for each, row in work])
+            done.reminded += await self._look_at_visits()
             wanted = await self._requisitions()
             done.requisitions = len(wanted)
             await self._all(done, [(row.id, self._requisition, row) for row in wanted])
@@ -266,6 +267,17 @@ class Reconciliation:
         if (await tx.execute(_NOTE, of)).rowcount == 1:
             actor, facts = gateway_actor(self._owner, "clock"), {"code": due.code, "parameters": since}
             await record(tx, self._owner, "purchase", row.number, "reminded", actor, now, facts)
+
+    async def _look_at_visits(self) -> int:
+        """Tell a person of each service that comes before the parts of its job."""
+        now = self._clock()
+        async with self._database.read() as tx:
+            found = await booking.notes(tx, self._owner, now)
+        if found:
+            async with self._database.write() as tx:
+                for each in found:
+                    await booking.note(tx, self._owner, each, now)
+        return len(found)
 
     async def _requisition(self, row: Row[Any]) -> None:
         if not self._purchasing.locks.of(row.id).locked():

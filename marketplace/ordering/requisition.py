@@ -1,21 +1,22 @@
 """What shall be bought for one slot: raised once, however often the need is told.
 
 A slot is `component|life|line`, or `stock|item` for the shelf. At most one requisition is open for a slot, by a unique
-index and not by a look before the leap. A life whose want was served once does not want it again, and after a
-person's refusal the slot stays quiet for a while; only a named person overrides either. A requisition keeps why it was
-raised (the timing's figures, the belief, the costs), so that a restart quotes and awards as if nothing had happened.
+index and not by a look before the leap. A life whose want was served once does not want it again; where the shelf
+served a part and a person refused the rest, only that is wanted later. After a person's refusal the slot stays quiet
+for a while; only a named person overrides either. A requisition keeps why it was raised (the timing's figures, the
+belief, the costs), so that a restart quotes and awards as if nothing had happened.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, insert, select
+from sqlalchemy import Row, Select, bindparam, exists, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,12 +25,14 @@ from marketplace.audit.actor import Actor
 from marketplace.authority.policy import Mode
 from marketplace.identity import new_id
 from marketplace.money import Quantity
+from marketplace.ordering.booking import booking_for
 from marketplace.ordering.decisions import advice_facts
 from marketplace.ordering.edges import record
 from marketplace.ordering.reason import reason_for, reason_text
+from marketplace.ordering.shares import NOTHING
 from marketplace.ordering.states import RequisitionState
 from marketplace.settings import BuyingSettings
-from marketplace.store import Owner, quotation, requisition, slot_hold
+from marketplace.store import Owner, line_requisition, quotation, requisition, slot_hold
 from marketplace.timing import Advice
 
 
@@ -95,7 +98,7 @@ def want_of(
         mode=mode,
         asked_by=asked_by,
         needed_by=due,
-        reason=reason_for(need, line, advice, economics),
+        reason={**reason_for(need, line, advice, economics), **booking_for(need, line)},
     )
 
 
@@ -107,12 +110,21 @@ _ROUNDS: Final = select(func.max(quotation.c.round)).where(quotation.c.requisiti
 _OPEN: Final = select(requisition.c.id).where(
     requisition.c.plant == bindparam("of_plant"), requisition.c.open_slot == bindparam("of_slot")
 )
-_SERVED: Final = select(requisition.c.id).where(
-    requisition.c.plant == bindparam("of_plant"),
-    requisition.c.component == bindparam("of_component"),
-    requisition.c.life == bindparam("of_life"),
-    requisition.c.line == bindparam("of_line"),
-    requisition.c.state == RequisitionState.FULFILLED,
+_ENDED: Final[Select[Any]] = (
+    select(
+        requisition.c.id,
+        requisition.c.quantity,
+        requisition.c.state,
+        exists().where(line_requisition.c.requisition == requisition.c.id).label("ordered"),
+    )
+    .where(
+        requisition.c.plant == bindparam("of_plant"),
+        requisition.c.component == bindparam("of_component"),
+        requisition.c.life == bindparam("of_life"),
+        requisition.c.line == bindparam("of_line"),
+        requisition.c.state.in_((RequisitionState.FULFILLED, RequisitionState.WITHDRAWN)),
+    )
+    .order_by(requisition.c.created_at, requisition.c.id)
 )
 _ROW: Final = select(requisition).where(
     requisition.c.plant == bindparam("of_plant"), requisition.c.id == bindparam("of_id")
@@ -139,6 +151,7 @@ async def raise_requisition(
             return standing
         if await held_until(tx, owner, want.slot, at) is not None:
             return Raised("", Raising.HELD)
+        want = await _rest(tx, owner, want)
     id = id or new_id()
     try:
         async with tx.begin_nested():  # a lost race must not take the caller's transaction with it
@@ -170,9 +183,30 @@ async def _standing(tx: AsyncConnection, owner: Owner, want: Want) -> Raised | N
         return Raised(id, Raising.OPEN)
     if not want.life:  # the shelf is replenished again and again
         return None
-    served = {"of_plant": owner.plant, "of_component": want.component, "of_life": want.life, "of_line": want.line}
-    id = (await tx.execute(_SERVED, served)).scalars().first()
-    return None if id is None else Raised(id, Raising.SERVED)
+    served, from_shelf = await _served(tx, owner, want)
+    return None if not served or from_shelf is not None else Raised(served, Raising.SERVED)
+
+
+async def _served(tx: AsyncConnection, owner: Owner, want: Want) -> tuple[str, Decimal | None]:
+    """Return the first requisition that served a life's line, and what the shelf did where a person refused the rest.
+
+    None: all is served that shall be. Once an order brought something it is a person's word that ends a want.
+    """
+    of = {"of_plant": owner.plant, "of_component": want.component, "of_life": want.life, "of_line": want.line}
+    rows = (await tx.execute(_ENDED, of)).all()
+    done = [row for row in rows if row.state == RequisitionState.FULFILLED]
+    amount = sum((row.quantity for row in done), start=NOTHING)
+    rest_refused = len(done) < len(rows) and not any(row.ordered for row in done)
+    lacking = rest_refused and NOTHING < amount < want.quantity.amount
+    return (done[0].id if done else ""), (amount if lacking else None)
+
+
+async def _rest(tx: AsyncConnection, owner: Owner, want: Want) -> Want:
+    """Return what of a want the shelf has not served."""
+    from_shelf = (await _served(tx, owner, want))[1] if want.life else None
+    if from_shelf is None:
+        return want
+    return replace(want, quantity=Quantity(want.quantity.amount - from_shelf, want.quantity.unit))
 
 
 async def _insert(tx: AsyncConnection, owner: Owner, want: Want, id: str, slot: str, at: datetime) -> None:

@@ -1,9 +1,10 @@
 """One round for one requisition: ask the shelf, then every supplier at once; award, propose, let the gate decide.
 
-What lies free on the plant's own shelf is promised to the requisition, and no money moves. Before anybody else is
-asked the requisition is durably `quoting`; a crash in between only means another round. Offers, award, order number,
-idempotency key, order, verdict, reservation and audit are one transaction: there is never an order without the offers
-that it was chosen from, nor one that nobody has decided on.
+What lies free on the plant's own shelf is promised to the requisition, and no money moves; what is on its way to nobody
+else and comes in time is waited for, and looked at again until it is here. Only the rest is bought. A service waits for
+the parts of its job (`booking`). Before anybody else is asked the requisition is durably `quoting`; a crash in between
+only means another round. Offers, award, order number, idempotency key, order, verdict, reservation and audit are one
+transaction: there is never an order without the offers that it was chosen from, nor one that nobody has decided on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
@@ -23,7 +24,10 @@ from marketplace.authority.halts import STOPPED
 from marketplace.authority.policy import Decision, Outcome
 from marketplace.catalogue import Catalogue
 from marketplace.documents import PurchaseOrder, RequestForQuotation
-from marketplace.ordering import numbers, proposal, requisition, serving
+from marketplace.money import plain
+from marketplace.netting import Netted
+from marketplace.ordering import numbers, proposal, requisition, serving, supply
+from marketplace.ordering.booking import booking_of, is_service, join
 from marketplace.ordering.decisions import NO_AWARD, award_record
 from marketplace.ordering.edges import gateway_actor, move_order, move_requisition, record
 from marketplace.ordering.offers import keep_answers, keep_award
@@ -36,6 +40,7 @@ from marketplace.ordering.terms import PurchasingTerms, backed_off
 from marketplace.sourcing.award import Award, award, refusals_of
 from marketplace.sourcing.quoting import Answer, ask
 from marketplace.store import Database, Owner
+from marketplace.store import requisition as requisitions
 from marketplace.suppliers.supplier import Supplier
 
 S, R = OrderState, RequisitionState
@@ -85,9 +90,9 @@ class Rounds:
         row = await requisition.load(tx, self.owner, id)
         if row is None or row.state not in (R.NEEDED, R.QUOTING):
             return None
-        if row.state == R.NEEDED and await self._from_the_shelf(tx, row, now):
-            return None
-        if await self._stopped(tx, row, now):
+        if row.state == R.NEEDED:
+            row = await self._ready(tx, row, now)
+        if row is None or await self._stopped(tx, row, now):
             return None
         number = await requisition.rounds(tx, id) + 1
         request = proposal.request_for(row, number, self.catalogue, self.terms)
@@ -115,15 +120,59 @@ class Rounds:
         except ForbiddenTransition:  # withdrawn while suppliers were thinking: nothing was proposed
             return None, None
 
-    async def _from_the_shelf(self, tx: AsyncConnection, row: Row[Any], now: datetime) -> bool:
-        """Serve a life's want from what lies free; a want for the shelf itself is never served from it."""
+    async def _ready(self, tx: AsyncConnection, row: Row[Any], now: datetime) -> Row[Any] | None:
+        """Return a want as far as suppliers are to be asked for it, None where they are not, or not yet."""
+        reason = proposal.reason_of(row)
+        if not is_service(reason):
+            return await self._netted(tx, row, now)
+        booking = booking_of(reason)
+        if booking is None or await join(tx, self.owner, row, booking, self.terms.windows, now) is not None:
+            return await self._again(tx, row)
+        await self._look_later(tx, row, now)
+        return None
+
+    async def _netted(self, tx: AsyncConnection, row: Row[Any], now: datetime) -> Row[Any] | None:
+        """Leave to a want what there is for it; return it as far as it must be bought, None where nothing need be."""
+        found = await supply.netted(tx, self.owner, row, now)
+        wanted, actor = row.quantity, gateway_actor(self.owner, "stock")
+        if found.on_shelf == wanted:
+            await self._from_the_shelf(tx, row, now)
+            return None
+        if found.on_shelf > NOTHING:
+            part = await serving.split_off(tx, self.owner, row, found.on_shelf, actor, now)
+            await self._from_the_shelf(tx, part, now)
+        if found.coming > NOTHING:
+            waits = row if found.missing == NOTHING else None
+            if waits is None:
+                waits = await serving.split_off(tx, self.owner, await self._again(tx, row), found.coming, actor, now)
+            await self._wait_for(tx, waits, found, now)
+        return await self._again(tx, row) if found.missing > NOTHING else None
+
+    async def _again(self, tx: AsyncConnection, row: Row[Any]) -> Row[Any]:
+        found = await requisition.load(tx, self.owner, row.id)
+        assert found is not None  # no requisition is ever deleted
+        return found
+
+    async def _from_the_shelf(self, tx: AsyncConnection, row: Row[Any], now: datetime) -> None:
+        """Promise to a life's want what lies free."""
         actor, wanted = gateway_actor(self.owner, "stock"), requisition.quantity_of(row)
-        if not row.life or not await stock.reserve(tx, self.owner, row.item, wanted, row.id, actor, now):
-            return False
+        promised = await stock.reserve(tx, self.owner, row.item, wanted, row.id, actor, now)
+        assert promised  # it was counted in this very transaction
         await move_requisition(
             tx, self.owner, row.id, R.NEEDED, R.FULFILLED, actor=actor, at=now, facts={"from": "stock"}
         )
-        return True
+
+    async def _wait_for(self, tx: AsyncConnection, row: Row[Any], found: Netted, now: datetime) -> None:
+        """Look again after a while: it may be here by then, or its supplier may have slipped. Told once."""
+        await self._look_later(tx, row, now)
+        if row.quoting_after is None:
+            orders = {each.order: plain(each.amount) for each in found.on_its_way}
+            actor = gateway_actor(self.owner, "stock")
+            await record(tx, self.owner, "requisition", row.id, "waits", actor, now, {"orders": orders})
+
+    async def _look_later(self, tx: AsyncConnection, row: Row[Any], now: datetime) -> None:
+        mine = (requisitions.c.plant == self.owner.plant) & (requisitions.c.id == row.id)
+        await tx.execute(update(requisitions).where(mine).values(quoting_after=now + self.terms.requote_after))
 
     async def _conclude(
         self, id: str, round: int, request: RequestForQuotation, answers: list[Answer]
@@ -171,7 +220,8 @@ class Rounds:
         now: datetime,
     ) -> tuple[str, Outcome]:
         number = await numbers.draw(tx, self.owner)
-        order = proposal.order_for(number, self.owner, awarded.chosen, request, self.terms, now)
+        booking = booking_of(proposal.reason_of(row))
+        order = proposal.order_for(number, self.owner, awarded.chosen, request, self.terms, now, booking)
         actor = gateway_actor(self.owner, "award")
         provenance = Provenance(row.provenance)
         shares = proposal.shares_in(order, row)

@@ -129,6 +129,24 @@ async def goods_came(
             await _fulfil(tx, owner, share.requisition, number, person, at)
 
 
+async def split_off(
+    tx: AsyncConnection, owner: Owner, row: Row[Any], part: Decimal, actor: Actor, at: datetime
+) -> Row[Any]:
+    """Let a part of what is needed be a requisition of its own, beside the slot, and the first want what is left.
+
+    Returns the new one's row.
+    """
+    id, slot, mine = new_id(), _slot(row), (requisition.c.plant == owner.plant) & (requisition.c.id == row.id)
+    await tx.execute(update(requisition).where(mine).values(quantity=row.quantity - part))
+    facts = {"wanted": plain(row.quantity), "quantity": plain(row.quantity - part)}
+    await record(tx, owner, "requisition", row.id, "reduced", actor, at, facts)
+    changes = {"id": id, "quantity": part, "open_slot": f"{slot}|{id}", "created_at": at, "changed_at": at}
+    await tx.execute(insert(requisition), {**row._mapping, **changes, "quoting_after": None})
+    facts = {"slot": slot, "rest_of": row.id, "quantity": plain(part)}
+    await record(tx, owner, "requisition", id, "raised", actor, at, facts)
+    return await _row(tx, owner, id)
+
+
 async def need_again(
     tx: AsyncConnection,
     owner: Owner,

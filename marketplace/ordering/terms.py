@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from marketplace.authority.alarm_terms import AlarmTerms
 from marketplace.documents import Delivery
+from marketplace.windows import Windows
 
 DOUBLINGS_MAX = 6
 """After six doublings a wait has grown 64-fold; its ceiling has been reached long before."""
@@ -35,7 +36,7 @@ class PurchasingTerms:
     sends_max: sends of one order, under its one idempotency key. parallel: orders handled at the same time.
     failures_max: failures of the program at one purchase, in a row, after which it is quarantined.
     alarms: how long a person may take to acknowledge a money alarm before it stops its scope.
-    software: the version that decides, for the record.
+    software: the version that decides, for the record. windows: when machines may be worked on.
     """
 
     currency: str
@@ -65,6 +66,7 @@ class PurchasingTerms:
     parallel: int = 8
     alarms: AlarmTerms = field(default_factory=AlarmTerms)
     software: str = ""
+    windows: Windows = field(default_factory=Windows)
 
 
 def backed_off(first: timedelta, longest: timedelta, attempts: int) -> timedelta:

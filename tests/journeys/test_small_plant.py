@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from gateway import views
 from gateway.actions import HandAnswer, HandReply
@@ -18,6 +20,7 @@ from gateway.config import load
 from marketplace.audit.explain import why
 from marketplace.audit.verify import verify
 from marketplace.money import Money
+from marketplace.store import requisition
 
 PRICES = """item,sku,price,currency,unit,pack,freight,lead_time_days,valid_until
 wheel,H-77,61.50,EUR,C62,1,4.90,2,2026-12-31
@@ -55,7 +58,12 @@ CONFIG = {
                     "rated_life": "1000 h",
                     "wear": {"by": "usage", "hours_per_day": 8},
                     "job": {"title": "Change the wheel", "lines": {"wheel": {"item": "wheel", "quantity": 2}}},
-                    "buying": {"lead_time": "2 d", "price": "62 EUR", "standstill": "50 EUR/h"},
+                    "buying": {  # a failure costs little, so a wheel is bought when it wears, not for the shelf
+                        "lead_time": "2 d",
+                        "price": "62 EUR",
+                        "standstill": "0.50 EUR/h",
+                        "failure": "20 EUR",
+                    },
                 }
             },
         }
@@ -134,6 +142,29 @@ async def test_a_wheel_is_bought_over_the_telephone(plant: Plant):
     assert "Huber" in told or "huber" in told
     assert "anna" in told.lower()
     assert audit.verified, audit.problems
+
+
+@pytest.mark.parametrize("sooner", ["wheel", "guard"])
+async def test_the_last_on_the_shelf_goes_to_whoever_needs_it_sooner(tmp_path: Path, sooner: str):
+    """Two components want the same wheels in the same step, and the shelf has enough for one of them."""
+    config = copy.deepcopy(CONFIG)
+    components = config["machines"]["saw"]["components"]  # type: ignore[index]
+    components["guard"] = components["wheel"] | {"name": "Guard wheel"}
+    (tmp_path / "toolcrib.yaml").write_text(json.dumps(config))
+    now = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    async with open_gateway(load(tmp_path / "toolcrib.yaml"), clock=lambda: now) as gateway:
+        act = gateway.operations
+        assert (await act.policy_apply(json.dumps(POLICY), "anna", "socket")).ok
+        assert (await act.prices("huber", PRICES, "ben", "socket")).ok
+        assert (await act.stock("wheel", "2", "ben", "socket")).ok
+        for name in components:
+            used = "1900 h" if name == sooner else "1300 h"
+            assert (await act.fitted(f"saw/{name}", "", used, "", "ben", "socket")).ok
+        await gateway.pipeline.decide()
+        async with gateway.databases.spend.read() as tx:
+            rows = (await tx.execute(select(requisition.c.component, requisition.c.state))).all()
+    late = "guard" if sooner == "wheel" else "wheel"
+    assert {row.component: row.state for row in rows} == {f"saw/{sooner}": "fulfilled", f"saw/{late}": "proposed"}
 
 
 async def test_another_price_on_the_telephone_stops_the_order_for_a_person(plant: Plant):

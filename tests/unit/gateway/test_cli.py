@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from importlib.metadata import version
@@ -26,7 +26,10 @@ from gateway.actions import Outcome
 from gateway.cli import main
 from gateway.control import Door, serve
 from gateway.databases import open_databases
-from marketplace import store
+from maintenance.needs import Belief, Evidence, JobKind, JobLine, Need, Provenance
+from maintenance.picture import Picture
+from maintenance.store import save_needs
+from marketplace import stock, store
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import alarms, halts
@@ -255,6 +258,50 @@ def test_the_log_is_verified_and_shown(worked, capsys):
     assert main(["audit", "show", "--json"]) == 0
     (entry,) = json.loads(capsys.readouterr().out)
     assert (entry["kind"], entry["actor"]["kind"]) == ("order.proposed", "gateway")
+
+
+@pytest.fixture
+async def worn(worked: Path) -> Path:
+    """The same, and the mill's bearing has a need."""
+    loaded = config.load(worked)
+    part = JobLine("bearing", "bearing-7014", Decimal(2), "C62", JobKind.PART)
+    visit = JobLine("visit", "alignment", Decimal(1), "C62", JobKind.SERVICE)
+    belief = Belief.of([0, 100], [1, 0], unit="h", use_per_hour=1.0, as_of=NOW, provenance=Provenance.A, known=True)
+    evidence = (Evidence("USAGE", {"used": "10", "rated": "20", "unit": "h"}),)
+    need = Need(
+        "mill", "mill/spindle-bearing", "life-1", 1, "Replace it", (part, visit), belief, 0.4, evidence, NOW,
+        timedelta(hours=6), ("bearing heater",), ("alignment",),
+    )  # fmt: skip
+    picture = Picture("mill/spindle-bearing", "h", None, (), ())
+    async with open_databases(loaded.directory) as databases:
+        async with databases.telemetry.write() as tx:
+            await save_needs(tx, [(need, picture)])
+        async with databases.spend.write() as tx:
+            clerk = Actor(ActorKind.PERSON, "anna", "socket")
+            await stock.count(tx, loaded.owner, "bearing-7014", Decimal(1), "C62", clerk, NOW)
+    return worked
+
+
+def test_of_one_component_its_job_is_told_line_by_line(worn, capsys):
+    assert main(["needs", "mill/spindle-bearing"]) == 0
+    said = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert said[1:] == [
+        "It takes 6 h.",
+        "Tools: bearing heater",
+        "Skills: alignment",
+        "- bearing-7014: 2 wanted, 1 on the shelf, 1 to be bought",
+        "- alignment: 1 wanted, 1 to be bought",
+        "It has run 10 of 20 h.",
+    ]
+    assert main(["needs", "mill/spindle-bearing", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["duration_hours"], told["tools"], told["skills"]) == (6, ["bearing heater"], ["alignment"])
+    assert [(line["on_shelf"], line["missing"]) for line in told["lines"]] == [("1", "1"), ("0", "1")]
+
+
+def test_a_component_that_nobody_knows_is_one_sentence(worn, capsys):
+    assert main(["needs", "mill/spindel"]) == 1
+    assert capsys.readouterr().err == ("nothing is known of mill/spindel yet; the config has: mill/spindle-bearing\n")
 
 
 def test_why_of_an_order_that_does_not_exist_is_one_sentence(worked, capsys):

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from gateway import config, starter
 from gateway.actions import Right
+from gateway.reload import watched
 from gateway.settings import AuditSettings
 from gateway.yaml_file import Mistakes
 from marketplace.audit.note import KeyKind, verifier_of
@@ -143,6 +144,9 @@ def test_a_look_at_the_data_judges_nothing_but_the_site(site):
          [": suppliers.corner-shop.adapter: is not known here; did you mean 'by_hand'?"]),
         ("approval: 8 h", "approval: 8 parsecs", [": timing.approval: 'parsecs' is not a unit of time"]),
         ("policy: policy.yaml", "policy: {mandate: all}", [": policy: "]),
+        ("schema: 1", "schema: 1\nmaintenance_windows: [saturday 06:00-14:00, samstag 06:00-14:00, 25:00]",
+         ["4:45: maintenance_windows[1]: samstag is no day; write one of: monday, tuesday",
+          "4:66: maintenance_windows[2]: write days and times, such as 'saturday 06:00-14:00'"]),
         ("schema: 1", "schema: 1\nextra: 2", ["4:1: extra: is not known here"]),
     ],
 )  # fmt: skip
@@ -152,6 +156,80 @@ def test_every_mistake_is_said_where_it_stands(site, before, after, said):
     assert len(found) == len(said), found
     for line, start in zip(found, said, strict=True):
         assert start.replace("PERSON", person) in line, found
+
+
+SERVICE = "alignment: {item: bearing-7014, quantity: 1, kind: service}"
+
+
+@pytest.mark.parametrize(
+    ("windows", "duration", "said"),
+    [
+        ("", "6 h", []),
+        ("maintenance_windows: [saturday 06:00-14:00]", "8 h", []),
+        ("maintenance_windows: [saturday 06:00-14:00]", "9 h", ["no maintenance window is as long as that"]),
+        ("", "32 d", ["takes 31 days at most"]),
+        ("", "-6 h", ["is not a span of time"]),
+        ("", "6 mm", ["is not a span of time"]),
+    ],
+)
+def test_a_job_with_a_service_fits_into_a_window(site, windows, duration, said):
+    edited(site, "schema: 1", f"schema: 1\n{windows}")
+    path = edited(site, "lines: {bearing", f"duration: {duration}, lines: {{{SERVICE}, bearing")
+    found = mistakes(path) if said else list(config.load(path).warnings[1:])
+    assert len(found) == len(said), found
+    assert all("bearing.job.duration: " in line and told in line for line, told in zip(found, said, strict=True))
+
+
+SYMPTOMS = """
+jobs:
+  relubricate: {title: Relubricate, duration: 1 h, lines: {grease: {item: bearing-7014, quantity: 1}}}
+symptoms:
+  - {component: "*/bearing", evidence: LEVEL, tag: vibration, job: relubricate}
+"""
+
+
+def test_a_table_says_which_job_a_symptom_calls_for(site):
+    edited(site, "\nitems:", f"{SYMPTOMS}\nitems:")
+    (found,) = [each for key, each in watched(config.load(site)).items() if key == "press/bearing"]
+    assert [(number, row.job) for number, row in found.symptoms] == [(1, "relubricate")]
+    assert found.jobs["relubricate"].title == "Relubricate"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("job: relubricate", "job: relubricat", ["symptoms[0].job: is not known here; did you mean 'relubricate'?"]),
+        ("evidence: LEVEL", "evidence: LEVLE", ["symptoms[0].evidence: is not known here; did you mean 'LEVEL'?"]),
+        ("evidence: LEVEL", "evidence: JOB_CHOSEN", ["symptoms[0].evidence: is not known here"]),
+        ("evidence: LEVEL", "evidence: level", ["symptoms[0].evidence: is not written as it must be"]),
+        ("*/bearing", "*/baering", ["symptoms[0].component: no component is called like that"]),
+        ("tag: vibration, job", "tag: vibrations, job",
+         ["symptoms[0].tag: is not known here; did you mean 'vibration'?"]),
+        ("item: bearing-7014, quantity: 1}", "item: grease, quantity: 1}", ["lines.grease.item: is not known here"]),
+        ("quantity: 1}", "quantity: 1, unit: KGM}", ["jobs.relubricate.lines.grease.unit: is in KGM"]),
+        ("duration: 1 h", "duration: 1 mm", ["jobs.relubricate.duration: 1 mm is not a span of time"]),
+        ("title: Relubricate", "titel: Relubricate",
+         ["jobs.relubricate.title: is missing", "jobs.relubricate.titel: is not known here"]),
+        ("  - {component", "  - {component: x, evidence: LEVEL, job: what}\n  - {component",
+         ["symptoms[0].component: no component", "symptoms[0].job: is not known here"]),
+    ],
+)  # fmt: skip
+def test_every_mistake_of_the_table_is_said_where_it_stands(site, before, after, said):
+    edited(site, "\nitems:", f"{SYMPTOMS}\nitems:")
+    found = mistakes(edited(site, before, after))
+    assert len(found) == len(said), found
+    assert all(start in line for line, start in zip(found, said, strict=True)), found
+
+
+def test_a_job_that_no_symptom_calls_for_is_a_warning(site):
+    edited(site, "\nitems:", f"{SYMPTOMS.partition('symptoms:')[0]}\nitems:")
+    assert any("jobs.relubricate: no symptom calls for it" in str(each) for each in config.load(site).warnings)
+
+
+def test_windows_are_in_the_sites_time_zone(site):
+    found = config.load(edited(site, "schema: 1", "schema: 1\nmaintenance_windows: [saturday 06:00-14:00]"))
+    window = found.windows.next(datetime(2026, 7, 1, tzinfo=UTC))
+    assert (window.start, found.site.time_zone) == (datetime(2026, 7, 4, 4, tzinfo=UTC), "Europe/Berlin")
 
 
 def test_all_mistakes_are_said_at_once_in_the_order_of_the_file(site):

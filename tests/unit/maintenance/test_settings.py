@@ -45,6 +45,15 @@ def test_a_whole_component_is_read_with_its_units():
     assert problems(settings, TAGS) == []
 
 
+def test_a_job_names_its_tools_and_skills_in_bounds():
+    job = {"title": "Replace it", "duration": "6 h", "tools": [" bearing heater "], "skills": ["alignment"]}
+    found = component(LEVEL, job=job).job
+    assert (found.tools, found.skills, found.duration) == (("bearing heater",), ("alignment",), Measure(6, "h"))
+    for wrong in ({"tools": [""]}, {"tools": ["x" * 101]}, {"skills": ["x"] * 51}, {"skills": "alignment"}):
+        with pytest.raises(ValidationError):
+            component(LEVEL, job=job | wrong)
+
+
 @pytest.mark.parametrize(
     ("wear", "life", "path"),
     [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from gateway.storage import NORMAL, Storage
 from maintenance import store
 from maintenance.assets import Fitting, FittingState, Life
-from maintenance.documents import need_document
+from maintenance.documents import need_document, need_of
 from marketplace.store import Owner
 from tests.unit.maintenance.conftest import Mill
 
@@ -91,6 +93,18 @@ async def test_needs_and_pictures_come_back_exactly(database: Storage, mill: Mil
         assert back.belief.survival.tobytes() == need.belief.survival.tobytes()
         assert np.array_equal(back.belief.use, need.belief.use)
         assert back_picture == picture
+
+
+def test_a_job_comes_back_with_its_tools_and_skills_and_an_older_need_without(mill: Mill):
+    (need, *_others) = mill.monitor.needs(mill.now)
+    told = replace(need, duration=timedelta(minutes=90), tools=("bearing heater",), skills=("alignment",))
+    document = json.loads(json.dumps(need_document(told)))
+    back = need_of(document)
+    assert (back.duration, back.tools, back.skills) == (told.duration, told.tools, told.skills)
+    for key in ("duration_s", "tools", "skills"):
+        del document[key]
+    back = need_of(document)
+    assert (back.duration, back.tools, back.skills) == (None, (), ())
 
 
 async def test_a_monitor_goes_on_from_the_database(database: Storage, make_mill: Callable[..., Mill]):

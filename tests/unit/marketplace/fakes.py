@@ -399,10 +399,13 @@ class Plant:
         async with self.database.write() as tx:
             await gate.apply_policy(tx, self.owner, policy_for(self.suppliers, **changes), APPROVER, self.clock())
 
-    async def want(self, line: JobLine = LINE, mode: Mode = Mode.BUY, **need: Any) -> str | None:
-        """Tell the need; returns the requisition's id, None where nothing was raised."""
+    async def want(
+        self, line: JobLine = LINE, mode: Mode = Mode.BUY, *, job: Sequence[JobLine] = (), **need: Any
+    ) -> str | None:
+        """Tell the need, of a job of this line alone or of `job`; returns the requisition's id, None for none."""
         now = self.clock()
-        raised = await self.purchasing.want(a_need(now, **need), line, advice(now), mode, ECONOMICS)
+        told = replace(a_need(now, **need), lines=tuple(job) or (line,), duration=timedelta(hours=6))
+        raised = await self.purchasing.want(told, line, advice(now), mode, ECONOMICS)
         return raised.id if raised else None
 
     async def rows(self, table: Any) -> list[Any]:

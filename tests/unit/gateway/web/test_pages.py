@@ -1,6 +1,9 @@
 """Pages at a plant with history, on its first day, and with a supplier who writes markup."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 import structlog
@@ -8,9 +11,12 @@ from sqlalchemy import insert, update
 
 from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.live import Link
+from maintenance.needs import JobKind, JobLine
+from maintenance.store import save_needs
 from marketplace import store
 from marketplace.audit import epochs
 from marketplace.audit.notary import Notary
+from tests.showcase.data import NOW, PARTS, need_of, picture_of
 from tests.unit.marketplace.fakes import ANNA
 
 BARE = ["/", "/machines", "/machines/mill", "/machines/mill/coolant", "/machines/bench-drill", "/orders", "/audit",
@@ -38,6 +44,28 @@ async def test_every_page_of_a_plant_with_history_is_shown_whole(made, anna):
         assert page.text.count("<main") == 1
         assert page.text.count("<h1") == 1, path
         assert not re.search(r"\{\{|\{%|%\(\w+\)s|Undefined", page.text), path
+
+
+async def test_a_component_shows_its_job_and_how_each_line_is_covered(made, anna):
+    need = need_of(PARTS["mill/spindle-bearing"], NOW)
+    visit = JobLine("visit", "calibration", Decimal(1), "C62", JobKind.SERVICE)
+    told = replace(
+        need,
+        lines=(*need.lines, visit),
+        duration=timedelta(hours=6),
+        tools=("bearing heater", "<b>wrench</b>"),
+        skills=("spindle alignment",),
+    )
+    async with made.telemetry.write() as tx:
+        await save_needs(tx, [(told, picture_of(PARTS["mill/spindle-bearing"], NOW))])
+    text = re.sub(r"<[^>]*>|\s+", " ", (await anna.get("/machines/mill/spindle-bearing")).text)
+    text = " ".join(text.split()).replace("\N{NO-BREAK SPACE}", " ")
+    assert "Takes 6 h" in text
+    assert "Tools bearing heater, &lt;b&gt;wrench&lt;/b&gt; Skills spindle alignment" in text
+    assert f"2 wanted, 2 on its way with {made.numbers['shipped']} (" in text
+    assert "Service calibration: 1 wanted, 1 to be bought" in text
+    text = (await anna.get("/machines/mill/coolant")).text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "on the shelf" in text
 
 
 async def test_the_inbox_shows_supplier_items_total_and_why(made, anna):

@@ -167,10 +167,21 @@ async def test_what_lies_free_serves_a_life_and_no_money_moves(away):
     assert await away.orders() == []
 
 
-async def test_too_little_on_the_shelf_is_left_there(away):
+async def test_too_little_on_the_shelf_is_promised_and_only_the_rest_is_asked_for(away):
+    id = (await away.requisition()).id
     await count(away, 1)
-    assert await begin(away, (await away.requisition()).id) is not None
-    assert await away.rows(store.stock_reservation) == []
+    begun = await begin(away, id)
+    assert [line.quantity.amount for line in begun.request.lines] == [1]
+    rows = {row.id: row for row in await away.rows(store.requisition)}
+    rest = rows.pop(id)
+    (part,) = rows.values()
+    assert (rest.quantity, rest.state, rest.open_slot) == (1, "quoting", "mill/spindle-bearing|life-1|bearing")
+    assert (part.quantity, part.state, part.open_slot) == (1, "fulfilled", None)
+    (held,) = await away.rows(store.stock_reservation)
+    assert (held.requisition, held.quantity) == (part.id, 1)
+    assert await leaves(away, "requisition.reduced") == [(id, STOCK, {"wanted": "2", "quantity": "1"})]
+    told = {"slot": rest.open_slot, "rest_of": id, "quantity": "1"}
+    assert (await leaves(away, "requisition.raised"))[-1] == (part.id, STOCK, told)
 
 
 async def test_the_shelf_is_not_replenished_from_itself(away):
