@@ -38,8 +38,8 @@ SMOOTHING = 0.5
 """Weight of a new prediction against those before it."""
 FOLDS: Final = 5
 """Lives are left out in this many groups where leaving out each alone takes too long."""
-WIDTH, WIDTH_SHARE = 0.01, 0.05
-REST, REST_SHARE = 0.005, 0.05
+WIDTH, WIDTH_SHARE = 0.01, 0.04
+REST, REST_SHARE = 0.005, 0.03
 """Kernels of the table, in shares of the usual life and of the value: over predictions, and over what was left."""
 SURPRISE: Final = 0.01
 """Share of parts that fail within a usual life by what no signal shows."""

@@ -58,13 +58,13 @@ class CMapss:
     channels = (*(f"op{number}" for number in range(1, 4)), *(f"s{number}" for number in range(1, 22)))
     columns = 26
 
-    def __init__(self, subset: str = "FD001") -> None:
-        """Choose the subset, FD001 to FD004."""
-        self._subset = subset
+    def __init__(self, subset: str = "FD001", part: str = "train") -> None:
+        """Choose the subset, FD001 to FD004, and its part: `train` to the failure, `test` cut off before it."""
+        self._subset, self._part = subset, part
 
     def find(self, directory: Path) -> Path | None:
-        """Return `train_<subset>.txt`, or its `.gz`, or None."""
-        plain = directory / f"train_{self._subset}.txt"
+        """Return `<part>_<subset>.txt`, or its `.gz`, or None."""
+        plain = directory / f"{self._part}_{self._subset}.txt"
         return next((file for file in (plain, plain.with_name(plain.name + ".gz")) if file.is_file()), None)
 
     def read(self, file: Path, units: frozenset[int] | None = None) -> tuple[Recording, ...]:

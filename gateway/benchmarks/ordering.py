@@ -1,46 +1,52 @@
-"""What it costs to buy for recorded engines that nobody has ever seen fail, over perfect foresight.
+"""What it costs to buy for recorded engines, over perfect foresight: with all the lives of others, and with none.
 
-The engines are NASA's C-MAPSS training files, played through the monitor as a gateway has it and bought for by the
-shipped timing; a part is fitted when it arrives. Five folds by unit, for each of five ways to make them: a unit is
-decided by what never saw it, its own past and the first 25 cycles, without labels, of ten units of the other folds.
-Beside it: with its own past alone. See `gateway.replacement` for what things cost.
+Five folds by unit, for each of five ways to make them; a unit is decided by what never saw it. With history: whoever is
+in charge after the lives of the other folds (`gateway.promotion`): the rule that needs none, a ridge regression, or
+boosted trees where the extra `learning` is installed. Without: the unit's own past and the first 25 cycles, without
+labels, of ten units of the other folds; beside it with its own past alone, and with a rating that is wrong by 30 %
+either way. See `gateway.replacement` for what things cost and `gateway.benchmarks.engines` for how engines are played.
 """
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from gettext import gettext as _
+from datetime import timedelta
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.samples import Provenance, Quality, Sample
-from connectors.simulator.recordings import CMapss, Recording, RecordingError
-from gateway.replacement import FAILURE, HOLDING, LEAD_TIME, PLANNED, STEP, WAITING, Course, cost_ratio, interval
-from maintenance.assets import Life
-from maintenance.monitor import Monitor
-from maintenance.profiles import TURBOFAN_CYCLE, TURBOFAN_MOVING, TURBOFAN_SETTINGS, turbofan, turbofan_tags
-from maintenance.slots import Watched
-from marketplace.stakes import Supply
-from marketplace.timing import WATCHED_PATIENCE, Costs, TimingTerms, advise
+import numpy as np
 
-FOLDS: Final = 5
+from connectors.simulator.recordings import Recording
+from gateway.benchmarks.engines import CYCLE, HEALTHY, RATED, START, believed, engines_of, folds, histories, peers_of
+from gateway.promotion import LIVES_MIN, RULE, Setting, beliefs_of, ways
+from gateway.replacement import FAILURE, HOLDING, LEAD_TIME, PLANNED, STEP, WAITING, Course, cost_ratio, interval
+from maintenance import boosting
+from maintenance.learning import Fit, History, Learned, Lesson, learn, ridge, smoothed, untold, walks
+from maintenance.needs import Belief
+from maintenance.profiles import TURBOFAN_MOVING
+from marketplace.hindsight import Beliefs
+from marketplace.stakes import Supply, Survival, plan
+from marketplace.timing import WATCHED_PATIENCE, Costs, TimingTerms, advise, stakes_of
+
 FOLD_SEEDS: Final = 5
-PEERS: Final = 10
-HEALTHY: Final = 25
-"""Cycles of a peer that may be used: those in which nobody fails."""
-START: Final = datetime(2026, 1, 1, tzinfo=UTC)
-CYCLE: Final = timedelta(hours=1)
+PHASE: Final = 2
+"""Cycles between the beliefs by which the rule is weighed against models: decisions may fall on any of them."""
+RATINGS: Final = (0.7, 1.3)
+COSTS: Final = Costs("EUR", PLANNED, FAILURE, WAITING, HOLDING)
+SUPPLY: Final = Supply("maker", 0.0, (float(LEAD_TIME),))
+SETTING: Final = Setting(COSTS, SUPPLY, float(STEP))
 TERMS: Final = TimingTerms(
     lead_time=LEAD_TIME * CYCLE,
     approval=timedelta(0),
     step=STEP * CYCLE,
-    costs=Costs("EUR", PLANNED, FAILURE, WAITING, HOLDING),
-    supplies=(Supply("maker", 0.0, (float(LEAD_TIME),)),),
+    costs=COSTS,
+    supplies=(SUPPLY,),
     patience=WATCHED_PATIENCE,
 )
 
@@ -51,96 +57,172 @@ class Task:
 
     engine: Recording
     peers: tuple[Recording, ...]
+    rated: float = RATED
 
 
-def measure(directory: Path, subset: str, seed: int) -> dict[str, Any]:
-    """Return ratio, its interval and the share of failures, with ten peers and with the own past alone.
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """One fold: engines to be bought for, and others that have ended, each with what the rule believed of it."""
+
+    engines: tuple[Task, ...]
+    ended: tuple[Task, ...]
+
+
+def measure(directory: Path, subset: str, seed: int) -> tuple[dict[str, Any], list[Course]]:
+    """Return the figures, and the courses of the first of the five ways, in the order of the units.
 
     Raises RecordingError.
     """
-    engines = {each.unit: each for each in _engines(directory, subset)}
+    engines = engines_of(directory, subset)
     runs = [_tasks(engines, f"{seed}/{fold_seed}") for fold_seed in range(FOLD_SEEDS)]
     alone = [Task(engine, ()) for engine in engines.values()]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        courses = list(pool.map(bought, [task for run in [*runs, alone] for task in run], chunksize=10))
-    played = [courses[at : at + len(engines)] for at in range(0, len(courses), len(engines))]
+    rated = [[Task(task.engine, task.peers, share * RATED) for task in runs[0]] for share in RATINGS]
+    plain = [*runs, alone, *rated]
+    with workers() as pool:
+        bought_for = list(pool.map(bought, [task for run in plain for task in run], chunksize=10))
+        lived = [each for fold_seed in range(FOLD_SEEDS) for each in lives(engines, f"{seed}/{fold_seed}")]
+        learned = list(pool.map(decided, lived))
+    played = [bought_for[at : at + len(engines)] for at in range(0, len(bought_for), len(engines))]
+    histories_runs = [
+        _by_unit(engines, learned[at : at + len(lived) // FOLD_SEEDS])
+        for at in range(0, len(learned), len(lived) // FOLD_SEEDS)
+    ]
+    best = _figures(histories_runs, seed)
     return {
         "subset": subset,
         "units": len(engines),
-        "no_history": _figures(played[:-1], seed),
-        "own_past_alone": _figures(played[-1:], seed),
-    }
+        "no_history": _figures(played[:FOLD_SEEDS], seed),
+        "own_past_alone": _figures(played[FOLD_SEEDS : FOLD_SEEDS + 1], seed),
+        "rating_changes": {
+            f"{share:g}": round(cost_ratio(run) - cost_ratio(played[0]), 3)
+            for share, run in zip(RATINGS, played[FOLD_SEEDS + 1 :], strict=True)
+        },
+        "in_charge": sorted({kind for kind, _courses in learned}),
+        "cost_ratio": best["ratio"],
+        "interval": best["interval"],
+        "failures_percent": round(100 * best["failures"], 2),
+    }, histories_runs[0]
 
 
-def _engines(directory: Path, subset: str) -> Sequence[Recording]:
-    form = CMapss(subset)
-    file = form.find(directory)
-    if file is None:
-        text = _("{directory} holds no train_{subset}.txt or .txt.gz of NASA's C-MAPSS")
-        raise RecordingError(text.format(directory=directory, subset=subset))
-    return form.read(file)
+def workers() -> ProcessPoolExecutor:
+    """Return processes, one for each processor, each with one thread."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    return ProcessPoolExecutor(mp_context=get_context("spawn"))
+
+
+def _by_unit(engines: Mapping[int, Recording], parts: Iterable[tuple[str, dict[int, Course]]]) -> list[Course]:
+    courses = {unit: course for _kind, part in parts for unit, course in part.items()}
+    return [courses[unit] for unit in engines]
 
 
 def _tasks(engines: Mapping[int, Recording], seed: str) -> list[Task]:
     """Return every engine with peers from other folds, in the order of the engines."""
     tasks: dict[int, Task] = {}
     for number, fold in enumerate(folds(list(engines), seed)):
-        others = sorted(engines.keys() - set(fold))
-        peers = random.Random(f"{seed}/{number}").sample(others, min(PEERS, len(others)))
-        healthy = tuple(Recording(unit, engines[unit].channels, engines[unit].rows[:HEALTHY]) for unit in peers)
-        tasks |= {unit: Task(engines[unit], healthy) for unit in fold}
+        peers = peers_of(engines, sorted(engines.keys() - set(fold)), f"{seed}/{number}")
+        tasks |= {unit: Task(engines[unit], peers) for unit in fold}
     return [tasks[unit] for unit in engines]
 
 
-def folds(units: Sequence[int], seed: str) -> list[list[int]]:
-    """Return units in five parts, by chance."""
-    mixed = sorted(units)
-    random.Random(seed).shuffle(mixed)
-    return [mixed[number::FOLDS] for number in range(FOLDS)]
+def lives(engines: Mapping[int, Recording], seed: str, count: int | None = None) -> list[Lived]:
+    """Return every fold with so many lives of the others, or all.
+
+    A life that has ended has its peers in its own fold, so that whenever it is learned from they may be, too.
+    """
+    parts = folds(list(engines), seed)
+    found = []
+    for number, fold in enumerate(parts):
+        tests = peers_of(engines, sorted(engines.keys() - set(fold)), f"{seed}/{number}")
+        others = [(unit, part) for part in parts if part is not fold for unit in part]
+        drawn = random.Random(f"{seed}/{number}/{count}").sample(others, min(count or len(others), len(others)))
+        ended = (
+            Task(engines[unit], peers_of(engines, [peer for peer in part if peer != unit], f"{seed}/{unit}"))
+            for unit, part in drawn
+        )
+        found.append(Lived(tuple(Task(engines[unit], tests) for unit in fold), tuple(ended)))
+    return found
 
 
 def bought(task: Task) -> Course:
-    """Play an engine to its end, with peers in their health before it, and buy as the shipped timing says."""
-    units = {f"unit-{each.unit}": each for each in (task.engine, *task.peers)}
-    monitor = Monitor(
-        {f"{unit}/engine": Watched(unit, turbofan(), turbofan_tags()) for unit in units},
-        {f"{unit}/engine": Life(f"life-{unit}", f"{unit}/engine", START) for unit in units},
-    )
-    for peer in task.peers:
-        for cycle in range(1, len(peer) + 1):
-            _take(monitor, peer, cycle)
-        _count(monitor, peer, len(peer) + 1)  # a frame ends when the next begins
-    key = f"unit-{task.engine.unit}/engine"
-    for cycle in range(1, len(task.engine)):
-        _take(monitor, task.engine, cycle)
-        if cycle % STEP == 0:
-            belief = monitor.assess(key, now := START + cycle * CYCLE).belief
-            if belief.known and advise(belief, TERMS, now).buy:
-                return Course(len(task.engine), cycle + LEAD_TIME, cycle + LEAD_TIME)
+    """Return the course of an engine that is bought for by the rule without history, as the shipped timing says."""
+    for cycle, belief in believed(task.engine, task.peers, STEP, task.rated).items():
+        if advise(belief, TERMS, START + cycle * CYCLE).buy:
+            return Course(len(task.engine), cycle + LEAD_TIME, cycle + LEAD_TIME)
     return Course(len(task.engine), None, None)
 
 
-def _take(monitor: Monitor, engine: Recording, cycle: int) -> None:
-    _count(monitor, engine, cycle)
-    row = dict(zip(engine.channels, engine.rows[cycle - 1], strict=True))
-    for tag in (*TURBOFAN_MOVING, *TURBOFAN_SETTINGS):
-        _say(monitor, engine, cycle, tag, row[tag])
+def decided(lived: Lived) -> tuple[str, dict[int, Course]]:
+    """Return who is in charge after the lives that have ended, and the courses of the engines that it buys for."""
+    rule = [(_rule(task), float(len(task.engine))) for task in lived.ended]
+    ended = [task.engine for task in lived.ended]
+    past = histories(ended, ended)
+    lessons = [partial(_lesson, past, fit) for kind, fit in fits() if len(lived.ended) >= LIVES_MIN[kind]]
+    chosen, learned = ways(rule, RATED, lessons, SETTING)
+    if chosen.kind == RULE:
+        return chosen.kind, {task.engine.unit: bought(task) for task in lived.engines}
+    model = learned[chosen.kind].model
+    new = histories([task.engine for task in lived.engines], [task.engine for task in lived.ended])
+    courses = {unit: _course(foreseen(model, life), life, model, chosen.patience) for unit, life in new.items()}
+    return chosen.kind, courses
 
 
-def _count(monitor: Monitor, engine: Recording, cycle: int) -> None:
-    _say(monitor, engine, cycle, TURBOFAN_CYCLE, float(cycle))
+def fits() -> list[tuple[str, Fit]]:
+    """Return the ways to learn that are installed, the plainest first."""
+    return [("ridge", ridge), *([("boosted", boosting.boosted)] if boosting.available() else [])]
 
 
-def _say(monitor: Monitor, engine: Recording, cycle: int, tag: str, value: float) -> None:
-    at = START + cycle * CYCLE
-    monitor.take(Sample(f"unit-{engine.unit}/{tag}", value, Quality.GOOD, at, at, Provenance.A))
+def _lesson(past: Mapping[int, History], fit: Fit) -> Lesson:
+    return learn(list(past.values()), TURBOFAN_MOVING, HEALTHY, fit)
+
+
+def _rule(task: Task) -> Beliefs:
+    found = believed(task.engine, task.peers, PHASE)
+
+    def at(cycle: float) -> Survival | None:
+        belief: Belief | None = found.get(int(cycle) - int(cycle) % PHASE)
+        return None if belief is None else Survival(belief.use / belief.use_per_hour, belief.survival)
+
+    return at
+
+
+def foreseen(model: Learned, life: History) -> Beliefs:
+    """Return what a model believes along a life that it has not seen."""
+    (walk,) = walks([life], model.reference, model.healthy, model.usual) or (None,)
+    if walk is None:
+        return lambda _cycle: None
+    predicted = smoothed(untold(model.regression.predict(walk.common, walk.special), model.usual))
+    return beliefs_of(model.table, walk.use, predicted)
+
+
+def _course(beliefs: Beliefs, life: History, model: Learned, patience: float) -> Course:
+    """Return the course of an engine; the shelf costs more than its use is worth, so a part is fitted as it comes."""
+    stakes, failure = stakes_of(COSTS, model.usual, patience), len(life.use)
+    for cycle in range(STEP, failure, STEP):
+        survival = beliefs(float(cycle))
+        if survival is not None and plan(survival, stakes, [SUPPLY], float(STEP)).order_after <= 0.0:
+            return Course(failure, cycle + LEAD_TIME, cycle + LEAD_TIME)
+    return Course(failure, None, None)
+
+
+def decisions(engines: Sequence[int], courses: Sequence[Course]) -> dict[str, Any]:
+    """Return when each unit was ordered for and its part to be fitted, so that anybody can compute the ratio again."""
+    return {
+        "units": [
+            {
+                "unit": unit,
+                "order": None if course.arrival is None else course.arrival - LEAD_TIME,
+                "replace": course.planned,
+            }
+            for unit, course in zip(engines, courses, strict=True)
+        ]
+    }
 
 
 def _figures(runs: Sequence[Sequence[Course]], seed: int) -> dict[str, Any]:
     low, high = interval(runs, seed)
-    lives = sum(map(len, runs))
     return {
-        "ratio": round(sum(map(cost_ratio, runs)) / len(runs), 3),
+        "ratio": round(float(np.mean([cost_ratio(run) for run in runs])), 3),
         "interval": [round(low, 3), round(high, 3)],
-        "failures": round(sum(one.failed for run in runs for one in run) / lives, 4),
+        "failures": round(float(np.mean([one.failed for run in runs for one in run])), 4),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from gettext import gettext as _
 from pathlib import Path
@@ -137,20 +138,66 @@ def pipeline(
     _say_figures(found, as_json)
 
 
+DataOption = Annotated[Path, typer.Option("--data", exists=True, file_okay=False, help="Holds NASA's C-MAPSS files.")]
+SubsetOption = Annotated[str, typer.Option("--subset", help="FD001 to FD004.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Of folds, peers, draws and resamples.")]
+
+
 @benchmark_app.command("ordering")
 def ordering(
-    data: Annotated[Path, typer.Option("--data", exists=True, file_okay=False, help="Holds NASA's C-MAPSS files.")],
-    subset: Annotated[str, typer.Option("--subset", help="FD001 to FD004.")] = "FD001",
-    seed: Annotated[int, typer.Option("--seed", help="Of folds, peers and resamples.")] = 0,
+    data: DataOption,
+    subset: SubsetOption = "FD001",
+    seed: SeedOption = 0,
     as_json: JsonOption = False,
+    told: Annotated[
+        Path | None, typer.Option("--decisions", dir_okay=False, help="Write when each was bought.")
+    ] = None,
 ) -> None:
-    """Measure what it costs to buy for engines that nobody has seen fail, over one who knows when each fails.
+    """Measure what it costs to buy for engines, over one who knows when each fails.
 
-    ratio: cost per cycle over that of perfect foresight, mean over five ways to make five folds; interval: of 95 %, a
-    paired bootstrap over engines; failures: the share that failed before the new part was in.
+    cost_ratio: cost per cycle over that of perfect foresight, mean over five ways to make five folds, with all lives of
+    the other folds to learn from; interval: of 95 %, a paired bootstrap over engines; failures: before the new part was
+    in. no_history: the same where nobody has seen an engine fail; rating_changes: of that, by a rating that is wrong.
     """
     from connectors.simulator.errors import SimulatorError
-    from gateway.benchmarks.ordering import measure
+    from gateway.benchmarks import engines, ordering
+
+    try:
+        found, courses = ordering.measure(data, subset, seed)
+        units = sorted(engines.engines_of(data, subset)) if told else []
+    except SimulatorError as error:
+        raise Failure(str(error)) from error
+    if told:
+        told.write_text(json.dumps(ordering.decisions(units, courses)) + "\n", encoding="utf-8")
+    _say_figures(found, as_json)
+
+
+@benchmark_app.command("learning")
+def learning(
+    data: DataOption,
+    subset: SubsetOption = "FD001",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    draws: Annotated[int, typer.Option("--draws", min=2, max=200, help="Of the lives that are learned from.")] = 12,
+) -> None:
+    """Measure how the cost of buying falls as lives are seen to end: 0, 2, 5, 10 and 50 of them."""
+    from connectors.simulator.errors import SimulatorError
+    from gateway.benchmarks.learning import measure
+
+    try:
+        found = measure(data, subset, seed, draws)
+    except SimulatorError as error:
+        raise Failure(str(error)) from error
+    _say_figures(found, as_json)
+
+
+@benchmark_app.command("prognosis")
+def prognosis(
+    data: DataOption, subset: SubsetOption = "FD001", seed: SeedOption = 0, as_json: JsonOption = False
+) -> None:
+    """Measure how well what is left is told of test engines, cut off before their end, by all training lives."""
+    from connectors.simulator.errors import SimulatorError
+    from gateway.benchmarks.prognosis import measure
 
     try:
         found = measure(data, subset, seed)
