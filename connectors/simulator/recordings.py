@@ -69,7 +69,7 @@ class CMapss:
 
     def read(self, file: Path, units: frozenset[int] | None = None) -> tuple[Recording, ...]:
         """Return the lives of the chosen units, or of all. Raises RecordingError."""
-        rows = (self.parse(file.name, number, text) for number, text in _lines(file))
+        rows = (self.parse(file.name, number, text) for number, text in numbered_lines(file))
         chosen = (row for row in rows if units is None or row[1] in units)
         lives = tuple(self._life(file.name, unit, list(life)) for unit, life in groupby(chosen, key=lambda row: row[1]))
         if not lives:
@@ -81,21 +81,21 @@ class CMapss:
         words = text.split()
         if len(words) != self.columns:
             message = _("{count} columns instead of {columns}")
-            raise _at(file, line, message.format(count=len(words), columns=self.columns))
+            raise at_line(file, line, message.format(count=len(words), columns=self.columns))
         try:
             unit, cycle = int(words[0]), int(words[1])
             channels = tuple(float(word) for word in words[2:])
         except ValueError as error:
-            raise _at(file, line, _("not a number: {reason}").format(reason=error)) from error
+            raise at_line(file, line, _("not a number: {reason}").format(reason=error)) from error
         if unit < 1 or not all(math.isfinite(value) for value in channels):
-            raise _at(file, line, _("a unit below 1, or a value that is not finite"))
+            raise at_line(file, line, _("a unit below 1, or a value that is not finite"))
         return line, unit, cycle, channels
 
     def _life(self, file: str, unit: int, rows: Sequence[tuple[int, int, int, tuple[float, ...]]]) -> Recording:
         for expected, (line, _unit, cycle, _channels) in enumerate(rows, start=1):
             if cycle != expected:
                 message = _("unit {unit} has cycle {cycle} where {expected} should follow")
-                raise _at(file, line, message.format(unit=unit, cycle=cycle, expected=expected))
+                raise at_line(file, line, message.format(unit=unit, cycle=cycle, expected=expected))
         return Recording(unit, self.channels, tuple(channels for _line, _unit, _cycle, channels in rows))
 
 
@@ -147,20 +147,20 @@ def _see_that_all_are_there(file: str, found: Sequence[int], wanted: frozenset[i
         raise RecordingError(message.format(file=file, units=", ".join(map(str, missing))))
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
+def numbered_lines(file: Path) -> Iterator[tuple[int, str]]:
     """Yield the numbered lines that are not blank. Raises RecordingError."""
     number = 0
     try:
         with _opened(file) as lines:
             for number, text in enumerate(lines, start=1):
                 if number > ROWS_MAX:
-                    raise _at(file.name, number, _("more rows than any recording has"))
+                    raise at_line(file.name, number, _("more rows than any recording has"))
                 if text.strip():
                     yield number, text
     except UnicodeDecodeError as error:
-        raise _at(file.name, number + 1, _("not text")) from error
+        raise at_line(file.name, number + 1, _("not text")) from error
     except (OSError, EOFError, zlib.error) as error:
-        raise _at(file.name, number + 1, _("cannot be read: {reason}").format(reason=error)) from error
+        raise at_line(file.name, number + 1, _("cannot be read: {reason}").format(reason=error)) from error
 
 
 def _opened(file: Path) -> IO[str]:
@@ -169,5 +169,6 @@ def _opened(file: Path) -> IO[str]:
     return file.open(encoding="ascii")
 
 
-def _at(file: str, line: int, what: str) -> RecordingError:
+def at_line(file: str, line: int, what: str) -> RecordingError:
+    """Return the error that something is wrong with a line of a file."""
     return RecordingError(f"{file}:{line}: {what}")

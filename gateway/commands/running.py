@@ -206,6 +206,26 @@ def prognosis(
     _say_figures(found, as_json)
 
 
+@benchmark_app.command("toolwear")
+def toolwear(
+    data: Annotated[Path, typer.Option("--data", exists=True, file_okay=False, help="Holds Vicomtech's tool wear.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how well a cutting tool's wear is told from its controller's signals, by a model of other tools.
+
+    mae_um: mean absolute error over all seconds of all tools, each left out in turn, in micrometres; coverage_90: the
+    share of seconds whose wear is within the interval said to hold nine in ten; known: those that were not doubted.
+    """
+    from connectors.simulator.errors import SimulatorError
+    from gateway.benchmarks.toolwear import measure
+
+    try:
+        found = measure(data)
+    except (SimulatorError, ValueError) as error:
+        raise Failure(str(error)) from error
+    _say_figures(found, as_json)
+
+
 @benchmark_app.command("reconnect")
 def reconnect(
     as_json: JsonOption = False,
