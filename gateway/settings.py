@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from gateway.actions import Right
+from maintenance.alarms.settings import ComponentAlarms, SiteAlarms
 from maintenance.settings import ComponentSettings
 from marketplace.audit.note import KeyKind, NoteBroken, VerifierKey
 from marketplace.authority.alarm_terms import AlarmCode, AlarmTerms
@@ -212,8 +213,11 @@ def _alarm(value: str) -> str:
     return value
 
 
-class AlarmSettings(Settings):
-    """How long a person may take to acknowledge a money alarm, by its code, before it stops what it names."""
+class AlarmSettings(SiteAlarms):
+    """How long a person may take to acknowledge a money alarm, by its code, before it stops what it names.
+
+    Beside it the condition alarms of the site, by kind: they stop nothing.
+    """
 
     acknowledge_within: Mapping[Annotated[str, AfterValidator(_alarm)], Duration] = Field(default_factory=dict)
 
@@ -294,6 +298,7 @@ class ComponentConfig(ComponentSettings):
 
     buying: BuyingSettings | None = None
     identity: IdentitySettings | None = None
+    alarms: ComponentAlarms | None = None
 
 
 class MachineSettings(Settings):
