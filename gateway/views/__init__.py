@@ -5,6 +5,7 @@ holds texts for amounts and decimals, RFC 3339 for times and null for what is no
 """
 
 from gateway.views.components import ComponentPlan, NeedView, need_view, need_views, under_way
+from gateway.views.conditions import ConditionsView, ConditionView, GroupView, conditions_view
 from gateway.views.entries import AuditEntryView, AuditView, audit, history
 from gateway.views.halts import AlarmView, HaltView, open_alarms, standing
 from gateway.views.purchases import WAITING, LineView, OrderView, SetApartView, order, orders, set_apart, waiting
@@ -16,6 +17,9 @@ __all__ = [
     "AuditEntryView",
     "AuditView",
     "ComponentPlan",
+    "ConditionView",
+    "ConditionsView",
+    "GroupView",
     "HaltView",
     "LineView",
     "NeedView",
@@ -23,6 +27,7 @@ __all__ = [
     "OrderView",
     "SetApartView",
     "audit",
+    "conditions_view",
     "history",
     "need_view",
     "need_views",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from gettext import gettext as _
+from itertools import pairwise
 from typing import Any, Final
 
 from maintenance.alarms.kinds import KINDS, NOTHING, AlarmKind, Kind, Priority
@@ -85,7 +86,7 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Spell:
-    """One time that it was active: until it cleared, its condition being gone for the off-delay; None while it lasts."""
+    """One time that it was active: until it cleared, its condition being gone for the off-delay; None: it lasts."""
 
     raised: datetime
     gone: datetime | None = None
@@ -200,9 +201,7 @@ def waited(alarm: Alarm, now: datetime) -> Moved:
 
 def _told(alarm: Alarm, found: Finding) -> Alarm:
     """Take up what a finding says beside whether it is there; a finding that judges nothing says nothing new."""
-    alarm = replace(
-        alarm, connection=found.connection, component=found.component, out_of_service=found.out_of_service
-    )
+    alarm = replace(alarm, connection=found.connection, component=found.component, out_of_service=found.out_of_service)
     if not found.active:
         return alarm
     return replace(alarm, parameters=dict(found.parameters), machine=found.machine, due=found.due or alarm.due)
@@ -258,16 +257,17 @@ def _returned(alarm: Alarm, now: datetime, moves: list[Move], by: str = "") -> A
     return _go(replace(alarm, shelf=None, cause=""), event, now, moves, by)
 
 
-def _go(
-    alarm: Alarm, event: AlarmEvent, now: datetime, moves: list[Move], by: str = "", reason: str = ""
-) -> Alarm:
+def _go(alarm: Alarm, event: AlarmEvent, now: datetime, moves: list[Move], by: str = "", reason: str = "") -> Alarm:
     target = after(alarm.state, event)
     moves.append(Move(alarm.key, now, event, alarm.state, target, alarm.priority, by, reason))
     return replace(alarm, state=target)
 
 
 def acknowledged(alarm: Alarm, by: str, note: str, now: datetime) -> Moved:
-    """Return the alarm after a named person has seen it; a latched one that was seen already is reset. Raises `Refused`."""
+    """Return the alarm after a named person has seen it; a latched one that was seen already is reset.
+
+    Raises `Refused` when it does not wait for anybody.
+    """
     moves: list[Move] = []
     match alarm.state:
         case AlarmState.UNACKNOWLEDGED | AlarmState.RETURNED | AlarmState.LATCHED_UNACKNOWLEDGED:
@@ -338,7 +338,7 @@ def calmer(alarm: Alarm, delays: Delays, now: datetime) -> Delays | None:
     if not is_chattering(alarm, now):
         return None
     spells = _recent(alarm, now)
-    pairs = zip(spells, spells[1:], strict=False)
+    pairs = pairwise(spells)
     longest = max((later.raised - earlier.gone for earlier, later in pairs if earlier.gone), default=NOTHING)
     off = _whole_minutes(longest)
     return Delays(delays.on, off) if delays.off < off <= DELAY_MAX else None
@@ -376,7 +376,7 @@ def document_of(alarm: Alarm) -> dict[str, Any]:
 
 
 def alarm_of(document: Mapping[str, Any]) -> Alarm:
-    """Return the alarm that a document of `document_of` says. Raises ValueError, KeyError or TypeError for any other."""
+    """Return the alarm that a document of `document_of` says. Any other raises ValueError, KeyError or TypeError."""
     shelf = document["shelf"]
     return Alarm(
         kind=AlarmKind(document["kind"]),

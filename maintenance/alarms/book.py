@@ -133,6 +133,13 @@ class Book:
         past = tuple(key for key in changed if key not in self.alarms)
         return Changes(alarms, past, tuple(self._moves), self.rates.document())
 
+    def changes_with(self, moved: Moved) -> Changes:
+        """Return the same with what a person is about to do, before the book takes it up."""
+        alarm, moves = moved
+        told = self.changes()
+        others = tuple(each for each in told.alarms if each.key != alarm.key)
+        return Changes((*others, alarm), told.past, (*told.moves, *moves), told.rates)
+
     def kept(self) -> None:
         """What `changes` told is written down."""
         self._changed.clear()

@@ -78,8 +78,13 @@ class Plant:
     stuck: Sequence[Stuck] = ()
 
 
-def of_lines(lines: Iterable[Line], rules: Rules) -> Iterator[Finding]:
-    """Yield what is wrong with connections: those that are lost."""
+def of_connections(plant: Plant, rules: Rules) -> Iterator[Finding]:
+    """Yield what is wrong with connections, and with tags that cannot be read over those that stand."""
+    yield from _of_lines(plant.lines, rules)
+    yield from _of_tags(plant, rules)
+
+
+def _of_lines(lines: Iterable[Line], rules: Rules) -> Iterator[Finding]:
     own = rules.of("")
     for line in lines:
         if line.connected or not own.terms[_K.CONNECTION_LOST].enabled:
@@ -92,9 +97,8 @@ def of_lines(lines: Iterable[Line], rules: Rules) -> Iterator[Finding]:
 
 def of_site(needs: Iterable[Need], plant: Plant, rules: Rules, now: datetime) -> Iterator[Finding]:
     """Yield everything that is wrong, or cannot be judged, at `now`."""
-    yield from of_lines(plant.lines, rules)
+    yield from of_connections(plant, rules)
     unreadable = {tag for line in plant.lines for tag in line.unreadable}
-    yield from _of_tags(plant, rules)
     yield from _of_stuck(plant, rules)
     for need in needs:
         own = rules.of(need.component)
@@ -129,9 +133,7 @@ def _of_need(need: Need, own: Own, plant: Plant, unreadable: Collection[str], no
         yield from _simple(_K.NEW_PART_PROPOSED, need, own, plant)
 
 
-def _of_evidence(
-    need: Need, codes: set[str], own: Own, plant: Plant, unreadable: Collection[str]
-) -> Iterator[Finding]:
+def _of_evidence(need: Need, codes: set[str], own: Own, plant: Plant, unreadable: Collection[str]) -> Iterator[Finding]:
     for reason in need.evidence:
         tag = f"{need.machine}/{reason.parameters.get('tag', '')}"
         if reason.code in SILENT and tag not in unreadable and own.terms[_K.SENSOR_SILENT].enabled:

@@ -148,7 +148,7 @@ _ALL: Final = (
     Kind(
         AlarmKind.SENSOR_SILENT,
         _later("{tag} has been silent for too long."),
-        _later("Look at the sensor and its cable; until it speaks again, type in what you read off ('toolcrib reading')."),
+        _later("Look at the sensor and its cable; until it speaks, type in what you read off ('toolcrib reading')."),
         _later("What rests on this tag is not known, so a person is asked about every purchase for it."),
         timedelta(days=7),
         on_delay=timedelta(minutes=10),

@@ -97,5 +97,3 @@ class Rules:
 
 def _over(terms: Mapping[AlarmKind, Terms], said: Mapping[AlarmKind, Said]) -> Mapping[AlarmKind, Terms]:
     return {code: each.under(said[code]) if code in said else each for code, each in terms.items()}
-
-

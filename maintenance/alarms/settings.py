@@ -64,7 +64,9 @@ def _written(form: Callable[[Any], str], *examples: str) -> tuple[PlainSerialize
     return PlainSerializer(form, when_used="unless-none"), WithJsonSchema({"type": "string", "examples": [*examples]})
 
 
-Delay = Annotated[timedelta, BeforeValidator(_delay), *_written(lambda span: f"{span.total_seconds():.15g} s", "5 min", "2 h")]
+Delay = Annotated[
+    timedelta, BeforeValidator(_delay), *_written(lambda span: f"{span.total_seconds():.15g} s", "5 min", "2 h")
+]
 Share = Annotated[float, BeforeValidator(_share), *_written(lambda share: f"{share * 100:.12g} %", "20 %")]
 Hours = Annotated[float, BeforeValidator(_hours), *_written(lambda hours: f"{hours:.12g} h", "2 d", "36 h")]
 

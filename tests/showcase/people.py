@@ -172,6 +172,12 @@ class PlantActions:
             seen is not None, "ALARM_ACKNOWLEDGED", "The alarm is acknowledged." if seen else "There is none."
         )
 
+    async def shelve(self, alarm: str, span: str, reason: str, person: str, method: str) -> Outcome:
+        return self._enter("shelve", alarm, span, reason, person, method)
+
+    async def unshelve(self, alarm: str, person: str, method: str) -> Outcome:
+        return self._enter("unshelve", alarm, person, method)
+
     async def clock_accept(self, person: str, method: str) -> Outcome:
         return self._enter("clock", person, method)
 
