@@ -178,7 +178,7 @@ def _of_wear(need: Need, own: Own, plant: Plant, now: datetime) -> Iterator[Find
     if health.enabled:
         active = KINDS[_K.HEALTH_LOW].beyond(need.health, health.limit, health.band) if sure else None
         if active is not False:
-            figures = {"value": _percent(need.health), "limit": _percent(health.limit), "job": need.job}
+            figures = {"value": _percent(need.health), "limit": _percent(health.limit)}
             yield _worn(_K.HEALTH_LOW, need, active, own, figures, now)
     if likely.enabled:
         within = now - need.belief.as_of + (HORIZON if decision is None else decision.arrival)

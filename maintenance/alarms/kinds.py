@@ -194,7 +194,7 @@ _ALL: Final = (
     Kind(
         AlarmKind.HEALTH_LOW,
         _later("{component} has {value} of its health left; the limit is {limit}."),
-        _later("Plan the job '{job}', and see that its part is here or on its way."),
+        _later("Plan the job that renews it, and see that its part is here or on its way."),
         _later("Left alone it wears out, and the machine stops when nobody has planned it."),
         timedelta(days=7),
         unit=LimitUnit.SHARE,

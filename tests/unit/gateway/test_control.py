@@ -225,5 +225,6 @@ def test_every_act_that_changes_anything_is_there():
     assert set(control.ACTS) == {
         "approve", "deny", "cancel", "release", "answer", "received", "reading", "fitted", "stock", "policy", "prices",
         "stop", "resume", "acknowledge", "clock", "reload", "rotate-audit-key", "confirm-restore", "trust",
+        "shelve", "unshelve",
     }  # fmt: skip
     assert all(json.dumps(each.body.model_json_schema()) for each in control.ACTS.values())

@@ -83,7 +83,7 @@ def test_what_cannot_be_judged_stays_as_it_was():
     assert (told.state, told.alarm.active) == (AlarmState.UNACKNOWLEDGED, True)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.lists(st.floats(0.2001, 0.2499), min_size=1, max_size=20), st.booleans())
 def test_chatter_within_the_band_never_raises_twice(values, again):
     kind, told = KINDS[HEALTH], Told()
@@ -198,7 +198,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(STEPS, st.sampled_from([HEALTH, DOUBT]))
 def test_whatever_happens_what_was_acknowledged_was_seen_at_its_priority_and_everything_ends(steps, kind):
     told, now, seen = Told(kind, Delays(5 * MINUTE, 5 * MINUTE)), NOW, None
@@ -228,7 +228,7 @@ def test_whatever_happens_what_was_acknowledged_was_seen_at_its_priority_and_eve
     assert told.alarm.is_past(now + 3 * SHELF_MAX)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), min_size=6, max_size=30))
 def test_with_the_proposed_delay_what_chattered_is_raised_once(looks):
     told, now, seen = Told(), NOW, []

@@ -52,7 +52,7 @@ def lived(book: Book, looks) -> Book:
     return book
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(LOOKS, st.integers(0, 12))
 def test_replay_gives_the_identical_alarms_with_or_without_a_restart_between(looks, cut):
     once = lived(Book(Rules()), looks)

@@ -10,7 +10,7 @@ import pytest
 
 from maintenance.alarms.kinds import KINDS, AlarmKind, Consequence, Priority, priority_of, told
 
-FIGURES = {"component", "tag", "connection", "value", "limit", "reason", "job", "tags", "components"}
+FIGURES = {"component", "tag", "connection", "value", "limit", "reason", "tags", "components"}
 
 
 def test_every_kind_is_registered_with_an_action_a_time_and_a_consequence():
