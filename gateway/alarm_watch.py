@@ -220,8 +220,9 @@ class AlarmWatch:
         if self._still_at is not None and timedelta(0) <= now - self._still_at < STILL_EVERY:
             return
         self._still_at = now
-        latest = ((sensor.tag, self._monitor.latest(sensor.tag)) for sensor in self._plan.sensors)
-        self._stillness.look({tag: reading.value for tag, reading in latest if reading is not None}, now)
+        tags = [sensor.tag for sensor in self._plan.sensors]
+        values = zip(tags, self._monitor.newest(tags).tolist(), strict=True)
+        self._stillness.look({tag: value for tag, value in values if value == value}, now)
         self._stuck = tuple(self._stillness.stuck(self._plan.sensors))
 
     def knows(self, alarm: str) -> bool:

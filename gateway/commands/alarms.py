@@ -92,7 +92,7 @@ def _say_conditions(found: ConditionsView, place: DataPlace) -> None:
     rows = [_condition_row(view, place) for view in found.all]
     say_table(columns, rows, nothing="")
     sentence = _("{rate} an hour on average; one person can take about {most}")
-    say(sentence.format(rate=i18n.figure(round(found.per_hour, 1)), most=i18n.figure(found.manageable)))
+    say(sentence.format(rate=i18n.number(found.per_hour, 1), most=i18n.number(found.manageable, 0)))
 
 
 def _condition_row(view: ConditionView, place: DataPlace) -> tuple[str, ...]:
