@@ -25,10 +25,10 @@ async def test_a_worn_wheel_is_told_seen_shelved_and_remembered_and_moves_no_mon
     path.write_text(json.dumps(CONFIG))
     async with open_gateway(load(path), clock=lambda: now[0]) as gateway:
         act = gateway.operations
-        await act.policy_apply(json.dumps(POLICY), "anna", "socket")
-        await act.prices("huber", PRICES, "ben", "socket")
         await gateway.pipeline.decide()
         assert told(gateway) == {}  # the past of the wheel is not known: nothing is claimed about its wear
+        await act.policy_apply(json.dumps(POLICY), "anna", "socket")
+        await act.prices("huber", PRICES, "ben", "socket")
         await act.fitted("saw/wheel", "", "1300 h", "as the book says", "ben", "socket")
         await gateway.pipeline.decide()
         await gateway.pipeline.decide()  # the order is proposed by now, and waits for a person
