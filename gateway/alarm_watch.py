@@ -105,7 +105,7 @@ def _sensors(config: Config, rules: Rules) -> Iterator[Sensor]:
 class AlarmWatch:
     """The alarms of one gateway.
 
-    careful: whether every purchase asks a person now, whatever its mode.
+    careful: whether every purchase needs a person now, whatever its mode, or none goes out by itself.
     """
 
     def __init__(

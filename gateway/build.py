@@ -251,14 +251,27 @@ async def _compose(
     stack.push_async_callback(backlog.close)
     historian = Historian(databases.telemetry, config.file.storage.samples_max)
     reader = await backlog.reader(READER, await historian.mark())
-
-    def careful() -> bool:
-        return restoration.careful
-
-    alarms = AlarmWatch(plan_of(config), databases.telemetry, databases.spend, monitor, board, clock, careful=careful)
+    alarms = AlarmWatch(
+        plan_of(config),
+        databases.telemetry,
+        databases.spend,
+        monitor,
+        board,
+        clock,
+        careful=lambda: restoration.careful or buying.stopped,
+    )
     await alarms.begin()
     pipeline = Pipeline(
-        _site(config), databases, monitor, board, backlog, lives, purchasing, clock, careful=careful, alarms=alarms
+        _site(config),
+        databases,
+        monitor,
+        board,
+        backlog,
+        lives,
+        purchasing,
+        clock,
+        careful=lambda: restoration.careful,
+        alarms=alarms,
     )
     return Gateway(
         config,

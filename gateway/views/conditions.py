@@ -5,7 +5,7 @@ Rendered from the book's overview in the reader's language; nothing is judged he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from gateway.views.texts import text_of
 from maintenance.alarms.alarm import Alarm, Shelf, is_chattering, is_fleeting, is_standing
 from maintenance.alarms.book import Overview
 from maintenance.alarms.floods import PER_HOUR_MANAGEABLE, Common, Group
-from maintenance.alarms.kinds import AlarmKind, Priority, told
+from maintenance.alarms.kinds import KINDS, AlarmKind, Phrases, Priority, filled
 from maintenance.alarms.states import SHELVABLE, WAITING
 
 NAMED = frozenset({"component", "tag"})
@@ -143,8 +143,10 @@ class ConditionsView:
 def conditions_view(seen: Overview, now: datetime, called: Called = str) -> ConditionsView:
     """Return an overview as people read it; `called` says what keys of the config are called."""
 
+    phrases = {code: Phrases.of(kind) for code, kind in KINDS.items()}
+
     def view(alarm: Alarm) -> ConditionView:
-        return condition_view(alarm, now, called, seen.proposals)
+        return _view(alarm, now, called, seen.proposals.get(alarm.key), phrases[alarm.kind])
 
     groups = tuple(_group(group, view) for group in seen.groups)
     shelved, suppressed = tuple(map(view, seen.shelved)), tuple(map(view, seen.suppressed))
@@ -155,11 +157,8 @@ def _group(group: Group, view: Callable[[Alarm], ConditionView]) -> GroupView:
     return GroupView(group.common, group.key, group.priority, view(group.head), tuple(map(view, group.beneath)))
 
 
-def condition_view(
-    alarm: Alarm, now: datetime, called: Called = str, proposals: Mapping[str, timedelta] | None = None
-) -> ConditionView:
+def _view(alarm: Alarm, now: datetime, called: Called, calmer: timedelta | None, phrases: Phrases) -> ConditionView:
     """Return one alarm as people read it."""
-    kind = alarm.traits
     figures = {name: called(text) if name in NAMED else text for name, text in alarm.parameters.items()}
     return ConditionView(
         alarm.id,
@@ -169,9 +168,9 @@ def condition_view(
         alarm.priority,
         alarm.state.value,
         alarm.active,
-        told(kind.what, figures),
-        told(kind.action, figures),
-        told(kind.consequence, figures),
+        filled(phrases.what, figures),
+        filled(phrases.action, figures),
+        filled(phrases.consequence, figures),
         alarm.raised_at,
         alarm.due,
         alarm.seen_by if alarm.seen else "",
@@ -181,7 +180,7 @@ def condition_view(
         is_chattering(alarm, now),
         is_standing(alarm, now),
         is_fleeting(alarm, now),
-        (proposals or {}).get(alarm.key),
+        calmer,
         alarm.state in WAITING,
         alarm.state in SHELVABLE,
     )

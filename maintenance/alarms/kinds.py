@@ -229,4 +229,23 @@ KINDS: Final[Mapping[AlarmKind, Kind]] = {kind.code: kind for kind in _ALL}
 
 def told(text: str, parameters: Mapping[str, str]) -> str:
     """Return a text of a kind in the reader's language; a parameter that is missing shows as a question mark."""
-    return _(text).format_map(defaultdict(lambda: "?", parameters))
+    return filled(_(text), parameters)
+
+
+def filled(text: str, parameters: Mapping[str, str]) -> str:
+    """Return a text that is translated already with its figures."""
+    return text.format_map(defaultdict(lambda: "?", parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """The texts of a kind in the reader's language, looked up once for all its alarms."""
+
+    what: str
+    action: str
+    consequence: str
+
+    @classmethod
+    def of(cls, kind: Kind) -> Phrases:
+        """Return the texts of a kind."""
+        return cls(_(kind.what), _(kind.action), _(kind.consequence))
