@@ -117,7 +117,13 @@ class Actions(Protocol):
         """Lift the stop of exactly this scope."""
 
     async def acknowledge(self, alarm: str, note: str, person: str, method: str) -> Outcome:
-        """Say that a money alarm was seen, so that it stops nothing."""
+        """Say that an alarm was seen: one about money stops nothing then, one about a condition never does."""
+
+    async def shelve(self, alarm: str, span: str, reason: str, person: str, method: str) -> Outcome:
+        """Put a condition alarm aside for a span such as `8 h`, saying why; it comes back by itself."""
+
+    async def unshelve(self, alarm: str, person: str, method: str) -> Outcome:
+        """Take a condition alarm from the shelf before its time."""
 
     async def clock_accept(self, person: str, method: str) -> Outcome:
         """Say that plant time is right although it has jumped; limits elapse by it from now on."""

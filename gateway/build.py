@@ -32,6 +32,7 @@ from connectors.samples import Sample, wholes
 from connectors.settings import connector_types
 from connectors.supervisor import Supervisor
 from gateway import VERSION, doors, i18n
+from gateway.alarm_watch import LOOK_EVERY, AlarmWatch, plan_of
 from gateway.attestation import CannotAttest, attested
 from gateway.auditing import Auditing
 from gateway.buying import BuyingState, Cause
@@ -132,6 +133,7 @@ class Gateway:
     restoration: Restoration
     mark: Mark
     halting: Halting
+    alarms: AlarmWatch
     machines: dict[str, MachineInfo]
     conversations: Conversations = field(init=False)
     trusting: Trusting = field(init=False)
@@ -167,6 +169,7 @@ class Gateway:
         self.pipeline.lives.reconfigure(config.components)
         self.operations.reconfigure(config)
         self.halting.reconfigure(config)
+        self.alarms.reconfigure(plan_of(config))
         self.machines.clear()
         self.machines.update(doors.machines_of(config))
 
@@ -248,8 +251,27 @@ async def _compose(
     stack.push_async_callback(backlog.close)
     historian = Historian(databases.telemetry, config.file.storage.samples_max)
     reader = await backlog.reader(READER, await historian.mark())
+    alarms = AlarmWatch(
+        plan_of(config),
+        databases.telemetry,
+        databases.spend,
+        monitor,
+        board,
+        clock,
+        careful=lambda: restoration.careful or buying.stopped,
+    )
+    await alarms.begin()
     pipeline = Pipeline(
-        _site(config), databases, monitor, board, backlog, lives, purchasing, clock, careful=lambda: restoration.careful
+        _site(config),
+        databases,
+        monitor,
+        board,
+        backlog,
+        lives,
+        purchasing,
+        clock,
+        careful=lambda: restoration.careful,
+        alarms=alarms,
     )
     return Gateway(
         config,
@@ -263,7 +285,7 @@ async def _compose(
         pipeline,
         purchasing,
         Reconciliation(purchasing),
-        Operations(config, purchasing, lives, board, halting, auditing, restoration, clock),
+        Operations(config, purchasing, lives, board, halting, auditing, restoration, clock, alarms),
         stopping,
         stop_file,
         auditing,
@@ -275,6 +297,7 @@ async def _compose(
         restoration,
         mark,
         halting,
+        alarms,
         doors.machines_of(config),
     )
 
@@ -387,6 +410,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         troubles=lambda: _troubles(gateway),
         certificates=lambda: gateway.trusting.warnings,
         buying=lambda: gateway.buying.sentence,
+        alarms=gateway.alarms.overview,
         hosts=doors.hosts_of(config),
         peers=doors.peers_of(config),
         public_origin=config.file.web.public_url or "",
@@ -412,6 +436,7 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     stack.push_async_callback(gateway.conversations.end)
     schedule, pipeline = gateway.schedule, gateway.pipeline
     schedule.every(gateway.config.file.timing.step, "decide", pipeline.decide)
+    schedule.every(LOOK_EVERY, "look after alarms", gateway.alarms.look_at_connections)
     schedule.every(RECONCILE_EVERY, "reconcile", partial(_reconcile, gateway))
     schedule.every(SIGN_EVERY, "sign the audit log", gateway.auditing.run_once)
     schedule.every(SNAPSHOT_EVERY, "snapshot", pipeline.keep_snapshots)
@@ -534,6 +559,7 @@ def _counted(gateway: Gateway) -> Counted:
         gateway.board,
         gateway.schedule,
         gateway.clock,
+        gateway.alarms.overview,
     )
 
 

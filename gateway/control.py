@@ -131,10 +131,24 @@ class Reach(_Body):
 
 
 class Seen(_Body):
-    """A money alarm that somebody has seen."""
+    """An alarm that somebody has seen."""
 
     alarm: str = Field(pattern=r"^[0-9a-f]{32}$")
     note: str = _Remark
+
+
+class Shelved(_Body):
+    """A condition alarm that is put aside for a span such as `8 h`, and why."""
+
+    alarm: str = Field(pattern=r"^[0-9a-f]{32}$")
+    span: str = _Value
+    reason: str = _Remark
+
+
+class Unshelved(_Body):
+    """A condition alarm that is taken from the shelf."""
+
+    alarm: str = Field(pattern=r"^[0-9a-f]{32}$")
 
 
 class PolicyText(_Body):
@@ -194,6 +208,8 @@ ACTS: Final[Mapping[str, _Act]] = {
     "stop": _Act(Reach, lambda a, b, who: a.stop(b.scope, b.key, b.reason, who, METHOD)),
     "resume": _Act(Reach, lambda a, b, who: a.resume(b.scope, b.key, b.reason, who, METHOD)),
     "acknowledge": _Act(Seen, lambda a, b, who: a.acknowledge(b.alarm, b.note, who, METHOD)),
+    "shelve": _Act(Shelved, lambda a, b, who: a.shelve(b.alarm, b.span, b.reason, who, METHOD)),
+    "unshelve": _Act(Unshelved, lambda a, b, who: a.unshelve(b.alarm, who, METHOD)),
     "policy": _Act(PolicyText, lambda a, b, who: a.policy_apply(b.text, who, METHOD)),
     "clock": _Act(_Body, lambda a, b, who: a.clock_accept(who, METHOD)),
     "rotate-audit-key": _Act(Nothing, lambda a, b, who: a.audit_rotate(who, METHOD)),

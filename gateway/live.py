@@ -78,7 +78,7 @@ class Watcher:
         self._marked = asyncio.Event()
 
     def mark(self, marks: Iterable[str]) -> None:
-        """Note that these changed: `links`, `orders`, `needs`."""
+        """Note that these changed: `links`, `orders`, `needs`, `alarms`."""
         self._marks.update(marks)
         self._marked.set()
 
@@ -90,7 +90,7 @@ class Watcher:
         self._marked.set()
 
     async def changes(self) -> frozenset[str]:
-        """Wait until something changed and return what: tags as `machine/tag`, `links`, `orders`, `needs`."""
+        """Wait until something changed and return what: tags as `machine/tag`, `links`, `orders`, `needs`, `alarms`."""
         await self._marked.wait()
         self._marked.clear()
         tags = (self._keys[number] for number in np.flatnonzero(self._tags).tolist())
@@ -228,7 +228,7 @@ class Board:
         self.tell({"links"})
 
     def tell(self, keys: Iterable[str]) -> None:
-        """Mark something as changed for everybody who watches: `orders` or `needs`."""
+        """Mark something as changed for everybody who watches: `orders`, `needs` or `alarms`."""
         marks = set(keys)
         if marks:
             for watcher in self._watchers:

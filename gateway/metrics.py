@@ -19,6 +19,8 @@ from gateway.historian import Historian
 from gateway.live import Board
 from gateway.pipeline import Pipeline
 from gateway.schedule import Schedule
+from maintenance.alarms.book import Overview
+from maintenance.alarms.states import AlarmState
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -51,6 +53,7 @@ class Counted:
     board: Board
     schedule: Schedule
     clock: Callable[[], datetime]
+    alarms: Callable[[], Overview] = Overview
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric as it is now."""
@@ -62,6 +65,7 @@ class Counted:
         yield from self._values()
         yield from self._backlog()
         yield from self._store()
+        yield from self._alarms()
         failures = CounterMetricFamily("toolcrib_act_failures", "Failed acts of the schedule.", labels=["act"])
         for act, count in self.schedule.failures.items():
             failures.add_metric([act], count)
@@ -138,6 +142,26 @@ class Counted:
         )
         yield CounterMetricFamily("toolcrib_broken_blocks", "Blocks of the store that were broken.", value=store.broken)
         yield GaugeMetricFamily("toolcrib_store_bytes", "What the store's pages hold.", value=store.used_bytes)
+
+    def _alarms(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        seen = self.alarms()
+        active = GaugeMetricFamily("toolcrib_alarms_active", "Condition alarms that are active.", labels=["priority"])
+        for priority, count in seen.by_priority.items():
+            active.add_metric([priority.word], count)
+        yield active
+        waiting = "Condition alarms that nobody has acknowledged."
+        yield GaugeMetricFamily("toolcrib_alarms_unacknowledged", waiting, value=seen.waiting)
+        yield GaugeMetricFamily("toolcrib_alarms_shelved", "Condition alarms put aside.", value=len(seen.shelved))
+        hidden = len(seen.suppressed) + sum(
+            each.state is AlarmState.SUPPRESSED for group in seen.groups for each in group.beneath
+        )
+        yield GaugeMetricFamily("toolcrib_alarms_suppressed", "Condition alarms that a cause explains.", value=hidden)
+        rate = "Condition alarms raised in an hour, on average over the last day; six are manageable."
+        yield GaugeMetricFamily("toolcrib_alarms_raised_per_hour", rate, value=seen.per_hour)
+        yield GaugeMetricFamily("toolcrib_alarm_flood", "1 while more come than people can take.", value=seen.is_flood)
+        yield CounterMetricFamily("toolcrib_alarms_dropped", "Alarms for which there was no room.", value=seen.dropped)
 
 
 def exposition(counted: Counted) -> tuple[bytes, str]:

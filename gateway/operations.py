@@ -12,6 +12,7 @@ from decimal import Decimal
 from gettext import gettext as _
 
 from gateway.actions import HandAnswer, HandReply, Outcome, Right
+from gateway.alarm_watch import AlarmWatch
 from gateway.auditing import Auditing
 from gateway.config import Config
 from gateway.halting import Halting
@@ -66,8 +67,10 @@ class Operations:
         auditing: Auditing,
         restoration: Restoration,
         clock: Callable[[], datetime],
+        alarms: AlarmWatch | None = None,
     ) -> None:
         self._config = config
+        self._alarms = alarms
         self._purchasing = purchasing
         self._lives = lives
         self._board = board
@@ -233,10 +236,31 @@ class Operations:
         return outcome
 
     async def acknowledge(self, alarm: str, note: str, person: str, method: str) -> Outcome:
-        """Say that a money alarm was seen, so that it stops nothing."""
+        """Say that an alarm was seen: one about money stops nothing then, one about a condition never does."""
+        if self._alarms is not None and self._alarms.knows(alarm):
+            return self._refusal(person, Right.OPERATE) or await self._alarms.acknowledge(alarm, note, person)
         outcome = await self._halting.acknowledge(alarm, note, _person(person, method))
         self._board.tell({"orders"})
         return outcome
+
+    async def shelve(self, alarm: str, span: str, reason: str, person: str, method: str) -> Outcome:
+        """Put a condition alarm aside for a span such as `8 h`, saying why; it comes back by itself."""
+        if refusal := self._refusal(person, Right.OPERATE):
+            return refusal
+        if self._alarms is None:
+            return _no_alarm()
+        try:
+            length = Measure.parse(span).duration
+        except ValueError:
+            sentence = _("{span} is no span of time, such as '8 h' or '2 d'; nothing changed.")
+            return Outcome(False, "SPAN_REFUSED", sentence.format(span=span))
+        return await self._alarms.shelve(alarm, length, reason, person)
+
+    async def unshelve(self, alarm: str, person: str, method: str) -> Outcome:
+        """Take a condition alarm from the shelf before its time."""
+        if refusal := self._refusal(person, Right.OPERATE):
+            return refusal
+        return _no_alarm() if self._alarms is None else await self._alarms.unshelve(alarm, person)
 
     async def policy_apply(self, text: str, person: str, method: str) -> Outcome:
         """Put a policy, given as the text of its file, into force."""
@@ -363,6 +387,10 @@ class Operations:
 
     def _units(self, component: str) -> dict[str, str]:
         return self._config.units_of(component.partition("/")[0])
+
+
+def _no_alarm() -> Outcome:
+    return Outcome(False, "ALARM_UNKNOWN", _("No such alarm is open. Nothing changed."))
 
 
 def _person(person: str, method: str) -> Actor:

@@ -17,6 +17,7 @@ import structlog
 from connectors.backlog import Backlog
 from connectors.samples import Batch
 from connectors.supervisor import ConnectionStatus
+from gateway.alarm_watch import AlarmWatch
 from gateway.databases import Databases
 from gateway.intake import Intake, Sieve
 from gateway.live import Board, Link
@@ -67,7 +68,7 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 class Pipeline:
     """Carries samples and needs; `intake` is where samples come in.
 
-    careful: whether every purchase asks a person now, whatever its mode.
+    careful: whether every purchase asks a person now, whatever its mode. alarms: look after what people must know.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Pipeline:
         clock: Callable[[], datetime],
         *,
         careful: Callable[[], bool] = bool,
+        alarms: AlarmWatch | None = None,
     ) -> None:
         self._site = site
         self._databases = databases
@@ -92,6 +94,8 @@ class Pipeline:
         self._purchasing = purchasing
         self._clock = clock
         self._careful = careful
+        self._alarms = alarms
+        self._advised: dict[str, Advice] = {}
         self._deciding = asyncio.Lock()
         self.intake = Intake(monitor, board, Sieve(site.deadbands), clock)
         self.decided_at: datetime | None = None
@@ -134,12 +138,34 @@ class Pipeline:
             pictures = [(need, self._monitor.picture(need.component, now)) for need in needs]
             await telemetry_store.save_needs(tx, pictures)
         self._board.tell({"needs"})
+        await self._look_after_alarms(needs, now)
         if self._purchasing.held():
             return
         policy = await self._policy()
         if policy is not None:  # without one there is no authority to ask a supplier for anything
             await asyncio.gather(*(self._want(each, policy) for each in self._urgent(needs, now)))
         self.decided_at = now
+
+    async def _look_after_alarms(self, needs: Sequence[Need], now: datetime) -> None:
+        """Tell people what is wrong; what they are told moves no money."""
+        self._advised.clear()
+        if self._alarms is None:
+            return
+        known = [need for need in needs if need.component in self._site.components]
+        try:
+            for need in known:
+                component = self._site.components[need.component]
+                if component.buying is not None:
+                    self._advice(need, component.buying, component.patience, now)
+        except Exception:
+            log.exception("alarms know no decisions at this step")
+        await self._alarms.look(known, self._advised, now)
+
+    def _advice(self, need: Need, economics: BuyingSettings, patience: float, now: datetime) -> Advice:
+        """Return what timing says of a need; once in a step, for it costs as much as forming the belief."""
+        if need.component not in self._advised:
+            self._advised[need.component] = advise(need.belief, self._site.timing.terms(economics, patience), now)
+        return self._advised[need.component]
 
     async def _settle_fittings(self) -> None:
         try:
@@ -160,7 +186,7 @@ class Pipeline:
             known = self._site.components.get(need.component)  # one may have left the config while this step ran
             if known is None or known.buying is None or not need.told_enough:
                 continue
-            advice = advise(need.belief, self._site.timing.terms(known.buying, known.patience), now)
+            advice = self._advice(need, known.buying, known.patience, now)
             if advice.buy:
                 wishes += [Wish(need, line, advice, known.buying) for line in need.lines]
         return sorted(wishes, key=_urgency)

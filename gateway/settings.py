@@ -29,6 +29,7 @@ from pydantic import (
 )
 
 from gateway.actions import Right
+from maintenance.alarms.settings import ComponentAlarms, SiteAlarms
 from maintenance.settings import ComponentSettings, DeviationWear, JobSettings
 from maintenance.symptoms import SymptomSettings
 from marketplace.audit.note import KeyKind, NoteBroken, VerifierKey
@@ -224,8 +225,11 @@ def _alarm(value: str) -> str:
     return value
 
 
-class AlarmSettings(Settings):
-    """How long a person may take to acknowledge a money alarm, by its code, before it stops what it names."""
+class AlarmSettings(SiteAlarms):
+    """How long a person may take to acknowledge a money alarm, by its code, before it stops what it names.
+
+    Beside it the condition alarms of the site, by kind: they stop nothing.
+    """
 
     acknowledge_within: Mapping[Annotated[str, AfterValidator(_alarm)], Duration] = Field(default_factory=dict)
 
@@ -306,6 +310,7 @@ class ComponentConfig(ComponentSettings):
 
     buying: BuyingSettings | None = None
     identity: IdentitySettings | None = None
+    alarms: ComponentAlarms | None = None
 
     @property
     def patience(self) -> float:

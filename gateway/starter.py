@@ -115,6 +115,8 @@ timing: {{approval: 8 h, step: 1 h, quote_deadline: 5 s}}
 # maintenance_windows: [saturday 06:00-14:00, monday-friday 22:00-06:00]
 
 # How long somebody may take to acknowledge an alarm about money ('toolcrib alarms') before it stops what it names.
+# Beside it, by kind, alarms about machines, which stop nothing: 'toolcrib alarms kinds' lists them, each with its usual
+# limit and delays, such as 'health_low: {{limit: 20 %, band: 5 %}}'; a component may have an 'alarms' of its own.
 alarms: {{acknowledge_within: {{default: 8 h}}}}
 
 policy: {policy}                 # only the place; it counts once a person runs 'toolcrib policy apply {policy}'

@@ -12,14 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from gettext import gettext as _
 from typing import Any
 
 import numpy as np
 
-from connectors.samples import TICKS_PER_SECOND, Batch, Numbers, Provenance, Sample, ticks_of
+from connectors.samples import TICKS_PER_SECOND, Batch, Numbers, Provenance, Sample, Values, ticks_of
 from maintenance.assets import Fitting, FittingState, Life
 from maintenance.learning import Learned
 from maintenance.needs import NEVER_HEARD, Evidence, JobLine, Need
@@ -153,6 +153,14 @@ class Monitor:
         """Return the newest good value of a tag and how far it can be believed now, or None before the first."""
         number = self._points.find(tag)
         return None if number is None else self._points.latest(number)
+
+    def newest(self, tags: Sequence[str]) -> Values:
+        """Return the newest good value of each of these tags; not a number where there is none."""
+        numbers = [self._points.find(tag) for tag in tags]
+        known = np.array([each is not None for each in numbers], bool)
+        values = np.full(len(tags), np.nan)
+        values[known] = self._points.newest(np.array([each for each in numbers if each is not None], np.int32))
+        return values
 
     def refused(self, tag: str) -> Mapping[str, int]:
         """Return how many samples of a tag moved nothing, by reason: bad, uncertain, not a number, late."""

@@ -196,6 +196,10 @@ class Points:
         quality = Quality(int(self._quality[tag]))
         return Reading(self._keys[tag], float(self._value[tag]), self._units[tag], quality, *times)
 
+    def newest(self, tags: Numbers) -> Values:
+        """Return the newest good value of each of these tags, not a number before its first."""
+        return np.where(self._source[tags] == NEVER, np.nan, self._value[tags])
+
     def refused(self, tag: int) -> Mapping[str, int]:
         """Return how many values of a tag moved nothing, by reason."""
         return {why: int(count) for why, count in zip(REASONS, self._refused[:, tag], strict=True) if count}

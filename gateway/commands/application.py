@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from gateway.commands import (
     acting,
+    alarms,
     audit,
     browsing,
     files,
@@ -60,7 +61,7 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # rich would add a third to the time of --help
     )
-    for module in (files, browsing, running, looking, acting, stopping, keeping):
+    for module in (files, browsing, running, looking, acting, stopping, alarms, keeping):
         module.add_to(app)
     app.add_typer(tags.app, name="tags", rich_help_panel=files.PANEL)
     app.add_typer(policy.app, name="policy", rich_help_panel=files.PANEL)

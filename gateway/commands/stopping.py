@@ -1,7 +1,7 @@
-"""The stop switch and the alarms on the command line.
+"""The stop switch on the command line.
 
 To stop works always: through the running gateway, and where none answers by the file STOP in its data directory, which
-counts before anything is sent at the next start. To lift a stop or acknowledge an alarm takes the running gateway.
+counts before anything is sent at the next start. To lift a stop takes the running gateway.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.commands.acting import PANEL, NoteOption, PersonOption, act
+from gateway.commands.acting import PANEL, PersonOption, act
 from gateway.commands.looking import look_at
 from gateway.commands.output import (
     MISTAKE,
@@ -27,20 +27,18 @@ from gateway.commands.output import (
 
 if TYPE_CHECKING:
     from gateway.config import DataPlace
-    from gateway.views import AlarmView, HaltView
+    from gateway.views import HaltView
 
 ScopeArgument = Annotated[str, typer.Argument(help="plant, machine, supplier or component.", metavar="[SCOPE]")]
 KeyArgument = Annotated[str, typer.Argument(help="Which one; the plant needs no key.", metavar="[KEY]")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; for those who look later.")]
 KINDS = ("plant", "machine", "supplier", "component")
-alarms_app = typer.Typer(help="What is wrong with money and waits for somebody to look.", rich_markup_mode=None)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     for command in (stop, resume, stops):
         app.command(rich_help_panel=PANEL)(command)
-    app.add_typer(alarms_app, name="alarms", rich_help_panel=PANEL)
 
 
 def stop(
@@ -135,49 +133,3 @@ def _say_stops(found: list[HaltView], place: DataPlace) -> None:
         for view in found
     ]
     say_table(columns, rows, nothing=_("nothing is stopped"))
-
-
-@alarms_app.callback(invoke_without_command=True)
-def alarms(context: typer.Context, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Alarms that nobody has acknowledged; not acknowledged in time, they stop what they name."""
-    from gateway import views
-
-    if context.invoked_subcommand is not None:
-        return
-    place = find_data(config)
-    found = wait_for(look_at(place, lambda tx: views.open_alarms(tx, place.owner)))
-    if as_json:
-        say_json([view.as_dict() for view in found])
-        return
-    _say_alarms(found, place)
-
-
-def _say_alarms(found: list[AlarmView], place: DataPlace) -> None:
-    from gateway import i18n
-    from marketplace.sentences import reach, sentence
-
-    i18n.activate(place.language)
-    columns = (_("alarm"), _("what is wrong"), _("would stop"), _("raised"), _("acknowledge by"))
-    rows = [
-        (
-            view.id,
-            sentence(view.code, view.parameters),
-            reach(view.scope, view.key),
-            i18n.when(view.raised_at, place.zone),
-            _("stopped") if view.halted else i18n.when(view.acknowledge_by, place.zone),
-        )
-        for view in found
-    ]
-    say_table(columns, rows, nothing=_("no alarm is open"))
-
-
-@alarms_app.command("ack")
-def acknowledge(
-    alarm: Annotated[str, typer.Argument(help="The alarm's id, as 'toolcrib alarms' lists it.")],
-    note: NoteOption = "",
-    person: PersonOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Say that you have seen an alarm; a stop that it has caused stays until it is lifted."""
-    act(find_data(config), "acknowledge", {"alarm": alarm, "note": note}, as_json, person)

@@ -5,6 +5,7 @@ holds texts for amounts and decimals, RFC 3339 for times and null for what is no
 """
 
 from gateway.views.components import ComponentPlan, NeedView, need_view, need_views, under_way
+from gateway.views.conditions import ConditionsView, ConditionView, GroupView, conditions_view
 from gateway.views.entries import AuditEntryView, AuditView, audit, history
 from gateway.views.halts import AlarmView, HaltView, open_alarms, standing
 from gateway.views.jobs import JobLineView
@@ -17,6 +18,9 @@ __all__ = [
     "AuditEntryView",
     "AuditView",
     "ComponentPlan",
+    "ConditionView",
+    "ConditionsView",
+    "GroupView",
     "HaltView",
     "JobLineView",
     "LineView",
@@ -25,6 +29,7 @@ __all__ = [
     "OrderView",
     "SetApartView",
     "audit",
+    "conditions_view",
     "history",
     "need_view",
     "need_views",

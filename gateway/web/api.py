@@ -29,6 +29,9 @@ HEARTBEAT_S: Final = 15.0
 STREAMS_MAX: Final = 32
 """Each is an open socket and a task; a hall has fewer screens."""
 
+TOPICS: Final = frozenset({"orders", "needs", "alarms"})
+"""What pages are made anew for; everything else that changes is a tag or a link."""
+
 STREAMS: Final[web.AppKey[set[asyncio.Task[Any]]]] = web.AppKey("streams")
 
 
@@ -59,9 +62,9 @@ async def _stream(request: web.Request, watcher: Watcher) -> web.StreamResponse:
             changed = await asyncio.wait_for(watcher.changes(), HEARTBEAT_S)
         except TimeoutError:
             changed = frozenset({"links"})  # a silent tag may have become stale meanwhile
-        if changed & {"orders", "needs"}:
-            await _send(response, "changed", sorted(changed & {"orders", "needs"}))
-        tags = context.live.readings() if "links" in changed else changed - {"orders", "needs"}
+        if changed & TOPICS:
+            await _send(response, "changed", sorted(changed & TOPICS))
+        tags = context.live.readings() if "links" in changed else changed - TOPICS
         if tags:
             await _send(response, "values", values_of(context, tags))
         await asyncio.sleep(PACE_S)

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from gateway.storage import FAILURES
-from gateway.web import acts, api, entry, pages, stops, tags
+from gateway.web import acts, alarms, api, entry, pages, stops, tags
 from gateway.web.context import CONTEXT, WebContext
 from gateway.web.render import FLASHES, Flashes, page
 from gateway.web.security import (
@@ -65,6 +65,10 @@ def create_app(context: WebContext) -> web.Application:
             web.get("/stop/lift", stops.ask_lift),
             web.post("/stop/lift", stops.lift),
             web.post("/alarms/{alarm}/acknowledge", stops.acknowledge),
+            web.get("/alarms", alarms.show),
+            web.post("/alarms/acknowledge", alarms.acknowledge),
+            web.post("/alarms/{alarm}/shelve", alarms.shelve),
+            web.post("/alarms/{alarm}/unshelve", alarms.unshelve),
             web.get("/audit", pages.audit),
             web.post("/audit/verify", acts.verify_audit),
             web.get("/enter", acts.enter),

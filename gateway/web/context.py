@@ -17,6 +17,7 @@ from gateway.actions import Actions
 from gateway.live import Live
 from gateway.views import ComponentPlan
 from gateway.web.accounts import Account
+from maintenance.alarms.book import Overview
 from marketplace.store import Database, Owner
 from marketplace.timing import TimingTerms
 
@@ -68,8 +69,8 @@ class WebContext:
     front, else "". secure: the browser speaks TLS, to us or to that proxy. metrics_token: who bears it may read
     /metrics from elsewhere; "" leaves it to this machine. ready: (is the gateway at work, why not). buying: why it is
     stopped, "" while it goes on. troubles: what does not work while the gateway does, in words. certificates: what
-    people should know of those of connections, in sentences. speed: how many times
-    faster than the wall plant time runs; 1 on a real site. metrics: Prometheus text and its content type.
+    people should know of those of connections, in sentences. alarms: condition alarms as they stand. speed: how many
+    times faster than the wall plant time runs; 1 on a real site. metrics: Prometheus text and its content type.
     peers: who alone may ask besides this computer, where the page is served in the clear; () lets in all.
     """
 
@@ -91,6 +92,7 @@ class WebContext:
     troubles: Callable[[], Sequence[str]] = tuple
     certificates: Callable[[], Sequence[str]] = tuple
     buying: Callable[[], str] = str
+    alarms: Callable[[], Overview] = Overview
     hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})
     public_origin: str = ""
     secure: bool = False

@@ -136,12 +136,18 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: An
             may_stop=account is not None and bool(account.may),
             may_lift=account is not None and any(account.can(right) for right in LIFTING),
             buying_stopped=context.buying(),
+            alarms_waiting=0 if account is None else _waiting(context),
             flash=None if opened is None else request.app[FLASHES].take(opened.form_token),
             **_times(context),
             **values,
         )
     )
     return web.Response(text=body, content_type="text/html", status=status)
+
+
+def _waiting(context: WebContext) -> int:
+    """Return how many groups of condition alarms wait for somebody."""
+    return sum(bool(group.waiting) for group in context.alarms().groups)
 
 
 def _times(context: WebContext) -> dict[str, Any]:

@@ -9,15 +9,21 @@ from gettext import ngettext
 
 from connectors.samples import Quality
 from gateway.i18n import number, span
+from maintenance.alarms.alarm import OUT_OF_SERVICE
+from maintenance.alarms.kinds import Priority
 
 __all__ = [
     "act_words",
+    "alarm_words",
+    "cause_words",
+    "kind_words",
+    "priority_kind",
+    "priority_words",
     "actor_words",
     "authority_words",
     "duration_words",
     "health_level",
     "health_words",
-    "kind_words",
     "mode_words",
     "outcome_words",
     "provenance_words",
@@ -111,6 +117,58 @@ def mode_words(mode: str) -> str:
         "ask": _("ask before buying"),
         "buy": _("buy within limits"),
     }.get(mode, mode)
+
+
+def alarm_words(state: str) -> str:
+    """Return where a condition alarm stands in words."""
+    return {
+        "normal": _("over"),
+        "unacknowledged": _("nobody has seen it"),
+        "acknowledged": _("seen"),
+        "returned": _("over, and nobody has seen it"),
+        "latched_unacknowledged": _("was there, and nobody has seen it"),
+        "latched": _("seen, to be reset"),
+        "shelved": _("shelved"),
+        "suppressed": _("suppressed"),
+    }.get(state, state)
+
+
+def priority_words(priority: Priority) -> str:
+    """Return a priority in words."""
+    return {
+        Priority.CRITICAL: _("critical"),
+        Priority.HIGH: _("high"),
+        Priority.MEDIUM: _("medium"),
+        Priority.LOW: _("low"),
+    }[priority]
+
+
+def priority_kind(priority: Priority) -> str:
+    """Return how a priority is to be coloured."""
+    return "stop" if priority >= Priority.HIGH else "wait" if priority is Priority.MEDIUM else "run"
+
+
+def cause_words(cause: str) -> str:
+    """Return why a condition alarm is suppressed, in words."""
+    if cause == OUT_OF_SERVICE:
+        return _("The component is out of service.")
+    return _("A lost connection explains it: {name}").format(name=cause.partition("|")[2] or cause)
+
+
+def kind_words(kind: str) -> str:
+    """Return a kind of condition alarm in words."""
+    return {
+        "connection_lost": _("connection lost"),
+        "tag_unreadable": _("tag cannot be read"),
+        "sensor_silent": _("sensor silent"),
+        "sensor_stuck": _("sensor stuck"),
+        "counter_doubted": _("counter doubted"),
+        "contradiction": _("counters contradict"),
+        "new_part_proposed": _("new part proposed"),
+        "health_low": _("health low"),
+        "failure_likely": _("failure likely"),
+        "decide_by_near": _("decision due"),
+    }.get(kind, kind)
 
 
 def authority_words(authority: str) -> str:

@@ -10,6 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.actions import HandAnswer, Outcome
+from maintenance.alarms.alarm import Moved, Refused, acknowledged, shelved, unshelved
+from maintenance.alarms.book import Book
+from maintenance.needs import Measure
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority.halts import BY_PERSON
 from marketplace.authority.scopes import Scope, ScopeKind
@@ -106,8 +109,9 @@ class Shop:
 class PlantActions:
     """Approvals go through the real purchasing; what else people enter is kept to be looked at."""
 
-    def __init__(self, purchasing: Purchasing) -> None:
+    def __init__(self, purchasing: Purchasing, book: Book) -> None:
         self.purchasing = purchasing
+        self.book = book
         self.stopping = Stopping(purchasing.database, purchasing.owner, purchasing.clock)
         self.stop_file_there = False
         self.refusal = ""
@@ -167,10 +171,30 @@ class PlantActions:
         return Outcome(lifted is not None, "STOP_LIFTED", "The stop is lifted." if lifted else "No such stop stands.")
 
     async def acknowledge(self, alarm: str, note: str, person: str, method: str) -> Outcome:
+        condition = self.book.find(alarm)
+        if condition is not None:
+            return self._moved(lambda: acknowledged(condition, person, note, self.purchasing.clock()))
         seen = await self.stopping.acknowledge(alarm, Actor(ActorKind.PERSON, person, method), note=note)
         return Outcome(
             seen is not None, "ALARM_ACKNOWLEDGED", "The alarm is acknowledged." if seen else "There is none."
         )
+
+    async def shelve(self, alarm: str, span: str, reason: str, person: str, method: str) -> Outcome:
+        now, condition = self.purchasing.clock(), self.book.find(alarm)
+        assert condition is not None
+        return self._moved(lambda: shelved(condition, person, reason, now + Measure.parse(span).duration, now))
+
+    async def unshelve(self, alarm: str, person: str, method: str) -> Outcome:
+        condition = self.book.find(alarm)
+        assert condition is not None
+        return self._moved(lambda: unshelved(condition, person, self.purchasing.clock()))
+
+    def _moved(self, act: Callable[[], Moved]) -> Outcome:
+        try:
+            self.book.put(act())
+        except Refused as error:
+            return Outcome(False, "ALARM_REFUSED", str(error))
+        return Outcome(True, "ALARM_MOVED", "The alarm is acknowledged, or aside.")
 
     async def clock_accept(self, person: str, method: str) -> Outcome:
         return self._enter("clock", person, method)

@@ -22,6 +22,8 @@ from gateway.storage import FULL, NORMAL, Storage
 from gateway.web import accounts
 from gateway.web.app import serve
 from gateway.web.context import ComponentInfo, MachineInfo, Names, TagInfo, WebContext
+from maintenance.alarms.book import Book
+from maintenance.alarms.rules import Rules
 from maintenance.store import durable, save_needs, telemetry
 from marketplace import store
 from marketplace.authority.gate import apply_policy
@@ -80,6 +82,7 @@ class Plant:
     clock: Clock
     wall: Clock
     numbers: dict[str, str]
+    book: Book
 
     async def link(self, person: str = "anna") -> str:
         """Return the path of a fresh sign-in link."""
@@ -118,9 +121,10 @@ async def plant(directory: Path, *, empty: bool = False, template: Path | None =
         delivery = Delivery("Northworks GmbH", "DE123456789", "Hall 2", "Office", "Anna Weber", "4711", "PR-4711")
         terms = PurchasingTerms("EUR", "DE", delivery, accounts=dict.fromkeys(shops, "K-20991"))
         purchasing = Purchasing(spend, OWNER, shops, ITEMS, terms, clock)
-        board, actions = Board(), PlantActions(purchasing)
-        context = context_of(spend, values, board, actions, clock, wall)
-        made = Plant(context, spend, values, purchasing, actions, board, shops, clock, wall, {})
+        board, book = Board(), Book(Rules())
+        actions = PlantActions(purchasing, book)
+        context = replace(context_of(spend, values, board, actions, clock, wall), alarms=lambda: book.overview(clock()))
+        made = Plant(context, spend, values, purchasing, actions, board, shops, clock, wall, {}, book)
         if lived:
             made.numbers.update(json.loads((directory / NUMBERS).read_text()))
             speak(made)

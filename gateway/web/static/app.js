@@ -57,10 +57,13 @@
     if (busy()) return;
     const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error" });
     if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+    const whole = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = whole.querySelector("main");
     const main = document.querySelector("main");
     if (!fresh || busy()) return;
     main.replaceChildren(...fresh.childNodes);
+    const [nav, counted] = [document.querySelector(".nav"), whole.querySelector(".nav")];
+    if (nav && counted) nav.replaceChildren(...counted.childNodes);
     showAges();
   };
 

@@ -26,6 +26,12 @@ from gateway.actions import Outcome
 from gateway.cli import main
 from gateway.control import Door, serve
 from gateway.databases import open_databases
+from maintenance.alarms import store as kept_alarms
+from maintenance.alarms.alarm import Finding, shelved
+from maintenance.alarms.book import Book
+from maintenance.alarms.kinds import AlarmKind
+from maintenance.alarms.rules import Rules
+from maintenance.alarms.states import EDGES
 from maintenance.needs import Belief, Evidence, JobKind, JobLine, Need, Provenance
 from maintenance.picture import Picture
 from maintenance.store import save_needs
@@ -491,11 +497,15 @@ async def test_buying_is_stopped_and_goes_on_by_command(worked, capsys):
         assert await do("stop", "machine", "mill", "--reason", "smoke") == 0
         assert await do("resume", "supplier", "corner-shop") == 0
         assert await do("alarms", "ack", "a" * 32, "--note", "seen") == 0
+        assert await do("alarms", "shelve", "b" * 32, "--for", "8 h", "--reason", "part ordered") == 0
+        assert await do("alarms", "unshelve", "b" * 32) == 0
     assert clerk.acts == [
         ("stop", ("plant", "", "", person, "socket")),
         ("stop", ("machine", "mill", "smoke", person, "socket")),
         ("resume", ("supplier", "corner-shop", "", person, "socket")),
         ("acknowledge", ("a" * 32, "seen", person, "socket")),
+        ("shelve", ("b" * 32, "8 h", "part ordered", person, "socket")),
+        ("unshelve", ("b" * 32, person, "socket")),
     ]
     assert not (worked.parent / "data" / "STOP").exists()
 
@@ -571,6 +581,42 @@ async def test_stops_and_alarms_are_listed_for_people_and_for_programs(worked, c
     found = json.loads(capsys.readouterr().out)
     assert sorted(each["halted"] for each in found) == [False, True]
     assert found[0]["acknowledge_by"] == "2026-03-02T16:00:00.000000Z"
+
+
+async def test_alarms_about_machines_are_listed_with_what_to_do(worked, capsys):
+    loaded, book = config.load(worked), Book(Rules())
+    assert await do("alarms") == 0
+    assert capsys.readouterr().out == "no alarm is open\n"
+    figures = {"component": "mill/spindle-bearing", "value": "12 %", "limit": "20 %"}
+    seal = Finding(AlarmKind.HEALTH_LOW, "seal", "mill", True, parameters=figures, out_of_service=True)
+    book.observe([Finding(AlarmKind.HEALTH_LOW, "bearing", "mill", True, parameters=figures), seal], NOW)
+    book.put(shelved(book.alarms["health_low|bearing"], "anna", "part ordered", NOW + timedelta(hours=8), NOW))
+    async with open_databases(loaded.directory) as databases, databases.telemetry.write() as tx:
+        await kept_alarms.save(tx, book.changes())
+    assert await do("alarms") == 0
+    shown = capsys.readouterr().out
+    assert "has 12 % of its health left" in shown
+    assert "Plan the job that renews it" in shown
+    assert "shelved until 2026-03-02" in shown
+    assert await do("alarms", "--json") == 0
+    told = {each["subject"]: each for each in json.loads(capsys.readouterr().out)}
+    assert told["bearing"]["shelved_because"] == "part ordered"
+    assert (told["seal"]["state"], told["seal"]["suppressed_by"]) == ("suppressed", "out_of_service")
+
+
+def test_the_table_and_the_kinds_of_alarms_are_printed(capsys):
+    assert main(["alarms", "states"]) == 0
+    assert "latched_unacknowledged" in capsys.readouterr().out
+    assert main(["alarms", "states", "--mermaid"]) == 0
+    assert "unacknowledged --> acknowledged: acknowledge" in capsys.readouterr().out
+    assert main(["alarms", "states", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == sum(len(edges) for edges in EDGES.values())
+    assert main(["alarms", "kinds"]) == 0
+    assert "goes on trying" in capsys.readouterr().out
+    assert main(["alarms", "kinds", "--json"]) == 0
+    told = {each["kind"]: each for each in json.loads(capsys.readouterr().out)}
+    assert set(told) == set(AlarmKind)
+    assert told["health_low"]["limit"] == 0.2
 
 
 def test_a_backup_is_made_looked_over_and_put_back(worked: Path, tmp_path: Path):

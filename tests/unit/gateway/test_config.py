@@ -1,7 +1,7 @@
 """One broken line each: what `check` says about it."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,9 +11,12 @@ from pydantic import ValidationError
 
 from gateway import config, starter
 from gateway.actions import Right
+from gateway.alarm_watch import plan_of
 from gateway.reload import watched
 from gateway.settings import AuditSettings
 from gateway.yaml_file import Mistakes
+from maintenance.alarms.kinds import AlarmKind, Consequence
+from maintenance.alarms.rules import USUAL
 from marketplace.audit.note import KeyKind, verifier_of
 from marketplace.money import Money
 from marketplace.store import Owner
@@ -379,3 +382,43 @@ def test_a_certificate_that_cannot_be_used_costs_its_connection_and_not_the_star
     assert any("holds no certificate" in each for each in told)
     assert any("class B" in each for each in told)
     assert any("until 'toolcrib trust pin' lets it in" in each for each in told)
+
+
+WITHIN = "alarms: {acknowledge_within: {default: 8 h}"
+
+
+def test_alarms_are_set_at_the_site_and_at_a_component_and_nothing_has_to_be(site):
+    rules = plan_of(config.load(site)).rules
+    assert rules.of("press/bearing").terms == USUAL
+    edited(
+        site,
+        "buying: {lead_time: 14 d",
+        "alarms: {consequence: severe, health_low: {band: 10 %}}\n        buying: {lead_time: 14 d",
+    )
+    edited(site, WITHIN, f"{WITHIN}, connection_lost: {{on_delay: 10 min}}, health_low: {{limit: 25 %}}")
+    plan = plan_of(config.load(site))
+    own = plan.rules.of("press/bearing")
+    assert (own.terms[AlarmKind.HEALTH_LOW].limit, own.terms[AlarmKind.HEALTH_LOW].band) == (0.25, 0.1)
+    assert own.consequence is Consequence.SEVERE
+    assert plan.rules.delays(AlarmKind.CONNECTION_LOST, "").on == timedelta(minutes=10)
+    assert (plan.connections["press"], plan.tags["hall-2"], plan.components["hall-2"]) == ("hall-2", 1, 1)
+    assert [(each.tag, each.after) for each in plan.sensors] == [("press/vibration", timedelta(days=7))]
+
+
+def test_a_mistake_about_an_alarm_is_said_where_it_stands(site):
+    edited(
+        site,
+        "buying: {lead_time: 14 d",
+        "alarms: {health_low: {limit: 20 h}, connection_lost: {}}\n        buying: {lead_time: 14 d",
+    )
+    edited(site, WITHIN, f"{WITHIN}, decide_by_near: {{limit: 5 %}}, helth_low: {{}}")
+    said = [each.partition(": ")[2] for each in mistakes(site)]
+    assert [each.partition(": ")[0] for each in said] == [
+        "machines.press.components.bearing.alarms.health_low.limit",
+        "machines.press.components.bearing.alarms.connection_lost",
+        "alarms.decide_by_near.limit",
+        "alarms.helth_low",
+    ]
+    assert "20 h is no share" in said[0]
+    assert "5 % is no span of time" in said[2]
+    assert "did you mean 'health_low'?" in said[3]

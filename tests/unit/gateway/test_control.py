@@ -88,6 +88,8 @@ async def test_every_act_of_people_has_an_address(directory, actions):
     await act(directory, "resume", scope="plant")
     await act(directory, "acknowledge", alarm="a" * 32, note="seen")
     await act(directory, "clock")
+    await act(directory, "shelve", alarm="b" * 32, span="8 h", reason="part ordered")
+    await act(directory, "unshelve", alarm="b" * 32)
     await act(directory, "reload")
     answer = {"number": "G1-1", "reply": "confirmed", "total": "12.50 EUR", "promised_at": "2026-03-09T22:59:00+00:00"}
     await act(directory, "answer", **answer)
@@ -96,11 +98,13 @@ async def test_every_act_of_people_has_an_address(directory, actions):
     names = [name for name, _arguments in actions.acts]
     acts = [
         "deny", "cancel", "received", "reading", "fitted", "stock", "prices", "policy_apply", "stop", "resume",
-        "acknowledge", "clock_accept", "reload", "answered",
+        "acknowledge", "clock_accept", "shelve", "unshelve", "reload", "answered",
     ]  # fmt: skip
     assert names == [*acts, "release", "release"]
     assert actions.acts[8][1] == ("machine", "mill", "smoke", "anna", "socket")
     assert actions.acts[10][1] == ("a" * 32, "seen", "anna", "socket")
+    assert actions.acts[12][1] == ("b" * 32, "8 h", "part ordered", "anna", "socket")
+    assert actions.acts[13][1] == ("b" * 32, "anna", "socket")
     assert [arguments for name, arguments in actions.acts if name == "release"] == [
         ("G1-1", "anna", "socket"),
         ("0f" * 16, "anna", "socket"),
@@ -225,5 +229,6 @@ def test_every_act_that_changes_anything_is_there():
     assert set(control.ACTS) == {
         "approve", "deny", "cancel", "release", "answer", "received", "reading", "fitted", "stock", "policy", "prices",
         "stop", "resume", "acknowledge", "clock", "reload", "rotate-audit-key", "confirm-restore", "trust",
+        "shelve", "unshelve",
     }  # fmt: skip
     assert all(json.dumps(each.body.model_json_schema()) for each in control.ACTS.values())

@@ -14,6 +14,10 @@ from gateway.live import Board, Link
 from gateway.metrics import Counted, exposition
 from gateway.schedule import Schedule
 from gateway.storage import NORMAL, Storage
+from maintenance.alarms.alarm import Finding
+from maintenance.alarms.book import Book
+from maintenance.alarms.kinds import AlarmKind, Priority
+from maintenance.alarms.rules import Rules
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -42,12 +46,26 @@ async def test_what_counts_in_the_gateway_is_told_to_prometheus(tmp_path: Path):
     lag = Latencies()
     lag.observe(0.003)
     pipeline = SimpleNamespace(samples=7, intake=SimpleNamespace(lag=lag))
-    counted = Counted(pipeline, backlog, Historian(storage, 1), counters, board, schedule, lambda: NOW)
+    book = Book(Rules())
+    lost = Finding(AlarmKind.CONNECTION_LOST, "plc", "", True, Priority.MEDIUM, since=said)
+    silent = Finding(AlarmKind.SENSOR_SILENT, "plc/t", "plc", True, connection="plc", since=said)
+    for at in (NOW, NOW + timedelta(minutes=20)):
+        book.observe([lost, silent], at)
+    counted = Counted(
+        pipeline, backlog, Historian(storage, 1), counters, board, schedule, lambda: NOW, lambda: book.overview(NOW)
+    )
     body, content_type = exposition(counted)
     await backlog.close()
     await storage.close()
     lines = body.decode().splitlines()
     for line in (
+        'toolcrib_alarms_active{priority="medium"} 1.0',
+        'toolcrib_alarms_active{priority="low"} 0.0',
+        "toolcrib_alarms_unacknowledged 1.0",
+        "toolcrib_alarms_shelved 0.0",
+        "toolcrib_alarms_suppressed 1.0",
+        "toolcrib_alarms_raised_per_hour 1.0",
+        "toolcrib_alarm_flood 0.0",
         "toolcrib_samples_total 7.0",
         'toolcrib_intake_lag_seconds_bucket{le="0.0025"} 0.0',
         'toolcrib_intake_lag_seconds_bucket{le="0.005"} 1.0',

@@ -85,12 +85,13 @@ async def test_a_value_that_is_no_number_is_said_so_and_stays_json(made, anna):
     assert told["tags"]["mill/spindle-vibration"]["quality"] == "bad"
 
 
-async def test_orders_that_moved_are_told(made, anna):
+@pytest.mark.parametrize("topic", ["orders", "alarms"])
+async def test_orders_and_alarms_that_moved_are_told(made, anna, topic):
     async with anna.session.get(anna.address + "/events") as reply:
         stream = Stream(reply)
         await stream.next()
-        made.board.tell({"orders"})
-        assert await stream.next() == ("changed", ["orders"])
+        made.board.tell({topic})
+        assert await stream.next() == ("changed", [topic])
 
 
 async def test_watchers_are_bounded_and_a_place_is_free_again(made, anna, monkeypatch):
