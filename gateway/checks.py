@@ -19,6 +19,7 @@ from gateway.clock import real
 from gateway.complaints import unknown
 from gateway.parts import Parts, entries
 from gateway.yaml_file import Mistake, Place, YamlFile
+from maintenance import windows
 from maintenance.settings import problems
 from marketplace.settings import SecretMissing, SecretReference
 
@@ -27,6 +28,7 @@ def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake]
     """Return the mistakes and the warnings of a file whose relative paths start from `base`."""
     mistakes = [
         *_machines(file, parts),
+        *_features(file, parts),
         *_components(file, parts),
         *_money(file, parts),
         *_files(file, base),
@@ -48,13 +50,27 @@ def _machines(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
             yield file.mistake((*place, "connection"), unknown(over, connections))
 
 
+def _features(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    for key, feature in parts.features.items():
+        machine, _slash, name = key.partition("/")
+        place: Place = ("machines", machine, "features", name)
+        tags, whole = _read(file, machine), _windows(file, machine)
+        if name in tags:
+            yield file.mistake(place, _("is a tag already: name the feature otherwise"), at_key=True)
+        for path, message in windows.problems(feature, tags, whole):
+            yield file.mistake((*place, *_steps(path)), message)
+
+
 def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     items = [key for key, _value in entries(file, ("items",))]
     for key, component in parts.components.items():
         machine, _slash, name = key.partition("/")
         place: Place = ("machines", machine, "components", name)
-        for path, message in problems(component, _units(file, machine)):
+        for path, message in problems(component, _units(file, parts, machine)):
             yield file.mistake((*place, *_steps(path)), message)
+        for tag in sorted(set(component.tags()) & _windows(file, machine)):
+            sentence = _("reads the tag {tag}, a window of many numbers: name one of the machine's 'features'")
+            yield file.mistake((*place, "wear"), sentence.format(tag=tag), at_key=True)
         for line, wanted in component.job.lines.items():
             at: Place = (*place, "job", "lines", line)
             if wanted.item not in items:
@@ -65,8 +81,25 @@ def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
                 yield file.mistake((*at, "unit"), sentence.format(unit=wanted.unit, other=other))
 
 
-def _units(file: YamlFile, machine: str) -> dict[str, str]:
-    """Return the units of a machine's tags as written, also of tags that have another mistake."""
+def _units(file: YamlFile, parts: Parts, machine: str) -> dict[str, str]:
+    """Return the units of a machine's tags, its features among them."""
+    tags = _read(file, machine)
+    units = {}
+    for name, said in entries(file, ("machines", machine, "features")):
+        known = parts.features.get(f"{machine}/{name}")
+        written = str(said.get("unit", "")) if isinstance(said, Mapping) else ""
+        units[name] = written if known is None else windows.unit_of(known, tags)
+    return tags | units
+
+
+def _windows(file: YamlFile, machine: str) -> set[str]:
+    """Return the tags of a machine that are windows, as written."""
+    said = entries(file, ("machines", machine, "tags"))
+    return {tag for tag, each in said if isinstance(each, Mapping) and each.get("window") is True}
+
+
+def _read(file: YamlFile, machine: str) -> dict[str, str]:
+    """Return the units of the tags that are read from a machine as written, also of tags that have another mistake."""
     return {
         tag: str(said.get("unit", ""))
         for tag, said in entries(file, ("machines", machine, "tags"))
@@ -180,6 +213,7 @@ def _secrets(file: YamlFile, parts: Parts, base: Path, mistakes: list[Mistake]) 
 
 def _warnings(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     yield from _idle(file, parts)
+    yield from _unheard_windows(file, parts)
     yield from _certificates(file, parts)
     for name, settings in parts.connections.items():
         if isinstance(settings, OpcUaSettings) and settings.insecure:
@@ -201,6 +235,14 @@ def _warnings(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     yield from _shared_users(file, parts)
     if parts.components and not parts.suppliers:
         yield file.mistake(("suppliers",), _("there are none, so nothing can be bought"))
+
+
+def _unheard_windows(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    for machine, _said in entries(file, ("machines",)):
+        used = {each.from_ for key, each in parts.features.items() if key.startswith(f"{machine}/")}
+        for tag in sorted(_windows(file, machine) - used):
+            place: Place = ("machines", machine, "tags", tag)
+            yield file.mistake(place, _("is a window, and no feature is computed from it"), at_key=True)
 
 
 def _idle(file: YamlFile, parts: Parts) -> Iterator[Mistake]:

@@ -35,6 +35,9 @@ TURNS_MIN: Final = 5.0
 MAIN_LOBE: Final = 1.5
 """Half the width, in bins, in which a Hann window keeps all but a thousandth of a line's power."""
 
+LEAST: Final = 1e-60
+MOST: Final = 1e60
+"""Of a signal's span and values: what is beyond is no measurement, and its fourth power no number."""
 STILL_SHARE: Final = 1 / 8
 """A part of a window as long as this that does not move is a sensor that does not."""
 CLIPPED_SHARE: Final = 0.002
@@ -82,7 +85,10 @@ def doubt(values: Vector) -> str | None:
     if not np.isfinite(values).all():
         return "NOT_A_NUMBER"
     low, high = float(values.min()), float(values.max())
-    if high - low <= 1e-12 * max(abs(low), abs(high)):
+    largest = max(abs(low), abs(high))
+    if largest > MOST:
+        return "NOT_A_NUMBER"
+    if high - low <= max(1e-12 * largest, LEAST):
         return "FLAT"
     if _longest_still(values) >= len(values) * STILL_SHARE:
         return "STUCK"
@@ -113,9 +119,9 @@ def doubt_of_spectrum(amplitudes: Vector) -> str | None:
         return "WINDOW_TOO_SHORT"
     if len(amplitudes) > POINTS_MAX:
         return "WINDOW_TOO_LONG"
-    if not np.isfinite(amplitudes).all() or bool((amplitudes < 0).any()):
+    if not np.isfinite(amplitudes).all() or amplitudes.min() < 0 or amplitudes.max() > MOST:
         return "NOT_A_NUMBER"
-    return None if amplitudes.any() else "FLAT"
+    return None if amplitudes.max() > LEAST else "FLAT"
 
 
 # ---- spectra
@@ -177,7 +183,7 @@ def _level(values: Vector) -> Vector:
     """Return values without their mean and their straight-line trend."""
     count = len(values)
     places = np.arange(count) - (count - 1) / 2
-    level = values - values.mean()
+    level: Vector = values - values.mean()
     level -= places * (float(places @ level) * 12 / (count * (count * count - 1.0)))
     return level
 

@@ -142,8 +142,8 @@ class OpcUaTag(TagSettings):
     sampling: Rhythm | None = None
     queue: int | None = Field(default=None, ge=1, le=100_000)
     window: bool = False
-    """True for an array of numbers that is one reading, such as a raw window of vibration or a spectrum: it stays whole,
-    for the machine's `features`, and is stored nowhere."""
+    """True for an array of numbers that is one reading, a raw window of vibration or a spectrum: it stays whole for the
+    machine's `features`, and is stored nowhere. All windows that change at once must fit a message of 4 MiB."""
 
     @model_validator(mode="after")
     def _whole_windows(self) -> Self:
