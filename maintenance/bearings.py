@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Fault(StrEnum):
@@ -23,6 +24,11 @@ class Fault(StrEnum):
     """A ball's spin; a spot on it strikes one of the rings twice a turn, so its second harmonic is often the louder."""
     FTF = "ftf"
     """The cage's turn."""
+
+
+_RINGS: Final = frozenset({Fault.BPFO, Fault.BPFI})
+_LOUD: Final = 5
+"""Harmonics of a ring that may be heard among another fault's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +64,17 @@ class Bearing:
     def frequency(self, fault: Fault, shaft_hz: float) -> float:
         """Return a fault's frequency in Hz at a shaft's speed in turns a second."""
         return self.order(fault) * abs(shaft_hz)
+
+    def telling(self, fault: Fault, most: int, slip: float) -> tuple[int, ...]:
+        """Return the harmonics of a fault up to the `most`th at which, within a slip, no other ring can sound.
+
+        In many ball bearings the third harmonic of the outer ring lies on the second of the inner: a damage of either
+        would be heard as both. The first always counts.
+        """
+        own = self.order(fault)
+        others = [self.order(ring) * harmonic for ring in _RINGS - {fault} for harmonic in range(1, _LOUD + 1)]
+        return tuple(
+            harmonic
+            for harmonic in range(1, most + 1)
+            if harmonic == 1 or all(abs(harmonic * own - other) > slip * (harmonic * own + other) for other in others)
+        )

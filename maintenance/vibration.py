@@ -14,6 +14,7 @@ Mechanical Systems and Signal Processing 25, 2011, section 4).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from gettext import gettext as _
@@ -225,23 +226,24 @@ def _band(found: Spectrum, low_hz: float, high_hz: float) -> slice:
     return slice(math.ceil(low_hz / found.step_hz - 1e-9), math.floor(high_hz / found.step_hz + 1e-9) + 1)
 
 
-def harmonics_rms(found: Spectrum, frequency_hz: float, harmonics: int, slip: float) -> float:
-    """Return the root mean square around a frequency and its harmonics, each within a share `slip` of where it belongs.
+def harmonics_rms(found: Spectrum, frequency_hz: float, harmonics: Sequence[int], slip: float) -> float:
+    """Return the root mean square around harmonics of a frequency, each within a share `slip` of where it belongs.
 
-    Raises `Unresolved` when the window holds too few periods or the spectrum ends before the last harmonic.
+    harmonics: which, 1 is the frequency itself. Raises ValueError for a frequency or slip below nothing, and
+    `Unresolved` when the window holds too few periods or the spectrum ends before the last harmonic.
     """
-    if not frequency_hz > 0 or harmonics < 1 or not 0 <= slip < 0.5:
+    if not frequency_hz > 0 or not harmonics or min(harmonics) < 1 or not 0 <= slip < 0.5:
         raise ValueError("a frequency above 0 Hz, at least one harmonic, and a slip from 0 to below a half")
     if frequency_hz < TURNS_MIN * found.step_hz:
         text = _("{frequency:g} Hz needs a window of at least {seconds:g} s, or a step of {step:g} Hz")
         numbers = {"seconds": TURNS_MIN / frequency_hz, "step": frequency_hz / TURNS_MIN}
         raise Unresolved(text.format(frequency=frequency_hz, **numbers))
-    highest = harmonics * frequency_hz * (1 + slip)
+    highest = max(harmonics) * frequency_hz * (1 + slip)
     if highest > found.end_hz:
-        text = _("{harmonics} harmonics of {frequency:g} Hz reach {highest:g} Hz, and the spectrum ends at {end:g} Hz")
-        raise Unresolved(text.format(harmonics=harmonics, frequency=frequency_hz, highest=highest, end=found.end_hz))
+        text = _("the harmonics of {frequency:g} Hz reach {highest:g} Hz, and the spectrum ends at {end:g} Hz")
+        raise Unresolved(text.format(frequency=frequency_hz, highest=highest, end=found.end_hz))
     total = 0.0
-    for harmonic in range(1, harmonics + 1):
+    for harmonic in harmonics:
         centre = harmonic * frequency_hz
         reach = max(slip * centre, MAIN_LOBE * found.step_hz)
         first, last = math.ceil((centre - reach) / found.step_hz), math.floor((centre + reach) / found.step_hz)

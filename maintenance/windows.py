@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from gettext import gettext as _
 from typing import Final, Literal
 
@@ -89,7 +88,12 @@ class FeatureSettings(_Settings):
     )
     bearing: BearingSettings | None = None
     shaft_speed: str | None = Field(default=None, description="a tag, or a fixed speed such as 1480 rpm")
-    harmonics: int = Field(default=3, ge=1, le=HARMONICS_MAX)
+    harmonics: int = Field(
+        default=3,
+        ge=1,
+        le=HARMONICS_MAX,
+        description="up to which; those where the other ring sounds, too, are left out",
+    )
     slip: Quantity = Field(
         default=Measure(2, "%"), description="how far a bearing's frequency may be from its geometry's"
     )
@@ -114,13 +118,14 @@ class Source:
     peak: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Feature:
     """A feature without a mistake, in Hz.
 
     window: the tag that it is computed from; `factor` turns the result into the feature's unit, `integrated` when it is
     of the integral. band_hz: empty for what has none. speed_tag: the shaft's, in `speed_unit`; without one the
-    shaft turns at `speed_hz`.
+    shaft turns at `speed_hz`. order: the fault's frequency as a multiple of the shaft's, 0 of what listens for none;
+    harmonics: those that are listened to.
     """
 
     window: str
@@ -129,18 +134,12 @@ class Feature:
     factor: float = 1.0
     integrated: bool = False
     band_hz: tuple[float, float] | None = None
-    bearing: Bearing | None = None
     speed_tag: str | None = None
     speed_unit: str = "Hz"
     speed_hz: float = 0.0
-    harmonics: int = 3
-    slip: float = 0.02
-
-    @cached_property
-    def order(self) -> float:
-        """The fault's frequency as a multiple of the shaft's; 0 of what listens for none."""
-        fault = self.kind.fault
-        return self.bearing.order(fault) if self.bearing is not None and fault is not None else 0.0
+    order: float = 0.0
+    harmonics: tuple[int, ...] = ()
+    slip: float = 0.0
 
 
 def unit_of(settings: FeatureSettings, tags: Mapping[str, str]) -> str:
@@ -167,13 +166,20 @@ def feature(settings: FeatureSettings, tags: Mapping[str, str]) -> Feature:
         1.0 if ratio else known[unit] / known[unit_of(settings, tags)],
         settings.kind is Kind.VELOCITY_RMS and unit in ACCELERATIONS,
         _band(settings),
-        _bearing(settings.bearing) if settings.bearing else None,
         tag,
         tags[tag] if tag else "Hz",
         _in(fixed, SPEEDS) if fixed else 0.0,
-        settings.harmonics,
-        _in(settings.slip, PERCENT),
+        *_listening(settings),
     )
+
+
+def _listening(settings: FeatureSettings) -> tuple[float, tuple[int, ...], float]:
+    """Return what is listened for: the fault's order, the harmonics, the slip."""
+    fault = settings.kind.fault
+    if fault is None or settings.bearing is None:
+        return 0.0, (), 0.0
+    bearing, slip = _bearing(settings.bearing), _in(settings.slip, PERCENT)
+    return bearing.order(fault), bearing.telling(fault, settings.harmonics, slip), slip
 
 
 def _source(settings: FeatureSettings) -> Source:
@@ -371,7 +377,8 @@ def _reach_problems(settings: FeatureSettings, width_hz: float) -> Iterator[Prob
     fixed, fault = settings.fixed_speed, settings.kind.fault
     if fixed is None or fault is None or settings.bearing is None:
         return
-    highest = _bearing(settings.bearing).frequency(fault, _in(fixed, SPEEDS)) * settings.harmonics
-    if highest * (1 + _in(settings.slip, PERCENT)) > width_hz:
-        text = _("{harmonics} harmonics reach {highest:g} Hz; the envelope of this band ends at {width:g} Hz")
-        yield "kind", text.format(harmonics=settings.harmonics, highest=highest, width=width_hz)
+    order, harmonics, slip = _listening(settings)
+    highest = order * _in(fixed, SPEEDS) * max(harmonics) * (1 + slip)
+    if highest > width_hz:
+        text = _("the harmonics reach {highest:g} Hz, and the envelope of this band ends at {width:g} Hz")
+        yield "kind", text.format(highest=highest, width=width_hz)
