@@ -66,8 +66,9 @@ def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     for key, component in parts.components.items():
         machine, _slash, name = key.partition("/")
         place: Place = ("machines", machine, "components", name)
-        for path, message in problems(component, _units(file, parts, machine)):
-            yield file.mistake((*place, *_steps(path)), message)
+        if not set(component.tags()) & _broken_features(file, parts, machine):
+            for path, message in problems(component, _units(file, parts, machine)):
+                yield file.mistake((*place, *_steps(path)), message)
         for tag in sorted(set(component.tags()) & _windows(file, machine)):
             sentence = _("reads the tag {tag}, a window of many numbers: name one of the machine's 'features'")
             yield file.mistake((*place, "wear"), sentence.format(tag=tag), at_key=True)
@@ -84,12 +85,14 @@ def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
 def _units(file: YamlFile, parts: Parts, machine: str) -> dict[str, str]:
     """Return the units of a machine's tags, its features among them."""
     tags = _read(file, machine)
-    units = {}
-    for name, said in entries(file, ("machines", machine, "features")):
-        known = parts.features.get(f"{machine}/{name}")
-        written = str(said.get("unit", "")) if isinstance(said, Mapping) else ""
-        units[name] = written if known is None else windows.unit_of(known, tags)
-    return tags | units
+    own = {key.partition("/")[2]: each for key, each in parts.features.items() if key.startswith(f"{machine}/")}
+    return tags | {name: windows.unit_of(each, tags) for name, each in own.items()}
+
+
+def _broken_features(file: YamlFile, parts: Parts, machine: str) -> set[str]:
+    """Return the features that cannot be understood: that is said where they stand, and nothing follows from it."""
+    names = {name for name, _said in entries(file, ("machines", machine, "features"))}
+    return {name for name in names if f"{machine}/{name}" not in parts.features}
 
 
 def _windows(file: YamlFile, machine: str) -> set[str]:

@@ -360,6 +360,8 @@ def _band_problems(settings: FeatureSettings) -> Iterator[Problem]:
     try:
         band, rate = _band(settings), settings.sampling_rate
         end_hz = _in(rate, FREQUENCIES) / 2 if rate is not None else None
+        if end_hz is not None and end_hz <= 0:
+            return  # said where the rate stands
         if band is not None and not 0 < band[0] < band[1]:
             yield "band", _("goes from a lower frequency above 0 Hz to a higher one")
         elif band is not None and end_hz is not None and band[1] > end_hz:
