@@ -23,12 +23,12 @@ from asyncua import ua
 from numpy.typing import NDArray
 
 from connectors.opcua.decode import OTHER, Changes
-from connectors.opcua.variants import Structure
+from connectors.opcua.variants import LONG, Structure
 from connectors.samples import TICKS_PER_SECOND, WINDOW_MAX, Batch, Keys, Numbers, Provenance, Quality, Ticks, Values
 
 EPOCH_TICKS: Final = 116_444_736_000_000_000
 """1970-01-01 in the protocol's ticks of 100 ns since 1601 (OPC 10000-6, 5.2.2.5)."""
-LEAVES_MAX: Final = 256
+LEAVES_MAX: Final = LONG
 """Rows that one array or structure may become: a recipe fits, a waveform does not belong among tags."""
 DEPTH_MAX: Final = 5
 TEXT_MAX: Final = 256
@@ -201,16 +201,16 @@ def _windows(changes: Changes, reader: Reader) -> tuple[dict[int, Values], dict[
 
 
 def _window(value: Any, has_value: bool) -> Values:
-    if not has_value or value == []:
+    if not has_value or (isinstance(value, list) and not value):
         return _NOTHING
-    if not isinstance(value, list):
+    if not isinstance(value, list | np.ndarray):
         raise _Unreadable(_("is no array of numbers, so it is no window"))
     if len(value) > WINDOW_MAX:
         raise _Unreadable(
             _("holds {count} numbers; a window has at most {most}").format(count=len(value), most=WINDOW_MAX)
         )
     try:
-        numbers = np.array(value)
+        numbers = np.asarray(value)
     except ValueError:  # rows of different lengths
         numbers = np.array(None)
     if numbers.ndim != 1 or numbers.dtype.kind not in "fiu":
@@ -315,7 +315,7 @@ def _leaves(name: str, value: Any, depth: int) -> Iterator[Leaf]:
 
 def _members(value: Any) -> Iterator[tuple[str, Any]] | None:
     """The parts of an array or of a structure whose type is known; None for what has none."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | np.ndarray):
         return ((str(number), each) for number, each in enumerate(value))
     if isinstance(value, Mapping):
         return iter(value.items())

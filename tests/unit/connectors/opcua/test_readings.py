@@ -164,6 +164,7 @@ def test_what_is_empty_is_no_row_of_its_own():
     ("value", "says"),
     [
         ([1.0] * (LEAVES_MAX + 1), "more than"),
+        (np.ones(LEAVES_MAX + 1), "more than"),
         ([[[[[[[1.0]]]]]]], f"deeper than {DEPTH_MAX}"),
         (Structure(ua.NodeId(1, 2), b""), "does not describe"),
     ],
@@ -183,8 +184,8 @@ def windowed() -> Reader:
     return found
 
 
-@pytest.mark.parametrize("window", [[1.0, -2.0, math.nan], [1, 2, 300], [0.5] * WINDOW_MAX])
-def test_an_array_of_a_window_stays_whole_beside_plain_numbers_and_unfolded_ones(window: list[float]):
+@pytest.mark.parametrize("window", [[1.0, -2.0, math.nan], [1, 2, 300], np.full(WINDOW_MAX, 0.5)])
+def test_an_array_of_a_window_stays_whole_beside_plain_numbers_and_unfolded_ones(window: Any):
     found = read(changes((1, 4.0), (0, window), (1, [7.0])), windowed(), TICKS)
     assert [(found.batch.keys[tag], row) for row, tag in enumerate(found.batch.tags)] == [
         ("m/b", 0),
@@ -206,7 +207,7 @@ def test_a_window_keeps_its_row_when_another_value_is_unfolded_before_it():
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ([0.5] * (WINDOW_MAX + 1), f"{WINDOW_MAX + 1} numbers"),
+        (np.full(WINDOW_MAX + 1, 0.5), f"{WINDOW_MAX + 1} numbers"),
         (["a", "b"], "no array of numbers"),
         ([True, False], "no array of numbers"),
         ([[1.0], [1.0, 2.0]], "no array of numbers"),
