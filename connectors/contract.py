@@ -57,6 +57,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.samples: list[Sample] = []
+        self.batches: list[Batch] = []
         self.reports: list[tuple[TagFault, ...]] = []
         self.fail: Exception | None = None
         self.task: asyncio.Task[None] | None = None
@@ -67,6 +68,7 @@ class Listener:
         if self.fail is not None:
             raise self.fail
         self.samples += batch.samples
+        self.batches.append(batch)
         self._news.set()
 
     def report(self, faults: Sequence[TagFault]) -> None:

@@ -31,6 +31,9 @@ Values = NDArray[np.float64]
 Qualities = NDArray[np.uint8]
 Ticks = NDArray[np.int64]
 
+WINDOW_MAX: Final = 65_536
+"""Numbers in a window: 2.5 s at 25.6 kHz, and half a megabyte."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _FIRST_TICK: Final = -621_355_968_000_000_000
@@ -147,6 +150,8 @@ class Batch:
     keys: the tags; `tags` holds each row's number in it.
     source, received: ticks of 100 ns since 1970 UTC, see `ticks_of`.
     texts: the row to its text, for the few rows that have one.
+    windows: the row to the array that it stands for, for the few tags whose readings are whole arrays (a raw window, a
+    spectrum); its own value is NaN. It is empty where the machine sent none. At most `WINDOW_MAX` numbers.
     recalled: True for what was read from the machine's own history after a gap: it is older than what is known.
     """
 
@@ -160,6 +165,7 @@ class Batch:
     provenance: Provenance
     texts: Mapping[int, str] = field(default_factory=dict)
     recalled: bool = False
+    windows: Mapping[int, Values] = field(default_factory=dict)
 
     @classmethod
     def of(cls, connection: str, samples: Sequence[Sample], *, keys: Keys | None = None) -> Batch:

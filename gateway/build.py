@@ -312,10 +312,10 @@ async def _not_older(config: Config, databases: Databases) -> Mark:
 
 
 def _site(config: Config) -> Site:
-    tags = {name: tuple(config.tags_of(name)) for name in config.connections}
+    tags = {name: config.heard_over(name) for name in config.connections}
     bands = {key: tag.band for key, tag in config.tags.items()}
     absolute = {key: band.value for key, band in bands.items() if band is not None and not band.percent}
-    return Site(config.owner, config.components, tags, config.file.timing, absolute)
+    return Site(config.owner, config.components, tags, config.file.timing, absolute, config.computed())
 
 
 async def _board(config: Config, databases: Databases) -> Board:
@@ -323,7 +323,7 @@ async def _board(config: Config, databases: Databases) -> Board:
     board = Board()
     async with databases.telemetry.read() as tx:
         last = await history.load_latest(tx)
-    speakers = {tag: name for name in config.connections for tag in config.tags_of(name)}
+    speakers = {tag: name for name in config.connections for tag in config.heard_over(name)}
     said: dict[str, list[Sample]] = {}
     for sample in last:
         name = next((speakers[each] for each in wholes(sample.tag) if each in speakers), None)

@@ -20,6 +20,7 @@ from gateway.clock import real
 from gateway.complaints import unknown
 from gateway.parts import Parts, entries
 from gateway.yaml_file import Mistake, Place, YamlFile
+from maintenance import windows
 from maintenance.needs import JobKind
 from maintenance.settings import JobSettings, is_time, problems
 from maintenance.symptoms import JOB_CHOSEN
@@ -32,6 +33,7 @@ def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake]
     """Return the mistakes and the warnings of a file whose relative paths start from `base`."""
     mistakes = [
         *_machines(file, parts),
+        *_features(file, parts),
         *_components(file, parts),
         *_jobs(file, parts),
         *_symptoms(file, parts),
@@ -55,12 +57,27 @@ def _machines(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
             yield file.mistake((*place, "connection"), unknown(over, connections))
 
 
+def _features(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    for key, feature in parts.features.items():
+        machine, _slash, name = key.partition("/")
+        place: Place = ("machines", machine, "features", name)
+        tags, whole = _read(file, machine), _windows(file, machine)
+        if name in tags:
+            yield file.mistake(place, _("is a tag already: name the feature otherwise"), at_key=True)
+        for path, message in windows.problems(feature, tags, whole):
+            yield file.mistake((*place, *_steps(path)), message)
+
+
 def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     for key, component in parts.components.items():
         machine, _slash, name = key.partition("/")
         place: Place = ("machines", machine, "components", name)
-        for path, message in problems(component, _units(file, machine)):
-            yield file.mistake((*place, *_steps(path)), message)
+        if not set(component.tags()) & _broken_features(file, parts, machine):
+            for path, message in problems(component, _units(file, parts, machine)):
+                yield file.mistake((*place, *_steps(path)), message)
+        for tag in sorted(set(component.tags()) & _windows(file, machine)):
+            sentence = _("reads the tag {tag}, a window of many numbers: name one of the machine's 'features'")
+            yield file.mistake((*place, "wear"), sentence.format(tag=tag), at_key=True)
         yield from _job(file, parts, (*place, "job"), component.job)
 
 
@@ -121,8 +138,27 @@ def _service(file: YamlFile, parts: Parts, place: Place, job: JobSettings) -> It
         yield file.mistake(at, _("no maintenance window is as long as that, so its service would never be booked"))
 
 
-def _units(file: YamlFile, machine: str) -> dict[str, str]:
-    """Return the units of a machine's tags as written, also of tags that have another mistake."""
+def _units(file: YamlFile, parts: Parts, machine: str) -> dict[str, str]:
+    """Return the units of a machine's tags, its features among them."""
+    tags = _read(file, machine)
+    own = {key.partition("/")[2]: each for key, each in parts.features.items() if key.startswith(f"{machine}/")}
+    return tags | {name: windows.unit_of(each, tags) for name, each in own.items()}
+
+
+def _broken_features(file: YamlFile, parts: Parts, machine: str) -> set[str]:
+    """Return the features that cannot be understood: that is said where they stand, and nothing follows from it."""
+    names = {name for name, _said in entries(file, ("machines", machine, "features"))}
+    return {name for name in names if f"{machine}/{name}" not in parts.features}
+
+
+def _windows(file: YamlFile, machine: str) -> set[str]:
+    """Return the tags of a machine that are windows, as written."""
+    said = entries(file, ("machines", machine, "tags"))
+    return {tag for tag, each in said if isinstance(each, Mapping) and each.get("window") is True}
+
+
+def _read(file: YamlFile, machine: str) -> dict[str, str]:
+    """Return the units of the tags that are read from a machine as written, also of tags that have another mistake."""
     return {
         tag: str(said.get("unit", ""))
         for tag, said in entries(file, ("machines", machine, "tags"))
@@ -236,6 +272,7 @@ def _secrets(file: YamlFile, parts: Parts, base: Path, mistakes: list[Mistake]) 
 
 def _warnings(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     yield from _idle(file, parts)
+    yield from _unheard_windows(file, parts)
     yield from _certificates(file, parts)
     for name, settings in parts.connections.items():
         if isinstance(settings, OpcUaSettings) and settings.insecure:
@@ -257,6 +294,14 @@ def _warnings(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     yield from _shared_users(file, parts)
     if parts.components and not parts.suppliers:
         yield file.mistake(("suppliers",), _("there are none, so nothing can be bought"))
+
+
+def _unheard_windows(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    for machine, _said in entries(file, ("machines",)):
+        used = {each.from_ for key, each in parts.features.items() if key.startswith(f"{machine}/")}
+        for tag in sorted(_windows(file, machine) - used):
+            place: Place = ("machines", machine, "tags", tag)
+            yield file.mistake(place, _("is a window, and no feature is computed from it"), at_key=True)
 
 
 def _idle(file: YamlFile, parts: Parts) -> Iterator[Mistake]:

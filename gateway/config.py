@@ -9,12 +9,12 @@ where the data is, for commands that only look.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from gettext import gettext as _
 from operator import or_
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError, create_model
@@ -25,10 +25,13 @@ from gateway.complaints import complaints
 from gateway.parts import parts_of
 from gateway.settings import ComponentConfig, ConfigFile, Key, MachineSettings, PersonSettings, SiteSettings
 from gateway.yaml_file import Mistake, Mistakes, YamlFile, read
+from maintenance.windows import Feature, FeatureSettings, feature, unit_of
 from marketplace.catalogue import Item
 from marketplace.settings import SupplierSettings, supplier_types
 from marketplace.store import Owner
 from marketplace.windows import Windows
+
+Each = TypeVar("Each")
 
 SCHEMA: Final = 1
 """The version of the file that this program reads."""
@@ -36,7 +39,7 @@ SCHEMA: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A site's config without a mistake. `tags` and `components` are keyed `machine/tag` and `machine/component`."""
+    """A site's config without a mistake. Tags, features and components are keyed `machine/tag` and so on."""
 
     path: Path
     file: ConfigFile
@@ -44,6 +47,7 @@ class Config:
     tags: Mapping[str, TagSettings]
     components: Mapping[str, ComponentConfig]
     suppliers: Mapping[str, SupplierSettings]
+    features: Mapping[str, FeatureSettings] = field(default_factory=dict)
     warnings: tuple[Mistake, ...] = ()
 
     @property
@@ -106,14 +110,37 @@ class Config:
         machines = {key for key, machine in self.file.machines.items() if machine.connection == connection}
         return {key: tag for key, tag in self.tags.items() if key.partition("/")[0] in machines}
 
+    def heard_over(self, connection: str) -> tuple[str, ...]:
+        """Return what a connection tells: its tags, and the features computed from them, by `machine/tag`."""
+        machines = {key for key, machine in self.file.machines.items() if machine.connection == connection}
+        features = [key for key in self.features if key.partition("/")[0] in machines]
+        return (*self.tags_of(connection), *features)
+
     def units_of(self, machine: str) -> dict[str, str]:
-        """Return the units of a machine's tags by the tag's own name."""
-        prefix = f"{machine}/"
-        return {key.removeprefix(prefix): tag.unit for key, tag in self.tags.items() if key.startswith(prefix)}
+        """Return the units of a machine's tags by the tag's own name, those of its features among them."""
+        tags = self._read_units_of(machine)
+        return tags | {name: unit_of(each, tags) for name, each in _own(self.features, machine).items()}
+
+    def _read_units_of(self, machine: str) -> dict[str, str]:
+        return {name: tag.unit for name, tag in _own(self.tags, machine).items()}
+
+    def computed(self) -> dict[str, Feature]:
+        """Return every feature as it is computed, by `machine/feature`."""
+        return {
+            f"{machine}/{name}": feature(each, self._read_units_of(machine))
+            for machine in sorted({key.partition("/")[0] for key in self.features})
+            for name, each in _own(self.features, machine).items()
+        }
 
     def persons_of(self, user: str) -> tuple[str, ...]:
         """Return the ids of the persons whom an operating-system user stands for, as the config orders them."""
         return tuple(key for key, person in self.people.items() if person.os_user == user)
+
+
+def _own(keyed: Mapping[str, Each], machine: str) -> dict[str, Each]:
+    """Return what belongs to a machine, by its own name."""
+    prefix = f"{machine}/"
+    return {key.removeprefix(prefix): value for key, value in keyed.items() if key.startswith(prefix)}
 
 
 def load(path: Path) -> Config:
@@ -147,7 +174,8 @@ def judged(path: Path, source: YamlFile) -> Config:
     if mistakes or file is None:
         raise Mistakes(mistakes)
     said = tuple(sorted(warnings))
-    return Config(path, file, parts.connections, parts.tags, parts.components, parts.suppliers, said)
+    found_parts = parts.connections, parts.tags, parts.components, parts.suppliers, parts.features
+    return Config(path, file, *found_parts, said)
 
 
 def _require_schema(file: YamlFile) -> None:

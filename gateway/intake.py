@@ -2,15 +2,18 @@
 
 Promises: a value within its deadband counts as heard and is neither stored nor judged again; a batch costs a few
 operations on columns however many tags there are; how long a value took from the machine's clock to here is counted.
-Values that a machine recalled from its own history are passed on to be stored, and judge nothing. Refuses to know
-databases and money.
+Values that a machine recalled from its own history are passed on to be stored, and judge nothing. Windows become
+samples of the features computed from them, beside the event loop, and go no further. Refuses to know databases and
+money.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from gettext import ngettext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,7 @@ from numpy.typing import NDArray
 from connectors.counters import Latencies
 from connectors.samples import TICKS_PER_SECOND, Batch, Keys, Quality, ticks_of
 from gateway.live import Board
+from maintenance.derivation import Derivation, answer
 from maintenance.monitor import Monitor
 
 
@@ -75,19 +79,54 @@ def _rows(batch: Batch, rows: NDArray[np.int64]) -> Batch:
     )
 
 
+def _shown(batch: Batch) -> Batch:
+    """Return the windows alone as people see them: how many numbers there were."""
+    rows = np.fromiter(batch.windows, np.int64)
+    counts = [len(window) for window in batch.windows.values()]
+    texts = {row: ngettext("{count} number", "{count} numbers", count) for row, count in enumerate(counts)}
+    told = {row: text.format(count=counts[row]) for row, text in texts.items()}
+    return replace(_rows(batch, rows), texts=told, windows={})
+
+
 class Intake:
     """The way of a batch; `samples` counts what was taken, `lag` how old the newest value of each batch was then.
 
     sieve: may be replaced by one of other deadbands.
     """
 
-    def __init__(self, monitor: Monitor, board: Board, sieve: Sieve, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        monitor: Monitor,
+        board: Board,
+        sieve: Sieve,
+        clock: Callable[[], datetime],
+        derivation: Derivation | None = None,
+    ) -> None:
         self._monitor = monitor
         self._board = board
         self.sieve = sieve
         self._clock = clock
+        self.derive_by(derivation or Derivation({}))
         self.samples = 0
         self.lag = Latencies()
+
+    def derive_by(self, derivation: Derivation) -> None:
+        """Compute these features from now on."""
+        self._derivation = derivation
+        for tag, unit in derivation.speeds.items():
+            self._monitor.watch(tag, unit)
+
+    async def derived(self, batch: Batch) -> Batch:
+        """Return a batch with samples of features in place of its windows; `take` takes none that has any."""
+        derivation = self._derivation
+        questions = derivation.questions(batch, self._speed)
+        answers = await asyncio.to_thread(answer, questions)
+        self._board.put(_shown(batch))
+        return derivation.joined(batch, answers)
+
+    def _speed(self, tag: str) -> float | None:
+        newest = self._monitor.latest(tag)
+        return newest.value if newest is not None and newest.quality is Quality.GOOD else None
 
     def take(self, batch: Batch) -> Batch:
         """Take a batch; return what of it is to be stored."""

@@ -23,6 +23,7 @@ from gateway.settings import ComponentConfig, PersonSettings, SiteSettings
 from gateway.yaml_file import Mistake, Place, YamlFile
 from maintenance.settings import JobSettings
 from maintenance.symptoms import SymptomSettings
+from maintenance.windows import FeatureSettings
 from marketplace.settings import SUPPLIERS, ItemSettings, SupplierSettings, UnknownAdapter, supplier_type
 from marketplace.windows import Weekly
 
@@ -31,12 +32,13 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(slots=True)
 class Parts:
-    """What of a file is valid by itself; `tags` and `components` are keyed `machine/tag`, `machine/component`."""
+    """What of a file is valid by itself; tags, features and components are keyed `machine/tag` and so on."""
 
     site: SiteSettings | None = None
     people: dict[str, PersonSettings] = field(default_factory=dict)
     connections: dict[str, ConnectionSettings] = field(default_factory=dict)
     tags: dict[str, TagSettings] = field(default_factory=dict)
+    features: dict[str, FeatureSettings] = field(default_factory=dict)
     components: dict[str, ComponentConfig] = field(default_factory=dict)
     items: dict[str, ItemSettings] = field(default_factory=dict)
     suppliers: dict[str, SupplierSettings] = field(default_factory=dict)
@@ -65,6 +67,8 @@ def parts_of(file: YamlFile, base: Path) -> tuple[Parts, list[Mistake]]:
     for machine, said in entries(file, ("machines",)):
         components = _each(ComponentConfig, file, ("machines", machine, "components"))
         parts.components.update({f"{machine}/{key}": value for key, value in components.items()})
+        features = _each(FeatureSettings, file, ("machines", machine, "features"))
+        parts.features.update({f"{machine}/{key}": value for key, value in features.items()})
         _tags(file, machine, said, parts, mistakes)
     for name, _value in entries(file, ("suppliers",)):
         _supplier(file, name, parts, mistakes)

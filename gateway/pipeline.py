@@ -24,8 +24,10 @@ from gateway.live import Board, Link
 from gateway.lives import Lives
 from gateway.settings import ComponentConfig
 from maintenance import store as telemetry_store
+from maintenance.derivation import Derivation
 from maintenance.monitor import Monitor
 from maintenance.needs import JobLine, Need
+from maintenance.windows import Feature
 from marketplace.authority.gate import current_policy
 from marketplace.authority.policy import Mode, Policy, mode_of
 from marketplace.ordering.purchase import Purchasing
@@ -45,6 +47,7 @@ class Site:
     tags: Mapping[str, Sequence[str]]
     timing: TimingSettings
     deadbands: Mapping[str, float] = field(default_factory=dict)
+    features: Mapping[str, Feature] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +100,14 @@ class Pipeline:
         self._alarms = alarms
         self._advised: dict[str, Advice] = {}
         self._deciding = asyncio.Lock()
-        self.intake = Intake(monitor, board, Sieve(site.deadbands), clock)
+        self.intake = Intake(monitor, board, Sieve(site.deadbands), clock, Derivation(site.features))
         self.decided_at: datetime | None = None
 
     def reconfigure(self, site: Site) -> None:
         """Carry for another site from now on: what the config says of tags and components has changed."""
         self._site = site
         self.intake.sieve = Sieve(site.deadbands)
+        self.intake.derive_by(Derivation(site.features))
 
     @property
     def samples(self) -> int:
@@ -112,7 +116,7 @@ class Pipeline:
 
     async def deliver(self, batch: Batch) -> None:
         """Take what a connection delivered."""
-        kept = self.intake.take(batch)
+        kept = self.intake.take(await self.intake.derived(batch) if batch.windows else batch)
         if len(kept):
             await self._backlog.put(kept)
 

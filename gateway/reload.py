@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is new, gone and otherwise in a config, by kind: connections, tags, components."""
+    """What is new, gone and otherwise in a config, by kind: connections, tags, features, components."""
 
     new: Mapping[str, int]
     gone: Mapping[str, int]
@@ -51,7 +51,9 @@ class Difference:
 
     def __str__(self) -> str:
         parts = []
-        for kind, text in (("connections", _("connections")), ("tags", _("tags")), ("components", _("components"))):
+        words = {"connections": _("connections"), "tags": _("tags")}
+        words |= {"features": _("features"), "components": _("components")}
+        for kind, text in words.items():
             counts = self.new[kind], self.gone[kind], self.changed[kind]
             if any(counts):
                 parts.append(f"{text} +{counts[0]} -{counts[1]} ~{counts[2]}")
@@ -60,7 +62,7 @@ class Difference:
 
 def difference(before: Config, after: Config) -> Difference:
     """Return how two configs differ in what may be changed."""
-    kinds = ("connections", "tags", "components")
+    kinds = ("connections", "tags", "features", "components")
     pairs = {kind: (getattr(before, kind), getattr(after, kind)) for kind in kinds}
     return Difference(
         {kind: len(new.keys() - old.keys()) for kind, (old, new) in pairs.items()},
@@ -107,7 +109,8 @@ async def _apply(gateway: Gateway, before: Config, after: Config, actor: Actor) 
     await gateway.trusting.audit_choices()  # before anything is spoken with less protection than before
     await gateway.conversations.change(wiring(before), wiring(after))
     gone = [name for name in before.connections if name not in after.connections]
-    gateway.board.forget(gone, [tag for tag in before.tags if tag not in after.tags])
+    heard = {*after.tags, *after.features}
+    gateway.board.forget(gone, [tag for tag in (*before.tags, *before.features) if tag not in heard])
 
 
 def watched(config: Config) -> dict[str, Watched]:

@@ -32,6 +32,7 @@ from gateway.actions import Right
 from maintenance.alarms.settings import ComponentAlarms, SiteAlarms
 from maintenance.settings import ComponentSettings, DeviationWear, JobSettings
 from maintenance.symptoms import SymptomSettings
+from maintenance.windows import FeatureSettings
 from marketplace.audit.note import KeyKind, NoteBroken, VerifierKey
 from marketplace.authority.alarm_terms import AlarmCode, AlarmTerms
 from marketplace.documents import Delivery
@@ -319,7 +320,7 @@ class ComponentConfig(ComponentSettings):
 
 
 class MachineSettings(Settings):
-    """A machine: its connection if it has one, its tags, and what wears on it."""
+    """A machine: its connection if it has one, its tags, what is computed from them, and what wears on it."""
 
     name: Name
     connection: Key | None = None
@@ -327,6 +328,8 @@ class MachineSettings(Settings):
     browse: tuple[Glob, ...] = Field(default=(), max_length=20)
     """Under which paths of its server its tags were found: what 'toolcrib rescan' looks at again."""
     tags: Mapping[Key, Any] = Field(default_factory=dict)
+    features: Mapping[Key, FeatureSettings] = Field(default_factory=dict)
+    """Numbers computed from windows and spectra; each is a tag of the machine like those that are read."""
     components: Mapping[Key, ComponentConfig] = Field(default_factory=dict)
 
     _empty = model_validator(mode="before")(_without_empty)

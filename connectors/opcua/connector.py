@@ -97,6 +97,7 @@ class OpcUaConnector:
         provenance = Provenance.B  # until a session says better
         tolerance_s = settings.clock_tolerance / timedelta(seconds=1)
         self._reader = Reader.of(name, tuple(tags), provenance, tolerance_s)
+        self._reader.windows |= {self._handles[key] for key, tag in tags.items() if tag.window}
         self._running: _Running | None = None
 
     def succeed(self, predecessor: Connector) -> None:
@@ -114,6 +115,7 @@ class OpcUaConnector:
             self._faults.pop(handle, None)
         new = {self._reader.give(key): (key, tag) for key, tag in tags.items() if key not in self._handles}
         self._handles |= {key: handle for handle, (key, _tag) in new.items()}
+        self._reader.windows |= {handle for handle, (_key, tag) in new.items() if tag.window}
         if self._running is not None:
             await asked(self._url, self._state, self._adjust(self._running, list(gone.values()), new))
 
@@ -266,6 +268,8 @@ class OpcUaConnector:
         taken = 0
         keys = self._reader.keys
         by_handle = {self._handles[keys[tag]]: gap for tag, gap in gaps.items() if keys[tag] in self._handles}
+        for handle in self._reader.windows:  # the next one says what it said, and a thousand would fill the memory
+            by_handle.pop(handle, None)
         deaf = self._continuity.unhistorised
         remembered = recall(client, kept.nodes, by_handle, self._limits.history, deaf) if by_handle else _nothing()
         while (changes := await self._next_of(remembered)) is not None:
@@ -293,6 +297,7 @@ class OpcUaConnector:
     def _read(self, changes: Changes) -> Reading:
         reading = read(changes, self._reader, ticks_of(self._clock()))
         self.counters.fallbacks += reading.fallbacks
+        self.counters.losses.count(Loss.ANSWER_REFUSED, reading.refused)
         if reading.overflowed:
             if self.counters.losses[Loss.SERVER_OVERFLOW] == 0:
                 _log.warning("the server's queue was full and it dropped values", connection=self.name)

@@ -2,7 +2,8 @@
 
 Promises: a device's own time is never altered; what is not a finite number is BAD and NaN; a status is never softened;
 a value dated too far from now is UNCERTAIN. Words become texts, the numbers of an enumeration get their names, arrays
-and structures become one row for each number or word in them, under dotted keys, all of it bounded. Refuses to know
+and structures become one row for each number or word in them, under dotted keys, all of it bounded; an array of numbers
+of a tag that is a window stays whole. Refuses to know
 sessions and subscriptions. Status codes: OPC 10000-4, 7.39 and OPC 10000-8, 5.4.
 """
 
@@ -22,12 +23,12 @@ from asyncua import ua
 from numpy.typing import NDArray
 
 from connectors.opcua.decode import OTHER, Changes
-from connectors.opcua.variants import Structure
-from connectors.samples import TICKS_PER_SECOND, Batch, Keys, Numbers, Provenance, Quality, Ticks
+from connectors.opcua.variants import LONG, Structure
+from connectors.samples import TICKS_PER_SECOND, WINDOW_MAX, Batch, Keys, Numbers, Provenance, Quality, Ticks, Values
 
 EPOCH_TICKS: Final = 116_444_736_000_000_000
 """1970-01-01 in the protocol's ticks of 100 ns since 1601 (OPC 10000-6, 5.2.2.5)."""
-LEAVES_MAX: Final = 256
+LEAVES_MAX: Final = LONG
 """Rows that one array or structure may become: a recipe fits, a waveform does not belong among tags."""
 DEPTH_MAX: Final = 5
 TEXT_MAX: Final = 256
@@ -50,7 +51,7 @@ class Reader:
     """What holds for every message of one conversation.
 
     keys: the tags, and the parts of their values. numbers: client handle to number in `keys`, -1 for a handle that no
-    tag has any more. enumerations: handle to the names of its values.
+    tag has any more. enumerations: handle to the names of its values. windows: handles whose values are whole arrays.
     """
 
     connection: str
@@ -59,6 +60,7 @@ class Reader:
     provenance: Provenance
     clock_tolerance_ticks: int
     enumerations: dict[int, Mapping[int, str]] = field(default_factory=dict)
+    windows: set[int] = field(default_factory=set)
 
     @classmethod
     def of(cls, connection: str, keys: Sequence[str], provenance: Provenance, clock_tolerance_s: float) -> Reader:
@@ -75,6 +77,7 @@ class Reader:
         """Read nothing under a handle any more."""
         self.numbers[handle] = -1
         self.enumerations.pop(handle, None)
+        self.windows.discard(handle)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +86,7 @@ class Reading:
 
     unreadable: handle to why its value can never be read. overflowed: values behind which the server's queue dropped
     others. clock_off: values dated too far from now. strange: values of handles that nobody gave out. fallbacks: values
-    that the library had to decode.
+    that the library had to decode. refused: windows that were none, or too long.
     """
 
     batch: Batch
@@ -92,6 +95,7 @@ class Reading:
     clock_off: int
     strange: int
     fallbacks: int
+    refused: int = 0
 
 
 def read(changes: Changes, reader: Reader, received: int, *, recalled: bool = False) -> Reading:
@@ -124,10 +128,19 @@ def read(changes: Changes, reader: Reader, received: int, *, recalled: bool = Fa
         recalled,
     )
     unreadable: dict[int, str] = {}
-    if changes.others:
-        batch, unreadable = _unfolded(batch, changes, reader)
+    refused = 0
+    others = changes.others
+    if reader.windows:
+        windows, unreadable = _windows(changes, reader)
+        others = {row: value for row, value in others.items() if row not in windows}
+        batch = dataclasses.replace(batch, windows=windows)
+        _doubt_empty(batch)
+        refused = len(unreadable)
+    if others:
+        batch, faults = _unfolded(batch, changes, others, reader)
+        unreadable |= faults
     overflowed = int((changes.status & _OVERFLOW == _OVERFLOW).sum())
-    return Reading(batch, unreadable, overflowed, clock_off, 0, changes.fallbacks)
+    return Reading(batch, unreadable, overflowed, clock_off, 0, changes.fallbacks, refused)
 
 
 def _tags(handles: NDArray[np.uint32], reader: Reader) -> Numbers | None:
@@ -168,10 +181,57 @@ def _names(changes: Changes, reader: Reader) -> dict[int, str]:
     return texts
 
 
+# ---- windows
+
+_NOTHING: Final[Values] = np.zeros(0)
+
+
+def _windows(changes: Changes, reader: Reader) -> tuple[dict[int, Values], dict[int, str]]:
+    """Return the windows by row, an empty one where there is none to be read, and by handle why not."""
+    whole = np.isin(changes.handles, np.fromiter(reader.windows, np.uint32))
+    found: dict[int, Values] = {}
+    unreadable: dict[int, str] = {}
+    for row in np.flatnonzero(whole).tolist():
+        try:
+            found[row] = _window(changes.others.get(row), bool(changes.kinds[row]))
+        except _Unreadable as error:
+            found[row] = _NOTHING
+            unreadable[int(changes.handles[row])] = str(error)
+    return found, unreadable
+
+
+def _window(value: Any, has_value: bool) -> Values:
+    if not has_value or (isinstance(value, list) and not value):
+        return _NOTHING
+    if not isinstance(value, list | np.ndarray):
+        raise _Unreadable(_("is no array of numbers, so it is no window"))
+    if len(value) > WINDOW_MAX:
+        raise _Unreadable(
+            _("holds {count} numbers; a window has at most {most}").format(count=len(value), most=WINDOW_MAX)
+        )
+    try:
+        numbers = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        numbers = np.array(None)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "fiu":
+        raise _Unreadable(_("is no array of numbers, so it is no window"))
+    return numbers.astype(np.float64, copy=False)
+
+
+def _doubt_empty(batch: Batch) -> None:
+    """Where no window came there is nothing to be believed."""
+    for row, window in batch.windows.items():
+        batch.values[row] = math.nan
+        if not len(window):
+            batch.quality[row] = Quality.BAD
+
+
 # ---- words, arrays and structures
 
 
-def _unfolded(batch: Batch, changes: Changes, reader: Reader) -> tuple[Batch, dict[int, str]]:
+def _unfolded(
+    batch: Batch, changes: Changes, others: Mapping[int, Any], reader: Reader
+) -> tuple[Batch, dict[int, str]]:
     """Put each number and word of arrays and structures into a row of its own."""
     texts = dict(batch.texts)
     unreadable: dict[int, str] = {}
@@ -179,7 +239,7 @@ def _unfolded(batch: Batch, changes: Changes, reader: Reader) -> tuple[Batch, di
     keys: list[int] = []
     leaves: list[Leaf] = []
     gone = np.zeros(len(batch), bool)
-    for row, value in changes.others.items():
+    for row, value in others.items():
         tag = reader.keys[int(batch.tags[row])]
         try:
             found = list(_bounded(_leaves("", value, 0)))
@@ -222,6 +282,7 @@ def _joined(
         source=np.concatenate([batch.source[kept], batch.source[rows]]),
         received=np.concatenate([batch.received[kept], batch.received[rows]]),
         texts=words,
+        windows={places[row]: window for row, window in batch.windows.items()},
     )
 
 
@@ -254,7 +315,7 @@ def _leaves(name: str, value: Any, depth: int) -> Iterator[Leaf]:
 
 def _members(value: Any) -> Iterator[tuple[str, Any]] | None:
     """The parts of an array or of a structure whose type is known; None for what has none."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | np.ndarray):
         return ((str(number), each) for number, each in enumerate(value))
     if isinstance(value, Mapping):
         return iter(value.items())

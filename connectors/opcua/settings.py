@@ -141,3 +141,12 @@ class OpcUaTag(TagSettings):
     node: Annotated[str, AfterValidator(_node)] = Field(max_length=4096, examples=["nsu=urn:maker:plant;s=mill.load"])
     sampling: Rhythm | None = None
     queue: int | None = Field(default=None, ge=1, le=100_000)
+    window: bool = False
+    """True for an array of numbers that is one reading, a raw window of vibration or a spectrum: it stays whole for the
+    machine's `features`, and is stored nowhere. All windows that change at once must fit a message of 4 MiB."""
+
+    @model_validator(mode="after")
+    def _whole_windows(self) -> Self:
+        if self.window and self.deadband is not None:
+            raise ValueError(_("a 'window' has no 'deadband': it is one reading of many numbers"))
+        return self

@@ -31,6 +31,8 @@ LIFETIME: Final = timedelta(seconds=60)
 """How long a server keeps a subscription that nobody reads: one that outlives its reader costs the server memory."""
 NOTIFICATIONS_PER_MESSAGE: Final = 10_000
 """About 350 kB: a tenth of the largest message that we take."""
+WINDOWS_QUEUED: Final = 2
+"""Of a tag whose readings are whole arrays: a thousand, as of numbers, would be a hundred megabytes in the server."""
 
 # The server rejects the filter, not the tag: it may still be watched without.
 _NO_FILTER: Final = frozenset(
@@ -134,7 +136,8 @@ def _items(
             kept.faults[handle] = TagFault(key, text.format(node=tag.node))
         else:
             sampling_ms = (tag.sampling or settings.sampling) / timedelta(milliseconds=1)
-            items.append(Item(handle, node, Watch(sampling_ms, tag.queue or settings.queue, tag.band)))
+            queue = tag.queue or (WINDOWS_QUEUED if tag.window else settings.queue)
+            items.append(Item(handle, node, Watch(sampling_ms, queue, tag.band)))
     return items
 
 

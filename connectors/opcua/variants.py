@@ -2,7 +2,8 @@
 
 Promises: an array is as long as its bytes can be, nesting has a bound, so a few hostile bytes cannot become gigabytes
 or minutes (the library would build two thousand million nulls if told so); structures are handed on as bytes with the
-id of their type, for only the server's own description says what they hold. Refuses to know messages and tags.
+id of their type, for only the server's own description says what they hold; a long array of numbers is one view of
+memory, and no object for each. Refuses to know messages and tags.
 Encoding: OPC 10000-6, 5.2.2.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import nodeid_from_binary, variant_from_binary
@@ -23,6 +25,21 @@ DEPTH_MAX: Final = 16
 STRUCTURE: Final = 22
 """The built-in type of an extension object."""
 
+LONG: Final = 256
+"""Numbers in an array beyond which it is a window or nothing; shorter ones are told apart number by number."""
+
+_NUMBERS: Final[Mapping[int, str]] = {
+    2: "i1",
+    3: "u1",
+    4: "<i2",
+    5: "<u2",
+    6: "<i4",
+    7: "<u4",
+    8: "<i8",
+    9: "<u8",
+    10: "<f4",
+    11: "<f8",
+}
 _I32: Final = struct.Struct("<i")
 _SIZES: Final[Mapping[int, int]] = {
     **dict.fromkeys((1, 2, 3), 1),
@@ -50,12 +67,15 @@ class Structure:
 def read_variant(body: bytes, at: int, end: int) -> tuple[Any, int]:
     """Return a variant's value as the library reads it, and where it ends; structures are `Structure`s.
 
-    A structure inside a variant inside an array is not looked for: such a value is None. Raises Overlong, and whatever
-    the library raises.
+    An array of more than `LONG` numbers in one dimension is a numpy array of doubles in place of a list. A structure
+    inside a variant inside an array is not looked for: such a value is None. Raises Overlong, and whatever the library
+    raises.
     """
     walk = _Walk(body, end)
     behind = walk.variant(at, 0)
     kind, is_array = body[at] & 0x3F, body[at] & 0x80 != 0
+    if kind in _NUMBERS and body[at] & 0xC0 == 0x80 and (count := _I32.unpack_from(body, at + 1)[0]) > LONG:
+        return np.frombuffer(body, _NUMBERS[kind], count, at + 5).astype(np.float64), behind
     if kind == STRUCTURE:
         found: list[Any] = [*walk.structures, None]
         return (walk.structures if is_array else found[0]), behind

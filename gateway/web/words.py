@@ -17,6 +17,7 @@ __all__ = [
     "alarm_words",
     "cause_words",
     "kind_words",
+    "line_words",
     "priority_kind",
     "priority_words",
     "actor_words",
@@ -274,7 +275,7 @@ def act_words(kind: str) -> str:
     return _("Order: {state}").format(state=state_words(event)) if topic == "order" else kind
 
 
-def kind_words(kind: str) -> str:
+def line_words(kind: str) -> str:
     """Return what a line of a job is, in a word."""
     return {"part": _("Part"), "consumable": _("Consumable"), "service": _("Service")}.get(kind, kind)
 

@@ -173,7 +173,7 @@ def _found(
 
 def _of_wear(need: Need, own: Own, plant: Plant, now: datetime) -> Iterator[Finding]:
     """Yield what the belief says; where it is doubted, that it cannot be judged."""
-    decision, sure = plant.decisions.get(need.component), need.belief.known and need.heard
+    decision, sure = plant.decisions.get(need.component), need.belief.known and need.told_enough
     health, likely, near = (own.terms[kind] for kind in (_K.HEALTH_LOW, _K.FAILURE_LIKELY, _K.DECIDE_BY_NEAR))
     if health.enabled:
         active = KINDS[_K.HEALTH_LOW].beyond(need.health, health.limit, health.band) if sure else None

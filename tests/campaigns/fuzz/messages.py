@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import numpy as np
 from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 
 from connectors.opcua.decode import OTHER, Changes, Malformed, Message, ServiceFault, decode
 from connectors.opcua.readings import EPOCH_TICKS
-from connectors.opcua.variants import Structure
+from connectors.opcua.variants import LONG, Structure
 from connectors.samples import moment_of
 
 VT: Final = ua.VariantType
@@ -82,7 +83,8 @@ def value_of(rng: random.Random, *, plain: float) -> ua.DataValue:
     draw = kinds[kind]
     variant = ua.Variant(draw(rng), kind)
     if rng.random() > max(plain, 0.8):
-        variant = ua.Variant([draw(rng) for _ in range(rng.randrange(1, 6))], kind, is_array=True)
+        length = rng.randrange(LONG, LONG + 20) if kinds is NUMBERS and rng.random() < 0.02 else rng.randrange(1, 6)
+        variant = ua.Variant([draw(rng) for _ in range(length)], kind, is_array=True)
     if rng.random() < 0.05:
         variant = ua.Variant(None, VT.Null)
     server = _time(rng) if rng.random() > 0.3 else None
@@ -215,6 +217,8 @@ def _compared_row(mine: Changes, row: int, item: ua.MonitoredItemNotification) -
 
 def _same(ours: Any, theirs: Any) -> bool:
     """Whether two values are the same; of structures, whether their bytes are."""
+    if isinstance(ours, np.ndarray):
+        return bool(np.array_equal(ours, np.array(theirs, np.float64), equal_nan=True))
     if isinstance(ours, list):
         return len(ours) == len(theirs) and all(map(_same, ours, theirs))
     if isinstance(ours, Structure):

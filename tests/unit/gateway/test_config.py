@@ -422,3 +422,81 @@ def test_a_mistake_about_an_alarm_is_said_where_it_stands(site):
     assert "20 h is no share" in said[0]
     assert "5 % is no span of time" in said[2]
     assert "did you mean 'health_low'?" in said[3]
+
+
+FEATURES = """
+      spindle_raw: {node: "nsu=urn:x;s=press.raw", unit: g, window: true}
+      speed: {node: "nsu=urn:x;s=press.speed", unit: rpm}
+    features:
+      spindle_velocity: {from: spindle_raw, kind: velocity_rms, sampling_rate: 25600 Hz}
+      spindle_bpfo:
+        from: spindle_raw
+        kind: envelope_bpfo
+        sampling_rate: 25600 Hz
+        shaft_speed: speed
+        bearing: {balls: 9, ball_diameter: 7.94 mm, pitch_diameter: 39.04 mm, contact_angle: 0 deg}
+"""
+
+
+@pytest.fixture
+def listening(site: Path) -> Path:
+    """The site, whose press sends raw windows and whose bearing wears by a feature of them."""
+    tag = '      vibration: {node: "nsu=urn:x;s=press.vibration", unit: mm/s}\n'
+    edited(site, tag, tag + FEATURES.lstrip("\n"))
+    return edited(site, "tag: vibration,", "tag: spindle_velocity,")
+
+
+def test_a_feature_is_a_tag_of_its_machine_that_comes_over_no_wire(listening):
+    loaded = config.load(listening)
+    assert sorted(loaded.features) == ["press/spindle_bpfo", "press/spindle_velocity"]
+    assert loaded.units_of("press") == {
+        "vibration": "mm/s",
+        "spindle_raw": "g",
+        "speed": "rpm",
+        "spindle_velocity": "mm/s",
+        "spindle_bpfo": "g",
+    }
+    assert "press/spindle_bpfo" not in loaded.tags_of("hall-2")
+    assert set(loaded.heard_over("hall-2")) == {*loaded.tags_of("hall-2"), *loaded.features}
+    assert loaded.heard_over("plc") == ("saw/hours",)
+    found = loaded.computed()["press/spindle_bpfo"]
+    assert (found.window, found.speed_tag, found.speed_unit) == ("spindle_raw", "speed", "rpm")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("features:\n      spindle_velocity: {from: spindle_raw", "features:\n      spindle_velocity: {from: spindle",
+         [":32: machines.press.features.spindle_velocity.from: the machine has no tag spindle; its windows are:"]),
+        ("unit: g, window", "unit: mm/s, window",
+         ["47:15: machines.press.features.spindle_bpfo.from: envelope_bpfo is computed from a tag in m/s2 or"]),
+        ("limit: 7.1 mm/s", "limit: 0.28 in/s",
+         [": machines.press.components.bearing.wear.limit: the tag spindle_velocity is in mm/s, this is in in/s"]),
+        ("kind: velocity_rms,", "kind: velocity_rms, unit: in/s,",
+         ["bearing.wear.as_new: the tag spindle_velocity is in in/s", "bearing.wear.limit: the tag spindle_velocity"]),
+        ("kind: velocity_rms,", "kind: velocity,", [": machines.press.features.spindle_velocity.kind: must be"]),
+        ("ball_diameter: 7.94 mm", "ball_diameter: 7.94", ["51:44: machines.press.features.spindle_bpfo.bearing.ball"]),
+        ("ball_diameter: 7.94 mm", "ball: 7.94 mm",
+         ["bearing.ball_diameter: is missing", "bearing.ball: is not known here; did you mean 'balls'?"]),
+        ("      spindle_bpfo:", "      vibration:",
+         [": machines.press.features.vibration: is a tag already: name the feature otherwise"]),
+        ("tag: spindle_velocity,", "tag: spindle_raw,",
+         [": machines.press.components.bearing.wear: reads the tag spindle_raw, a window of many numbers",
+          "bearing.wear.as_new: the tag spindle_raw is in g", "bearing.wear.limit: the tag spindle_raw is in g"]),
+        ("unit: g, window: true", "unit: g, window: true, deadband: 1 g",
+         ["a 'window' has no 'deadband'"]),
+        ("register: 40001,", "register: 40001, window: true,", [": machines.saw.tags.hours.window: is not known here"]),
+    ],
+)  # fmt: skip
+def test_every_mistake_of_a_feature_is_said_where_it_stands(listening, before, after, said):
+    found = mistakes(edited(listening, before, after))
+    assert len(found) == len(said), found
+    for start in said:
+        assert any(start in line for line in found), found
+
+
+def test_a_window_that_no_feature_is_computed_from_is_a_warning(listening):
+    assert not any("no feature" in str(warning) for warning in config.load(listening).warnings)
+    edited(listening, "window: true}", 'window: true}\n      idle: {node: "nsu=urn:x;s=i", unit: g, window: true}')
+    (warning,) = [each for each in config.load(listening).warnings if "no feature" in str(each)]
+    assert "machines.press.tags.idle" in str(warning)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.intake import Intake, Sieve
 from gateway.live import Board
+from maintenance.assets import Life
+from maintenance.bearings import Fault
+from maintenance.derivation import Derivation
 from maintenance.monitor import Monitor
+from maintenance.settings import ComponentSettings
+from maintenance.slots import Watched
+from maintenance.windows import FeatureSettings, feature
+from tests.unit.maintenance.bearing_signal import window
 
 
 def batch(now: datetime, *rows: tuple[str, float], quality: Quality = Quality.GOOD, recalled: bool = False) -> Batch:
@@ -69,3 +79,101 @@ class TestIntake:
         intake.take(batch(now, ("m/a", 1.0)))
         assert len(intake.take(batch(now - timedelta(hours=1), ("m/a", 7.0), recalled=True))) == 1
         assert board.readings()["m/a"].value == 1.0
+
+
+# ---- windows
+
+UNITS = {"raw": "m/s2", "speed": "rpm", "outer": "m/s2"}
+OUTER = FeatureSettings.model_validate(
+    {
+        "from": "raw",
+        "kind": "envelope_bpfo",
+        "sampling_rate": "25600 Hz",
+        "shaft_speed": "speed",
+        "bearing": {"balls": 9, "ball_diameter": "7.94 mm", "pitch_diameter": "39.04 mm"},
+    }
+)
+BEARING = ComponentSettings.model_validate(
+    {
+        "name": "Bearing",
+        "rated_life": "2000 h",
+        "wear": {"by": "level", "tag": "outer", "as_new": "0.1 m/s2", "limit": "1.5 m/s2"},
+        "job": {"title": "Replace the bearing"},
+    }
+)
+
+
+def windowed(now: datetime, values: NDArray[np.float64], *rows: tuple[str, float]) -> Batch:
+    return replace(batch(now, ("m/raw", math.nan), *rows), windows={0: values})
+
+
+class Spindle:
+    """A machine whose bearing is heard by its windows alone."""
+
+    def __init__(self, now: datetime) -> None:
+        watched = Watched("m", BEARING, UNITS)
+        self.monitor = Monitor({"m/bearing": watched}, {"m/bearing": Life("l", "m/bearing", now)})
+        self.board, self.now = Board(), now
+        derivation = Derivation({"m/outer": feature(OUTER, UNITS)})
+        self.intake = Intake(self.monitor, self.board, Sieve({}), lambda: self.now, derivation)
+        self.intake.take(batch(now, ("m/speed", 1480.0)))
+
+    async def hear(self, *windows: NDArray[np.float64]) -> list[Batch]:
+        stored = []
+        for values in windows:
+            self.now += timedelta(hours=1)
+            stored.append(self.intake.take(await self.intake.derived(windowed(self.now, values))))
+        return stored
+
+    def health(self) -> float:
+        return self.monitor.assess("m/bearing", self.now).health
+
+
+class TestWindows:
+    async def test_a_bearing_that_begins_to_knock_loses_health_by_its_windows(self, now: datetime):
+        spindle = Spindle(now)
+        await spindle.hear(*(window(0.0, seed=seed) for seed in range(12)))
+        new = spindle.health()
+        await spindle.hear(*(window(4.0, seed=seed) for seed in range(25)))
+        knocking = spindle.health()
+        await spindle.hear(*(window(10.0, seed=seed) for seed in range(25)))
+        assert new > 0.9
+        assert new - 0.1 > knocking > spindle.health() + 0.1
+        assert spindle.monitor.assess("m/bearing", spindle.now).belief.provenance is Provenance.A
+
+    async def test_a_knock_of_the_other_ring_costs_this_one_nothing(self, now: datetime):
+        spindle = Spindle(now)
+        await spindle.hear(*(window(0.0, seed=seed) for seed in range(12)))
+        new = spindle.health()
+        await spindle.hear(*(window(4.0, seed=seed, fault=Fault.BPFI) for seed in range(25)))
+        assert spindle.health() > new - 0.1
+
+    @pytest.mark.parametrize("spoilt", [np.zeros(0), np.zeros(8192), np.full(8192, math.nan)])
+    async def test_a_spoilt_sensor_moves_no_health_and_in_the_end_a_person_is_asked(
+        self, now: datetime, spoilt: NDArray[np.float64]
+    ):
+        spindle = Spindle(now)
+        await spindle.hear(*(window(0.0, seed=seed) for seed in range(12)))
+        before = spindle.health()
+        assert spindle.monitor.assess("m/bearing", spindle.now).belief.known
+        await spindle.hear(*[spoilt] * 26)
+        assert spindle.health() == before
+        assert spindle.monitor.refused("m/outer") == {"bad": 26}
+        assert not spindle.monitor.assess("m/bearing", spindle.now).belief.known
+
+    async def test_a_window_is_shown_by_its_length_and_stored_nowhere(self, now: datetime):
+        spindle = Spindle(now)
+        (stored,) = await spindle.hear(window(0.0))
+        assert [sample.tag for sample in stored] == ["m/outer"]
+        assert not stored.windows
+        raw, outer = (spindle.board.readings()[f"m/{name}"] for name in ("raw", "outer"))
+        assert (raw.text, raw.source_time) == ("8192 numbers", outer.source_time)
+        assert outer.value == stored.samples[0].value
+
+    async def test_a_window_keeps_the_loop_free(self, now: datetime):
+        spindle, turns = Spindle(now), 0
+        hearing = asyncio.ensure_future(spindle.hear(window(0.0, points=65_536)))
+        while not hearing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns > 10

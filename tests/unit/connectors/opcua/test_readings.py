@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from connectors.opcua.decode import OTHER, Changes
 from connectors.opcua.readings import DEPTH_MAX, EPOCH_TICKS, LEAVES_MAX, TEXT_MAX, Reader, Reading, read
 from connectors.opcua.variants import Structure
-from connectors.samples import Provenance, Quality, moment_of, ticks_of
+from connectors.samples import WINDOW_MAX, Provenance, Quality, moment_of, ticks_of
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 TICKS = ticks_of(NOW)
@@ -164,6 +164,7 @@ def test_what_is_empty_is_no_row_of_its_own():
     ("value", "says"),
     [
         ([1.0] * (LEAVES_MAX + 1), "more than"),
+        (np.ones(LEAVES_MAX + 1), "more than"),
         ([[[[[[[1.0]]]]]]], f"deeper than {DEPTH_MAX}"),
         (Structure(ua.NodeId(1, 2), b""), "does not describe"),
     ],
@@ -172,3 +173,66 @@ def test_what_cannot_be_rows_is_named_and_bad(value: Any, says: str):
     found = read(changes((1, value), (0, 1.0)), reader(), TICKS)
     assert says in found.unreadable[1]
     assert found.batch.quality.tolist() == [Quality.BAD, Quality.GOOD]
+
+
+# ---- windows
+
+
+def windowed() -> Reader:
+    found = reader()
+    found.windows.add(0)
+    return found
+
+
+@pytest.mark.parametrize("window", [[1.0, -2.0, math.nan], [1, 2, 300], np.full(WINDOW_MAX, 0.5)])
+def test_an_array_of_a_window_stays_whole_beside_plain_numbers_and_unfolded_ones(window: Any):
+    found = read(changes((1, 4.0), (0, window), (1, [7.0])), windowed(), TICKS)
+    assert [(found.batch.keys[tag], row) for row, tag in enumerate(found.batch.tags)] == [
+        ("m/b", 0),
+        ("m/a", 1),
+        ("m/b.0", 2),
+    ]
+    np.testing.assert_array_equal(found.batch.windows[1], window)
+    assert found.batch.quality.tolist() == [Quality.GOOD] * 3
+    assert not found.refused
+    assert not found.unreadable
+
+
+def test_a_window_keeps_its_row_when_another_value_is_unfolded_before_it():
+    found = read(changes((1, [7.0, 8.0]), (0, [1.0, 2.0])), windowed(), TICKS)
+    ((row, window),) = found.batch.windows.items()
+    assert (found.batch.keys[int(found.batch.tags[row])], window.tolist()) == ("m/a", [1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (np.full(WINDOW_MAX + 1, 0.5), f"{WINDOW_MAX + 1} numbers"),
+        (["a", "b"], "no array of numbers"),
+        ([True, False], "no array of numbers"),
+        ([[1.0], [1.0, 2.0]], "no array of numbers"),
+        ([None, 1.0], "no array of numbers"),
+        ("text", "no array of numbers"),
+        (3.0, "no array of numbers"),
+    ],
+)
+def test_what_is_no_window_is_named_counted_and_bad(value: Any, says: str):
+    found = read(changes((0, value), (1, 4.0)), windowed(), TICKS)
+    assert says in found.unreadable[0]
+    assert found.refused == 1
+    assert found.batch.quality.tolist() == [Quality.BAD, Quality.GOOD]
+    assert len(found.batch.windows[0]) == 0
+    assert math.isnan(found.batch.values[0])
+
+
+def test_a_window_that_the_server_has_no_value_for_is_an_empty_one_and_no_mistake():
+    nothing = Changes(
+        np.zeros(1, np.uint32),
+        np.full(1, math.nan),
+        np.zeros(1, np.uint8),
+        np.full(1, 0x80000000, np.uint32),
+        np.full(1, TICKS + EPOCH_TICKS),
+        np.zeros(1, np.int64),
+    )
+    found = read(nothing, windowed(), TICKS)
+    assert (len(found.batch.windows[0]), found.batch.quality.tolist(), found.refused) == (0, [Quality.BAD], 0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+import numpy as np
 import pytest
 from asyncua import ua
 from asyncua.ua.ua_binary import variant_to_binary
 
-from connectors.opcua.variants import DEPTH_MAX, Overlong, Structure, read_variant
+from connectors.opcua.variants import DEPTH_MAX, LONG, Overlong, Structure, read_variant
 
 VT = ua.VariantType
 
@@ -68,3 +69,20 @@ def test_structures_come_as_bytes_with_the_id_of_their_type():
 def test_what_announces_more_than_it_brings_is_refused_at_once(body: bytes, says: str):
     with pytest.raises(Overlong, match=says):
         read_variant(body, 0, len(body))
+
+
+@pytest.mark.parametrize("kind", [VT.SByte, VT.Byte, VT.Int16, VT.UInt32, VT.Int64, VT.Float, VT.Double])
+def test_a_long_array_of_numbers_is_what_the_library_reads(kind: ua.VariantType):
+    values = [number % 100 for number in range(LONG + 1)]
+    body = b"??" + variant_to_binary(ua.Variant(values, kind))
+    found, behind = read_variant(body + b"more", 2, len(body) + 4)
+    assert (found.dtype, behind) == (np.float64, len(body))
+    assert found.tolist() == values
+    short = variant_to_binary(ua.Variant(values[:-1], kind))
+    assert read_variant(short, 0, len(short)) == (values[:-1], len(short))
+
+
+def test_a_long_matrix_keeps_its_shape():
+    rows = [[float(number) for number in range(LONG)]] * 2
+    body = variant_to_binary(ua.Variant(rows, VT.Double))
+    assert read_variant(body, 0, len(body)) == (rows, len(body))
