@@ -11,6 +11,12 @@ use is worth, is a sum of two halves, one of the order and one of the replacemen
 that it buys (Barlow and Proschan, Mathematical Theory of Reliability, 1965, 4.2, age replacement; the delay of the part
 after Armstrong and Atkins, Joint optimization of maintenance and inventory policies, IIE Transactions 28, 1996). So a
 part is fitted once the failure rate is above (running - holding) / (failure - planned), and ordered to be there then.
+
+A price that wanders about its usual one is worth watching: the order is then an optimal stopping problem, solved
+backwards over the times of ordering and the price's states (Dixit and Pindyck, Investment under Uncertainty, 1994, 4.1),
+so that a good price is taken early and a bad one waited out as long as the part allows. A failure with a slow order
+under way may be rescued by a second, faster one, whose leftover part serves the next life: that caps what lateness costs.
+
 Amounts are floats of one currency's minor unit, times hours. Values in, a value out.
 """
 
@@ -30,6 +36,9 @@ STEADY: Final = 16
 GROWTH: Final = 1.125
 REPLACEMENTS: Final = 160
 """Moments at which a replacement is considered, evenly over what the belief knows."""
+PRICES: Final = 17
+"""States of a wandering price: half a deviation apart, up to four."""
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +64,83 @@ class Stakes:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """One way to get the part: what it costs beyond the usual price, and its delays in hours, equally likely."""
+    """One way to get the part: what it costs beyond the usual price, and its delays in hours.
+
+    weights: how likely each delay is, in sum 1; empty: all alike. price: what of its cost wanders with the price.
+    """
 
     supplier: str
     extra: float
     delays: tuple[float, ...]
+    weights: tuple[float, ...] = ()
+    price: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.delays or min(self.delays) < 0:
             raise ValueError("a supply needs delays, none below zero")
+        if self.weights and (len(self.weights) != len(self.delays) or abs(sum(self.weights) - 1.0) > 1e-9):
+            raise ValueError("the delays of a supply have a weight each, in sum 1, or none has")
+
+    @property
+    def likely(self) -> Vector:
+        """How likely each delay is."""
+        return np.array(self.weights) if self.weights else np.full(len(self.delays), 1.0 / len(self.delays))
 
     @property
     def delay(self) -> float:
         """The expected delay."""
-        return sum(self.delays) / len(self.delays)
+        return float(np.dot(self.likely, self.delays))
+
+
+def log_normal(median: float, deviation: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return delays and weights of a log-normal delay: far into its tail, where a cheap and critical part is decided.
+
+    deviation: of the delay's logarithm. The nodes are those of Gauss and Hermite (Abramowitz and Stegun, 25.4.46).
+    """
+    delays, weights = median * np.exp(deviation * _NODES), _WEIGHTS / _WEIGHTS.sum()
+    return tuple(delays.tolist()), tuple(weights.tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Wander:
+    """A price that wanders about its usual one: a log-normal autoregression of first order, whose mean is the usual.
+
+    now: the price now over the usual one. deviation: of its logarithm. memory: hours in which a deviation fades by e.
+    """
+
+    now: float
+    deviation: float
+    memory: float
+
+    def __post_init__(self) -> None:
+        if not (0.0 < self.now < np.inf and 0.0 < self.deviation < np.inf and 0.0 < self.memory < np.inf):
+            raise ValueError("a price, how far it wanders and for how long are finite and above zero")
+
+    @property
+    def state(self) -> float:
+        """How many deviations the price stands from its median, within the states that are looked at."""
+        here = (np.log(self.now) + self.deviation**2 / 2) / self.deviation
+        return float(np.clip(here, _STATES[0], _STATES[-1]))
+
+    def above(self, states: Vector) -> Vector:
+        """Return by which share of the usual price the states are above it."""
+        return np.expm1(self.deviation * states - self.deviation**2 / 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The best course, in hours from the belief: the supply to order from, when, and when it is fitted then.
 
-    cost_of_waiting: what the order costs more in expectation one step later than now; below zero: waiting pays.
+    cost_of_waiting: what the order costs more in expectation one step later than now; below zero: waiting pays. Where
+    the price wanders, it is what waiting costs one who goes on to choose well.
+    good_price: at or below this share of the usual price an order now is right; infinite where any is.
     """
 
     order_after: float
     replace_after: float
     supplier: str
     cost_of_waiting: float
+    good_price: float = np.inf
 
 
 class Survival:
@@ -109,21 +168,103 @@ class Survival:
         return here, area
 
 
-def plan(survival: Survival, stakes: Stakes, supplies: Sequence[Supply], step: float) -> Plan:
-    """Return the best plan whose order is placed now or a number of steps later. Raises ValueError without supplies."""
+def plan(
+    survival: Survival,
+    stakes: Stakes,
+    supplies: Sequence[Supply],
+    step: float,
+    *,
+    price: Wander | None = None,
+    rescued: bool = False,
+) -> Plan:
+    """Return the best plan whose order is placed now or a number of steps later. Raises ValueError without supplies.
+
+    price: how the price stands and wanders; None: it is the usual one. rescued: whether a failure with an order under
+    way may be answered by a second order.
+    """
     orders = order_times(survival.horizon, step)
-    courses = [order_costs(survival, stakes, supply, emergency(stakes, supplies), orders) for supply in supplies]
+    placed = emergency(stakes, supplies)
+    cap = placed + leftover(stakes) if rescued else np.inf
+    courses = [order_costs(survival, stakes, supply, placed, orders, cap) for supply in supplies]
     if not courses:
         raise ValueError("nobody supplies this part")
     costs = np.array([cost for cost, _ in courses])
+    stopping = None if price is None else _stopping(costs, survival, supplies, orders, price)
+    if price is not None:
+        costs = costs + _drawn(survival, supplies, orders, price)
     order, chosen = divmod(int(np.argmin(costs.T)), len(supplies))  # the earliest of the best, then the first named
     best = costs.min(axis=0)
+    waiting, good = (float(best[1] - best[0]), np.inf) if stopping is None else stopping
+    if stopping is not None and (waiting >= 0) != (order == 0):
+        order = 0 if waiting >= 0 else 1 + int(np.argmin(best[1:]))
+        chosen = int(np.argmin(costs[:, order]))
     return Plan(
         order_after=float(orders[order]),
         replace_after=float(courses[chosen][1][order]),
         supplier=supplies[chosen].supplier,
-        cost_of_waiting=float(best[1] - best[0]),
+        cost_of_waiting=waiting,
+        good_price=good,
     )
+
+
+def _drawn(survival: Survival, supplies: Sequence[Supply], orders: Vector, price: Wander) -> Vector:
+    """Return what each supply costs more than usual at each time of ordering, the price drawn back to its usual."""
+    alive, _ = survival.at(orders)
+    fade = np.exp(-orders / price.memory)
+    median = price.state * fade
+    above = np.expm1(price.deviation * median - (price.deviation * fade) ** 2 / 2)
+    return np.array([supply.price for supply in supplies])[:, None] * (alive * above)
+
+
+def _stopping(
+    costs: Vector, survival: Survival, supplies: Sequence[Supply], orders: Vector, price: Wander
+) -> tuple[float, float]:
+    """Return what waiting costs more than an order now, and the share of the usual price at which both cost the same.
+
+    costs: by supply and time of ordering, at the usual price.
+    """
+    alive, _ = survival.at(orders)
+    wandering = np.array([supply.price for supply in supplies])
+    above = price.above(_STATES)
+    value = (costs[:, -1, None] + alive[-1] * wandering[:, None] * above).min(axis=0)
+    fades = np.exp(-np.diff(orders) / price.memory)
+    for index in range(len(orders) - 2, -1, -1):
+        later = _TO_STATES @ (fades[index] ** _DEGREES * (_FROM_STATES @ value))
+        if index:
+            now = (costs[:, index, None] + alive[index] * wandering[:, None] * above).min(axis=0)
+            value = np.minimum(now, later)
+    at_once = (costs[:, 0, None] + wandering[:, None] * above).min(axis=0)
+    gain = later - at_once
+    waiting = float(np.interp(price.state, _STATES, gain))
+    return waiting, _good_price(gain, price)
+
+
+def _good_price(gain: Vector, price: Wander) -> float:
+    """Return the highest share of the usual price at which ordering now gains over waiting; 0: none does."""
+    right = np.flatnonzero(gain >= 0)
+    if right.size == 0:
+        return 0.0
+    last = int(right[-1])
+    if last == len(gain) - 1:
+        return np.inf
+    edge = _STATES[last] + gain[last] / (gain[last] - gain[last + 1]) * (_STATES[last + 1] - _STATES[last])
+    return float(1.0 + price.above(np.array([edge]))[0])
+
+
+def _chain() -> tuple[Vector, Vector, Vector, Vector]:
+    """Return the states of a price, the degrees of its modes, and the matrices into states and back.
+
+    Rouwenhorst's chain is a sum of independent flips (Kopecky and Suen, Finite state Markov-chain approximations to
+    highly persistent processes, 2010), so its modes are the same for any step: the one of degree k fades by f^k.
+    """
+    flips = PRICES - 1
+    plus, minus = np.poly1d([1.0, 1.0]), np.poly1d([-1.0, 1.0])
+    modes = np.array([(plus ** (flips - ups) * minus**ups).c[::-1] for ups in range(PRICES)])
+    states = (2.0 * np.arange(PRICES) - flips) / np.sqrt(flips)
+    return states, np.arange(PRICES), modes, modes / 2.0**flips
+    
+
+_STATES, _DEGREES, _TO_STATES, _FROM_STATES = _chain()
 
 
 def order_times(horizon: float, step: float) -> Vector:
@@ -138,18 +279,30 @@ def emergency(stakes: Stakes, supplies: Sequence[Supply]) -> float:
     return min((supply.extra + stakes.standstill * supply.delay for supply in supplies), default=0.0)
 
 
+def leftover(stakes: Stakes) -> float:
+    """Return what a part costs that nobody needs before the next life ends: kept until then, or given up."""
+    life = stakes.planned / stakes.running if stakes.running else np.inf
+    return min(stakes.holding * life, stakes.planned) if stakes.holding else 0.0
+
+
 def order_costs(
-    survival: Survival, stakes: Stakes, supply: Supply, emergency: float, orders: Vector
+    survival: Survival, stakes: Stakes, supply: Supply, emergency: float, orders: Vector, rescue: float = np.inf
 ) -> tuple[Vector, Vector]:
-    """Return, for each time of ordering, the expected cost of the best course and its mean time of replacement."""
+    """Return, for each time of ordering, the expected cost of the best course and its mean time of replacement.
+
+    rescue: what a failure with the order under way costs at most, because then another order is placed.
+    """
     delays = np.asarray(supply.delays)
     arrivals = orders[:, None] + delays
-    alive, until_order = (each[:, None] for each in survival.at(orders))
+    alive, _ = (each[:, None] for each in survival.at(orders))
     _, until_arrival = survival.at(arrivals)
-    late = stakes.standstill * (delays * alive - until_arrival + until_order)
+    waited = np.minimum(delays, rescue / stakes.standstill) if stakes.standstill else delays
+    _, until_waiting = survival.at(arrivals - waited)
+    late = stakes.standstill * (waited * alive - until_arrival + until_waiting)
     order = alive * supply.extra + (1.0 - alive) * emergency + late - stakes.holding * until_arrival
     replacement, when = best_replacement(survival, stakes, arrivals)
-    return (order + replacement).mean(axis=1), when.mean(axis=1)
+    likely = supply.likely
+    return ((order + replacement) * likely).sum(axis=1), (when * likely).sum(axis=1)
 
 
 def best_replacement(survival: Survival, stakes: Stakes, arrivals: Vector) -> tuple[Vector, Vector]:
