@@ -13,9 +13,10 @@ after Armstrong and Atkins, Joint optimization of maintenance and inventory poli
 part is fitted once the failure rate is above (running - holding) / (failure - planned), and ordered to be there then.
 
 A price that wanders about its usual one is worth watching: the order is then an optimal stopping problem, solved
-backwards over the times of ordering and the price's states (Dixit and Pindyck, Investment under Uncertainty, 1994, 4.1),
-so that a good price is taken early and a bad one waited out as long as the part allows. A failure with a slow order
-under way may be rescued by a second, faster one, whose leftover part serves the next life: that caps what lateness costs.
+backwards over the times of ordering and the price's states (Dixit and Pindyck, Investment under Uncertainty, 1994,
+4.1), so that a good price is taken early and a bad one waited out as long as the part allows. A failure with a slow
+order under way may be rescued by a second, faster one, whose leftover part serves the next life: that caps what
+lateness costs.
 
 Amounts are floats of one currency's minor unit, times hours. Values in, a value out.
 """
@@ -148,7 +149,9 @@ class Survival:
 
     def __init__(self, hours: Vector, survival: Vector) -> None:
         self.hours, self.survival = hours, survival
-        self._area = np.concatenate(([0.0], np.cumsum(np.diff(hours) * (survival[1:] + survival[:-1]) / 2)))
+        spans = np.diff(hours)
+        self._slope = np.append(np.diff(survival) / spans, 0.0)
+        self._area = np.concatenate(([0.0], np.cumsum(spans * (survival[1:] + survival[:-1]) / 2)))
 
     @property
     def horizon(self) -> float:
@@ -162,10 +165,10 @@ class Survival:
 
     def at(self, hours: Vector) -> tuple[Vector, Vector]:
         """Return survival and its integral from 0."""
-        here = np.interp(hours, self.hours, self.survival)
-        left = np.clip(np.searchsorted(self.hours, hours, side="right") - 1, 0, len(self.hours) - 1)
-        area = self._area[left] + (hours - self.hours[left]) * (here + self.survival[left]) / 2
-        return here, area
+        left = np.maximum(np.searchsorted(self.hours, hours, side="right") - 1, 0)
+        since, before = hours - self.hours[left], self.survival[left]
+        here = before + self._slope[left] * since
+        return here, self._area[left] + since * (here + before) / 2
 
 
 def plan(
@@ -182,25 +185,23 @@ def plan(
     price: how the price stands and wanders; None: it is the usual one. rescued: whether a failure with an order under
     way may be answered by a second order.
     """
+    if not supplies:
+        raise ValueError("nobody supplies this part")
     orders = order_times(survival.horizon, step)
     placed = emergency(stakes, supplies)
     cap = placed + leftover(stakes) if rescued else np.inf
-    courses = [order_costs(survival, stakes, supply, placed, orders, cap) for supply in supplies]
-    if not courses:
-        raise ValueError("nobody supplies this part")
-    costs = np.array([cost for cost, _ in courses])
-    stopping = None if price is None else _stopping(costs, survival, supplies, orders, price)
-    if price is not None:
-        costs = costs + _drawn(survival, supplies, orders, price)
-    order, chosen = divmod(int(np.argmin(costs.T)), len(supplies))  # the earliest of the best, then the first named
+    usual, replaced = _courses(survival, stakes, supplies, placed, orders, cap)
+    costs = usual if price is None else usual + _drawn(survival, supplies, orders, price)
     best = costs.min(axis=0)
-    waiting, good = (float(best[1] - best[0]), np.inf) if stopping is None else stopping
-    if stopping is not None and (waiting >= 0) != (order == 0):
+    waiting, good = float(best[1] - best[0]), np.inf
+    order = int(np.argmin(best))  # the earliest of the best, then the first named
+    if price is not None:
+        waiting, good = _stopping(usual, survival, supplies, orders, price)
         order = 0 if waiting >= 0 else 1 + int(np.argmin(best[1:]))
-        chosen = int(np.argmin(costs[:, order]))
+    chosen = int(np.argmin(costs[:, order]))
     return Plan(
         order_after=float(orders[order]),
-        replace_after=float(courses[chosen][1][order]),
+        replace_after=float(replaced[chosen, order]),
         supplier=supplies[chosen].supplier,
         cost_of_waiting=waiting,
         good_price=good,
@@ -224,16 +225,14 @@ def _stopping(
     costs: by supply and time of ordering, at the usual price.
     """
     alive, _ = survival.at(orders)
-    wandering = np.array([supply.price for supply in supplies])
-    above = price.above(_STATES)
-    value = (costs[:, -1, None] + alive[-1] * wandering[:, None] * above).min(axis=0)
-    fades = np.exp(-np.diff(orders) / price.memory)
-    for index in range(len(orders) - 2, -1, -1):
-        later = _TO_STATES @ (fades[index] ** _DEGREES * (_FROM_STATES @ value))
-        if index:
-            now = (costs[:, index, None] + alive[index] * wandering[:, None] * above).min(axis=0)
-            value = np.minimum(now, later)
-    at_once = (costs[:, 0, None] + wandering[:, None] * above).min(axis=0)
+    premiums = np.array([supply.price for supply in supplies])[:, None] * price.above(_STATES)
+    ordered = (costs[:, :, None] + alive[:, None] * premiums[:, None, :]).min(axis=0)
+    faded = np.exp(-np.diff(orders) / price.memory)[:, None] ** _DEGREES
+    value = later = ordered[-1]
+    for now, fading in zip(ordered[-2::-1], faded[::-1], strict=True):
+        later = _TO_STATES @ (fading * (_FROM_STATES @ value))
+        value = np.minimum(now, later)
+    at_once = ordered[0]
     gain = later - at_once
     waiting = float(np.interp(price.state, _STATES, gain))
     return waiting, _good_price(gain, price)
@@ -261,8 +260,8 @@ def _chain() -> tuple[Vector, Vector, Vector, Vector]:
     plus, minus = np.poly1d([1.0, 1.0]), np.poly1d([-1.0, 1.0])
     modes = np.array([(plus ** (flips - ups) * minus**ups).c[::-1] for ups in range(PRICES)])
     states = (2.0 * np.arange(PRICES) - flips) / np.sqrt(flips)
-    return states, np.arange(PRICES), modes, modes / 2.0**flips
-    
+    return states, np.arange(float(PRICES)), modes, modes / 2.0**flips
+
 
 _STATES, _DEGREES, _TO_STATES, _FROM_STATES = _chain()
 
@@ -271,7 +270,8 @@ def order_times(horizon: float, step: float) -> Vector:
     """Return now, the next steps, and then ever longer waits up to the horizon; at least now and one step later."""
     count = STEADY + max(int(np.log(max(horizon / (STEADY * step), 1.0)) / np.log(GROWTH)), 0)
     later = STEADY * GROWTH ** np.arange(1, count - STEADY + 1)
-    return step * np.concatenate((np.arange(STEADY + 1.0), np.round(later)))
+    times = step * np.concatenate((np.arange(STEADY + 1.0), np.round(later)))
+    return times[: max(int(np.searchsorted(times, horizon)), 1) + 1]
 
 
 def emergency(stakes: Stakes, supplies: Sequence[Supply]) -> float:
@@ -292,47 +292,57 @@ def order_costs(
 
     rescue: what a failure with the order under way costs at most, because then another order is placed.
     """
-    delays = np.asarray(supply.delays)
+    costs, replaced = _courses(survival, stakes, [supply], emergency, orders, rescue)
+    return costs[0], replaced[0]
+
+
+def _courses(
+    survival: Survival, stakes: Stakes, supplies: Sequence[Supply], emergency: float, orders: Vector, rescue: float
+) -> tuple[Vector, Vector]:
+    """Return the same by supply and time of ordering."""
+    counts = [len(supply.delays) for supply in supplies]
+    delays = np.concatenate([supply.delays for supply in supplies])
+    likely = np.concatenate([supply.likely for supply in supplies])
+    extra = np.repeat([supply.extra for supply in supplies], counts)
     arrivals = orders[:, None] + delays
-    alive, _ = (each[:, None] for each in survival.at(orders))
-    _, until_arrival = survival.at(arrivals)
-    waited = np.minimum(delays, rescue / stakes.standstill) if stakes.standstill else delays
-    _, until_waiting = survival.at(arrivals - waited)
+    alive, until_order = (each[:, None] for each in survival.at(orders))
+    alive_then, until_arrival = survival.at(arrivals)
+    waited, until_waiting = delays, until_order
+    if stakes.standstill * delays.max() > rescue:
+        waited = np.minimum(delays, rescue / stakes.standstill)
+        _, until_waiting = survival.at(arrivals - waited)
     late = stakes.standstill * (waited * alive - until_arrival + until_waiting)
-    order = alive * supply.extra + (1.0 - alive) * emergency + late - stakes.holding * until_arrival
-    replacement, when = best_replacement(survival, stakes, arrivals)
-    likely = supply.likely
-    return ((order + replacement) * likely).sum(axis=1), (when * likely).sum(axis=1)
+    order = alive * extra + (1.0 - alive) * emergency + late - stakes.holding * until_arrival
+    at_once = _replacement(stakes, alive_then, until_arrival)
+    replacement, when = _later_or_at_once(survival, stakes, arrivals, at_once)
+    starts = np.concatenate(([0], np.cumsum(counts[:-1], dtype=np.int64)))
+    costs = np.add.reduceat((order + replacement) * likely, starts, axis=1)
+    return costs.T, np.add.reduceat(when * likely, starts, axis=1).T
 
 
 def best_replacement(survival: Survival, stakes: Stakes, arrivals: Vector) -> tuple[Vector, Vector]:
     """Return the least cost of a replacement at or after each arrival, and its time."""
+    return _later_or_at_once(survival, stakes, arrivals, replacement_cost(survival, stakes, arrivals))
+
+
+def _later_or_at_once(survival: Survival, stakes: Stakes, arrivals: Vector, at_once: Vector) -> tuple[Vector, Vector]:
     moments = np.linspace(0.0, survival.horizon, REPLACEMENTS)
     ahead = replacement_cost(survival, stakes, moments)
-    backwards = np.minimum.accumulate(ahead[::-1])[::-1]
+    least = np.minimum.accumulate(ahead[::-1])[::-1]
+    at = np.minimum.accumulate(np.where(ahead <= least, moments, np.inf)[::-1])[::-1]
     first = np.searchsorted(moments, arrivals)
-    at_once = replacement_cost(survival, stakes, arrivals)
-    later = np.append(backwards, np.inf)[first]
-    moment = np.append(_first_least(ahead, moments), np.inf)[first]
+    later = np.append(least, np.inf)[first]
     wait = later < at_once
-    return np.where(wait, later, at_once), np.where(wait, moment, arrivals)
+    return np.where(wait, later, at_once), np.where(wait, np.append(at, np.inf)[first], arrivals)
 
 
 def replacement_cost(survival: Survival, stakes: Stakes, hours: Vector) -> Vector:
     """Return the replacement's half of the cost for each time of it."""
-    alive, area = survival.at(hours)
+    return _replacement(stakes, *survival.at(hours))
+
+
+def _replacement(stakes: Stakes, alive: Vector, area: Vector) -> Vector:
     cost: Vector = (
         stakes.planned + (stakes.failure - stakes.planned) * (1.0 - alive) + (stakes.holding - stakes.running) * area
     )
     return cost
-
-
-def _first_least(costs: Vector, moments: Vector) -> Vector:
-    """Return, for each moment, at which one from there on the cost is least."""
-    least = np.empty_like(moments)
-    best, at = np.inf, np.inf
-    for index in range(len(moments) - 1, -1, -1):
-        if costs[index] <= best:
-            best, at = costs[index], moments[index]
-        least[index] = at
-    return least
