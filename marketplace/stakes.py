@@ -16,7 +16,7 @@ A price that wanders about its usual one is worth watching: the order is then an
 backwards over the times of ordering and the price's states (Dixit and Pindyck, Investment under Uncertainty, 1994,
 4.1), so that a good price is taken early and a bad one waited out as long as the part allows. A failure with a slow
 order under way may be rescued by a second, faster one, whose leftover part serves the next life: that caps what
-lateness costs.
+lateness costs; and one that is overdue may have a second sent after it before anything fails.
 
 Amounts are floats of one currency's minor unit, times hours. Values in, a value out.
 """
@@ -24,7 +24,7 @@ Amounts are floats of one currency's minor unit, times hours. Values in, a value
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -37,6 +37,8 @@ STEADY: Final = 16
 GROWTH: Final = 1.125
 REPLACEMENTS: Final = 160
 """Moments at which a replacement is considered, evenly over what the belief knows."""
+TAIL: Final = 24
+"""Points that stand for what is left of a delay."""
 PRICES: Final = 17
 """States of a wandering price: half a deviation apart, up to four."""
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(12)
@@ -91,6 +93,24 @@ class Supply:
     def delay(self) -> float:
         """The expected delay."""
         return float(np.dot(self.likely, self.delays))
+
+
+def overdue(supply: Supply, since: float) -> Supply:
+    """Return what is left of a supply's delay, given that the order was placed so many hours ago and is not in yet.
+
+    Between its delays the nodes know nothing, so what is left is that of the log-normal law which has their mean and
+    spread, cut off where it stands; beyond everything likely an order takes as long again as a hundredth of its wait.
+    """
+    if since <= 0:
+        return supply
+    delays, weights = np.log(np.maximum(supply.delays, 1e-6)), supply.likely
+    middle = float(weights @ delays)
+    spread = max(float(np.sqrt(weights @ (delays - middle) ** 2)), 1e-3)
+    passed = (np.log(since) - middle) / spread
+    scores = max(passed, -6.0) + (np.arange(TAIL) + 0.5) / TAIL * (6.0 if passed < 0 else 6.0 / (1.0 + passed))
+    likely = np.exp(-0.5 * (scores**2 - scores[0] ** 2))
+    left = np.maximum(np.exp(middle + spread * scores) - since, since * 0.01)
+    return replace(supply, delays=tuple(left.tolist()), weights=tuple((likely / likely.sum()).tolist()))
 
 
 def log_normal(median: float, deviation: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -206,6 +226,50 @@ def plan(
         cost_of_waiting=waiting,
         good_price=good,
     )
+
+
+def second_order(
+    survival: Survival, stakes: Stakes, supplies: Sequence[Supply], under_way: Supply, step: float
+) -> Supply | None:
+    """Return from whom to order one more part now, although one is under way; None where that had better wait.
+
+    under_way: what is left of the delay of the first. One more is worth its price when the first is so late that the
+    part may fail before it: now, if neither a step later nor never costs less. A failure without a second order is
+    rescued. Raises ValueError without supplies.
+    """
+    cap = emergency(stakes, supplies) + leftover(stakes)
+    never = late_costs(survival, stakes, None, under_way, np.inf, cap)
+    now, later = (
+        [late_costs(survival, stakes, each, under_way, after, cap) for each in supplies] for after in (0.0, step)
+    )
+    return supplies[int(np.argmin(now))] if min(now) < min(never, *later) else None
+
+
+def late_costs(
+    survival: Survival, stakes: Stakes, second: Supply | None, under_way: Supply, after: float, cap: float
+) -> float:
+    """Return what lateness costs in expectation, a second order and its leftover part included.
+
+    Until the second order is placed, a failure at t costs min(first - t, cap); from then on whichever comes first.
+    """
+    first = np.asarray(under_way.delays)[:, None]
+    placed = np.minimum(after, first)
+    second_in = first if second is None else np.where(placed < first, placed + np.asarray(second.delays), first)
+    there = np.minimum(first, second_in)
+    waits = cap / stakes.standstill if stakes.standstill else np.inf
+    capped = np.clip(first - waits, 0.0, placed)
+    (alive, until), (alive_capped, until_capped) = survival.at(placed), survival.at(capped)
+    _, until_there = survival.at(there)
+    late = (
+        np.minimum(waits, first) * (1.0 - alive_capped)
+        + (first - capped) * alive_capped - (first - placed) * alive - until + until_capped
+        + (there - placed) * alive - until_there + until
+    )  # fmt: skip
+    cost = stakes.standstill * late - stakes.holding * until_there
+    if second is None:
+        return float(under_way.likely @ cost[:, 0])
+    cost = cost + np.where(placed < first, alive * (second.extra + leftover(stakes)), 0.0)
+    return float(under_way.likely @ cost @ second.likely)
 
 
 def _drawn(survival: Survival, supplies: Sequence[Supply], orders: Vector, price: Wander) -> Vector:

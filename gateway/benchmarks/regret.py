@@ -2,10 +2,11 @@
 
 The policy is the shipped one: `LevelTracker` believes what is left from the wear as read, and `marketplace.stakes`
 plans the order under that belief, over all suppliers and their lead times, with an eye on the price, and may send a
-second order to the rescue. It is told what a plant knows: prices, costs, lead times, how the price wanders, and the
-wear of `HISTORY` earlier parts of the class, watched to their failure, from which `maintenance.habits` learns; beside
-it, with none. It is never told anything of a part before it is read. `wearing_plant` draws the plant, `spare_parts` has
-the rules and the costs, `foresight` the floor; fixed rules beside it show that nothing plain comes near it everywhere.
+second order after one that is overdue, or to the rescue. It is told what a plant knows: prices, costs, lead times, how
+the price wanders, and the wear of `HISTORY` earlier parts of the class, watched to their failure, from which
+`maintenance.habits` learns; beside it, with none. It is never told anything of a part before it is read.
+`wearing_plant` draws the plant, `spare_parts` has the rules and the costs, `foresight` the floor; fixed rules beside it
+show that nothing plain comes near it everywhere.
 
 Regret is cost per day of use over that of foresight, minus 1. The floor is one who knows failures and lead times and
 sees prices as the policy does: stricter than one who buys just in time, which is told too.
@@ -33,7 +34,6 @@ from maintenance.settings import ComponentSettings
 from maintenance.trackers.by_level import LevelTracker
 from marketplace.stakes import (
     Plan,
-    Stakes,
     Supply,
     Survival,
     Wander,
@@ -41,20 +41,25 @@ from marketplace.stakes import (
     emergency,
     leftover,
     log_normal,
+    overdue,
     plan,
+    second_order,
 )
+from marketplace.timing import Costs, stakes_of
 
 DAY: Final = 24.0
 LIVES: Final = 4
 """Lives of a slot."""
-SLOTS: Final = {"filter": 250, "bearing": 300, "spindle": 100}
-"""Of each class; a bearing's failures are rare and dear, so that it takes many to see them; a spindle's life is long."""
+SLOTS: Final = {"filter": 150, "bearing": 250, "spindle": 80}
+"""Of each class; a failure of a bearing is rare and dear, so that it takes many to see one."""
 HISTORY: Final = 20
 """Earlier parts of the class that were watched to their failure."""
 RESAMPLES: Final = 2_000
 LOOKS: Final = 4
 """A plan that waits is made anew after a quarter of the wait, or when the price comes near to a good one."""
 NEAR: Final = 1.01
+PATIENCE: Final = 1.15
+"""An hour of use is worth what one costs in the long run: a part's share, and the regret that is aimed at."""
 BASIS: Final = Basis("h", 1.0, datetime(2026, 1, 1, tzinfo=UTC), Provenance.A, known=True)
 
 
@@ -71,9 +76,9 @@ class Planner:
 
     def __init__(self, plant: Plant, part: Part, known: Known) -> None:
         self.part, self.known = part, known
-        hourly = part.price / (known.usual_days * DAY)
         holding = part.price * plant.holding / (YEAR_DAYS * DAY)
-        self.stakes = Stakes(part.price, part.price, part.standstill / DAY, holding, hourly)
+        costs = Costs("EUR", part.price, part.price, part.standstill / DAY, holding)
+        self.stakes = stakes_of(costs, known.usual_days * DAY, PATIENCE)
         self.supplies = tuple(_supply(plant, part, number) for number in range(len(SOURCES)))
         self.wander = plant.price_spread, plant.price_memory_days * DAY
         self.fitted()
@@ -87,7 +92,7 @@ class Planner:
         """Fold the reading; order or fit if the best plan begins so."""
         self.tracker.take(0, scene.worn, scene.age * DAY)
         if scene.under_way and not scene.shelf:
-            return WAIT
+            return self._hastening(scene)
         if scene.shelf == self.shelf and scene.age < self.due and scene.price > self.good_price * NEAR:
             return WAIT
         self.shelf = scene.shelf
@@ -100,7 +105,7 @@ class Planner:
         """Order from whoever serves best, if that costs less than waiting for what is under way."""
         supply = min(self.supplies, key=lambda each: emergency(self.stakes, [each]))
         best = emergency(self.stakes, [supply]) + leftover(self.stakes)
-        waits = [self.stakes.standstill * self._rest(order, scene.now) for order in scene.under_way]
+        waits = [self.stakes.standstill * self._rest(order, scene.now).delay for order in scene.under_way]
         return None if waits and min(waits) <= best else self.supplies.index(supply)
 
     def _survival(self, age: int) -> Survival | None:
@@ -111,6 +116,17 @@ class Planner:
         _, when = best_replacement(survival, self.stakes, np.zeros(1))
         self._wait(scene.age, float(when[0]), 0.0)
         return Move(fit=bool(when[0] < DAY / 2))
+
+    def _hastening(self, scene: Scene) -> Move:
+        """Order one more when the one under way is overdue, and the part may not last."""
+        order = min(scene.under_way, key=lambda each: self._rest(each, scene.now).delay)
+        survival = None
+        if len(scene.under_way) == 1 and (scene.now - order.placed) * DAY > self.supplies[order.source].delay:
+            survival = self._survival(scene.age)
+        if survival is None:
+            return WAIT
+        supply = second_order(survival, self.stakes, self.supplies, self._rest(order, scene.now), DAY)
+        return WAIT if supply is None else Move(order=self.supplies.index(supply))
 
     def _ordering(self, survival: Survival, scene: Scene) -> Move:
         best = self.plan(survival, scene.price)
@@ -127,12 +143,9 @@ class Planner:
     def _wait(self, age: int, hours: float, good_price: float) -> None:
         self.due, self.good_price = age + max(int(hours / DAY / LOOKS), 1), good_price
 
-    def _rest(self, order: Order, now: float) -> float:
-        """Return the expected rest of a lead time in hours, given that the part is not in yet."""
-        supply, since = self.supplies[order.source], (now - order.placed) * DAY
-        ahead = np.array(supply.delays) - since
-        likely = np.where(ahead > 0, supply.likely, 0.0)
-        return float(ahead @ likely / likely.sum()) if likely.sum() > 0 else DAY
+    def _rest(self, order: Order, now: float) -> Supply:
+        """Return what is left of a lead time, given that the part is not in yet."""
+        return overdue(self.supplies[order.source], (now - order.placed) * DAY)
 
 
 def level_tracker(known: Known) -> LevelTracker:
