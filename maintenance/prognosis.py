@@ -58,6 +58,42 @@ _STRIDED = np.arange(16) * 7 % 16
 """Two orders of the nodes, so that sixteen tuples stand for the square or the cube of three quantities."""
 
 
+LIMIT_PASSED_MAX = 4.0
+"""A level that is more than four scatters beyond the usual limit is taken as that: nothing was learned so far out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How such parts wear, before this one is seen; as they stand, the round numbers above.
+
+    rating_spread, growth, growth_spread: see there; growth in e-folds of the wear rate in one rated life. chance: how
+    far chance alone moves the wear from new to the limit, in shares of the way. limit_spread: how far the levels at
+    which such parts fail scatter, in the same; 0 where the limit is the engineer's word.
+    """
+
+    rating_spread: float = RATING_SPREAD
+    growth: float = GROWTH
+    growth_spread: float = GROWTH_SPREAD
+    chance: float = DIFFUSION_SHARE
+    limit_spread: float = 0.0
+
+    def __post_init__(self) -> None:
+        spreads = (self.rating_spread, self.growth_spread, self.chance)
+        if not all(0.0 < each < math.inf for each in spreads) or not 0.0 <= self.growth <= GROWTH_MAX:
+            raise ValueError("spreads are above zero, and growth lies within what is wear")
+        if not 0.0 <= self.limit_spread <= 1.0:
+            raise ValueError("failure levels scatter by no more than the way to the limit")
+
+    def flow(self, rate: float) -> float:
+        """Return the variance that chance adds per unit of use to wear of this rate: as in a gamma process, faster wear
+        is rougher by as much (van Noortwijk, A survey of the application of gamma processes in maintenance, 2009)."""
+        return self.chance**2 * rate
+
+
+USUAL = Habits()
+"""What is known of wear at large."""
+
+
 @dataclass(frozen=True, slots=True)
 class Basis:
     """What every belief carries besides its survival; see `Belief`."""
@@ -179,26 +215,26 @@ def by_due(used: float, rated: float, basis: Basis) -> Belief:
     return basis.belief(use, survival)
 
 
-def drift(rated: float, worn: float, trend: Trend | None, long: Trend | None = None) -> Drift:
+def drift(rated: float, worn: float, trend: Trend | None, long: Trend | None = None, habits: Habits = USUAL) -> Drift:
     """Return the wear rate by rating and by trend, each weighed by its precision, as of the newest point.
 
     worn: how much of the way to the limit is gone; where wear grows, the rated rate does too. trend, long: the line
     through the newest points, and through a longer past, whose difference tells the growth. The slopes' own errors
     are widened by the chance movement that their span cannot average out.
     """
-    growth, growth_deviation = GROWTH / rated, GROWTH_SPREAD / rated
+    growth, growth_deviation = habits.growth / rated, habits.growth_spread / rated
     if trend is None or trend.span <= 0:
         mean = _rated_rate(growth, worn, rated)
-        return Drift(mean, RATING_SPREAD * mean, growth, growth_deviation)
-    error = _slope_error(trend, rated)
+        return Drift(mean, habits.rating_spread * mean, growth, growth_deviation)
+    error = _slope_error(trend, rated, habits)
     if long is not None and long.span > trend.span:
         now, before = (max(line.slope, LEAST_DRIFT / rated) for line in (trend, long))
         seen = _growth(now / before, trend.span / 2, long.span / 2, GROWTH_MAX / rated)
-        seen_error = 2 * math.hypot(error / now, _slope_error(long, rated) / before) / (long.span - trend.span)
+        seen_error = 2 * math.hypot(error / now, _slope_error(long, rated, habits) / before) / (long.span - trend.span)
         growth, growth_deviation = _weighed(growth, growth_deviation, seen, seen_error)
     mean = _rated_rate(growth, worn, rated)
     catch_up = (1.0 + max(growth, 0.0) * trend.span / 2) ** 2
-    mean, deviation = _weighed(mean, RATING_SPREAD * mean, trend.slope * catch_up, error * catch_up)
+    mean, deviation = _weighed(mean, habits.rating_spread * mean, trend.slope * catch_up, error * catch_up)
     return Drift(mean, deviation, growth, growth_deviation)
 
 
@@ -219,8 +255,8 @@ def _rated_rate(growth: float, worn: float, rated: float) -> float:
     return folds * (min(max(worn, 0.0), 1.0) + 1.0 / math.expm1(folds)) / rated
 
 
-def _slope_error(trend: Trend, rated: float) -> float:
-    return math.sqrt(trend.slope_deviation**2 + chance(max(trend.slope, LEAST_DRIFT / rated)) / trend.span)
+def _slope_error(trend: Trend, rated: float, habits: Habits) -> float:
+    return math.sqrt(trend.slope_deviation**2 + habits.flow(max(trend.slope, LEAST_DRIFT / rated)) / trend.span)
 
 
 def _weighed(prior: float, prior_deviation: float, seen: float, seen_deviation: float) -> tuple[float, float]:
@@ -230,28 +266,41 @@ def _weighed(prior: float, prior_deviation: float, seen: float, seen_deviation: 
     return (weight * prior + seen_weight * seen) / total, total**-0.5
 
 
-def chance(rate: float) -> float:
-    """Return the variance that chance adds per unit of use to wear of this rate: as in a gamma process, faster wear is
-    rougher by as much (van Noortwijk, A survey of the application of gamma processes in maintenance, 2009)."""
-    return DIFFUSION_SHARE**2 * rate
-
-
-def by_level(worn: float, worn_deviation: float, rate: Drift, rated: float, basis: Basis) -> Belief:
+def by_level(
+    worn: float, worn_deviation: float, rate: Drift, rated: float, basis: Basis, habits: Habits = USUAL
+) -> Belief:
     """Believe the first passage of the limit by a Wiener process with uncertain level and drift.
 
     worn: share of the way to the limit that is gone. Cox and Miller, The Theory of Stochastic Processes, 5.7: the
     passage time is inverse Gaussian. Wear goes one way and does not slow down: see the bounds of drift
-    and growth.
+    and growth. Where failure levels scatter, that of a part that still works lies above its level.
     """
     use = grid(LIVES_AHEAD * rated)
-    if worn >= 1.0:
+    if worn >= 1.0 and not habits.limit_spread:
         return basis.belief(use, np.where(use > 0, 0.0, 1.0))
     slopes = np.maximum(rate.mean + rate.deviation * _NORMAL_NODES, LEAST_DRIFT / rated)[:, None]
-    away = np.maximum(1.0 - worn - worn_deviation * _NORMAL_NODES[_SHUFFLED], 1e-6)[:, None]
     growth = np.clip(rate.growth + rate.growth_deviation * _NORMAL_NODES[_STRIDED], 0.0, GROWTH_MAX / rated)
     counted = quickened(use[1:], growth[:, None])
-    passed = first_passage(away, slopes, DIFFUSION_SHARE**2 * slopes, counted)
+    if habits.limit_spread:
+        spread = math.hypot(worn_deviation, habits.limit_spread)
+        passed = scattered_passage(1.0 - worn, spread, habits.chance, slopes, counted)
+    else:
+        away = np.maximum(1.0 - worn - worn_deviation * _NORMAL_NODES[_SHUFFLED], 1e-6)[:, None]
+        passed = first_passage(away, slopes, habits.chance**2 * slopes, counted)
     return basis.belief(use, np.concatenate(([1.0], 1.0 - passed.mean(axis=0))))
+
+
+def scattered_passage(away: float, spread: float, chance: float, slope: Vector, use: Vector) -> Vector:
+    """Return the probability that wear has passed, within `use`, a level that scatters about `away` and is still ahead.
+
+    Wear goes one way, so that it has passed once it is beyond: its normal approximation with the variance of a gamma
+    process, `chance`^2 times its mean, and that of the level, given that it was not beyond at the beginning. What lasts
+    long beyond the usual level is taken for nearer: farther out the ratio of two tails is no distribution any more.
+    """
+    away = max(away, -min(LIMIT_PASSED_MAX * spread, (spread / chance) ** 2))
+    worn = slope * use
+    ahead = normal_cdf((away - worn) / np.sqrt(spread**2 + chance**2 * worn))
+    return np.asarray(1.0 - np.minimum(ahead / normal_cdf(np.array([away / spread])), 1.0))
 
 
 def first_passage(away: Vector, slope: Vector, variance: Vector | float, use: Vector) -> Vector:

@@ -11,13 +11,20 @@ use is worth, is a sum of two halves, one of the order and one of the replacemen
 that it buys (Barlow and Proschan, Mathematical Theory of Reliability, 1965, 4.2, age replacement; the delay of the part
 after Armstrong and Atkins, Joint optimization of maintenance and inventory policies, IIE Transactions 28, 1996). So a
 part is fitted once the failure rate is above (running - holding) / (failure - planned), and ordered to be there then.
+
+A price that wanders about its usual one is worth watching: the order is then an optimal stopping problem, solved
+backwards over the times of ordering and the price's states (Dixit and Pindyck, Investment under Uncertainty, 1994,
+4.1), so that a good price is taken early and a bad one waited out as long as the part allows. A failure with a slow
+order under way may be rescued by a second, faster one, whose leftover part serves the next life: that caps what
+lateness costs; and one that is overdue may have a second sent after it before anything fails.
+
 Amounts are floats of one currency's minor unit, times hours. Values in, a value out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -30,6 +37,11 @@ STEADY: Final = 16
 GROWTH: Final = 1.125
 REPLACEMENTS: Final = 160
 """Moments at which a replacement is considered, evenly over what the belief knows."""
+TAIL: Final = 24
+"""Points that stand for what is left of a delay."""
+PRICES: Final = 17
+"""States of a wandering price: half a deviation apart, up to four."""
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +67,101 @@ class Stakes:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """One way to get the part: what it costs beyond the usual price, and its delays in hours, equally likely."""
+    """One way to get the part: what it costs beyond the usual price, and its delays in hours.
+
+    weights: how likely each delay is, in sum 1; empty: all alike. price: what of its cost wanders with the price.
+    """
 
     supplier: str
     extra: float
     delays: tuple[float, ...]
+    weights: tuple[float, ...] = ()
+    price: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.delays or min(self.delays) < 0:
             raise ValueError("a supply needs delays, none below zero")
+        if self.weights and (len(self.weights) != len(self.delays) or abs(sum(self.weights) - 1.0) > 1e-9):
+            raise ValueError("the delays of a supply have a weight each, in sum 1, or none has")
+
+    @property
+    def likely(self) -> Vector:
+        """How likely each delay is."""
+        return np.array(self.weights) if self.weights else np.full(len(self.delays), 1.0 / len(self.delays))
 
     @property
     def delay(self) -> float:
         """The expected delay."""
-        return sum(self.delays) / len(self.delays)
+        return float(np.dot(self.likely, self.delays))
+
+
+def overdue(supply: Supply, since: float) -> Supply:
+    """Return what is left of a supply's delay, given that the order was placed so many hours ago and is not in yet.
+
+    Between its delays the nodes know nothing, so what is left is that of the log-normal law which has their mean and
+    spread, cut off where it stands; beyond everything likely an order takes as long again as a hundredth of its wait.
+    """
+    if since <= 0:
+        return supply
+    delays, weights = np.log(np.maximum(supply.delays, 1e-6)), supply.likely
+    middle = float(weights @ delays)
+    spread = max(float(np.sqrt(weights @ (delays - middle) ** 2)), 1e-3)
+    passed = (np.log(since) - middle) / spread
+    scores = max(passed, -6.0) + (np.arange(TAIL) + 0.5) / TAIL * (6.0 if passed < 0 else 6.0 / (1.0 + passed))
+    likely = np.exp(-0.5 * (scores**2 - scores[0] ** 2))
+    left = np.maximum(np.exp(middle + spread * scores) - since, since * 0.01)
+    return replace(supply, delays=tuple(left.tolist()), weights=tuple((likely / likely.sum()).tolist()))
+
+
+def log_normal(median: float, deviation: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return delays and weights of a log-normal delay: far into its tail, where a cheap and critical part is decided.
+
+    deviation: of the delay's logarithm. The nodes are those of Gauss and Hermite (Abramowitz and Stegun, 25.4.46).
+    """
+    delays, weights = median * np.exp(deviation * _NODES), _WEIGHTS / _WEIGHTS.sum()
+    return tuple(delays.tolist()), tuple(weights.tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Wander:
+    """A price that wanders about its usual one: a log-normal autoregression of first order, whose mean is the usual.
+
+    now: the price now over the usual one. deviation: of its logarithm. memory: hours in which a deviation fades by e.
+    """
+
+    now: float
+    deviation: float
+    memory: float
+
+    def __post_init__(self) -> None:
+        if not (0.0 < self.now < np.inf and 0.0 < self.deviation < np.inf and 0.0 < self.memory < np.inf):
+            raise ValueError("a price, how far it wanders and for how long are finite and above zero")
+
+    @property
+    def state(self) -> float:
+        """How many deviations the price stands from its median, within the states that are looked at."""
+        here = (np.log(self.now) + self.deviation**2 / 2) / self.deviation
+        return float(np.clip(here, _STATES[0], _STATES[-1]))
+
+    def above(self, states: Vector) -> Vector:
+        """Return by which share of the usual price the states are above it."""
+        return np.expm1(self.deviation * states - self.deviation**2 / 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The best course, in hours from the belief: the supply to order from, when, and when it is fitted then.
 
-    cost_of_waiting: what the order costs more in expectation one step later than now; below zero: waiting pays.
+    cost_of_waiting: what the order costs more in expectation one step later than now; below zero: waiting pays. Where
+    the price wanders, it is what waiting costs one who goes on to choose well.
+    good_price: at or below this share of the usual price an order now is right; infinite where any is.
     """
 
     order_after: float
     replace_after: float
     supplier: str
     cost_of_waiting: float
+    good_price: float = np.inf
 
 
 class Survival:
@@ -89,7 +169,9 @@ class Survival:
 
     def __init__(self, hours: Vector, survival: Vector) -> None:
         self.hours, self.survival = hours, survival
-        self._area = np.concatenate(([0.0], np.cumsum(np.diff(hours) * (survival[1:] + survival[:-1]) / 2)))
+        spans = np.diff(hours)
+        self._slope = np.append(np.diff(survival) / spans, 0.0)
+        self._area = np.concatenate(([0.0], np.cumsum(spans * (survival[1:] + survival[:-1]) / 2)))
 
     @property
     def horizon(self) -> float:
@@ -103,34 +185,157 @@ class Survival:
 
     def at(self, hours: Vector) -> tuple[Vector, Vector]:
         """Return survival and its integral from 0."""
-        here = np.interp(hours, self.hours, self.survival)
-        left = np.clip(np.searchsorted(self.hours, hours, side="right") - 1, 0, len(self.hours) - 1)
-        area = self._area[left] + (hours - self.hours[left]) * (here + self.survival[left]) / 2
-        return here, area
+        left = np.maximum(np.searchsorted(self.hours, hours, side="right") - 1, 0)
+        since, before = hours - self.hours[left], self.survival[left]
+        here = before + self._slope[left] * since
+        return here, self._area[left] + since * (here + before) / 2
 
 
-def plan(survival: Survival, stakes: Stakes, supplies: Sequence[Supply], step: float) -> Plan:
-    """Return the best plan whose order is placed now or a number of steps later. Raises ValueError without supplies."""
-    orders = order_times(survival.horizon, step)
-    courses = [order_costs(survival, stakes, supply, emergency(stakes, supplies), orders) for supply in supplies]
-    if not courses:
+def plan(
+    survival: Survival,
+    stakes: Stakes,
+    supplies: Sequence[Supply],
+    step: float,
+    *,
+    price: Wander | None = None,
+    rescued: bool = False,
+) -> Plan:
+    """Return the best plan whose order is placed now or a number of steps later. Raises ValueError without supplies.
+
+    price: how the price stands and wanders; None: it is the usual one. rescued: whether a failure with an order under
+    way may be answered by a second order.
+    """
+    if not supplies:
         raise ValueError("nobody supplies this part")
-    costs = np.array([cost for cost, _ in courses])
-    order, chosen = divmod(int(np.argmin(costs.T)), len(supplies))  # the earliest of the best, then the first named
+    orders = order_times(survival.horizon, step)
+    placed = emergency(stakes, supplies)
+    cap = placed + leftover(stakes) if rescued else np.inf
+    usual, replaced = _courses(survival, stakes, supplies, placed, orders, cap)
+    costs = usual if price is None else usual + _drawn(survival, supplies, orders, price)
     best = costs.min(axis=0)
+    waiting, good = float(best[1] - best[0]), np.inf
+    order = int(np.argmin(best))  # the earliest of the best, then the first named
+    if price is not None:
+        waiting, good = _stopping(usual, survival, supplies, orders, price)
+        order = 0 if waiting >= 0 else 1 + int(np.argmin(best[1:]))
+    chosen = int(np.argmin(costs[:, order]))
     return Plan(
         order_after=float(orders[order]),
-        replace_after=float(courses[chosen][1][order]),
+        replace_after=float(replaced[chosen, order]),
         supplier=supplies[chosen].supplier,
-        cost_of_waiting=float(best[1] - best[0]),
+        cost_of_waiting=waiting,
+        good_price=good,
     )
+
+
+def second_order(
+    survival: Survival, stakes: Stakes, supplies: Sequence[Supply], under_way: Supply, step: float
+) -> Supply | None:
+    """Return from whom to order one more part now, although one is under way; None where that had better wait.
+
+    under_way: what is left of the delay of the first. One more is worth its price when the first is so late that the
+    part may fail before it: now, if neither a step later nor never costs less. A failure without a second order is
+    rescued. Raises ValueError without supplies.
+    """
+    cap = emergency(stakes, supplies) + leftover(stakes)
+    never = late_costs(survival, stakes, None, under_way, np.inf, cap)
+    now, later = (
+        [late_costs(survival, stakes, each, under_way, after, cap) for each in supplies] for after in (0.0, step)
+    )
+    return supplies[int(np.argmin(now))] if min(now) < min(never, *later) else None
+
+
+def late_costs(
+    survival: Survival, stakes: Stakes, second: Supply | None, under_way: Supply, after: float, cap: float
+) -> float:
+    """Return what lateness costs in expectation, a second order and its leftover part included.
+
+    Until the second order is placed, a failure at t costs min(first - t, cap); from then on whichever comes first.
+    """
+    first = np.asarray(under_way.delays)[:, None]
+    placed = np.minimum(after, first)
+    second_in = first if second is None else np.where(placed < first, placed + np.asarray(second.delays), first)
+    there = np.minimum(first, second_in)
+    waits = cap / stakes.standstill if stakes.standstill else np.inf
+    capped = np.clip(first - waits, 0.0, placed)
+    (alive, until), (alive_capped, until_capped) = survival.at(placed), survival.at(capped)
+    _, until_there = survival.at(there)
+    late = (
+        np.minimum(waits, first) * (1.0 - alive_capped)
+        + (first - capped) * alive_capped - (first - placed) * alive - until + until_capped
+        + (there - placed) * alive - until_there + until
+    )  # fmt: skip
+    cost = stakes.standstill * late - stakes.holding * until_there
+    if second is None:
+        return float(under_way.likely @ cost[:, 0])
+    cost = cost + np.where(placed < first, alive * (second.extra + leftover(stakes)), 0.0)
+    return float(under_way.likely @ cost @ second.likely)
+
+
+def _drawn(survival: Survival, supplies: Sequence[Supply], orders: Vector, price: Wander) -> Vector:
+    """Return what each supply costs more than usual at each time of ordering, the price drawn back to its usual."""
+    alive, _ = survival.at(orders)
+    fade = np.exp(-orders / price.memory)
+    median = price.state * fade
+    above = np.expm1(price.deviation * median - (price.deviation * fade) ** 2 / 2)
+    return np.array([supply.price for supply in supplies])[:, None] * (alive * above)
+
+
+def _stopping(
+    costs: Vector, survival: Survival, supplies: Sequence[Supply], orders: Vector, price: Wander
+) -> tuple[float, float]:
+    """Return what waiting costs more than an order now, and the share of the usual price at which both cost the same.
+
+    costs: by supply and time of ordering, at the usual price.
+    """
+    alive, _ = survival.at(orders)
+    premiums = np.array([supply.price for supply in supplies])[:, None] * price.above(_STATES)
+    ordered = (costs[:, :, None] + alive[:, None] * premiums[:, None, :]).min(axis=0)
+    faded = np.exp(-np.diff(orders) / price.memory)[:, None] ** _DEGREES
+    value = later = ordered[-1]
+    for now, fading in zip(ordered[-2::-1], faded[::-1], strict=True):
+        later = _TO_STATES @ (fading * (_FROM_STATES @ value))
+        value = np.minimum(now, later)
+    at_once = ordered[0]
+    gain = later - at_once
+    waiting = float(np.interp(price.state, _STATES, gain))
+    return waiting, _good_price(gain, price)
+
+
+def _good_price(gain: Vector, price: Wander) -> float:
+    """Return the highest share of the usual price at which ordering now gains over waiting; 0: none does."""
+    right = np.flatnonzero(gain >= 0)
+    if right.size == 0:
+        return 0.0
+    last = int(right[-1])
+    if last == len(gain) - 1:
+        return np.inf
+    edge = _STATES[last] + gain[last] / (gain[last] - gain[last + 1]) * (_STATES[last + 1] - _STATES[last])
+    return float(1.0 + price.above(np.array([edge]))[0])
+
+
+def _chain() -> tuple[Vector, Vector, Vector, Vector]:
+    """Return the states of a price, the degrees of its modes, and the matrices into states and back.
+
+    Rouwenhorst's chain is a sum of independent flips (Kopecky and Suen, Finite state Markov-chain approximations to
+    highly persistent processes, 2010), so its modes are the same for any step: the one of degree k fades by f^k.
+    """
+    flips = PRICES - 1
+    plus, minus = np.poly1d([1.0, 1.0]), np.poly1d([-1.0, 1.0])
+    modes = np.array([(plus ** (flips - ups) * minus**ups).c[::-1] for ups in range(PRICES)])
+    states = (2.0 * np.arange(PRICES) - flips) / np.sqrt(flips)
+    return states, np.arange(float(PRICES)), modes, modes / 2.0**flips
+
+
+_STATES, _DEGREES, _TO_STATES, _FROM_STATES = _chain()
 
 
 def order_times(horizon: float, step: float) -> Vector:
     """Return now, the next steps, and then ever longer waits up to the horizon; at least now and one step later."""
     count = STEADY + max(int(np.log(max(horizon / (STEADY * step), 1.0)) / np.log(GROWTH)), 0)
     later = STEADY * GROWTH ** np.arange(1, count - STEADY + 1)
-    return step * np.concatenate((np.arange(STEADY + 1.0), np.round(later)))
+    times = step * np.concatenate((np.arange(STEADY + 1.0), np.round(later)))
+    return times[: max(int(np.searchsorted(times, horizon)), 1) + 1]
 
 
 def emergency(stakes: Stakes, supplies: Sequence[Supply]) -> float:
@@ -138,48 +343,70 @@ def emergency(stakes: Stakes, supplies: Sequence[Supply]) -> float:
     return min((supply.extra + stakes.standstill * supply.delay for supply in supplies), default=0.0)
 
 
+def leftover(stakes: Stakes) -> float:
+    """Return what a part costs that nobody needs before the next life ends: kept until then, or given up."""
+    life = stakes.planned / stakes.running if stakes.running else np.inf
+    return min(stakes.holding * life, stakes.planned) if stakes.holding else 0.0
+
+
 def order_costs(
-    survival: Survival, stakes: Stakes, supply: Supply, emergency: float, orders: Vector
+    survival: Survival, stakes: Stakes, supply: Supply, emergency: float, orders: Vector, rescue: float = np.inf
 ) -> tuple[Vector, Vector]:
-    """Return, for each time of ordering, the expected cost of the best course and its mean time of replacement."""
-    delays = np.asarray(supply.delays)
+    """Return, for each time of ordering, the expected cost of the best course and its mean time of replacement.
+
+    rescue: what a failure with the order under way costs at most, because then another order is placed.
+    """
+    costs, replaced = _courses(survival, stakes, [supply], emergency, orders, rescue)
+    return costs[0], replaced[0]
+
+
+def _courses(
+    survival: Survival, stakes: Stakes, supplies: Sequence[Supply], emergency: float, orders: Vector, rescue: float
+) -> tuple[Vector, Vector]:
+    """Return the same by supply and time of ordering."""
+    counts = [len(supply.delays) for supply in supplies]
+    delays = np.concatenate([supply.delays for supply in supplies])
+    likely = np.concatenate([supply.likely for supply in supplies])
+    extra = np.repeat([supply.extra for supply in supplies], counts)
     arrivals = orders[:, None] + delays
     alive, until_order = (each[:, None] for each in survival.at(orders))
-    _, until_arrival = survival.at(arrivals)
-    late = stakes.standstill * (delays * alive - until_arrival + until_order)
-    order = alive * supply.extra + (1.0 - alive) * emergency + late - stakes.holding * until_arrival
-    replacement, when = best_replacement(survival, stakes, arrivals)
-    return (order + replacement).mean(axis=1), when.mean(axis=1)
+    alive_then, until_arrival = survival.at(arrivals)
+    waited, until_waiting = delays, until_order
+    if stakes.standstill * delays.max() > rescue:
+        waited = np.minimum(delays, rescue / stakes.standstill)
+        _, until_waiting = survival.at(arrivals - waited)
+    late = stakes.standstill * (waited * alive - until_arrival + until_waiting)
+    order = alive * extra + (1.0 - alive) * emergency + late - stakes.holding * until_arrival
+    at_once = _replacement(stakes, alive_then, until_arrival)
+    replacement, when = _later_or_at_once(survival, stakes, arrivals, at_once)
+    starts = np.concatenate(([0], np.cumsum(counts[:-1], dtype=np.int64)))
+    costs = np.add.reduceat((order + replacement) * likely, starts, axis=1)
+    return costs.T, np.add.reduceat(when * likely, starts, axis=1).T
 
 
 def best_replacement(survival: Survival, stakes: Stakes, arrivals: Vector) -> tuple[Vector, Vector]:
     """Return the least cost of a replacement at or after each arrival, and its time."""
+    return _later_or_at_once(survival, stakes, arrivals, replacement_cost(survival, stakes, arrivals))
+
+
+def _later_or_at_once(survival: Survival, stakes: Stakes, arrivals: Vector, at_once: Vector) -> tuple[Vector, Vector]:
     moments = np.linspace(0.0, survival.horizon, REPLACEMENTS)
     ahead = replacement_cost(survival, stakes, moments)
-    backwards = np.minimum.accumulate(ahead[::-1])[::-1]
+    least = np.minimum.accumulate(ahead[::-1])[::-1]
+    at = np.minimum.accumulate(np.where(ahead <= least, moments, np.inf)[::-1])[::-1]
     first = np.searchsorted(moments, arrivals)
-    at_once = replacement_cost(survival, stakes, arrivals)
-    later = np.append(backwards, np.inf)[first]
-    moment = np.append(_first_least(ahead, moments), np.inf)[first]
+    later = np.append(least, np.inf)[first]
     wait = later < at_once
-    return np.where(wait, later, at_once), np.where(wait, moment, arrivals)
+    return np.where(wait, later, at_once), np.where(wait, np.append(at, np.inf)[first], arrivals)
 
 
 def replacement_cost(survival: Survival, stakes: Stakes, hours: Vector) -> Vector:
     """Return the replacement's half of the cost for each time of it."""
-    alive, area = survival.at(hours)
+    return _replacement(stakes, *survival.at(hours))
+
+
+def _replacement(stakes: Stakes, alive: Vector, area: Vector) -> Vector:
     cost: Vector = (
         stakes.planned + (stakes.failure - stakes.planned) * (1.0 - alive) + (stakes.holding - stakes.running) * area
     )
     return cost
-
-
-def _first_least(costs: Vector, moments: Vector) -> Vector:
-    """Return, for each moment, at which one from there on the cost is least."""
-    least = np.empty_like(moments)
-    best, at = np.inf, np.inf
-    for index in range(len(moments) - 1, -1, -1):
-        if costs[index] <= best:
-            best, at = costs[index], moments[index]
-        least[index] = at
-    return least

@@ -11,7 +11,7 @@ from typing import Any
 from maintenance import health, prognosis
 from maintenance.features import DiscountedTrend, Framer, RobustLevel, Trend
 from maintenance.needs import Evidence
-from maintenance.prognosis import Basis, Drift
+from maintenance.prognosis import Basis, Drift, Habits
 from maintenance.settings import ComponentSettings, LevelWear, in_unit
 from maintenance.trackers.tracker import CLOCK, KEEP, Assessment, Outlook, Proposal, Tracker, number
 from maintenance.usage import SUSTAINED
@@ -31,10 +31,11 @@ class LevelTracker(Tracker):
 
     kind = "level"
 
-    def __init__(self, settings: ComponentSettings, tags: Mapping[str, str]) -> None:
+    def __init__(self, settings: ComponentSettings, tags: Mapping[str, str], habits: Habits = prognosis.USUAL) -> None:
         super().__init__(settings, tags)
         wear = settings.wear
         assert isinstance(wear, LevelWear)
+        self.habits = habits
         self._tag, self._unit = wear.tag, wear.limit.unit
         self._as_new, self._limit = wear.as_new.value, wear.limit.value
         self._smoothing_hours = in_unit(wear.smoothing, "h")
@@ -115,7 +116,7 @@ class LevelTracker(Tracker):
             use, newest = self.clock.used_at(self.at), float(self.framer.open_frame()[0])
             trend, long = trend.with_point(use, newest), long.with_point(use, newest)
         fit = trend.fit()
-        return fit, prognosis.drift(self.rated, self.robust.level, fit, long.fit())
+        return fit, prognosis.drift(self.rated, self.robust.level, fit, long.fit(), self.habits)
 
     def assess(self, hours: float, basis: Basis) -> Assessment:
         """Let the level pass its limit at the rated drift, or the unit's own once it has one."""
@@ -124,7 +125,7 @@ class LevelTracker(Tracker):
         known = basis.known and self.proposal() is None and not self.clock.doubted
         worn, (trend, rate) = self.robust.level, self._rate()
         deviation = self.robust.deviation
-        belief = prognosis.by_level(worn, deviation, rate, self.rated, replace(basis, known=known))
+        belief = prognosis.by_level(worn, deviation, rate, self.rated, replace(basis, known=known), self.habits)
         parameters = {"tag": self._tag, "value": number(self._value(worn)), "limit": number(self._limit)}
         parameters["unit"] = self._unit
         code = "LEVEL"
@@ -154,7 +155,7 @@ class LevelTracker(Tracker):
             self._limit,
             self._unit,
             growth=max(rate.growth, 0.0),
-            flow=prognosis.chance(max(rate.mean, 0.0)) * span**2,
+            flow=self.habits.flow(max(rate.mean, 0.0)) * span**2,
         )
 
     def identity(self) -> list[Any]:

@@ -19,7 +19,7 @@ from maintenance import prognosis
 from maintenance.belief import Belief
 from maintenance.features import DiscountedTrend, Trend, vector
 from maintenance.lifetimes import FinishedLife, Lifetimes, Prior, learned, scale_of
-from maintenance.prognosis import Basis, Clocked, Drift
+from maintenance.prognosis import Basis, Clocked, Drift, Habits
 
 BASIS = Basis("h", 0.5, datetime(2026, 3, 2, tzinfo=UTC), Provenance.A, True)
 RATED = 1000.0
@@ -300,3 +300,43 @@ def test_a_few_points_do_not_cry_wolf():
 def test_nine_in_ten_fail_between_nineteen_and_thirty_eight_tenths_of_a_scatter():
     standing = np.exp(-prognosis.failure_level_hazard(np.array([1.944, 3.0, 3.829])))
     assert standing == pytest.approx([0.95, 0.5, 0.05], abs=0.003)
+
+
+SCATTERED = Habits(rating_spread=0.2, growth=0.0, growth_spread=0.1, chance=0.1, limit_spread=0.05)
+
+
+def scattered(worn: float, rate: Drift, spread: float = 0.01) -> Belief:
+    return prognosis.by_level(worn, spread, rate, RATED, BASIS, SCATTERED)
+
+
+@given(shares, drifts, st.floats(0, 0.2))
+def test_a_life_to_a_limit_that_scatters_is_a_distribution(worn: float, rate: Drift, spread: float):
+    is_distribution(scattered(worn, rate, spread))
+
+
+@given(shares, steps, drifts)
+def test_more_wear_never_lengthens_a_life_to_a_limit_that_scatters(worn: float, more: float, rate: Drift):
+    shorter(scattered(worn + more, rate), scattered(worn, rate))
+
+
+def test_a_part_beyond_the_usual_limit_has_little_left_but_not_nothing():
+    assert 1 < scattered(1.1, Drift(1 / RATED, 1e-6)).remaining_use(0.5) < 50  # type: ignore[operator]
+
+
+def test_a_limit_that_scatters_is_passed_as_often_as_gamma_walks_pass_it():
+    rng, scale, parts, ahead = np.random.default_rng(3), SCATTERED.chance**2, 20_000, 200
+    walks = 0.85 + np.cumsum(rng.gamma(10 / RATED / scale, scale, (parts, ahead // 10)), axis=1)
+    limits = rng.normal(1.0, SCATTERED.limit_spread, parts)
+    alive = limits > 0.85
+    belief = scattered(0.85, Drift(1 / RATED, 1e-6), 1e-6)
+    for horizon in (50, 100, 150, 200):
+        seen = float((walks[alive, horizon // 10 - 1] >= limits[alive]).mean())
+        assert 1.0 - float(np.interp(horizon, belief.use, belief.survival)) == pytest.approx(seen, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"chance": 0.0}, {"growth": -1.0}, {"limit_spread": -0.1}, {"rating_spread": math.inf}]
+)
+def test_habits_that_no_wear_has_are_refused(wrong: dict[str, float]):
+    with pytest.raises(ValueError, match=r"above zero|scatter"):
+        Habits(**wrong)

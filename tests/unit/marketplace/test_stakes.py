@@ -9,7 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.stakes import Stakes, Supply, Survival, emergency, order_costs, order_times, plan, replacement_cost
+from marketplace.stakes import (
+    Stakes,
+    Supply,
+    Survival,
+    Wander,
+    emergency,
+    late_costs,
+    leftover,
+    log_normal,
+    order_costs,
+    order_times,
+    overdue,
+    plan,
+    replacement_cost,
+    second_order,
+)
 
 STAKES = Stakes(planned=100.0, failure=500.0, standstill=10.0, holding=0.2, running=0.5)
 SUPPLY = Supply("maker", 0.0, (20.0,))
@@ -123,3 +138,133 @@ def test_a_plan_is_one_that_can_be_followed(survival: Survival, stakes: Stakes, 
     best = plan(survival, stakes, [Supply("maker", 3.0, tuple(delays))], 10.0)
     assert 0 <= best.order_after <= survival.horizon + 10.0 * 1.125
     assert best.replace_after >= best.order_after + min(delays) - 1e-9
+
+
+def test_log_normal_delays_have_their_mean_and_reach_far_into_the_tail() -> None:
+    delays, weights = log_normal(14.0, 0.35)
+    assert Supply("maker", 0.0, delays, weights).delay == pytest.approx(14.0 * np.exp(0.35**2 / 2), rel=1e-9)
+    assert max(delays) > 14.0 * np.exp(4 * 0.35)
+
+
+def test_a_weight_counts_as_often_as_the_delay_would() -> None:
+    weighed, repeated = Supply("maker", 0.0, (5.0, 40.0), (0.75, 0.25)), Supply("maker", 0.0, (5.0, 5.0, 5.0, 40.0))
+    survival, orders = weibull(100, 4), np.array([0.0, 30.0])
+    found = (order_costs(survival, STAKES, each, emergency(STAKES, [each]), orders)[0] for each in (weighed, repeated))
+    assert next(found) == pytest.approx(next(found))
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (0.5, 0.6)])
+def test_weights_that_are_no_shares_are_refused(weights: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="weight"):
+        Supply("maker", 0.0, (5.0, 40.0), weights)
+
+
+@pytest.mark.parametrize("wrong", [(0.0, 0.1, 60.0), (1.0, 0.0, 60.0), (1.0, 0.1, np.inf)])
+def test_a_price_that_cannot_wander_is_refused(wrong: tuple[float, float, float]) -> None:
+    with pytest.raises(ValueError, match="above zero"):
+        Wander(*wrong)
+
+
+PRICED = Supply("maker", 0.0, (20.0,), price=100.0)
+
+
+@given(st.floats(0.7, 1.4), st.floats(0, 100))
+def test_a_price_is_good_or_waited_out_and_the_plan_says_which(now: float, age: float) -> None:
+    best = plan(weibull(100, 4, age), STAKES, [PRICED], 1.0, price=Wander(now, 0.1, 60.0))
+    assert (best.order_after == 0) is (best.cost_of_waiting >= 0)
+    if abs(now - best.good_price) > 1e-6:
+        assert (best.order_after == 0) is (now <= best.good_price)
+
+
+def test_a_higher_price_is_never_bought_sooner_and_the_end_takes_any() -> None:
+    def waiting(now: float, age: float) -> float:
+        return plan(weibull(100, 4, age), STAKES, [PRICED], 1.0, price=Wander(now, 0.1, 60.0)).cost_of_waiting
+
+    assert all(np.diff([waiting(now, 15.0) for now in np.linspace(0.7, 1.4, 15)]) < 0)
+    assert waiting(0.8, 15.0) > 0 > waiting(1.2, 15.0)
+    assert waiting(1.4, 170.0) > 0
+
+
+def test_a_price_that_hardly_wanders_changes_no_plan() -> None:
+    for age in (0.0, 20.0, 60.0):
+        calm, plain = (plan(weibull(100, 4, age), STAKES, [PRICED], 5.0, price=each) for each in (QUIET, None))
+        assert (calm.order_after, calm.supplier) == (plain.order_after, plain.supplier)
+        assert calm.cost_of_waiting == pytest.approx(plain.cost_of_waiting, abs=0.01) or plain.cost_of_waiting < 0
+
+
+QUIET = Wander(1.0, 1e-6, 60.0)
+
+
+def test_a_rescue_caps_what_lateness_costs() -> None:
+    """As played out: with the order under way, a failure costs the wait or the rescue, whichever is less."""
+    survival, slow, cap = weibull(100, 4, age=90), Supply("maker", 0.0, (40.0,)), 150.0
+    dear, capped = (order_costs(survival, STAKES, slow, 200.0, np.zeros(1), each)[0][0] for each in (np.inf, cap))
+    chance = (np.arange(200_000) + 0.5) / 200_000
+    fails = np.interp(1 - chance, survival.survival[::-1], survival.hours[::-1], left=np.inf)
+    waits = STAKES.standstill * np.maximum(40.0 - fails, 0)
+    assert dear - capped == pytest.approx(float(np.mean(waits - np.minimum(waits, cap))), rel=2e-3)
+
+
+def test_who_may_be_rescued_never_orders_sooner_from_the_slow_one() -> None:
+    slow, express = Supply("slow", 0.0, (30.0, 60.0)), Supply("express", 40.0, (1.0,))
+    alone, rescued = (plan(weibull(100, 4), STAKES, [slow, express], 1.0, rescued=each) for each in (False, True))
+    assert rescued.order_after >= alone.order_after
+
+
+def test_a_part_too_many_is_kept_or_given_up_whichever_is_less() -> None:
+    assert leftover(replace(STAKES, holding=0.2, running=0.5)) == pytest.approx(0.2 * 200)
+    assert leftover(replace(STAKES, holding=5.0)) == STAKES.planned
+    assert leftover(replace(STAKES, running=0.0)) == STAKES.planned
+    assert leftover(replace(STAKES, holding=0.0)) == 0.0
+
+
+@given(st.floats(1, 5000), st.floats(0.1, 100))
+def test_orders_are_looked_at_up_to_the_horizon(horizon: float, step: float) -> None:
+    times = order_times(horizon, step)
+    assert times[0] == 0
+    assert times[1] == step
+    assert np.all(np.diff(times) > 0)
+    assert times[-2] < max(horizon, step)
+    assert times[-1] >= min(horizon, 16 * step) * 0.85
+
+
+@pytest.mark.parametrize("since", [0.0, 5.0, 14.0, 30.0])
+def test_what_is_left_of_an_overdue_order_is_what_is_left_of_its_law(since: float) -> None:
+    supply = Supply("maker", 0.0, *log_normal(14.0, 0.35))
+    drawn = 14.0 * np.exp(0.35 * np.random.default_rng(1).standard_normal(400_000))
+    assert overdue(supply, since).delay == pytest.approx(float(np.mean(drawn[drawn > since]) - since), rel=0.05)
+
+
+@given(st.lists(st.floats(0, 300), min_size=1, max_size=5), st.floats(0, 1e4))
+def test_an_order_that_is_not_in_comes_later_than_now(delays: list[float], since: float) -> None:
+    left = overdue(Supply("maker", 0.0, tuple(delays)), since)
+    assert min(left.delays) > 0 or since == 0
+
+
+FAST = Supply("fast", 30.0, (1.0, 3.0))
+
+
+@pytest.mark.parametrize(("second", "after"), [(None, np.inf), (FAST, 0.0), (FAST, 10.0)])
+def test_a_second_order_costs_what_playing_it_out_costs(second: Supply | None, after: float) -> None:
+    survival, first, cap = weibull(100, 4, age=90), Supply("slow", 0.0, (5.0, 40.0)), 150.0
+    chance = (np.arange(100_000) + 0.5) / 100_000
+    fails = np.interp(1 - chance, survival.survival[::-1], survival.hours[::-1], left=np.inf)
+    total = 0.0
+    for one in first.delays:
+        for other in second.delays if second else (np.inf,):
+            placed = (fails > after) & (one > after) & (second is not None)
+            there = np.where(placed, min(one, after + other), one)
+            waits = STAKES.standstill * np.maximum(there - fails, 0)
+            extra = placed * ((second.extra if second else 0.0) + leftover(STAKES))
+            total += float(np.mean(np.where(placed, waits, np.minimum(waits, cap)) + extra)) / 2
+            total -= STAKES.holding * float(np.mean(np.minimum(fails, min(one, after + other)))) / 2
+    total /= len(second.delays) if second else 1
+    assert late_costs(survival, STAKES, second, first, after, cap) == pytest.approx(total, rel=5e-3)
+
+
+def test_a_second_order_is_sent_after_one_that_is_late_only_where_the_part_may_not_last() -> None:
+    late, soon = Supply("slow", 0.0, (60.0, 90.0)), Supply("slow", 0.0, (0.5,))
+    assert second_order(weibull(100, 4, age=120), STAKES, [FAST], late, 1.0) is FAST
+    assert second_order(weibull(100, 4, age=120), STAKES, [FAST], soon, 1.0) is None
+    assert second_order(weibull(1000, 4), STAKES, [FAST], late, 1.0) is None
+    assert second_order(weibull(100, 4, age=120), replace(STAKES, standstill=0.0), [FAST], late, 1.0) is None
