@@ -235,6 +235,15 @@ class Monitor:
             raise ValueError("a life begins with a fitting that was done in its own slot")
         self._begin(self._slots[life.component], life)
 
+    def ran(self, component: str, at: datetime) -> dict[str, float]:
+        """Return what the part in a slot had run that is taken out at a time, by the name of each clock that knows."""
+        return self._slots[component].tracker.ran((at - _EPOCH) / _HOUR)
+
+    def life(self, component: str) -> Life | None:
+        """Return the life in a slot, None where nobody knows of one or the component is not watched."""
+        slot = self._slots.get(component)
+        return None if slot is None else slot.life
+
     def dismiss(self, component: str) -> None:
         """A person said that nothing was fitted: what telemetry proposed is settled and the old life goes on."""
         self._slots[component].tracker.dismiss()

@@ -35,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeDecorator
 
-from maintenance.assets import Fitting, FittingState, Life
+from maintenance.assets import Fitting, FittingState, Found, Life
 from maintenance.documents import need_document, need_of
 from maintenance.needs import Need
 from maintenance.picture import Picture
@@ -101,6 +101,8 @@ life = Table(
     Column("counters", Text, nullable=False),  # JSON: counter to reading at fitting
     Column("removed_at", PlantTime),
     Column("open_slot", String(130)),  # the component while fitted, null when removed: one part in one slot
+    Column("found", String(10)),  # null: nothing was said
+    Column("ran", Text),  # JSON: clock to what it had run when removed; null while nobody has asked
     UniqueConstraint("plant", "open_slot"),
     Index("ix_life_component", "plant", "component"),
 )
@@ -164,12 +166,20 @@ async def open_life(connection: AsyncConnection, owner: Owner, new: Life) -> Non
     await connection.execute(insert(life).values(**owner.columns, **row))
 
 
-async def close_life(connection: AsyncConnection, owner: Owner, component: str, at: datetime) -> str | None:
-    """Close the life in a slot and return its id, or None when the slot was empty."""
+async def close_life(
+    connection: AsyncConnection,
+    owner: Owner,
+    component: str,
+    at: datetime,
+    found: Found | None = None,
+    ran: Mapping[str, float] | None = None,
+) -> str | None:
+    """Close the life in a slot and return its id, or None when the slot was empty; see `Life` for `found` and `ran`."""
     mine = (life.c.plant == owner.columns["plant"]) & (life.c.open_slot == component)
-    found: str | None = (await connection.execute(select(life.c.id).where(mine))).scalar_one_or_none()
-    await connection.execute(update(life).where(mine).values(removed_at=at, open_slot=None))
-    return found
+    closed: str | None = (await connection.execute(select(life.c.id).where(mine))).scalar_one_or_none()
+    said = {"found": found, "ran": json.dumps(dict(ran or {}), sort_keys=True)}
+    await connection.execute(update(life).where(mine).values(removed_at=at, open_slot=None, **said))
+    return closed
 
 
 async def lives(connection: AsyncConnection, owner: Owner, component: str | None = None) -> list[Life]:
@@ -186,6 +196,8 @@ async def lives(connection: AsyncConnection, owner: Owner, component: str | None
             serial=row.serial,
             counters=json.loads(row.counters),
             removed_at=row.removed_at,
+            found=None if row.found is None else Found(row.found),
+            ran=json.loads(row.ran or "{}"),
         )
         for row in await connection.execute(query)
     ]

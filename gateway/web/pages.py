@@ -20,6 +20,7 @@ from gateway.web.render import page
 from gateway.web.security import ACCOUNT
 from gateway.web.tags import TagRow, rows_of
 from maintenance.picture import Picture
+from maintenance.store import lives as lives_of
 from maintenance.store import load_needs
 from marketplace.audit.explain import tell
 from marketplace.ordering.states import ENDED, OrderState
@@ -32,6 +33,10 @@ UNDER_WAY = tuple(state for state in OrderState if state not in ENDED and state 
 
 MILESTONES = frozenset({"order", "decision", "approval"})
 """Acts that people want to see of an order; the others are in the log."""
+
+
+LIVES_MAX = 20
+"""Parts before, on a component's page: the newest, as many as people read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,8 @@ async def component(request: web.Request) -> web.Response:
             for order in await views.orders(spend, context.owner)
             if any(line.component == key for line in order.lines)
         ]
-    return page(request, "component.html", card=card, row=row, orders=bought)
+        lives = [life for life in await lives_of(spend, context.owner, key) if life.removed_at is not None]
+    return page(request, "component.html", card=card, row=row, orders=bought, lives=lives[: -LIVES_MAX - 1 : -1])
 
 
 async def orders(request: web.Request) -> web.Response:

@@ -15,6 +15,7 @@ __all__ = [
     "actor_words",
     "authority_words",
     "duration_words",
+    "found_words",
     "health_level",
     "health_words",
     "mode_words",
@@ -100,6 +101,17 @@ def steps(state: str) -> list[Step]:
         Step(label, "here" if place == here else "past" if place < here else "ahead")
         for place, (_states, label) in enumerate(way)
     ]
+
+
+def found_words(found: str) -> str:
+    """Return how a part was found that was taken out, in words."""
+    return {
+        "": _("nothing was said of it"),
+        "failed": _("had failed"),
+        "worn": _("worn"),
+        "half": _("half used up"),
+        "like-new": _("like new"),
+    }.get(found, found)
 
 
 def mode_words(mode: str) -> str:

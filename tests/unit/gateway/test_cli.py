@@ -317,7 +317,7 @@ async def test_people_enter_what_they_did_and_heard(worked, tmp_path):
     async with running(worked, clerk):
         for words in (
             ["reading", "mill/spindle-bearing", "1200 h", "--clock", "running"],
-            ["fitted", "mill/spindle-bearing", "--serial", "S7", "--new"],
+            ["fitted", "mill/spindle-bearing", "--serial", "S7", "--new", "--found", "worn"],
             ["stock", "bearing-7014", "3"],
             ["received", NUMBER, "--line", "1=2"],
             ["prices", "corner-shop", "prices.csv"],
@@ -327,7 +327,7 @@ async def test_people_enter_what_they_did_and_heard(worked, tmp_path):
             assert await do(*words) == 0, words
     acts = dict(clerk.acts)
     assert acts["reading"] == ("mill/spindle-bearing", "1200 h", person, "socket", "running")
-    assert acts["fitted"] == ("mill/spindle-bearing", "S7", "0 h", "", person, "socket")
+    assert acts["fitted"] == ("mill/spindle-bearing", "S7", "0 h", "", person, "socket", "worn")
     assert acts["received"] == (NUMBER, {1: Decimal(2)}, person, "socket")
     assert acts["prices"] == ("corner-shop", "item;price\n", person, "socket")
     answer = acts["answered"][1]
