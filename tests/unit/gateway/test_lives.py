@@ -118,6 +118,11 @@ async def test_what_a_person_says_begins_a_life_with_what_it_had_run(bench: Benc
     assert {"fitting.done", "life.began"} <= set(await bench.audited())
 
 
+async def begun(bench: Bench, component: str = SEAL) -> None:
+    bench.now += timedelta(hours=1)
+    await bench.lives.fitted_by(component, BEN, "S-1", 0.0, "")
+
+
 async def ended(bench: Bench, component: str = SEAL) -> Life:
     async with bench.databases.spend.read() as tx:
         return [life for life in await store.lives(tx, OWNER, component) if life.removed_at is not None][-1]
@@ -208,10 +213,10 @@ async def test_a_person_fits_a_part_at_the_readings_of_all_its_counters(clocked:
 
 
 async def test_a_life_ends_with_what_it_had_run_on_every_clock(clocked: Bench):
-    await clocked.lives.fitted_by(SPINDLE, BEN, "S-1", 0.0, "")
-    run(clocked, 1, 40)
+    await begun(clocked, SPINDLE)
+    run(clocked, 0, 1, 2)
     await clocked.lives.fitted_by(SPINDLE, BEN, "S-2", 0.0, "", Found.HALF)
-    assert (await ended(clocked, SPINDLE)).ran == pytest.approx({"hours": 40.0, "starts": 40.0, "age": 2.0})
+    assert (await ended(clocked, SPINDLE)).ran == pytest.approx({"hours": 2.0, "starts": 2.0, "age": 3.0})
 
 
 async def test_counters_that_fall_together_begin_a_life_on_every_clock(clocked: Bench):
