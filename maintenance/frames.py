@@ -94,7 +94,11 @@ class Frames:
 
     def content(self) -> bytes:
         """Return them as bytes: uses, weights and values, little-endian."""
-        return self.use.astype("<f8").tobytes() + self.weights.astype("<u4").tobytes() + self.values.astype("<f4").tobytes()
+        return (
+            self.use.astype("<f8").tobytes()
+            + self.weights.astype("<u4").tobytes()
+            + self.values.astype("<f4").tobytes()
+        )
 
     @classmethod
     def of(cls, content: bytes, frames: int, signals: int) -> Frames:

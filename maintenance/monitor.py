@@ -22,6 +22,7 @@ import numpy as np
 from connectors.samples import TICKS_PER_SECOND, Batch, Numbers, Provenance, Sample, ticks_of
 from maintenance.assets import Fitting, FittingState, Life
 from maintenance.learning import Learned
+from maintenance.lifetimes import Lifetimes
 from maintenance.needs import NEVER_HEARD, Evidence, JobLine, Need
 from maintenance.picture import Picture, draw
 from maintenance.points import NEVER, Points, Reading
@@ -30,6 +31,7 @@ from maintenance.settings import DeviationWear, clock_name, wear_tags
 from maintenance.slots import Slot, Typed, Watched
 from maintenance.trackers import tracker_of
 from maintenance.trackers.by_deviation import DeviationTracker
+from maintenance.trackers.by_usage import UsageTracker
 from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import CLOCK, Assessment
 
@@ -129,6 +131,12 @@ class Monitor:
     def teach(self, kind: str, model: Learned | None) -> None:
         """Believe a model from now on for components of a kind (see `kind_of`); None: the rule without history."""
         self._pools.setdefault(kind, Pool()).model = model
+
+    def believe_lives(self, component: str, lives: Lifetimes | None, count: int, version: str) -> None:
+        """Believe of a part that wears by use what `count` lives taught from now on; None: the rating alone."""
+        tracker = self._slots[component].tracker
+        if isinstance(tracker, UsageTracker):
+            tracker.believe(lives, count, version)
 
     def drain_frames(self) -> dict[str, list[tuple[float, list[float]]]]:
         """Return the frames that closed since the last call, by component: use at the end, and each signal's mean."""

@@ -164,7 +164,7 @@ frames = Table(
     Column("at", PlantTime, nullable=False),  # when it was last written
     Column("signals", Text, nullable=False),  # JSON: their names in order
     Column("stride", Integer, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("held", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Index("ix_frames_at", "at"),
 )
@@ -304,7 +304,7 @@ async def save_frames(connection: AsyncConnection, rows: Iterable[FrameRow], at:
             "at": at,
             "signals": json.dumps(row.signals),
             "stride": row.stride,
-            "count": len(row.frames),
+            "held": len(row.frames),
             "content": row.frames.content(),
         }
         for row in rows
@@ -323,7 +323,7 @@ async def load_frames(connection: AsyncConnection, life: str, *, newest: bool = 
     found = []
     for row in await connection.execute(query):
         signals = tuple(json.loads(row.signals))
-        kept = Frames.of(row.content, row.count, len(signals))
+        kept = Frames.of(row.content, row.held, len(signals))
         found.append(FrameRow(row.life, row.place, row.component, signals, row.stride, kept))
     return found[::-1]
 
@@ -340,9 +340,14 @@ async def forget_frames(connection: AsyncConnection, before: datetime) -> int:
 
 
 async def save_model(connection: AsyncConnection, kind: str, version: str, document: str, at: datetime) -> None:
-    """Keep what was learned of a kind in the place of what was known before."""
-    await connection.execute(delete(model).where(model.c.kind == kind))
+    """Keep what was learned of a kind beside what was known before."""
+    await connection.execute(delete(model).where(model.c.kind == kind, model.c.version == version))
     await connection.execute(insert(model).values(kind=kind, version=version, at=at, document=document))
+
+
+async def drop_models(connection: AsyncConnection, kind: str, but: str) -> None:
+    """Forget what was learned of a kind, but for one version."""
+    await connection.execute(delete(model).where(model.c.kind == kind, model.c.version != but))
 
 
 async def load_model(connection: AsyncConnection, kind: str, version: str) -> str | None:

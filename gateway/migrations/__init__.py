@@ -23,11 +23,12 @@ class NewerSchema(Exception):
 def tables(database: str) -> list[MetaData]:
     """Return what the code speaks of in a database."""
     import maintenance.history  # noqa: F401, it owns tables of telemetry
+    from gateway.learning.standing import metadata as learning
     from gateway.web.accounts import metadata as accounts
     from maintenance.store import durable, telemetry
     from marketplace.store import metadata as marketplace
 
-    return {"spend": [marketplace, durable, accounts], "telemetry": [telemetry]}[database]
+    return {"spend": [marketplace, durable, accounts, learning], "telemetry": [telemetry]}[database]
 
 
 def current(connection: Connection) -> str | None:
