@@ -19,6 +19,7 @@ from connectors.samples import Batch
 from connectors.supervisor import ConnectionStatus
 from gateway.databases import Databases
 from gateway.intake import Intake, Sieve
+from gateway.learning.service import Learning
 from gateway.live import Board, Link
 from gateway.lives import Lives
 from gateway.settings import ComponentConfig
@@ -64,6 +65,7 @@ class Pipeline:
         clock: Callable[[], datetime],
         *,
         careful: Callable[[], bool] = bool,
+        learning: Learning | None = None,
     ) -> None:
         self._site = site
         self._databases = databases
@@ -74,6 +76,7 @@ class Pipeline:
         self._purchasing = purchasing
         self._clock = clock
         self._careful = careful
+        self._learning = learning
         self._deciding = asyncio.Lock()
         self.intake = Intake(monitor, board, Sieve(site.deadbands), clock)
         self.decided_at: datetime | None = None
@@ -112,6 +115,8 @@ class Pipeline:
                 self._monitor.connection_alive(self._site.tags[link.name], now)
         await self._settle_fittings()
         needs = self._monitor.needs(now)
+        if await self._learn(needs):
+            needs = self._monitor.needs(now)  # a model was taken back: money does not move on what it said
         async with self._databases.telemetry.write() as tx:
             pictures = [(need, self._monitor.picture(need.component, now)) for need in needs]
             await telemetry_store.save_needs(tx, pictures)
@@ -130,6 +135,16 @@ class Pipeline:
         except Exception:
             log.exception("a fitting could not be settled; it stays proposed")
 
+    async def _learn(self, needs: Sequence[Need]) -> bool:
+        """Let learning see this step; return whether what is believed has changed by it."""
+        if self._learning is None:
+            return False
+        try:
+            return await self._learning.step(needs)
+        except Exception:
+            log.exception("learning could not take this step; what was believed goes on")
+            return True
+
     async def _policy(self) -> Policy | None:
         async with self._databases.spend.read() as tx:
             applied = await current_policy(tx, self._site.owner)
@@ -142,7 +157,8 @@ class Pipeline:
         economics = self._site.components[need.component].buying
         if economics is None or not need.heard:
             return
-        advice = advise(need.belief, self._site.timing.terms(economics), now)
+        patience = 1.0 if self._learning is None else self._learning.patience(need.component)
+        advice = advise(need.belief, self._site.timing.terms(economics, patience), now)
         if not advice.buy:
             return
         try:

@@ -3,7 +3,8 @@
 Promises: a frame that is not newer by use than the last is known already and changes nothing. When a life has more
 frames than fit, neighbours are averaged two by two, but for the first `whole` ones, which say what is healthy; read
 back, an average stands for as many frames as it is of, so that what is learned of moving averages stays comparable.
-A signal that was missing keeps its last value. Bytes that are no frames are refused, never guessed at. No clock, no I/O.
+A signal that was missing keeps its last value. Bytes that are no frames are refused, never guessed at. No clock, no
+I/O.
 """
 
 from __future__ import annotations
@@ -94,11 +95,8 @@ class Frames:
 
     def content(self) -> bytes:
         """Return them as bytes: uses, weights and values, little-endian."""
-        return (
-            self.use.astype("<f8").tobytes()
-            + self.weights.astype("<u4").tobytes()
-            + self.values.astype("<f4").tobytes()
-        )
+        parts = self.use.astype("<f8"), self.weights.astype("<u4"), self.values.astype("<f4")
+        return b"".join(part.tobytes() for part in parts)
 
     @classmethod
     def of(cls, content: bytes, frames: int, signals: int) -> Frames:

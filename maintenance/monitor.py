@@ -27,7 +27,7 @@ from maintenance.needs import NEVER_HEARD, Evidence, JobLine, Need
 from maintenance.picture import Picture, draw
 from maintenance.points import NEVER, Points, Reading
 from maintenance.prognosis import Basis
-from maintenance.settings import DeviationWear, clock_name, wear_tags
+from maintenance.settings import DeviationWear, clock_name, kind_of, wear_tags
 from maintenance.slots import Slot, Typed, Watched
 from maintenance.trackers import tracker_of
 from maintenance.trackers.by_deviation import DeviationTracker
@@ -288,11 +288,6 @@ class Monitor:
         return [
             key for key, slot in self._slots.items() if key in states and not slot.restore(states[key], self._points)
         ]
-
-
-def kind_of(component: str, wear: DeviationWear) -> str:
-    """Return the kind of which a component is one: its peers' name, or its own key where it has none."""
-    return wear.peers or component
 
 
 def _need(slot: Slot, found: Assessment, now: datetime) -> Need:

@@ -21,7 +21,8 @@ import numpy as np
 
 from connectors.samples import Provenance
 from gateway.learning.kinds import Kind, Wearing
-from gateway.learning.standing import Bounds, Phase, Standing
+from gateway.learning.phases import Phase
+from gateway.learning.standing import Bounds, Standing
 from maintenance import boosting, lifetimes, outcomes, prognosis
 from maintenance.assets import Found
 from maintenance.belief import Belief
@@ -257,13 +258,22 @@ def _stands(before: Standing, chosen: Candidate, comparison: Comparison, judged:
 
 def _ended(task: Task, histories: Mapping[str, History]) -> Iterator[tuple[Closed, float]]:
     """The lives of which it is known how they ended, with what was left of each."""
+    wear = next(iter(task.cases.values())).settings.wear
     for life in task.closed:
         case = task.cases.get(life.component)
         if case is None or (task.kind.by is Wearing.DEVIATION and life.life not in histories):
             continue
+        if isinstance(wear, DeviationWear) and not _alike(wear, case):
+            continue
         left = outcomes.left(life.found, life.ran, case.rated or life.ran)
         if left is not None and life.ran > 0:
             yield life, left
+
+
+def _alike(wear: DeviationWear, case: Case) -> bool:
+    """Whether a component is watched by the same signals; one that is not keeps the rule."""
+    other = case.settings.wear
+    return isinstance(other, DeviationWear) and (other.tags, other.baseline) == (wear.tags, wear.baseline)
 
 
 def _judged(

@@ -19,7 +19,7 @@ from gateway.storage import FAILURES
 from maintenance.frames import CHUNK, FRAMES_MAX, Frames, Told
 from maintenance.monitor import Monitor
 from maintenance.settings import ComponentSettings, DeviationWear
-from maintenance.store import FrameRow, drop_frames, load_frames, save_frames
+from maintenance.store import FrameRow, drop_frames, forget_frames, load_frames, save_frames
 from marketplace.store import Database
 
 WAITING_MAX: Final = 512
@@ -71,6 +71,14 @@ class FrameKeeper:
                     self.kept += len(slot.waiting)
                     slot.waiting, slot.row = [], rows[component]
         return dict(drained)
+
+    async def forget(self, before: datetime) -> int:
+        """Drop what lives looked like of which nothing was written since a time; returns how many rows."""
+        async with self._telemetry.write() as tx:
+            dropped = await forget_frames(tx, before)
+        if dropped:
+            log.info("old lives were dropped", rows=dropped)
+        return dropped
 
     def _wait(self, component: str, told: Told) -> None:
         life = self._monitor.life(component)

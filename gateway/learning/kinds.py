@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from maintenance.monitor import kind_of as deviation_kind
 from maintenance.needs import JobKind
 from maintenance.settings import ComponentSettings, DeviationWear, UsageWear
+from maintenance.settings import kind_of as deviation_kind
 
 
 class Wearing(StrEnum):

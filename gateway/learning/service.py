@@ -18,12 +18,14 @@ from functools import cache
 
 import structlog
 
+from gateway.config import Config
 from gateway.databases import Databases
-from gateway.learning.judging import Case, Closed, Task, Verdict, checked, digest
+from gateway.learning.judging import RETRIAL_LIVES, Case, Closed, Task, Verdict, checked, digest
 from gateway.learning.keeping import FrameKeeper
-from gateway.learning.kinds import Kind, Wearing, kind_of, kinds_of
+from gateway.learning.kinds import Kind, Wearing, kinds_of
+from gateway.learning.phases import Phase
 from gateway.learning.retraining import NotJudged
-from gateway.learning.standing import Phase, Standing, keep, standings
+from gateway.learning.standing import Standing, keep, standings
 from gateway.learning.watching import Trouble, Watch
 from gateway.settings import ComponentConfig
 from gateway.storage import FAILURES
@@ -32,7 +34,7 @@ from maintenance.frames import Told
 from maintenance.lifetimes import FinishedLife, Lifetimes, Prior, learned
 from maintenance.monitor import Monitor
 from maintenance.needs import NEVER_HEARD, Need
-from maintenance.settings import ComponentSettings, clock_unit, wear_tags
+from maintenance.settings import ComponentSettings, DeviationWear, clock_unit
 from marketplace.settings import TimingSettings
 from marketplace.store import Owner
 
@@ -65,6 +67,12 @@ class Curriculum:
         return Case(settings, unit, terms.costs, terms.supplies[0].delays, max(terms.step / HOUR, 1e-3))
 
 
+def curriculum(config: Config) -> Curriculum:
+    """Return what a config says to learning."""
+    units = {key: config.units_of(key.partition("/")[0]) for key in config.components}
+    return Curriculum(config.components, units, config.file.timing, config.file.learning)
+
+
 class Learning:
     """Kinds, how far each has come, and who is told.
 
@@ -94,6 +102,7 @@ class Learning:
         self._standings: dict[Kind, Standing] = {}
         self._watches: dict[Kind, Watch] = {}
         self._due: set[Kind] = set()
+        self._again: set[Kind] = set()
         self._asked = asyncio.Event()
         self._changing = asyncio.Lock()
         self._set(curriculum)
@@ -125,9 +134,13 @@ class Learning:
         for kind in self._kinds:
             before = known.get(kind, Standing())
             self._standings[kind] = before
-            await self._take_up(kind, before)
-            if len(await self._closed(kind)) != before.closed or before.code in HEALED:
-                self.ask(kind)
+            try:
+                await self._take_up(kind, before)
+                if len(await self._closed(kind)) != before.closed or before.code in HEALED:
+                    self.ask(kind)
+            except FAILURES as error:  # watching begins all the same; the kind stands as it was taken back
+                log.error("what was learned could not be taken up", kind=str(kind), error=repr(error)[:200])
+                self._again.add(kind)
         self.changed()
 
     async def _take_up(self, kind: Kind, before: Standing) -> None:
@@ -137,14 +150,15 @@ class Learning:
             await self._teach(kind, before, await self._document(kind, before))
         except (ValueError, TypeError, KeyError, LookupError, ArithmeticError):
             log.error(
-                "what was learned of a kind cannot be trusted; the rule goes on, and it is learned again",
+                "what was learned cannot be trusted; the rule goes on",
                 kind=str(kind),
             )
             await self._stand(kind, before.bound("MODEL_BROKEN", {}))
             self.ask(kind)
             return
-        tags = {wear_tags(self._curriculum.components[each].wear)[: len(before.signals)] for each in self._kinds[kind]}
-        if before.signals and tags != {before.signals}:
+        wears = (self._curriculum.components[each].wear for each in self._kinds[kind])
+        tags = {each.tags for each in wears if isinstance(each, DeviationWear)}
+        if before.signals and before.signals not in tags:
             await self._stand(kind, before.bound("SIGNALS_CHANGED", {}))
         elif ceiling is Phase.BOUND and before.phase is not Phase.BOUND:
             await self._stand(kind, before.bound("PINNED", {}))
@@ -181,15 +195,23 @@ class Learning:
                 self._watches[kind].forget(component)
             self.ask(kind)
 
-    async def step(self, needs: Iterable[Need]) -> None:
-        """Keep the frames that closed, and take a kind back whose model is asked about what it does not know."""
+    async def step(self, needs: Iterable[Need]) -> bool:
+        """Keep the frames that closed, and take a kind back whose model is asked about what it does not know.
+
+        Returns whether one was taken back.
+        """
+        while self._again:
+            self.ask(self._again.pop())
         self._watch(await self.frames.keep(self._clock()))
         lost: dict[Kind, list[Trouble]] = {}
         for need in needs:
             for trouble in self._lost(need):
                 lost.setdefault(self._kind_of[need.component], []).append(trouble)
-        for kind, watch in list(self._watches.items()):
+        taken_back = [
             await self._judge_troubles(kind, [*lost.get(kind, ()), *watch.troubles()])
+            for kind, watch in list(self._watches.items())
+        ]
+        return any(taken_back)
 
     def _watch(self, told: Mapping[str, Told]) -> None:
         for component, frames in told.items():
@@ -207,15 +229,17 @@ class Learning:
         lost = [tag for tag in silent if tag in signals]
         return [Trouble("SENSOR_LOST", need.component, tag) for tag in lost] if len(lost) < len(signals) else []
 
-    async def _judge_troubles(self, kind: Kind, troubles: Sequence[Trouble]) -> None:
+    async def _judge_troubles(self, kind: Kind, troubles: Sequence[Trouble]) -> bool:
         standing = self._standings[kind]
         if standing.phase is Phase.AUTONOMOUS and troubles:
             first = troubles[0]
-            barred = standing.lives + 2 if first.code not in HEALED else 0
+            barred = standing.lives + RETRIAL_LIVES if first.code not in HEALED else 0
             await self._stand(kind, standing.bound(first.code, first.parameters, barred_until=barred))
-        elif standing.code in HEALED and not troubles:
+            return True
+        if standing.code in HEALED and not troubles:
             del self._watches[kind]
             self.ask(kind)
+        return False
 
     async def run(self) -> None:
         """Judge kinds as they are asked for, one at a time, for ever."""
@@ -234,6 +258,7 @@ class Learning:
                 await self._judge(kind)
             except (NotJudged, *FAILURES) as error:
                 self.failures += 1
+                self._again.add(kind)
                 log.warning("a kind was not judged; what was believed goes on", kind=str(kind), reason=str(error)[:200])
             except Exception:
                 self.failures += 1
@@ -247,9 +272,7 @@ class Learning:
         task = Task(kind, cases, tuple(await self._closed(kind)), before, ceiling, document)
         verdict = await self._retraining(task)
         self.seconds[kind] = verdict.seconds
-        if (
-            self._standings.get(kind, Standing()) != before
-        ):  # it was taken back meanwhile: judged again by what holds now
+        if self._standings.get(kind, Standing()) != before:  # taken back meanwhile: judged again by what holds
             self.ask(kind)
             return
         await self._stand(kind, verdict.standing, verdict.document)
@@ -319,9 +342,3 @@ def _lifetimes(told: tuple[FinishedLife, ...], shape: float) -> Lifetimes:
 
 def _scaled(lives: Lifetimes, rated: float) -> Lifetimes:
     return replace(lives, medians=lives.medians * rated, median=lives.median * rated)
-
-
-def patience_of(component: str, settings: ComponentSettings, known: Mapping[Kind, Standing]) -> float:
-    """Return the patience of timing for a component, for whoever only looks at what is durable."""
-    kind = kind_of(component, settings)
-    return 1.0 if kind is None else known.get(kind, Standing()).patience

@@ -1,7 +1,6 @@
 """How far each kind has come, and why: kept in the spend database beside the audit entry of every change.
 
-*bound*: the rule that needs no history. *adaptable*: that rule with what lives taught of patience or of lifetimes.
-*autonomous*: a learned model. A change of phase is durable together with its entry in the log, or it is none.
+A change of what money follows is durable together with its entry in the log, or it is none.
 """
 
 from __future__ import annotations
@@ -10,30 +9,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
-from gettext import gettext as _
-from gettext import ngettext
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Column, MetaData, String, Table, Text, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.learning.kinds import Kind
+from gateway.learning.kinds import Kind, kind_of
+from gateway.learning.phases import Phase
+from maintenance.settings import ComponentSettings
 from marketplace.audit import log as audit
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.store import Owner
 from marketplace.store import metadata as marketplace
-
-
-class Phase(StrEnum):
-    """What money may follow; in this order."""
-
-    BOUND = "bound"
-    ADAPTABLE = "adaptable"
-    AUTONOMOUS = "autonomous"
-
-
-ORDER: Final = tuple(Phase)
 
 metadata = MetaData(naming_convention=marketplace.naming_convention)
 
@@ -165,29 +152,7 @@ def _facts(before: Standing, after: Standing) -> dict[str, Any]:
     }
 
 
-def reason(each: Standing) -> str:
-    """Return in one sentence why a kind stands where it does."""
-    if each.code == "CONVINCED":
-        sentence = ngettext(
-            "Over {n} life it would have saved {gain} {currency} a life, give or take {error}.",
-            "Over {n} lives it would have saved {gain} {currency} a life, give or take {error}.",
-            each.judged,
-        )
-        return sentence.format(
-            n=each.judged, gain=f"{each.gain:.2f}", error=f"{each.error:.2f}", currency=each.currency
-        )
-    sentence = {
-        "TOO_FEW_LIVES": _("Too few lives have ended of which it is known how: {have} of {want}."),
-        "NO_COSTS": _("Nothing of it is bought, so nobody can say what deciding otherwise would save."),
-        "NOT_CONVINCING": _("Nothing that its lives taught would have saved enough to be sure of it."),
-        "PINNED": _("A person keeps it there, in the config under 'learning'."),
-        "BARRED": _("After it went wrong, a model is believed again once {want} lives have ended; {have} have."),
-        "MISSED": _("The part of {component} failed when the model gave that {probability}."),
-        "DRIFTED": _("What really was left lay outside of what the model held likely in {share} of what it said."),
-        "OUT_OF_RANGE": _("{tag} of {component} goes where no life has gone that it was learned from."),
-        "SENSOR_STUCK": _("{tag} of {component} stands still, and the model needs it."),
-        "SENSOR_LOST": _("{tag} of {component} is silent while the others speak, and the model needs it."),
-        "SIGNALS_CHANGED": _("The config names other signals than those that it was learned from."),
-        "MODEL_BROKEN": _("What was learned is gone or was altered; it is learned again."),
-    }.get(each.code, each.code)
-    return sentence.format_map({"have": "?", "want": "?", **each.parameters})
+def patience_of(component: str, settings: ComponentSettings, known: Mapping[Kind, Standing]) -> float:
+    """Return the patience of timing for a component, for whoever only looks at what is durable."""
+    kind = kind_of(component, settings)
+    return 1.0 if kind is None else known.get(kind, Standing()).patience

@@ -7,6 +7,7 @@ holds texts for amounts and decimals, RFC 3339 for times and null for what is no
 from gateway.views.components import ComponentPlan, NeedView, need_view, need_views, under_way
 from gateway.views.entries import AuditEntryView, AuditView, audit, history
 from gateway.views.halts import AlarmView, HaltView, open_alarms, standing
+from gateway.views.learning import KindView, kind_views
 from gateway.views.purchases import WAITING, LineView, OrderView, SetApartView, order, orders, set_apart, waiting
 from gateway.views.quotations import OfferView, offers
 
@@ -17,6 +18,7 @@ __all__ = [
     "AuditView",
     "ComponentPlan",
     "HaltView",
+    "KindView",
     "LineView",
     "NeedView",
     "OfferView",
@@ -24,6 +26,7 @@ __all__ = [
     "SetApartView",
     "audit",
     "history",
+    "kind_views",
     "need_view",
     "need_views",
     "offers",

@@ -119,7 +119,9 @@ async def machines(request: web.Request) -> web.Response:
         _card(context, machine, needs, charts_for=_most_urgent(machine, needs))
         for machine in sorted(context.machines.values(), key=lambda machine: _urgency(machine, needs))
     ]
-    return page(request, "machines.html", cards=cards)
+    async with context.spend.read() as spend:
+        kinds = await views.kind_views(spend, context.owner, context.settings)
+    return page(request, "machines.html", cards=cards, kinds=kinds)
 
 
 async def machine(request: web.Request) -> web.Response:

@@ -20,6 +20,7 @@ __all__ = [
     "health_words",
     "mode_words",
     "outcome_words",
+    "phase_words",
     "provenance_words",
     "quality_words",
     "range_words",
@@ -112,6 +113,15 @@ def found_words(found: str) -> str:
         "half": _("half used up"),
         "like-new": _("like new"),
     }.get(found, found)
+
+
+def phase_words(phase: str) -> str:
+    """Return how far a kind may go by itself, in words."""
+    return {
+        "bound": _("by the rule that needs no history"),
+        "adaptable": _("by that rule, as its lives have taught it"),
+        "autonomous": _("by a model learned from its lives"),
+    }.get(phase, phase)
 
 
 def mode_words(mode: str) -> str:

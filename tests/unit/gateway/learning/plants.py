@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from gateway.learning.judging import Case, Closed, Task
 from gateway.learning.kinds import Kind, Wearing
-from gateway.learning.standing import Phase, Standing
+from gateway.learning.phases import Phase
+from gateway.learning.standing import Standing
 from maintenance.assets import Found
 from maintenance.learning import History
 from maintenance.settings import ComponentSettings
