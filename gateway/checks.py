@@ -31,6 +31,7 @@ def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake]
         *_money(file, parts),
         *_files(file, base),
         *_missing(file, parts),
+        *_learning(file, parts),
     ]
     return mistakes, [*_warnings(file, parts), *_secrets(file, parts, base, mistakes)]
 
@@ -63,6 +64,19 @@ def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
                 sentence = _("is in {unit}, but the item is bought in {other}")
                 other = parts.items[wanted.item].unit
                 yield file.mistake((*at, "unit"), sentence.format(unit=wanted.unit, other=other))
+
+
+def _learning(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    """A kind that is pinned by a name which nothing has would not be pinned."""
+    pinned = [name for name, _phase in entries(file, ("learning",))]
+    if not pinned:
+        return
+    from gateway.learning.kinds import kinds_of  # a site that pins nothing starts without it
+
+    known = sorted({kind.name for kind in kinds_of(parts.components)})
+    for name in pinned:
+        if name not in known:
+            yield file.mistake(("learning", name), unknown(name, known))
 
 
 def _units(file: YamlFile, machine: str) -> dict[str, str]:

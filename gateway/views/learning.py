@@ -84,6 +84,8 @@ async def kind_views(
     spend: AsyncConnection, owner: Owner, components: Mapping[str, ComponentSettings]
 ) -> list[KindView]:
     """Return every kind of the config's components whose lives can teach anything."""
+    if not components:
+        return []
     known = await standings(spend, owner)
     return [KindView(kind, tuple(each), known.get(kind, Standing())) for kind, each in kinds_of(components).items()]
 
