@@ -126,11 +126,8 @@ def plans(site: Config, known: Mapping[Kind, Standing]) -> dict[str, ComponentPl
     found = {}
     for key, component in site.components.items():
         machine = site.file.machines[key.partition("/")[0]]
-        terms = (
-            None
-            if component.buying is None
-            else site.file.timing.terms(component.buying, patience_of(key, component, known))
-        )
+        buying, patience = component.buying, patience_of(key, component, known)
+        terms = None if buying is None else site.file.timing.terms(buying, patience)
         found[key] = ComponentPlan(key, machine.name, component.name, terms)
     return found
 

@@ -263,17 +263,18 @@ def _ended(task: Task, histories: Mapping[str, History]) -> Iterator[tuple[Close
         case = task.cases.get(life.component)
         if case is None or (task.kind.by is Wearing.DEVIATION and life.life not in histories):
             continue
-        if isinstance(wear, DeviationWear) and not _alike(wear, case):
+        if isinstance(wear, DeviationWear) and not _alike(wear, case, histories[life.life]):
             continue
         left = outcomes.left(life.found, life.ran, case.rated or life.ran)
         if left is not None and life.ran > 0:
             yield life, left
 
 
-def _alike(wear: DeviationWear, case: Case) -> bool:
-    """Whether a component is watched by the same signals; one that is not keeps the rule."""
+def _alike(wear: DeviationWear, case: Case, history: History) -> bool:
+    """Whether a component is watched by the same signals as the kind's first; one that is not keeps the rule."""
     other = case.settings.wear
-    return isinstance(other, DeviationWear) and (other.tags, other.baseline) == (wear.tags, wear.baseline)
+    same = isinstance(other, DeviationWear) and (other.tags, other.baseline) == (wear.tags, wear.baseline)
+    return same and history.frames.shape[1] == len(wear.tags)
 
 
 def _judged(

@@ -13,16 +13,21 @@ from maintenance.assets import Found
 from maintenance.learning import History
 from maintenance.settings import ComponentSettings
 from marketplace.timing import Costs
-from tests.unit.maintenance.lives import SIGNALS
+from tests.unit.maintenance.lives import SIGNALS, life
 
 COSTS = Costs("EUR", 100.0, 500.0, 10.0, 1.0)
-DELAYS = (20.0,)
+DELAYS = (8.0,)
 SPINDLES = Kind(Wearing.DEVIATION, "spindles")
 SEALS = Kind(Wearing.USAGE, "seal-kit")
 
 
-def spindle(rated: str = "150 h", **wear: object) -> ComponentSettings:
-    said = {"by": "deviation", "tags": list(SIGNALS), "peers": "spindles", "frame": "1 h", "baseline": 25} | wear
+def quick(count: int, seed: int = 0) -> list[History]:
+    """So many lives of about 60 hours."""
+    return [life(unit, seed=seed, usual=60) for unit in range(count)]
+
+
+def spindle(rated: str = "60 h", **wear: object) -> ComponentSettings:
+    said = {"by": "deviation", "tags": list(SIGNALS), "peers": "spindles", "frame": "1 h", "baseline": 10} | wear
     lines = {"part": {"item": "spindle", "quantity": 1}}
     job = {"title": "Replace it", "lines": lines}
     return ComponentSettings.model_validate({"name": "Spindle", "rated_life": rated, "wear": said, "job": job})
@@ -35,7 +40,7 @@ def seal(rated: str = "1000 h") -> ComponentSettings:
 
 
 def case(settings: ComponentSettings, costs: Costs | None = COSTS) -> Case:
-    return Case(settings, "h", costs, DELAYS, 10.0)
+    return Case(settings, "h", costs, DELAYS, 4.0)
 
 
 def closed(history: History, component: str = "mill/spindle", found: Found | None = Found.FAILED) -> Closed:
