@@ -56,8 +56,6 @@ LIVES_LEAST: Final = 2
 STEPS: Final = 40
 """Decisions in a usual life, at most: where a site decides oftener, a replay of each would take hours and show the
 same."""
-LOOKS: Final = 2
-"""Beliefs between two decisions."""
 MISSED: Final = 0.01
 """A failure to which the model gave less than this, when an order would still have helped, is a miss."""
 DRIFT_LIVES, DRIFT_SHARE = 3, 0.4
@@ -298,7 +296,8 @@ def _judged(
 
 
 def _spacing(life: Closed, case: Case, usual: float) -> float:
-    return max(case.step * life.use_per_hour, usual / STEPS) / LOOKS
+    """Return the use between two decisions, of which each has a belief of its own."""
+    return max(case.step * life.use_per_hour, usual / STEPS)
 
 
 def _basis(life: Closed, case: Case) -> Basis:

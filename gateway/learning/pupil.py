@@ -11,6 +11,7 @@ import os
 import pickle
 import sys
 import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -62,7 +63,11 @@ def main() -> None:
     """Answer one task."""
     os.nice(NICENESS)
     path, task = pickle.load(sys.stdin.buffer)  # noqa: S301 - ourselves at both ends
-    verdict = asyncio.run(taught(path, task))
+    try:
+        verdict = asyncio.run(taught(path, task))
+    except Exception as error:
+        traceback.print_exc()
+        sys.exit(" ".join(repr(getattr(error, "orig", error)).split()))  # in one line: the gateway logs the last
     sys.stdout.buffer.write(pickle.dumps(verdict))
 
 

@@ -17,6 +17,7 @@ from tests.unit.maintenance.lives import SIGNALS, life
 
 COSTS = Costs("EUR", 100.0, 500.0, 10.0, 1.0)
 DELAYS = (8.0,)
+SPINDLE = "mill/spindle"
 SPINDLES = Kind(Wearing.DEVIATION, "spindles")
 SEALS = Kind(Wearing.USAGE, "seal-kit")
 
