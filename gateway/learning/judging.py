@@ -1,7 +1,7 @@
 """What a kind's lives teach, and whether money may follow it: judged over the very lives, none by what has seen it.
 
 Candidates come in order: the rule that needs no history as it is, then with more patience, then what was learned
-(lifetimes for wear by use; a ridge and, from enough lives, boosted trees for deviation). Each life is replayed by
+(lifetimes for wear by use, patient or not; a ridge and, from enough lives, boosted trees for deviation). Each life is replayed by
 `marketplace.hindsight` at its component's own costs, with beliefs of which that life was left out. The next takes over
 from the last one that did where its gain convinces, and whoever stands at the end must convince against the plain rule
 too: else that one goes on. Only lives that were seen to their end are judged by; those that were cut short teach
@@ -51,6 +51,8 @@ from marketplace.stakes import Supply, Survival
 from marketplace.timing import Costs, stakes_of
 
 PATIENCES: Final = (1.0, 1.5, 2.0)
+PATIENT: Final = 3.0
+"""Where lifetimes are known, more patience may be right: a failure that costs twenty parts makes a wary rule."""
 LIVES_LEAST: Final = 2
 """With fewer ended lives nothing is learned."""
 STEPS: Final = 40
@@ -213,7 +215,7 @@ def _verdict(task: Task, before: Standing, histories: Mapping[str, History]) -> 
     way = [Candidate(patience, [each.course(each.rule, patience, usual) for each in judged]) for patience in PATIENCES]
     barred = task.ceiling is Phase.ADAPTABLE or len(ended) < before.barred_until
     if task.kind.by is Wearing.USAGE:
-        way.append(_by_lifetimes(task, judged, usual))
+        way += _by_lifetimes(task, judged, usual)
     elif not barred:
         way += _by_models(task, ended, judged, histories, usual)
     planned = float(np.mean([each.costs.planned for each in judged]))
@@ -344,22 +346,23 @@ def _rule_by_usage(life: Closed, case: Case, usual: float) -> tuple[Vector, list
     return use, [prognosis.by_usage(at, at, case.rated, case.shape, basis) for at in use.tolist()]
 
 
-def _by_lifetimes(task: Task, judged: Sequence[_Judged], usual: float) -> Candidate:
+def _by_lifetimes(task: Task, judged: Sequence[_Judged], usual: float) -> Iterator[Candidate]:
     """The rule over what lives taught of how long such parts last, told in shares of each component's own rating."""
     told = shares(task)
-    courses = []
-    for each in judged:
-        others = [life for name, life in told if name != each.life.life]
-        lives = lifetimes.learned(_scaled(others, each.case.rated), Prior(each.case.rated, each.case.shape))
-        basis = replace(_basis(each.life, each.case), life=lives.median)
-        beliefs = []
-        for at in each.use.tolist():
-            clock = Clocked(at, at, each.case.rated, each.case.shape, basis.use_per_hour, lives)
-            grid = prognosis.grid(prognosis.LIVES_AHEAD * lives.median)
-            beliefs.append(basis.belief(grid, prognosis.usage_survival(clock, grid)))
-        courses.append(each.course(beliefs, 1.0, usual))
+    believed = [_outlived(each, [life for name, life in told if name != each.life.life]) for each in judged]
     document = written({"format": 1, "kind": "lifetimes", "lives": [[life.use, life.failed] for _name, life in told]})
-    return Candidate(1.0, courses, "lifetimes", digest(document), document)
+    for patience in (*PATIENCES, PATIENT):
+        courses = [each.course(beliefs, patience, usual) for each, beliefs in zip(judged, believed, strict=True)]
+        yield Candidate(patience, courses, "lifetimes", digest(document), document)
+
+
+def _outlived(each: _Judged, others: Sequence[FinishedLife]) -> list[Belief | None]:
+    """Return what other lives make of one, at each use."""
+    lives = lifetimes.learned(_scaled(others, each.case.rated), Prior(each.case.rated, each.case.shape))
+    basis = replace(_basis(each.life, each.case), life=lives.median)
+    grid = prognosis.grid(prognosis.LIVES_AHEAD * lives.median)
+    clocks = (Clocked(at, at, each.case.rated, each.case.shape, basis.use_per_hour, lives) for at in each.use.tolist())
+    return [basis.belief(grid, prognosis.usage_survival(clock, grid)) for clock in clocks]
 
 
 def shares(task: Task) -> list[tuple[str, FinishedLife]]:

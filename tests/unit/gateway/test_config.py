@@ -144,6 +144,9 @@ def test_a_look_at_the_data_judges_nothing_but_the_site(site):
         ("approval: 8 h", "approval: 8 parsecs", [": timing.approval: 'parsecs' is not a unit of time"]),
         ("policy: policy.yaml", "policy: {mandate: all}", [": policy: "]),
         ("schema: 1", "schema: 1\nextra: 2", ["4:1: extra: is not known here"]),
+        ("schema: 1", "schema: 1\nlearning: {bearing: bond}",
+         ["4:21: learning.bearing: is not known here",
+          "4:21: learning.bearing: must be 'bound', 'adaptable' or 'autonomous'"]),
     ],
 )  # fmt: skip
 def test_every_mistake_is_said_where_it_stands(site, before, after, said):
