@@ -100,9 +100,12 @@ class Actions(Protocol):
         """
 
     async def fitted(
-        self, component: str, serial: str, used: str | None, note: str, person: str, method: str
+        self, component: str, serial: str, used: str | None, note: str, person: str, method: str, *, found: str = ""
     ) -> Outcome:
-        """Enter that a part was fitted; `used` is what it had run before (`0 h` is new), None that nobody knows."""
+        """Enter that a part was fitted; `used` is what it had run before (`0 h` is new), None that nobody knows.
+
+        found: how the part before was: failed, worn, half or like-new; "" when nothing is said of it.
+        """
 
     async def stock(self, item: str, quantity: str, person: str, method: str) -> Outcome:
         """Enter how many of an item are on the shelf, as counted."""

@@ -40,9 +40,11 @@ from gateway.clock import Clock, JumpWatch, real
 from gateway.config import Config, load
 from gateway.control import Door
 from gateway.conversations import Conversations
-from gateway.databases import Databases, open_databases, require_owner
+from gateway.databases import Databases, open_databases, require_owner, telemetry_file
 from gateway.halting import Halting
 from gateway.historian import READER, Historian
+from gateway.learning.retraining import retrained
+from gateway.learning.service import Learning, curriculum
 from gateway.live import Board
 from gateway.lives import Lives, first_lives
 from gateway.marks import Mark, RolledBack, mark_file, read_mark, require_not_older, save_mark
@@ -54,7 +56,7 @@ from gateway.reload import reload, watched
 from gateway.restoration import Restoration
 from gateway.schedule import Schedule
 from gateway.self_description import with_adopted
-from gateway.settings import BackupSettings
+from gateway.settings import BackupSettings, ComponentConfig
 from gateway.stop_file import StopFile
 from gateway.stopping import at_last, leave_in_time
 from gateway.storage import Storage, StorageBroken
@@ -135,9 +137,11 @@ class Gateway:
     halting: Halting
     alarms: AlarmWatch
     machines: dict[str, MachineInfo]
+    learning: Learning
     conversations: Conversations = field(init=False)
     trusting: Trusting = field(init=False)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    components: dict[str, ComponentConfig] = field(default_factory=dict)
     ready: bool = False
     address: str = ""
 
@@ -161,6 +165,8 @@ class Gateway:
         self.operations.reloading = partial(reload, self)
         self.trusting = Trusting(lambda: self.config, self.databases.spend, self.clock, real, self.begin_anew)
         self.operations.trusting = self.trusting
+        self.learning.changed = self._told_anew
+        self._told_anew()
 
     def reconfigure(self, config: Config) -> None:
         """Judge, carry and show by another config from now on; see `gateway.reload` for what may differ."""
@@ -170,8 +176,14 @@ class Gateway:
         self.operations.reconfigure(config)
         self.halting.reconfigure(config)
         self.alarms.reconfigure(plan_of(config))
+        self._told_anew()
+
+    def _told_anew(self) -> None:
+        """Show machines by what the config says, and by what timing has learned."""
         self.machines.clear()
-        self.machines.update(doors.machines_of(config))
+        self.machines.update(doors.machines_of(self.config, self.learning.patience))
+        self.components.clear()
+        self.components.update(self.config.components)
 
     async def begin_anew(self, connection: str) -> None:
         """End the conversation of a connection and begin it at once, unless it is gone from the config."""
@@ -238,6 +250,10 @@ async def _compose(
     restoration = Restoration(config.directory, buying, purchasing, clock)
     await restoration.begin()
     lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
+    retraining = partial(retrained, telemetry_file(config.directory))
+    learning = Learning(databases, config.owner, monitor, curriculum(config), clock, retraining)
+    lives.ending, lives.ended = learning.ending, learning.ended
+    await learning.begin()
     board, schedule = await _board(config, databases), Schedule(speed)
     tell = partial(board.tell, {"orders", "needs"})
     stopping = Stopping(databases.spend, config.owner, clock)
@@ -272,6 +288,7 @@ async def _compose(
         clock,
         careful=lambda: restoration.careful,
         alarms=alarms,
+        learning=learning,
     )
     return Gateway(
         config,
@@ -298,7 +315,8 @@ async def _compose(
         mark,
         halting,
         alarms,
-        doors.machines_of(config),
+        doors.machines_of(config, learning.patience),
+        learning,
     )
 
 
@@ -417,6 +435,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         secure=bool(config.file.web.certificate) or (config.file.web.public_url or "").startswith("https"),
         speed=gateway.speed,
         language=config.site.language,
+        settings=gateway.components,
     )
     links = doors.link_maker(config, databases.spend, lambda: gateway.address)
     door = Door(gateway.operations, config.persons_of, links, gateway.status, gateway.sign_audit)
@@ -435,6 +454,7 @@ def _go_to_work(gateway: Gateway, stack: AsyncExitStack) -> None:
     gateway.conversations.begin(gateway.config.connections)
     stack.push_async_callback(gateway.conversations.end)
     schedule, pipeline = gateway.schedule, gateway.pipeline
+    _in_background(stack, gateway.learning.run(), "learning")
     schedule.every(gateway.config.file.timing.step, "decide", pipeline.decide)
     schedule.every(LOOK_EVERY, "look after alarms", gateway.alarms.look_at_connections)
     schedule.every(RECONCILE_EVERY, "reconcile", partial(_reconcile, gateway))
@@ -496,7 +516,9 @@ async def _reconcile(gateway: Gateway) -> None:
 
 
 async def _forget(gateway: Gateway) -> None:
-    await gateway.historian.forget(gateway.clock() - gateway.config.file.storage.keep_samples)
+    storage = gateway.config.file.storage
+    await gateway.historian.forget(gateway.clock() - storage.keep_samples)
+    await gateway.learning.frames.forget(gateway.clock() - storage.keep_lives)
 
 
 async def _back_up(gateway: Gateway, settings: BackupSettings) -> None:
@@ -560,6 +582,7 @@ def _counted(gateway: Gateway) -> Counted:
         gateway.schedule,
         gateway.clock,
         gateway.alarms.overview,
+        gateway.learning,
     )
 
 

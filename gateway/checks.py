@@ -40,6 +40,7 @@ def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake]
         *_money(file, parts),
         *_files(file, base),
         *_missing(file, parts),
+        *_learning(file, parts),
     ]
     return mistakes, [*_warnings(file, parts), *_secrets(file, parts, base, mistakes)]
 
@@ -79,6 +80,19 @@ def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
             sentence = _("reads the tag {tag}, a window of many numbers: name one of the machine's 'features'")
             yield file.mistake((*place, "wear"), sentence.format(tag=tag), at_key=True)
         yield from _job(file, parts, (*place, "job"), component.job)
+
+
+def _learning(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    """A kind that is pinned by a name which nothing has would not be pinned."""
+    pinned = [name for name, _phase in entries(file, ("learning",))]
+    if not pinned:
+        return
+    from gateway.learning.kinds import kinds_of  # a site that pins nothing starts without it
+
+    known = sorted({kind.name for kind in kinds_of(parts.components)})
+    for name in pinned:
+        if name not in known:
+            yield file.mistake(("learning", name), unknown(name, known))
 
 
 def _jobs(file: YamlFile, parts: Parts) -> Iterator[Mistake]:

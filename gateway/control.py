@@ -30,6 +30,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from gateway.actions import Actions, HandAnswer, HandReply, Outcome
 from gateway.control_client import address_of
 from gateway.storage import FAILURES
+from maintenance.assets import Found
 from marketplace.authority.scopes import ScopeKind
 from marketplace.money import Money
 
@@ -107,12 +108,13 @@ class Reading(_Body):
 
 
 class Fitted(_Body):
-    """A part that was fitted; `used` is what it had run before."""
+    """A part that was fitted; `used` is what it had run before, `found` how the part before was."""
 
     component: str = _Key
     serial: str = _Short
     used: str | None = Field(default=None, max_length=64)
     note: str = _Remark
+    found: Found | None = None
 
 
 class Stock(_Body):
@@ -203,7 +205,10 @@ ACTS: Final[Mapping[str, _Act]] = {
     "answer": _Act(Answer, _answered),
     "received": _Act(Received, lambda a, b, who: a.received(b.number, b.quantities, who, METHOD)),
     "reading": _Act(Reading, lambda a, b, who: a.reading(b.component, b.value, who, METHOD, clock=b.clock)),
-    "fitted": _Act(Fitted, lambda a, b, who: a.fitted(b.component, b.serial, b.used, b.note, who, METHOD)),
+    "fitted": _Act(
+        Fitted,
+        lambda a, b, who: a.fitted(b.component, b.serial, b.used, b.note, who, METHOD, found=b.found or ""),
+    ),
     "stock": _Act(Stock, lambda a, b, who: a.stock(b.item, b.quantity, who, METHOD)),
     "stop": _Act(Reach, lambda a, b, who: a.stop(b.scope, b.key, b.reason, who, METHOD)),
     "resume": _Act(Reach, lambda a, b, who: a.resume(b.scope, b.key, b.reason, who, METHOD)),

@@ -28,25 +28,30 @@ class DoorStuck(Exception):
     """A door cannot be opened; `str()` says which, why, and what to do."""
 
 
-def machines_of(config: Config) -> dict[str, MachineInfo]:
+Patience = Callable[[str], float]
+"""The patience of timing for a component; see `TimingTerms`."""
+
+
+def machines_of(config: Config, patience: Patience = lambda _component: 1.0) -> dict[str, MachineInfo]:
     """Return every machine as the page names it."""
-    return {key: _machine(config, key, settings) for key, settings in config.file.machines.items()}
+    return {key: _machine(config, key, settings, patience) for key, settings in config.file.machines.items()}
 
 
-def _machine(config: Config, key: str, settings: MachineSettings) -> MachineInfo:
+def _machine(config: Config, key: str, settings: MachineSettings, patience: Patience) -> MachineInfo:
     units = config.units_of(key)
     return MachineInfo(
         key,
         settings.name,
         settings.connection or "",
         tuple(TagInfo(f"{key}/{tag}", unit) for tag, unit in units.items()),
-        tuple(_component(config, f"{key}/{name}") for name in settings.components),
+        tuple(_component(config, f"{key}/{name}", patience) for name in settings.components),
     )
 
 
-def _component(config: Config, key: str) -> ComponentInfo:
+def _component(config: Config, key: str, patience: Patience) -> ComponentInfo:
     settings = config.components[key]
-    terms = config.file.timing.terms(settings.buying, settings.patience) if settings.buying else None
+    waiting = max(settings.patience, patience(key))
+    terms = config.file.timing.terms(settings.buying, waiting) if settings.buying else None
     return ComponentInfo(key, settings.name, terms, settings.stale_after.duration)
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 import structlog
 
 from gateway.settings import ComponentConfig
-from maintenance.assets import Fitting, FittingState, Life, machine_of
+from maintenance.assets import Fitting, FittingState, Found, Life, machine_of
 from maintenance.monitor import Monitor
 from maintenance.settings import counter_tags
 from maintenance.store import close_life, open_life, open_lives, record_reading, save_fitting
@@ -46,7 +46,10 @@ async def first_lives(
 
 
 class Lives:
-    """Ends one life and begins the next, in the databases and then in the monitor."""
+    """Ends one life and begins the next, in the databases and then in the monitor.
+
+    ending, ended: who is told of a component before its part's life is closed, and once the next has begun.
+    """
 
     def reconfigure(self, components: Mapping[str, ComponentConfig]) -> None:
         """Mind these components from now on."""
@@ -66,6 +69,8 @@ class Lives:
         self._components = components
         self._clock = clock
         self._proposed: set[str] = set()
+        self.ending: Callable[[str], Awaitable[None]] | None = None
+        self.ended: Callable[[str], None] | None = None
         self._changing = asyncio.Lock()  # a person and telemetry may tell of the same fitting at the same moment
 
     async def settle(self) -> list[str]:
@@ -98,8 +103,19 @@ class Lives:
         names = counter_tags(self._components[component].wear)
         return {told.get("tag", names[-1]): float(told["reading"])} if names and "reading" in told else {}
 
-    async def fitted_by(self, component: str, person: Actor, serial: str, used: float | None, note: str) -> None:
-        """A named person says that a part was fitted just now; `used` is what it had run, None if nobody knows."""
+    async def fitted_by(
+        self,
+        component: str,
+        person: Actor,
+        serial: str,
+        used: float | None,
+        note: str,
+        found: Found | None = None,
+    ) -> None:
+        """A named person says that a part was fitted just now.
+
+        used: what it had run, None if nobody knows. found: how the part before was, None if nothing is said of it.
+        """
         async with self._changing:
             fitting = Fitting(
                 secrets.token_hex(8), component, self._clock(), FittingState.DONE, person.id, "said", serial
@@ -109,7 +125,7 @@ class Lives:
                 latest = self._monitor.latest(f"{machine_of(component)}/{name}")
                 if latest is not None:
                     counters[name] = latest.value
-            await self._begin(fitting, person, used_before=used, counters=counters, note=note)
+            await self._begin(fitting, person, used_before=used, counters=counters, note=note, found=found)
 
     async def _begin(
         self,
@@ -119,12 +135,15 @@ class Lives:
         used_before: float | None,
         counters: Mapping[str, float],
         note: str = "",
+        found: Found | None = None,
     ) -> None:
         owner, component, now = self._owner, fitting.component, self._clock()
         done = Fitting(fitting.id, component, fitting.at, FittingState.DONE, actor.id, fitting.evidence, fitting.serial)
         life = Life(secrets.token_hex(8), component, fitting.at, used_before, fitting.serial, dict(counters))
+        ran = self._monitor.ran(component, fitting.at)
+        await self._ending(component)
         async with self._database.write() as tx:
-            ended = await close_life(tx, owner, component, fitting.at)
+            ended = await close_life(tx, owner, component, fitting.at, found, ran)
             await open_life(tx, owner, life)
             await save_fitting(tx, owner, done)
             await fulfilment.fitted(tx, owner, component, ended or "", actor, now)
@@ -133,10 +152,18 @@ class Lives:
                 "ended": ended or "",
                 "fitting": done.id,
                 "note": await audit.note(tx, owner, note),
+                "found": "" if found is None else found.value,
+                "ran": {clock: f"{use:g}" for clock, use in ran.items()},
             }
             await audit.append(tx, owner, "life.began", component, actor, facts, now)
         self._monitor.fitted(done, life)
+        if self.ended is not None:
+            self.ended(component)
         log.info("a part was fitted", component=component, by=actor.id, method=actor.method)
+
+    async def _ending(self, component: str) -> None:
+        if self.ending is not None:
+            await self.ending(component)
 
     async def reading_by(self, component: str, value: float, person: Actor, clock: str = "") -> None:
         """Keep a reading that a named person typed in, of a named clock where there are several.

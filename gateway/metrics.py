@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 from connectors.backlog import Backlog
 from connectors.counters import Counters
 from gateway.historian import Historian
+from gateway.learning.phases import Phase
+from gateway.learning.service import Learning
 from gateway.live import Board
 from gateway.pipeline import Pipeline
 from gateway.schedule import Schedule
@@ -54,6 +56,7 @@ class Counted:
     schedule: Schedule
     clock: Callable[[], datetime]
     alarms: Callable[[], Overview] = Overview
+    learning: Learning | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric as it is now."""
@@ -66,6 +69,8 @@ class Counted:
         yield from self._backlog()
         yield from self._store()
         yield from self._alarms()
+        if self.learning is not None:
+            yield from _learned(self.learning)
         failures = CounterMetricFamily("toolcrib_act_failures", "Failed acts of the schedule.", labels=["act"])
         for act, count in self.schedule.failures.items():
             failures.add_metric([act], count)
@@ -162,6 +167,26 @@ class Counted:
         yield GaugeMetricFamily("toolcrib_alarms_raised_per_hour", rate, value=seen.per_hour)
         yield GaugeMetricFamily("toolcrib_alarm_flood", "1 while more come than people can take.", value=seen.is_flood)
         yield CounterMetricFamily("toolcrib_alarms_dropped", "Alarms for which there was no room.", value=seen.dropped)
+
+
+def _learned(learning: Learning) -> Iterator[Metric]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    labels = ["kind", "wear"]
+    phases = GaugeMetricFamily("toolcrib_learning_phase", "1 in the phase that it is in.", labels=[*labels, "phase"])
+    lives = GaugeMetricFamily("toolcrib_learning_lives", "Ended lives that teach.", labels=labels)
+    seconds = GaugeMetricFamily("toolcrib_learning_seconds", "What its last judgement took.", labels=labels)
+    for kind, standing in learning.standings().items():
+        named = [kind.name, kind.by.value]
+        lives.add_metric(named, standing.lives)
+        for phase in Phase:
+            phases.add_metric([*named, phase.value], float(phase is standing.phase))
+        if kind in learning.seconds:
+            seconds.add_metric(named, learning.seconds[kind])
+    yield from (phases, lives, seconds)
+    yield CounterMetricFamily("toolcrib_learning_failures", "Judgements that failed.", value=learning.failures)
+    yield CounterMetricFamily("toolcrib_frames_kept", "Frames of lives that were kept.", value=learning.frames.kept)
+    yield CounterMetricFamily("toolcrib_frames_lost", "Frames of lives that were lost.", value=learning.frames.lost)
 
 
 def exposition(counted: Counted) -> tuple[bytes, str]:

@@ -22,6 +22,7 @@ from gateway.policy_file import parse_policy
 from gateway.restoration import Restoration
 from gateway.trusting import Trusting
 from gateway.yaml_file import Mistakes
+from maintenance.assets import Found
 from maintenance.clocks import clock_read, use_before
 from maintenance.needs import Measure
 from marketplace import sentences, stock
@@ -166,9 +167,9 @@ class Operations:
         return Outcome(True, "READING_ENTERED", sentence.format(component=component, value=value))
 
     async def fitted(
-        self, component: str, serial: str, used: str | None, note: str, person: str, method: str
+        self, component: str, serial: str, used: str | None, note: str, person: str, method: str, *, found: str = ""
     ) -> Outcome:
-        """Enter that a part was fitted; `used` is what it had run before (`0 h` is new), None that nobody knows."""
+        """Enter that a part was fitted, what it had run before, and how the part before was found."""
         if refusal := self._refusal(person, Right.OPERATE) or self._stranger(component):
             return refusal
         try:
@@ -176,7 +177,12 @@ class Operations:
             before = None if used is None else use_before(settings, units, Measure.parse(used))
         except ValueError as error:
             return Outcome(False, "USE_REFUSED", str(error))
-        await self._lives.fitted_by(component, _person(person, method), serial, before, note)
+        if found and found not in set(Found):
+            sentence = _("{found} is nothing that is found; there are {known}. Nothing was entered.")
+            known = ", ".join(Found)
+            return Outcome(False, "FOUND_REFUSED", sentence.format(found=repr(found), known=known))
+        said = Found(found) if found else None
+        await self._lives.fitted_by(component, _person(person, method), serial, before, note, said)
         self._board.tell({"needs", "orders"})
         return Outcome(True, "FITTED", _("{component}: the next life has begun.").format(component=component))
 

@@ -20,6 +20,7 @@ from connectors.supervisor import ConnectionStatus
 from gateway.alarm_watch import AlarmWatch
 from gateway.databases import Databases
 from gateway.intake import Intake, Sieve
+from gateway.learning.service import Learning
 from gateway.live import Board, Link
 from gateway.lives import Lives
 from gateway.settings import ComponentConfig
@@ -87,6 +88,7 @@ class Pipeline:
         *,
         careful: Callable[[], bool] = bool,
         alarms: AlarmWatch | None = None,
+        learning: Learning | None = None,
     ) -> None:
         self._site = site
         self._databases = databases
@@ -99,6 +101,7 @@ class Pipeline:
         self._careful = careful
         self._alarms = alarms
         self._advised: dict[str, Advice] = {}
+        self._learning = learning
         self._deciding = asyncio.Lock()
         self.intake = Intake(monitor, board, Sieve(site.deadbands), clock, Derivation(site.features))
         self.decided_at: datetime | None = None
@@ -138,6 +141,8 @@ class Pipeline:
                 self._monitor.connection_alive(self._site.tags[link.name], now)
         await self._settle_fittings()
         needs = self._monitor.needs(now)
+        if await self._learn(needs):
+            needs = self._monitor.needs(now)  # a model was taken back: money does not move on what it said
         async with self._databases.telemetry.write() as tx:
             pictures = [(need, self._monitor.picture(need.component, now)) for need in needs]
             await telemetry_store.save_needs(tx, pictures)
@@ -158,17 +163,20 @@ class Pipeline:
         known = [need for need in needs if need.component in self._site.components]
         try:
             for need in known:
-                component = self._site.components[need.component]
-                if component.buying is not None:
-                    self._advice(need, component.buying, component.patience, now)
+                self._advice(need, self._site.components[need.component], now)
         except Exception:
             log.exception("alarms know no decisions at this step")
         await self._alarms.look(known, self._advised, now)
 
-    def _advice(self, need: Need, economics: BuyingSettings, patience: float, now: datetime) -> Advice:
-        """Return what timing says of a need; once in a step, for it costs as much as forming the belief."""
+    def _advice(self, need: Need, component: ComponentConfig, now: datetime) -> Advice | None:
+        """Return what timing says of a need, None where nothing is bought for it; once in a step, for it costs as much
+        as forming the belief."""
+        if component.buying is None:
+            return None
         if need.component not in self._advised:
-            self._advised[need.component] = advise(need.belief, self._site.timing.terms(economics, patience), now)
+            learned = 1.0 if self._learning is None else self._learning.patience(need.component)
+            terms = self._site.timing.terms(component.buying, max(component.patience, learned))
+            self._advised[need.component] = advise(need.belief, terms, now)
         return self._advised[need.component]
 
     async def _settle_fittings(self) -> None:
@@ -177,6 +185,16 @@ class Pipeline:
                 self._board.tell({"orders"})
         except Exception:
             log.exception("a fitting could not be settled; it stays proposed")
+
+    async def _learn(self, needs: Sequence[Need]) -> bool:
+        """Let learning see this step; return whether what is believed has changed by it."""
+        if self._learning is None:
+            return False
+        try:
+            return await self._learning.step(needs)
+        except Exception:
+            log.exception("learning could not take this step; what was believed goes on")
+            return True
 
     async def _policy(self) -> Policy | None:
         async with self._databases.spend.read() as tx:
@@ -190,8 +208,8 @@ class Pipeline:
             known = self._site.components.get(need.component)  # one may have left the config while this step ran
             if known is None or known.buying is None or not need.told_enough:
                 continue
-            advice = self._advice(need, known.buying, known.patience, now)
-            if advice.buy:
+            advice = self._advice(need, known, now)
+            if advice is not None and advice.buy:
                 wishes += [Wish(need, line, advice, known.buying) for line in need.lines]
         return sorted(wishes, key=_urgency)
 

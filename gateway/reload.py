@@ -19,6 +19,7 @@ import structlog
 from gateway.actions import Outcome
 from gateway.config import Config, load
 from gateway.conversations import Wiring
+from gateway.learning.service import curriculum
 from gateway.lives import first_lives
 from gateway.self_description import with_adopted
 from gateway.yaml_file import Mistakes
@@ -106,6 +107,7 @@ async def _apply(gateway: Gateway, before: Config, after: Config, actor: Actor) 
     if begun_anew:
         log.info("the config has changed; these components are learned anew", components=begun_anew)
     gateway.reconfigure(after)
+    await gateway.learning.reconfigure(curriculum(after))
     await gateway.trusting.audit_choices()  # before anything is spoken with less protection than before
     await gateway.conversations.change(wiring(before), wiring(after))
     gone = [name for name in before.connections if name not in after.connections]

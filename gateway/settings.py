@@ -29,6 +29,7 @@ from pydantic import (
 )
 
 from gateway.actions import Right
+from gateway.learning.phases import Phase
 from maintenance.alarms.settings import ComponentAlarms, SiteAlarms
 from maintenance.settings import ComponentSettings, DeviationWear, JobSettings
 from maintenance.symptoms import SymptomSettings
@@ -43,6 +44,8 @@ from marketplace.windows import Weekly
 
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 """A permanent identifier; names are free, keys are not. No slash: `machine/component` is made of two of them."""
+KindName = Annotated[str, StringConstraints(min_length=1, max_length=130)]
+"""What components learn together by: their `peers`, the item that their job buys, or a component's own key."""
 Text = Annotated[str, StringConstraints(max_length=300, strip_whitespace=True)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -177,12 +180,14 @@ class BackupSettings(Settings):
 class StorageSettings(Settings):
     """Where the databases are, relative to the config, how long and in how much room samples are kept, and backups.
 
+    keep_lives: how long what lives looked like is kept, to learn from.
     samples_max: of the telemetry database; the oldest samples go first. 4 GiB are a month of 1,000 tags at 1 Hz, as
     such values usually are, and backups hold them too.
     """
 
     directory: Path = Path("data")
     keep_samples: Duration = timedelta(days=30)
+    keep_lives: Duration = timedelta(days=3653)
     samples_max: Annotated[Size, AfterValidator(_room)] = Field(default="4 GiB", validate_default=True)
     backup: BackupSettings | None = None
 
@@ -356,6 +361,8 @@ class ConfigFile(Settings):
     timing: TimingSettings = TimingSettings()
     maintenance_windows: tuple[MaintenanceWindow, ...] = Field(default=(), max_length=50)
     """When machines may be worked on; at any time where none is named."""
+    learning: Mapping[KindName, Phase] = Field(default_factory=dict)
+    """How far a kind may come by itself: `bound` keeps it to the rule that needs no history."""
     alarms: AlarmSettings = AlarmSettings()
     policy: Path = Path("policy.yaml")
 

@@ -16,13 +16,24 @@ def machine_of(component: str) -> str:
     return component.partition("/")[0]
 
 
+class Found(StrEnum):
+    """What whoever took a part out found: it had failed, or how much it had left while it still worked."""
+
+    FAILED = "failed"
+    WORN = "worn"
+    HALF = "half"
+    LIKE_NEW = "like-new"
+
+
 @dataclass(frozen=True, slots=True)
 class Life:
     """One part in one slot.
 
     `used_before` is what the part had already run when it was fitted, in the component's clock unit; None means that
     nobody knows, and then beliefs are wide. Of several clocks it is in the unit of the first, and tells nothing of the
-    others unless it is 0. `counters` are the readings of the machine's counters at fitting, by tag.
+    others unless it is 0. `counters` are the readings of the machine's counters at fitting, by tag. Once it is removed,
+    `ran` is what it had run, all in, by the name of each clock ("" where there is but one) that knew; `found` is what
+    whoever took it out said of it, None when nothing was said.
     """
 
     id: str
@@ -32,6 +43,8 @@ class Life:
     serial: str = ""
     counters: dict[str, float] = field(default_factory=dict)
     removed_at: datetime | None = None
+    found: Found | None = None
+    ran: dict[str, float] = field(default_factory=dict)
 
 
 class FittingState(StrEnum):

@@ -22,15 +22,17 @@ import numpy as np
 from connectors.samples import TICKS_PER_SECOND, Batch, Numbers, Provenance, Sample, Values, ticks_of
 from maintenance.assets import Fitting, FittingState, Life
 from maintenance.learning import Learned
+from maintenance.lifetimes import Lifetimes
 from maintenance.needs import NEVER_HEARD, Evidence, JobLine, Need
 from maintenance.picture import Picture, draw
 from maintenance.points import NEVER, Points, Reading
 from maintenance.prognosis import Basis
-from maintenance.settings import DeviationWear, clock_name, wear_tags
+from maintenance.settings import DeviationWear, clock_name, kind_of, wear_tags
 from maintenance.slots import Slot, Typed, Watched
 from maintenance.symptoms import job_for
 from maintenance.trackers import tracker_of
 from maintenance.trackers.by_deviation import DeviationTracker
+from maintenance.trackers.by_usage import UsageTracker
 from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import CLOCK, Assessment
 
@@ -130,6 +132,12 @@ class Monitor:
     def teach(self, kind: str, model: Learned | None) -> None:
         """Believe a model from now on for components of a kind (see `kind_of`); None: the rule without history."""
         self._pools.setdefault(kind, Pool()).model = model
+
+    def believe_lives(self, component: str, lives: Lifetimes | None, count: int, version: str) -> None:
+        """Believe of a part that wears by use what `count` lives taught from now on; None: the rating alone."""
+        tracker = self._slots[component].tracker
+        if isinstance(tracker, UsageTracker):
+            tracker.believe(lives, count, version)
 
     def drain_frames(self) -> dict[str, list[tuple[float, list[float]]]]:
         """Return the frames that closed since the last call, by component: use at the end, and each signal's mean."""
@@ -244,6 +252,15 @@ class Monitor:
             raise ValueError("a life begins with a fitting that was done in its own slot")
         self._begin(self._slots[life.component], life)
 
+    def ran(self, component: str, at: datetime) -> dict[str, float]:
+        """Return what the part in a slot had run that is taken out at a time, by the name of each clock that knows."""
+        return self._slots[component].tracker.ran((at - _EPOCH) / _HOUR)
+
+    def life(self, component: str) -> Life | None:
+        """Return the life in a slot, None where nobody knows of one or the component is not watched."""
+        slot = self._slots.get(component)
+        return None if slot is None else slot.life
+
     def dismiss(self, component: str) -> None:
         """A person said that nothing was fitted: what telemetry proposed is settled and the old life goes on."""
         self._slots[component].tracker.dismiss()
@@ -280,11 +297,6 @@ class Monitor:
         return [
             key for key, slot in self._slots.items() if key in states and not slot.restore(states[key], self._points)
         ]
-
-
-def kind_of(component: str, wear: DeviationWear) -> str:
-    """Return the kind of which a component is one: its peers' name, or its own key where it has none."""
-    return wear.peers or component
 
 
 def _need(slot: Slot, found: Assessment, now: datetime) -> Need:

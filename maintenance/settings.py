@@ -197,6 +197,11 @@ def clock_name(wear: Wearing, tag: str) -> str:
     return next((name for name, clock in clocks.items() if clock.tag == tag), "")
 
 
+def kind_of(component: str, wear: DeviationWear) -> str:
+    """Return the kind of which a component is one: its peers' name, or its own key where it has none."""
+    return wear.peers or component
+
+
 def is_time(unit: str) -> bool:
     """Tell whether a unit measures time."""
     try:

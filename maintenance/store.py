@@ -1,7 +1,8 @@
 """The tables of maintenance: what must never be lost, and what may lose its last second.
 
 `durable` (lives, fittings, typed readings) belongs into the spend database, so that a life and its audit entry commit
-together; `telemetry` (snapshots, needs, and the ring of samples in `history`) lies beside it. Rows of `durable` carry
+together; `telemetry` (snapshots, needs, frames of lives, what was learned of them, and the ring of samples in
+`history`) lies beside it. Rows of `durable` carry
 plant and gateway. Times are integers of microseconds since 1970 UTC, constraints are named, nothing depends on a
 dialect. Functions take an open connection and open nothing; whoever changes a life writes the audit entry in the same
 transaction.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -21,6 +23,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -35,8 +38,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeDecorator
 
-from maintenance.assets import Fitting, FittingState, Life
+from maintenance.assets import Fitting, FittingState, Found, Life
 from maintenance.documents import need_document, need_of
+from maintenance.frames import Frames
 from maintenance.needs import Need
 from maintenance.picture import Picture
 
@@ -101,6 +105,8 @@ life = Table(
     Column("counters", Text, nullable=False),  # JSON: counter to reading at fitting
     Column("removed_at", PlantTime),
     Column("open_slot", String(130)),  # the component while fitted, null when removed: one part in one slot
+    Column("found", String(10)),  # null: nothing was said
+    Column("ran", Text),  # JSON: clock to what it had run when removed; null while nobody has asked
     UniqueConstraint("plant", "open_slot"),
     Index("ix_life_component", "plant", "component"),
 )
@@ -149,6 +155,30 @@ need = Table(
 )
 
 
+frames = Table(
+    "frames",
+    telemetry,
+    Column("life", String(64), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("component", String(130), nullable=False),
+    Column("at", PlantTime, nullable=False),  # when it was last written
+    Column("signals", Text, nullable=False),  # JSON: their names in order
+    Column("stride", Integer, nullable=False),
+    Column("held", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index("ix_frames_at", "at"),
+)
+
+model = Table(
+    "model",
+    telemetry,
+    Column("kind", String(150), primary_key=True),
+    Column("version", String(64), primary_key=True),
+    Column("at", PlantTime, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+
 async def open_life(connection: AsyncConnection, owner: Owner, new: Life) -> None:
     """Open a life. Raises sqlalchemy.exc.IntegrityError while another part is in the slot."""
     row = {
@@ -164,12 +194,20 @@ async def open_life(connection: AsyncConnection, owner: Owner, new: Life) -> Non
     await connection.execute(insert(life).values(**owner.columns, **row))
 
 
-async def close_life(connection: AsyncConnection, owner: Owner, component: str, at: datetime) -> str | None:
-    """Close the life in a slot and return its id, or None when the slot was empty."""
+async def close_life(
+    connection: AsyncConnection,
+    owner: Owner,
+    component: str,
+    at: datetime,
+    found: Found | None = None,
+    ran: Mapping[str, float] | None = None,
+) -> str | None:
+    """Close the life in a slot and return its id, or None when the slot was empty; see `Life` for `found` and `ran`."""
     mine = (life.c.plant == owner.columns["plant"]) & (life.c.open_slot == component)
-    found: str | None = (await connection.execute(select(life.c.id).where(mine))).scalar_one_or_none()
-    await connection.execute(update(life).where(mine).values(removed_at=at, open_slot=None))
-    return found
+    closed: str | None = (await connection.execute(select(life.c.id).where(mine))).scalar_one_or_none()
+    said = {"found": found, "ran": json.dumps(dict(ran or {}), sort_keys=True)}
+    await connection.execute(update(life).where(mine).values(removed_at=at, open_slot=None, **said))
+    return closed
 
 
 async def lives(connection: AsyncConnection, owner: Owner, component: str | None = None) -> list[Life]:
@@ -186,6 +224,8 @@ async def lives(connection: AsyncConnection, owner: Owner, component: str | None
             serial=row.serial,
             counters=json.loads(row.counters),
             removed_at=row.removed_at,
+            found=None if row.found is None else Found(row.found),
+            ran=json.loads(row.ran or "{}"),
         )
         for row in await connection.execute(query)
     ]
@@ -240,6 +280,81 @@ async def readings(
         .limit(limit)
     )
     return [(row.at, row.value, row.by) for row in await connection.execute(query)][::-1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameRow:
+    """A row of frames of one life; `place` counts the rows of a life, `stride` is how many one frame may be of."""
+
+    life: str
+    place: int
+    component: str
+    signals: tuple[str, ...]
+    stride: int
+    frames: Frames
+
+
+async def save_frames(connection: AsyncConnection, rows: Iterable[FrameRow], at: datetime) -> None:
+    """Write rows of frames, in the place of those that have it."""
+    written = [
+        {
+            "life": row.life,
+            "place": row.place,
+            "component": row.component,
+            "at": at,
+            "signals": json.dumps(row.signals),
+            "stride": row.stride,
+            "held": len(row.frames),
+            "content": row.frames.content(),
+        }
+        for row in rows
+    ]
+    if not written:
+        return
+    old = (frames.c.life == bindparam("old_life")) & (frames.c.place == bindparam("old_place"))
+    places = [{"old_life": row["life"], "old_place": row["place"]} for row in written]
+    await connection.execute(delete(frames).where(old), places)
+    await connection.execute(insert(frames), written)
+
+
+async def load_frames(connection: AsyncConnection, life: str, *, newest: bool = False) -> list[FrameRow]:
+    """Return the rows of a life in order, or the newest alone. Raises ValueError for one that is broken."""
+    query = select(frames).where(frames.c.life == life).order_by(frames.c.place.desc()).limit(1 if newest else None)
+    found = []
+    for row in await connection.execute(query):
+        signals = tuple(json.loads(row.signals))
+        kept = Frames.of(row.content, row.held, len(signals))
+        found.append(FrameRow(row.life, row.place, row.component, signals, row.stride, kept))
+    return found[::-1]
+
+
+async def drop_frames(connection: AsyncConnection, life: str) -> None:
+    """Forget the frames of one life."""
+    await connection.execute(delete(frames).where(frames.c.life == life))
+
+
+async def forget_frames(connection: AsyncConnection, before: datetime) -> int:
+    """Forget the lives of which no frame was written since a time; returns how many rows went."""
+    recent = select(frames.c.life).where(frames.c.at >= before)
+    return (await connection.execute(delete(frames).where(frames.c.life.not_in(recent)))).rowcount
+
+
+async def save_model(connection: AsyncConnection, kind: str, version: str, document: str, at: datetime) -> None:
+    """Keep what was learned of a kind beside what was known before."""
+    await connection.execute(delete(model).where(model.c.kind == kind, model.c.version == version))
+    await connection.execute(insert(model).values(kind=kind, version=version, at=at, document=document))
+
+
+async def drop_models(connection: AsyncConnection, kind: str, but: str) -> None:
+    """Forget what was learned of a kind, but for one version."""
+    await connection.execute(delete(model).where(model.c.kind == kind, model.c.version != but))
+
+
+async def load_model(connection: AsyncConnection, kind: str, version: str) -> str | None:
+    """Return the document of a version, None where it is gone."""
+    query = select(model.c.document).where(model.c.kind == kind, model.c.version == version)
+    found: str | None = (await connection.execute(query)).scalar_one_or_none()
+    return found
 
 
 async def save_snapshots(connection: AsyncConnection, states: Mapping[str, dict[str, Any]], at: datetime) -> None:

@@ -128,6 +128,16 @@ class UsageClock:
             return self.used
         return self.used + max(hours - self.at, 0.0) * self.rate.per_hour
 
+    def ran(self, hours: float) -> float | None:
+        """Return what the part had run that was taken out at a time; None where nobody knows.
+
+        What a counter has counted since it fell belongs to the part that came after. A counter that was never read, or
+        that jumped ahead, says nothing.
+        """
+        if not self.past_known or self.doubted or (self.counted and self.reading is None):
+            return None
+        return max(self.used_at(hours) - self.aside, 0.0)
+
     def take(self, reading: float, hours: float) -> None:
         """Fold one finite reading of the counter; readings come in the order of their time."""
         if self.reading is None or self.at is None:

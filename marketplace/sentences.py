@@ -250,6 +250,7 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "DEVIATION_GONE": _later("Its deviation, {was} at worst, is gone, as after a new part."),
     "NO_LIFE": _later("Which part is fitted is not known."),
     "MODEL": _later("By what {lives} ended lives of its kind taught (model {version}), {left} {unit} are left."),
+    "LIFETIMES": _later("By what {lives} lives of such parts taught (model {version}), half reach {usual} {unit}."),
     "REGIME_UNSEEN": _later("It is run in a way in which nobody has seen it healthy."),
     "NEVER_HEARD": _later("{tag} has not been heard yet."),
     "STALE": _later("{tag} has been silent for too long."),

@@ -187,15 +187,19 @@ def fitted(
         str | None, typer.Option("--used", help="What it had run before, such as '0 h'; nobody knows if left out.")
     ] = None,
     new: Annotated[bool, typer.Option("--new", help="It had never run before.")] = False,
+    found: Annotated[
+        str, typer.Option("--found", help="How the part before was: failed, worn, half or like-new.")
+    ] = "",
     note: NoteOption = "",
     person: PersonOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Enter that a part was fitted; a new life begins."""
+    """Enter that a part was fitted; a new life begins, and the one before may teach something."""
     if new and used is not None:
         raise Failure(_("--new and --used exclude each other"), exit_code=MISTAKE)
     body = {"component": component, "serial": serial, "used": "0 h" if new else used, "note": note}
+    body |= {"found": found} if found else {}
     act(find_data(config), "fitted", body, as_json, person)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from gettext import gettext as _
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from gateway.config import Config, DataPlace
-    from gateway.views import ComponentPlan, JobLineView, NeedView, OrderView
+    from gateway.learning.kinds import Kind
+    from gateway.learning.standing import Standing
+    from gateway.views import ComponentPlan, JobLineView, KindView, NeedView, OrderView
 
 T = TypeVar("T")
 
@@ -41,7 +43,7 @@ OrderArgument = Annotated[str, typer.Argument(help="The order's number, such as 
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (needs, orders, approvals, why, states):
+    for command in (needs, orders, approvals, why, learning, states):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -123,7 +125,40 @@ def _need_row(view: NeedView, site: Config, now: datetime) -> tuple[str, ...]:
     return view.component, i18n.percent(view.health), lasts, decide, view.mode, state, view.order or "-"
 
 
+def learning(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """What the lives of parts have taught: how far each kind has come, and why."""
+    from gateway import i18n
+
+    site = load_config(config)
+    i18n.activate(site.site.language)
+    found = wait_for(_kinds(site))
+    if as_json:
+        say_json([view.as_dict() for view in found])
+        return
+    columns = (_("kind"), _("wear"), _("phase"), _("since"), _("lives"), _("model"), _("gain a life"), _("because"))
+    say_table(columns, [_kind_row(view, site) for view in found], nothing=_("nothing here can learn"), right=(4, 6))
+
+
+def _kind_row(view: KindView, site: Config) -> tuple[str, ...]:
+    from gateway import i18n
+
+    standing, since = view.standing, view.since
+    gain = f"{standing.gain:.2f} ± {standing.error:.2f} {standing.currency}" if standing.code == "CONVINCED" else "-"
+    model = f"{standing.model} {standing.version[:12]}" if standing.model else "-"
+    moment = "-" if since is None else i18n.when(since, site.zone)
+    row = (view.kind.name, view.kind.by.value, standing.phase.value, moment, str(standing.lives), model, gain)
+    return (*row, view.reason)
+
+
+async def _kinds(site: Config) -> list[KindView]:
+    from gateway.views import kind_views
+
+    async with databases(site.directory) as opened, opened.spend.read() as spend:
+        return await kind_views(spend, site.owner, site.components)
+
+
 async def _needs(site: Config, now: datetime) -> list[NeedView]:
+    from gateway.learning.standing import standings
     from gateway.views import need_views
     from maintenance.store import load_needs
 
@@ -131,17 +166,20 @@ async def _needs(site: Config, now: datetime) -> list[NeedView]:
         async with opened.telemetry.read() as telemetry:
             found = [need for need, _picture in (await load_needs(telemetry)).values()]
         async with opened.spend.read() as spend:
-            return await need_views(spend, site.owner, found, plans(site), now)
+            known = await standings(spend, site.owner)
+            return await need_views(spend, site.owner, found, plans(site, known), now)
 
 
-def plans(site: Config) -> dict[str, ComponentPlan]:
-    """Return what views need to know about each component of a config."""
+def plans(site: Config, known: Mapping[Kind, Standing]) -> dict[str, ComponentPlan]:
+    """Return what views need to know about each component of a config, with what kinds have learned."""
+    from gateway.learning.standing import patience_of
     from gateway.views import ComponentPlan
 
     found = {}
     for key, component in site.components.items():
         machine = site.file.machines[key.partition("/")[0]]
-        terms = None if component.buying is None else site.file.timing.terms(component.buying, component.patience)
+        buying, patience = component.buying, max(component.patience, patience_of(key, component, known))
+        terms = None if buying is None else site.file.timing.terms(buying, patience)
         found[key] = ComponentPlan(key, machine.name, component.name, terms)
     return found
 

@@ -9,6 +9,7 @@ from gateway.views.conditions import ConditionsView, ConditionView, GroupView, c
 from gateway.views.entries import AuditEntryView, AuditView, audit, history
 from gateway.views.halts import AlarmView, HaltView, open_alarms, standing
 from gateway.views.jobs import JobLineView
+from gateway.views.learning import KindView, kind_views
 from gateway.views.purchases import WAITING, LineView, OrderView, SetApartView, order, orders, set_apart, waiting
 from gateway.views.quotations import OfferView, offers
 
@@ -23,6 +24,7 @@ __all__ = [
     "GroupView",
     "HaltView",
     "JobLineView",
+    "KindView",
     "LineView",
     "NeedView",
     "OfferView",
@@ -31,6 +33,7 @@ __all__ = [
     "audit",
     "conditions_view",
     "history",
+    "kind_views",
     "need_view",
     "need_views",
     "offers",

@@ -104,7 +104,7 @@ async def fitted(request: web.Request) -> web.StreamResponse:
     async def act(context: WebContext, account: Account, typed: dict[str, str]) -> Outcome:
         used = typed["used"] or None
         return await context.actions.fitted(
-            typed["component"], typed["serial"], used, typed["note"], account.id, METHOD
+            typed["component"], typed["serial"], used, typed["note"], account.id, METHOD, found=typed["found"]
         )
 
     return await _form(request, form, act)

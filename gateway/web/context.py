@@ -18,6 +18,7 @@ from gateway.live import Live
 from gateway.views import ComponentPlan
 from gateway.web.accounts import Account
 from maintenance.alarms.book import Overview
+from maintenance.settings import ComponentSettings
 from marketplace.store import Database, Owner
 from marketplace.timing import TimingTerms
 
@@ -71,6 +72,7 @@ class WebContext:
     stopped, "" while it goes on. troubles: what does not work while the gateway does, in words. certificates: what
     people should know of those of connections, in sentences. alarms: condition alarms as they stand. speed: how many
     times faster than the wall plant time runs; 1 on a real site. metrics: Prometheus text and its content type.
+    settings: how each component wears, by key; what learns together follows from it.
     peers: who alone may ask besides this computer, where the page is served in the clear; () lets in all.
     """
 
@@ -100,6 +102,7 @@ class WebContext:
     metrics_token: str = ""
     speed: float = 1.0
     language: str = "en"
+    settings: Mapping[str, ComponentSettings] = field(default_factory=dict)
 
     def plans(self) -> dict[str, ComponentPlan]:
         """Return what views need to know about each component."""

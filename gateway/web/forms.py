@@ -17,6 +17,7 @@ from multidict import MultiMapping
 from gateway.actions import HandAnswer, HandReply
 from gateway.i18n import number
 from gateway.views import OrderView
+from maintenance.assets import Found
 from marketplace.money import Money, to_decimal
 
 TEXT_MAX = 200
@@ -117,6 +118,19 @@ def fitted_form(components: Sequence[Choice], chosen: str = "") -> Form:
                 _("0 h for a new part; empty if nobody knows, then a person is asked before anything is bought for it"),
                 required=False,
                 value="0 h",
+            ),
+            Field(
+                "found",
+                _("How was the part before?"),
+                _("What you see on it teaches when to buy the next one; leave it open if you cannot tell"),
+                kind="choice",
+                choices=(
+                    Choice(Found.FAILED, _("It had failed")),
+                    Choice(Found.WORN, _("Worn: it would not have lasted much longer")),
+                    Choice(Found.HALF, _("About half of it was left")),
+                    Choice(Found.LIKE_NEW, _("Like new")),
+                ),
+                required=False,
             ),
             Field("note", _("Note"), kind="note", required=False, most=NOTE_MAX),
         ),

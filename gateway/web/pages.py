@@ -20,6 +20,7 @@ from gateway.web.render import page
 from gateway.web.security import ACCOUNT
 from gateway.web.tags import TagRow, rows_of
 from maintenance.picture import Picture
+from maintenance.store import lives as lives_of
 from maintenance.store import load_needs
 from marketplace.audit.explain import tell
 from marketplace.ordering.states import ENDED, OrderState
@@ -32,6 +33,10 @@ UNDER_WAY = tuple(state for state in OrderState if state not in ENDED and state 
 
 MILESTONES = frozenset({"order", "decision", "approval"})
 """Acts that people want to see of an order; the others are in the log."""
+
+
+LIVES_MAX = 20
+"""Parts before, on a component's page: the newest, as many as people read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,9 @@ async def machines(request: web.Request) -> web.Response:
         _card(context, machine, needs, charts_for=_most_urgent(machine, needs))
         for machine in sorted(context.machines.values(), key=lambda machine: _urgency(machine, needs))
     ]
-    return page(request, "machines.html", cards=cards)
+    async with context.spend.read() as spend:
+        kinds = await views.kind_views(spend, context.owner, context.settings)
+    return page(request, "machines.html", cards=cards, kinds=kinds)
 
 
 async def machine(request: web.Request) -> web.Response:
@@ -142,7 +149,8 @@ async def component(request: web.Request) -> web.Response:
             for order in await views.orders(spend, context.owner)
             if any(line.component == key for line in order.lines)
         ]
-    return page(request, "component.html", card=card, row=row, orders=bought)
+        lives = [life for life in await lives_of(spend, context.owner, key) if life.removed_at is not None]
+    return page(request, "component.html", card=card, row=row, orders=bought, lives=lives[: -LIVES_MAX - 1 : -1])
 
 
 async def orders(request: web.Request) -> web.Response:

@@ -23,10 +23,12 @@ __all__ = [
     "actor_words",
     "authority_words",
     "duration_words",
+    "found_words",
     "health_level",
     "health_words",
     "mode_words",
     "outcome_words",
+    "phase_words",
     "provenance_words",
     "quality_words",
     "range_words",
@@ -108,6 +110,26 @@ def steps(state: str) -> list[Step]:
         Step(label, "here" if place == here else "past" if place < here else "ahead")
         for place, (_states, label) in enumerate(way)
     ]
+
+
+def found_words(found: str) -> str:
+    """Return how a part was found that was taken out, in words."""
+    return {
+        "": _("nothing was said of it"),
+        "failed": _("had failed"),
+        "worn": _("worn"),
+        "half": _("half used up"),
+        "like-new": _("like new"),
+    }.get(found, found)
+
+
+def phase_words(phase: str) -> str:
+    """Return how far a kind may go by itself, in words."""
+    return {
+        "bound": _("by the rule that needs no history"),
+        "adaptable": _("by that rule, as its lives have taught it"),
+        "autonomous": _("by a model learned from its lives"),
+    }.get(phase, phase)
 
 
 def mode_words(mode: str) -> str:

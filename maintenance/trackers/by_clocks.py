@@ -87,6 +87,11 @@ class ClocksTracker(Tracker):
             known = place == 0 or not used_before
             meter.begin(used_before if known else None, hours, counters)
 
+    def ran(self, hours: float) -> dict[str, float]:
+        """Return what the part had run on each clock that knows."""
+        each = {name: meter.clock.ran(hours) for name, meter in self._meters.items()}
+        return {name: found for name, found in each.items() if found is not None}
+
     def dismiss(self) -> None:
         """A person said that nothing was fitted."""
         super().dismiss()

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from maintenance import health, prognosis
+from maintenance.lifetimes import Lifetimes
 from maintenance.needs import Evidence
-from maintenance.prognosis import Basis
+from maintenance.prognosis import Basis, Clocked
 from maintenance.settings import ComponentSettings, UsageWear, shape_of
 from maintenance.trackers.meter import Meter
-from maintenance.trackers.tracker import CLOCK, Assessment, Outlook, Proposal, Tracker
+from maintenance.trackers.tracker import CLOCK, Assessment, Outlook, Proposal, Tracker, number
 
 
 class UsageTracker(Tracker):
@@ -24,12 +25,17 @@ class UsageTracker(Tracker):
         wear = settings.wear
         assert isinstance(wear, UsageWear)
         self._due = wear.due
+        self._taught = (0, "")
         self._meter = Meter(wear, self.clock, self.unit, self.rated, shape_of(wear, settings))
 
     def take(self, signal: int, value: float, hours: float) -> None:
         """Fold a reading of the counter."""
         self._meter.take(value, hours)
         self.history.take(hours, self.clock.used_at(hours))
+
+    def believe(self, lives: Lifetimes | None, count: int, version: str) -> None:
+        """Believe what so many lives taught from now on, instead of the rating; None: the rating alone."""
+        self._meter.lives, self._taught = lives, (count, version)
 
     def read(self, value: float, hours: float, clock: str = "") -> None:
         """Fold a reading that a person typed in."""
@@ -51,9 +57,20 @@ class UsageTracker(Tracker):
         if self._due:
             belief = prognosis.by_due(told.seen, self.rated, basis)
         else:
-            belief = prognosis.by_usage(told.used, told.seen, self.rated, told.shape, basis)
-        evidence = (Evidence("USAGE", self._meter.figures(hours)), *self._meter.past(), *self.clock_evidence())
-        return Assessment(belief, health.of_usage(told.seen, self.rated), evidence)
+            basis = basis if told.lives is None else replace(basis, life=told.lives.median)
+            belief = prognosis.by_usage(told.used, told.seen, self.rated, told.shape, basis, told.lives)
+        usual = self.rated if told.lives is None else told.lives.median
+        figures = Evidence("USAGE", self._meter.figures(hours))
+        evidence = (figures, *self._model(told), *self._meter.past(), *self.clock_evidence())
+        return Assessment(belief, health.of_usage(told.seen, usual), evidence)
+
+    def _model(self, told: Clocked) -> list[Evidence]:
+        """Return what lives taught, by name, where it speaks."""
+        if told.lives is None:
+            return []
+        count, version = self._taught
+        usual = {"usual": number(told.lives.median), "unit": self.unit}
+        return [Evidence("LIFETIMES", usual | {"lives": str(count), "version": version[:12]})]
 
     def outlook(self, hours: float) -> Outlook:
         """Return the use, which grows by one for each unit of use."""

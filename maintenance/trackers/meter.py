@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Any
 
+from maintenance.lifetimes import Lifetimes
 from maintenance.needs import Evidence
 from maintenance.prognosis import Clocked
 from maintenance.settings import CounterSettings
@@ -18,9 +19,12 @@ from maintenance.trackers.tracker import TYPED, number
 from maintenance.usage import UsageClock
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Meter:
-    """A clock of use with the life that it has: `rated` is the median, in `unit`; `name` as the site calls it."""
+    """A clock of use with the life that it has: `rated` is the median, in `unit`; `name` as the site calls it.
+
+    lives: what finished lives have taught of it; None: the rating alone.
+    """
 
     counter: CounterSettings
     clock: UsageClock
@@ -28,6 +32,7 @@ class Meter:
     rated: float
     shape: float
     name: str = ""
+    lives: Lifetimes | None = None
 
     def take(self, reading: float, hours: float) -> None:
         """Fold a reading of the counter."""
@@ -72,7 +77,7 @@ class Meter:
         """Return what the prognosis asks of a clock; on silence no alarm is raised, nor money spent."""
         used = self.clock.used_at(hours)
         told = None if self.is_past_missing else used
-        return Clocked(told, used, self.rated, self.shape, self.clock.rate.per_hour)
+        return Clocked(told, used, self.rated, self.shape, self.clock.rate.per_hour, self.lives)
 
     def hours_left(self, hours: float) -> float:
         """Return the calendar hours to the end of the rated life at the usual pace; below 0 beyond it."""

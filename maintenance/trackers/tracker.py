@@ -124,6 +124,11 @@ class Tracker(ABC):
         self.clock.begin(used_before, hours, counters.get(self.counters[-1]))
         self.forget()
 
+    def ran(self, hours: float) -> dict[str, float]:
+        """Return what the part had run that was taken out at a time, by the name of each clock that knows."""
+        found = self.clock.ran(hours)
+        return {} if found is None else {"": found}
+
     def dismiss(self) -> None:
         """A person said that nothing was fitted."""
         self.clock.settle()

@@ -85,7 +85,8 @@ def _write_weighed(by: Weighed) -> dict[str, Any]:
 
 
 def _read_supply(written: Mapping[str, Any]) -> Supply:
-    return Supply(written["supplier"], written["extra"], tuple(written["delays"]))
+    weights = tuple(written.get("weights", ()))
+    return Supply(written["supplier"], written["extra"], tuple(written["delays"]), weights)
 
 
 def _write_rate(rate: Rate) -> dict[str, Any]:

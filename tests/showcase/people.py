@@ -149,9 +149,9 @@ class PlantActions:
         return self._enter("reading", component, value, *([clock] if clock else []), person, method)
 
     async def fitted(
-        self, component: str, serial: str, used: str | None, note: str, person: str, method: str
+        self, component: str, serial: str, used: str | None, note: str, person: str, method: str, *, found: str = ""
     ) -> Outcome:
-        return self._enter("fitted", component, serial, used, note, person, method)
+        return self._enter("fitted", component, serial, used, note, *([found] if found else []), person, method)
 
     async def stock(self, item: str, quantity: str, person: str, method: str) -> Outcome:
         return self._enter("stock", item, quantity, person, method)

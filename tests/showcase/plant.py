@@ -17,6 +17,7 @@ from sqlalchemy import insert, select
 from connectors.backlog import Mark, Parcel
 from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.historian import Historian
+from gateway.learning.standing import metadata as learning
 from gateway.live import Board, Link
 from gateway.storage import FULL, NORMAL, Storage
 from gateway.web import accounts
@@ -138,7 +139,7 @@ async def plant(directory: Path, *, empty: bool = False, template: Path | None =
 
 async def _create(spend: Storage, values: Storage) -> None:
     async with spend.write() as tx:
-        for metadata in (store.metadata, durable, accounts.metadata):
+        for metadata in (store.metadata, durable, accounts.metadata, learning):
             await tx.run_sync(metadata.create_all)
         for person in (ANNA, JONAS):
             await tx.execute(insert(store.person).values(id=person.id, name=person.name, **OWNER.columns))

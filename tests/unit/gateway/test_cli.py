@@ -26,6 +26,9 @@ from gateway.actions import Outcome
 from gateway.cli import main
 from gateway.control import Door, serve
 from gateway.databases import open_databases
+from gateway.learning.kinds import Kind, Wearing
+from gateway.learning.phases import Phase
+from gateway.learning.standing import Standing, keep
 from maintenance.alarms import store as kept_alarms
 from maintenance.alarms.alarm import Finding, shelved
 from maintenance.alarms.book import Book
@@ -141,7 +144,8 @@ def test_help_names_every_command():
     shown = toolcrib("--help")
     assert shown.returncode == 0
     for name in ("init", "check", "schema", "run", "demo", "needs", "orders", "approvals", "why", "approve", "deny",
-                 "received", "reading", "fitted", "stock", "answer", "prices", "states", "audit", "policy", "simulate",
+                 "received", "reading", "fitted", "learning", "stock", "answer", "prices", "states", "audit", "policy",
+                 "simulate",
                  "benchmark", "sign-in", "status", "cancel", "release", "stop", "resume", "stops",
                  "alarms"):  # fmt: skip
         assert f" {name} " in shown.stdout
@@ -198,7 +202,9 @@ def test_the_schema_is_json(capsys):
     assert json.loads(capsys.readouterr().out)["properties"]["site"]
 
 
-@pytest.mark.parametrize("words", [["orders"], ["needs"], ["audit", "verify"], ["why", NUMBER], ["policy", "show"]])
+@pytest.mark.parametrize(
+    "words", [["orders"], ["needs"], ["learning"], ["audit", "verify"], ["why", NUMBER], ["policy", "show"]]
+)
 def test_without_data_a_look_says_so_in_one_sentence(site, capsys, words):
     assert main(words) == 1
     said = capsys.readouterr()
@@ -234,6 +240,23 @@ def test_orders_for_programs_are_exact(worked, capsys):
     (order,) = json.loads(capsys.readouterr().out)
     assert (order["number"], order["total"], order["currency"]) == (NUMBER, "760.00", "EUR")
     assert order["lines"][0]["unit_price"] == "380.00"
+
+
+async def test_what_lives_have_taught_is_a_table_for_people_and_exact_for_programs(worked, capsys):
+    loaded, kind = config.load(worked), Kind(Wearing.USAGE, "bearing-7014")
+    taught = Standing(
+        Phase.ADAPTABLE, code="CONVINCED", model="lifetimes", version="ab" * 32, lives=5, judged=4, gain=8.2, error=2.1,
+        currency="EUR",
+    )  # fmt: skip
+    async with open_databases(loaded.directory) as databases, databases.spend.write() as tx:
+        await keep(tx, loaded.owner, kind, Standing(), taught, NOW)
+    assert await asyncio.to_thread(main, ["learning", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["phase"], told["lives"], told["gain"]) == ("bearing-7014", "adaptable", 5, 8.2)
+    assert await asyncio.to_thread(main, ["learning"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "8.20 ± 2.10 EUR" in shown
+    assert "Over 4 lives it would have saved 8.20 EUR a life" in shown
 
 
 @pytest.mark.parametrize("words", [["orders"], ["approvals"], ["orders", "--state", "awaiting_approval"]])
@@ -370,7 +393,7 @@ async def test_people_enter_what_they_did_and_heard(worked, tmp_path):
     async with running(worked, clerk):
         for words in (
             ["reading", "mill/spindle-bearing", "1200 h", "--clock", "running"],
-            ["fitted", "mill/spindle-bearing", "--serial", "S7", "--new"],
+            ["fitted", "mill/spindle-bearing", "--serial", "S7", "--new", "--found", "worn"],
             ["stock", "bearing-7014", "3"],
             ["received", NUMBER, "--line", "1=2"],
             ["prices", "corner-shop", "prices.csv"],
@@ -380,7 +403,7 @@ async def test_people_enter_what_they_did_and_heard(worked, tmp_path):
             assert await do(*words) == 0, words
     acts = dict(clerk.acts)
     assert acts["reading"] == ("mill/spindle-bearing", "1200 h", person, "socket", "running")
-    assert acts["fitted"] == ("mill/spindle-bearing", "S7", "0 h", "", person, "socket")
+    assert acts["fitted"] == ("mill/spindle-bearing", "S7", "0 h", "", person, "socket", "worn")
     assert acts["received"] == (NUMBER, {1: Decimal(2)}, person, "socket")
     assert acts["prices"] == ("corner-shop", "item;price\n", person, "socket")
     answer = acts["answered"][1]

@@ -151,6 +151,9 @@ def test_a_look_at_the_data_judges_nothing_but_the_site(site):
          ["4:45: maintenance_windows[1]: samstag is no day; write one of: monday, tuesday",
           "4:66: maintenance_windows[2]: write days and times, such as 'saturday 06:00-14:00'"]),
         ("schema: 1", "schema: 1\nextra: 2", ["4:1: extra: is not known here"]),
+        ("schema: 1", "schema: 1\nlearning: {bearing: bond}",
+         ["4:21: learning.bearing: is not known here",
+          "4:21: learning.bearing: must be 'bound', 'adaptable' or 'autonomous'"]),
     ],
 )  # fmt: skip
 def test_every_mistake_is_said_where_it_stands(site, before, after, said):

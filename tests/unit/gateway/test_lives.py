@@ -12,7 +12,7 @@ from gateway.databases import Databases, open_databases
 from gateway.lives import Lives, first_lives
 from gateway.settings import ComponentConfig
 from maintenance import store
-from maintenance.assets import Life
+from maintenance.assets import Found, Life
 from maintenance.monitor import Monitor
 from maintenance.slots import Watched
 from marketplace import stock
@@ -118,6 +118,40 @@ async def test_what_a_person_says_begins_a_life_with_what_it_had_run(bench: Benc
     assert {"fitting.done", "life.began"} <= set(await bench.audited())
 
 
+async def begun(bench: Bench, component: str = SEAL) -> None:
+    bench.now += timedelta(hours=1)
+    await bench.lives.fitted_by(component, BEN, "S-1", 0.0, "")
+
+
+async def ended(bench: Bench, component: str = SEAL) -> Life:
+    async with bench.databases.spend.read() as tx:
+        return [life for life in await store.lives(tx, OWNER, component) if life.removed_at is not None][-1]
+
+
+async def test_a_life_ends_with_what_it_had_run_and_how_it_was_found(bench: Bench):
+    await begun(bench)
+    bench.count(*range(0, 601, 40))
+    await bench.lives.fitted_by(SEAL, BEN, "S-2", 0.0, "", Found.WORN)
+    life = await ended(bench)
+    assert (life.serial, life.found, life.ran) == ("S-1", Found.WORN, {"": 600.0})
+    async with bench.databases.spend.read() as tx:
+        entry = [each for each in await log.entries(tx, SEAL, owner=OWNER) if each.kind == "life.began"][-1]
+    assert (entry.facts["found"], entry.facts["ran"]) == ("worn", {"": "600"})
+
+
+async def test_what_was_counted_since_the_counter_fell_is_not_the_old_parts(bench: Bench):
+    await begun(bench)
+    bench.count(*range(0, 601, 40), *range(9))
+    await bench.lives.fitted_by(SEAL, BEN, "S-2", 0.0, "", Found.FAILED)
+    assert (await ended(bench)).ran == {"": 600.0}
+
+
+async def test_of_a_part_that_nobody_heard_nothing_is_known(bench: Bench):
+    await bench.lives.fitted_by(SEAL, BEN, "S-1", 0.0, "", Found.FAILED)
+    life = await ended(bench)
+    assert (life.found, life.ran) == (Found.FAILED, {})
+
+
 async def test_a_reading_that_cannot_be_taken_leaves_no_trace(bench: Bench):
     bench.count(600, 601)
     with pytest.raises(ValueError, match="601"):
@@ -176,6 +210,13 @@ async def test_a_person_fits_a_part_at_the_readings_of_all_its_counters(clocked:
     await clocked.lives.fitted_by(SPINDLE, BEN, "S-2", 0.0, "")
     assert (await opened(clocked)).counters == {"hours": 101.0, "starts": 101.0}
     assert clocked.monitor.assess(SPINDLE, clocked.now).belief.known
+
+
+async def test_a_life_ends_with_what_it_had_run_on_every_clock(clocked: Bench):
+    await begun(clocked, SPINDLE)
+    run(clocked, 0, 1, 2)
+    await clocked.lives.fitted_by(SPINDLE, BEN, "S-2", 0.0, "", Found.HALF)
+    assert (await ended(clocked, SPINDLE)).ran == pytest.approx({"hours": 2.0, "starts": 2.0, "age": 3.0})
 
 
 async def test_counters_that_fall_together_begin_a_life_on_every_clock(clocked: Bench):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from connectors.backlog import Backlog
 from connectors.counters import Counters, Latencies, Loss
 from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.historian import Historian
+from gateway.learning.kinds import Kind, Wearing
+from gateway.learning.phases import Phase
+from gateway.learning.standing import Standing
 from gateway.live import Board, Link
 from gateway.metrics import Counted, exposition
 from gateway.schedule import Schedule
@@ -51,9 +56,13 @@ async def test_what_counts_in_the_gateway_is_told_to_prometheus(tmp_path: Path):
     silent = Finding(AlarmKind.SENSOR_SILENT, "plc/t", "plc", True, connection="plc", since=said)
     for at in (NOW, NOW + timedelta(minutes=20)):
         book.observe([lost, silent], at)
-    counted = Counted(
-        pipeline, backlog, Historian(storage, 1), counters, board, schedule, lambda: NOW, lambda: book.overview(NOW)
-    )
+    seals = Kind(Wearing.USAGE, "seal-kit")
+    standings = {seals: Standing(Phase.ADAPTABLE, lives=5)}
+    keeper = SimpleNamespace(kept=9, lost=1)
+    learning: Any = SimpleNamespace(standings=lambda: standings, seconds={seals: 1.5}, failures=2, frames=keeper)
+    overview = partial(book.overview, NOW)
+    historian = Historian(storage, 1)
+    counted = Counted(pipeline, backlog, historian, counters, board, schedule, lambda: NOW, overview, learning)
     body, content_type = exposition(counted)
     await backlog.close()
     await storage.close()
@@ -91,6 +100,13 @@ async def test_what_counts_in_the_gateway_is_told_to_prometheus(tmp_path: Path):
         'toolcrib_connection_up{connection="plc"} 0.0',
         'toolcrib_tag_faults{connection="hall-2"} 1.0',
         'toolcrib_act_failures_total{act="decide"} 0.0',
+        'toolcrib_learning_phase{kind="seal-kit",phase="adaptable",wear="usage"} 1.0',
+        'toolcrib_learning_phase{kind="seal-kit",phase="bound",wear="usage"} 0.0',
+        'toolcrib_learning_lives{kind="seal-kit",wear="usage"} 5.0',
+        'toolcrib_learning_seconds{kind="seal-kit",wear="usage"} 1.5',
+        "toolcrib_learning_failures_total 2.0",
+        "toolcrib_frames_kept_total 9.0",
+        "toolcrib_frames_lost_total 1.0",
     ):
         assert line in lines, line
     assert content_type.startswith("text/plain")

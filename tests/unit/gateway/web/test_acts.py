@@ -141,6 +141,7 @@ async def test_a_supplier_who_was_called_is_entered_with_price_and_date(made, an
         ("stock", {"item": "coolant-5l", "quantity": "3,5"}, ("coolant-5l", "3.5")),
         ("fitted", {"component": "mill/coolant", "used": "0 h"}, ("mill/coolant", "", "0 h", "")),
         ("fitted", {"component": "mill/coolant", "serial": "S1", "note": "n"}, ("mill/coolant", "S1", None, "n")),
+        ("fitted", {"component": "mill/coolant", "found": "worn"}, ("mill/coolant", "", None, "", "worn")),
     ],
 )
 async def test_what_people_enter_goes_to_the_actions_with_their_id(bare, stranger, path, form, entered):

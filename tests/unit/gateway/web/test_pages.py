@@ -10,13 +10,18 @@ import structlog
 from sqlalchemy import insert, update
 
 from connectors.samples import Batch, Provenance, Quality, Sample
+from gateway.learning.kinds import Kind, Wearing
+from gateway.learning.phases import Phase
+from gateway.learning.standing import Standing, keep
 from gateway.live import Link
+from maintenance.assets import Found, Life
 from maintenance.needs import JobKind, JobLine
-from maintenance.store import save_needs
+from maintenance.store import close_life, open_life, save_needs
 from marketplace import store
 from marketplace.audit import epochs
 from marketplace.audit.notary import Notary
 from tests.showcase.data import NOW, PARTS, need_of, picture_of
+from tests.unit.gateway.learning.plants import seal
 from tests.unit.marketplace.fakes import ANNA
 
 BARE = ["/", "/machines", "/machines/mill", "/machines/mill/coolant", "/machines/bench-drill", "/orders", "/audit",
@@ -121,6 +126,29 @@ async def test_machines_show_value_age_quality_health_and_forecast(anna):
         "<title>Spindle bearing</title>",
     ):
         assert part in text
+
+
+async def test_machines_say_what_parts_before_have_taught(made, anna):
+    kind, settings = Kind(Wearing.USAGE, "seal-kit"), seal()
+    made.context.settings["mill/coolant"] = settings
+    taught = Standing(Phase.ADAPTABLE, code="CONVINCED", judged=4, gain=8.2, error=2.1, currency="EUR", version="a")
+    async with made.spend.write() as tx:
+        await keep(tx, made.context.owner, kind, Standing(), taught, made.clock())
+    text = (await anna.get("/machines")).text
+    assert "<strong>seal-kit</strong>: by that rule, as its lives have taught it since" in text
+    assert "Over 4 lives it would have saved 8.20 EUR a life, give or take 2.10." in text
+
+
+async def test_a_component_shows_its_parts_before_and_how_they_were_found(made, anna):
+    assert "Parts before" not in (await anna.get("/machines/mill/coolant")).text
+    owner, now = made.context.owner, made.clock()
+    async with made.spend.write() as tx:
+        await close_life(tx, owner, "mill/coolant", now)
+        await open_life(tx, owner, Life("before", "mill/coolant", now))
+        await close_life(tx, owner, "mill/coolant", now, Found.WORN, {"": 1234.4})
+    text = (await anna.get("/machines/mill/coolant")).text
+    assert "Parts before" in text
+    assert "<td>1,234</td><td>worn</td>" in text.replace("> ", ">")
 
 
 async def test_a_tag_shows_what_it_was_and_where_nothing_can_be_said(made, anna):

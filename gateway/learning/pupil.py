@@ -1,0 +1,75 @@
+"""What is run in a process of its own: reads the frames of a kind's lives, judges, and answers with a verdict.
+
+Task and verdict are pickled values, from and to the gateway that started this process, over pipes that nobody else
+holds. The telemetry database is opened for reading only. It is nice, and uses one core.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import sys
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from gateway.learning.judging import Task, Verdict, judge
+from gateway.learning.kinds import Wearing
+from gateway.storage import NORMAL, Storage
+from maintenance.frames import Frames
+from maintenance.learning import History
+from maintenance.settings import DeviationWear
+from maintenance.store import load_frames
+from marketplace.store import Database
+
+NICENESS: Final = 10
+
+
+async def histories(telemetry: Database, task: Task) -> dict[str, History]:
+    """Return the histories of a kind's lives; one that is broken, of other signals or of nothing teaches nothing."""
+    found: dict[str, History] = {}
+    if task.kind.by is not Wearing.DEVIATION:
+        return found
+    async with telemetry.read() as tx:
+        for life in task.closed:
+            case = task.cases.get(life.component)
+            wear = None if case is None else case.settings.wear
+            try:
+                rows = await load_frames(tx, life.life)
+                if isinstance(wear, DeviationWear) and rows and all(row.signals == wear.tags for row in rows):
+                    frames = Frames.joined(row.frames for row in rows)
+                    found[life.life] = frames.history(life.life, 0.0)
+            except ValueError:
+                continue
+    return found
+
+
+async def taught(path: Path, task: Task) -> Verdict:
+    """Judge a kind by the lives in a telemetry database."""
+    began = time.monotonic()
+    telemetry = Storage(path, NORMAL, read_only=True)
+    try:
+        lives = await histories(telemetry, task)
+    finally:
+        await telemetry.close()
+    verdict = judge(task, lives)
+    return replace(verdict, seconds=time.monotonic() - began)
+
+
+def main() -> None:
+    """Answer one task."""
+    os.nice(NICENESS)
+    path, task = pickle.load(sys.stdin.buffer)  # noqa: S301 - ourselves at both ends
+    try:
+        verdict = asyncio.run(taught(path, task))
+    except Exception as error:
+        traceback.print_exc()
+        sys.exit(" ".join(repr(getattr(error, "orig", error)).split()))  # in one line: the gateway logs the last
+    sys.stdout.buffer.write(pickle.dumps(verdict))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""A kind goes its way on evidence alone: what convinces is believed, what goes wrong is taken back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.learning.judging import (
+    Candidate,
+    Case,
+    Task,
+    Verdict,
+    checked,
+    gate,
+    judge,
+    longest_still,
+    looked_at,
+    looked_back,
+    shares,
+)
+from gateway.learning.phases import Phase
+from gateway.learning.standing import Standing
+from maintenance.assets import Found
+from maintenance.learning import History
+from marketplace.hindsight import Course, compare
+from tests.unit.gateway.learning.plants import by_life, case, closed, quick, seals, spindle, spindles
+
+LIVES = quick(6)
+
+
+@cache
+def convinced() -> Verdict:
+    return judge(spindles(LIVES), by_life(LIVES))
+
+
+def mute(*lengths: int) -> list[History]:
+    """Lives of which no signal says anything, and whose lengths say nothing of each other."""
+    chance = np.random.default_rng(1)
+    return [
+        History(f"unit-{at}", 100.0 + chance.normal(0, 1, (length, 6)), np.arange(1.0, length + 1))
+        for at, length in enumerate(lengths)
+    ]
+
+
+def test_lives_whose_signals_tell_the_end_are_believed():
+    standing = convinced().standing
+    assert (standing.phase, standing.model, standing.code) == (Phase.AUTONOMOUS, "ridge", "CONVINCED")
+    assert (standing.lives, standing.judged, standing.closed) == (6, 6, 6)
+    assert standing.gain > standing.error > 0
+    assert standing.signals == spindle().wear.tags
+
+
+def test_the_model_that_is_believed_is_the_one_that_was_judged():
+    verdict = convinced()
+    model = checked(verdict.document, verdict.standing.version)
+    assert model.version == verdict.standing.version
+    assert model.lives == 6
+    with pytest.raises(ValueError, match="not the one"):
+        checked(verdict.document.replace("6", "7", 1), verdict.standing.version)
+
+
+def test_the_same_lives_give_the_same_verdict():
+    first, again = (judge(spindles(LIVES[:3]), by_life(LIVES[:3])) for _time in range(2))
+    assert first == again
+
+
+def test_signals_that_say_nothing_are_not_believed():
+    silent = mute(14, 25, 90, 33)
+    verdict = judge(spindles(silent), by_life(silent))
+    assert (verdict.standing.phase, verdict.standing.model, verdict.document) == (Phase.ADAPTABLE, "", "")
+
+
+@pytest.mark.parametrize(
+    ("task", "code"),
+    [
+        (spindles(LIVES[:1]), "TOO_FEW_LIVES"),
+        (spindles(LIVES, found=None), "TOO_FEW_LIVES"),
+        (spindles(LIVES, found=Found.LIKE_NEW), "TOO_FEW_LIVES"),
+        (spindles(LIVES, found=Found.HALF), "TOO_FEW_LIVES"),  # of none it is known what deciding would have cost
+        (spindles(LIVES, ceiling=Phase.BOUND), "PINNED"),
+        (spindles(LIVES, cases={"mill/spindle": case(spindle(), costs=None)}), "NO_COSTS"),
+        (seals([900.0]), "TOO_FEW_LIVES"),
+        (seals([900.0] * 9, found=None), "TOO_FEW_LIVES"),
+    ],
+)
+def test_without_evidence_the_rule_goes_on(task: Task, code: str):
+    verdict = judge(task, by_life(LIVES))
+    assert (verdict.standing.phase, verdict.standing.code, verdict.document) == (Phase.BOUND, code, "")
+    assert verdict.standing.patience == 1.0
+
+
+def test_a_life_without_frames_or_of_other_signals_teaches_nothing():
+    assert judge(spindles(LIVES), by_life(LIVES[:1])).standing.lives == 1
+    cases = {"mill/spindle": case(spindle()), "lathe/spindle": case(spindle(tags=["a", "b"]))}
+    others = tuple(closed(each, "lathe/spindle") for each in LIVES)
+    assert judge(spindles(LIVES, cases=cases, closed=others), by_life(LIVES)).standing.lives == 0
+    narrow = [replace(each, frames=each.frames[:, :2]) for each in LIVES]
+    assert judge(spindles(LIVES), by_life(narrow)).standing.lives == 0
+
+
+def test_a_kind_that_may_only_adapt_gets_no_model():
+    standing = judge(spindles(LIVES, ceiling=Phase.ADAPTABLE), by_life(LIVES)).standing
+    assert (standing.phase, standing.model) == (Phase.ADAPTABLE, "")
+
+
+COURSES = st.builds(Course, st.integers(50, 900), st.integers(10, 300), st.just(0.0))
+WAYS = st.integers(1, 8).flatmap(
+    lambda lives: st.lists(st.lists(COURSES, min_size=lives, max_size=lives), min_size=1, max_size=4)
+)
+
+
+@settings(max_examples=40)
+@given(WAYS)
+def test_whoever_decides_is_the_first_or_convinces_against_it(ways: list[list[Course]]):
+    way = [Candidate(1.0 + at, courses) for at, courses in enumerate(ways)]
+    chosen, comparison = gate(way, 100.0)
+    assert chosen is way[0] or comparison.convincing
+    assert comparison == compare(way[0].courses, chosen.courses, 100.0)
+
+
+def test_parts_that_last_longer_than_rated_are_believed_to():
+    verdict = judge(seals([3800.0, 4100.0, 3900.0, 4000.0]), {})
+    assert (verdict.standing.phase, verdict.standing.model) == (Phase.ADAPTABLE, "lifetimes")
+    assert verdict.standing.gain > verdict.standing.error
+
+
+def test_lives_are_told_in_shares_of_what_each_component_is_rated_for():
+    task = seals([900.0, 500.0])
+    rated: Case = replace(task.cases["press/seal"])
+    assert [life.use for _name, life in shares(task)] == [0.9, 0.5]
+    assert shares(replace(task, cases={})) == []
+    assert rated.rated == 1000.0
+
+
+def sudden(unit: str, like: History) -> History:
+    """A part that failed in the middle of its healthy life."""
+    return History(unit, like.frames[:20], like.use[:20])
+
+
+def believed(lives: list[History], **changes: object) -> Task:
+    verdict = convinced()
+    return spindles(lives, standing=verdict.standing, taught=verdict.document, **changes)
+
+
+def test_a_failure_that_the_model_gave_no_chance_takes_it_back_until_two_more_lives_have_ended():
+    lives = [*LIVES, sudden("new", LIVES[0])]
+    after = judge(believed(lives), by_life(lives)).standing
+    assert (after.phase, after.code, after.model) == (Phase.ADAPTABLE, "MISSED", "")
+    assert after.parameters["component"] == "mill/spindle"
+    assert after.barred_until == 9
+    more = [*lives, *(replace(each, unit=f"more-{at}") for at, each in enumerate(quick(2, seed=4)))]
+    again = judge(replace(believed(more), standing=after, taught=""), by_life(more)).standing
+    assert again.code in ("CONVINCED", "NOT_CONVINCING")
+
+
+def test_a_model_that_goes_on_being_right_stays():
+    lives = [*LIVES, replace(quick(1, seed=7)[0], unit="new")]
+    after = judge(believed(lives), by_life(lives)).standing
+    assert (after.phase, after.lives) == (Phase.AUTONOMOUS, 7)
+    assert len(after.outside) == 1
+
+
+def test_a_model_of_another_plant_is_taken_back():
+    model = checked(convinced().document, convinced().standing.version)
+    slow = [replace(each, use=3.0 * each.use, unit=f"slow-{at}") for at, each in enumerate(quick(3, seed=5))]
+    lives = [*LIVES, *slow]
+    after = judge(believed(lives), by_life(lives)).standing
+    outside = [looked_back(model, each, 8.0) for each in slow]
+    assert np.mean([each[0] for each in outside if each]) > 0.4
+    assert (after.code, after.phase) == ("DRIFTED", Phase.ADAPTABLE)
+
+
+def test_other_signals_than_those_learned_from_take_a_model_back():
+    cases = {"mill/spindle": case(spindle(tags=["b", "a", "c", "d", "e", "f"]))}
+    after = judge(replace(believed(LIVES[:1]), cases=cases), by_life(LIVES[:1])).standing
+    assert (after.phase, after.model) == (Phase.BOUND, "")
+
+
+def test_a_standing_comes_back_from_its_document():
+    standing = convinced().standing
+    assert Standing.of(standing.document()) == standing
+
+
+@given(st.lists(st.sampled_from([1.0, 2.0]), min_size=1, max_size=20))
+def test_the_longest_standstill_is_counted(values: list[float]):
+    runs = "".join(f"{value:g}" for value in values)
+    longest = max(len(run) for run in runs.replace("12", "1 2").replace("21", "2 1").split())
+    assert longest_still(np.array(values)) == longest
+
+
+def test_the_last_frame_within_each_spacing_is_looked_at():
+    assert looked_at(np.arange(1.0, 8.0), 3.0) == {1, 4, 6}
