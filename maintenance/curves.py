@@ -28,6 +28,8 @@ DECIMALS: Final = (0, 1, 2, 3, 4, 6)
 """What sensors and their drivers round to."""
 _ALMANAC = 6 * 10**17
 """Ticks to either side of 1970 that a delay is counted up to; beyond them a time is no date."""
+ROWS_MAX: Final = 1 << 20
+"""Far more than any segment or summary has: what claims more is broken, and nothing is made ready for it."""
 RECALLED: Final = 0b1000
 """In the flags: from the machine's own history."""
 _QUALITY, _PLAIN_WIRE = 0b11, 0b100
@@ -188,6 +190,8 @@ def of_block(content: bytes, tag: int | None = None) -> Stretch:
         values, delays, flags = column("<f8"), column(f"<i{delay_width}").astype(np.int64), column("|u1")
         texts = json.loads(content[offset : offset + text_bytes]) if text_bytes else []
         said = {int(row) - start: str(text) for row, text in texts if start <= row < stop}
+        if int(counts.sum()) != stop - start:
+            raise ValueError("the tags do not share all samples")
         return Stretch(np.repeat(numbers, counts), source, values, delays, flags, said)
 
 
@@ -211,7 +215,7 @@ def of_segment(content: bytes) -> Stretch:
     """Return the samples of a segment. Raises `CurveBroken`."""
     with _Careful():
         version, tag, rows = struct.unpack_from("<BiI", content)
-        if version != 1:
+        if version != 1 or rows > ROWS_MAX:
             raise ValueError("another version")
         source, readings, delays, flags, texts = _parts(content, 9, 5)
         said = json.loads(texts) if texts else []
@@ -299,7 +303,7 @@ def of_summary(content: bytes) -> Summary:
     """Return the summary of minutes. Raises `CurveBroken`."""
     with _Careful():
         version, rows = struct.unpack_from("<BI", content)
-        if version != 1:
+        if version != 1 or rows > ROWS_MAX:
             raise ValueError("another version")
         at, lowest, highest, last, bad = _parts(content, 5, 5)
         return Summary(
@@ -433,6 +437,8 @@ def _equal(left: Values, right: Values) -> bool:
 
 def _of_readings(data: bytes, rows: int) -> Values:
     count, length = struct.unpack_from("<II", data)
+    if count > rows:
+        raise ValueError("more is missing than there is")
     missing = _of_integers(data[8 : 8 + length], count) if count else np.empty(0, np.int64)
     kind, places = data[8 + length : 10 + length]
     body, real = data[10 + length :], rows - count

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asyncua import ua
 
-from connectors.samples import Batch
+from connectors.samples import Batch, Quality
 from gateway.build import Gateway, open_gateway
 from gateway.config import load
 from tests.servers import NAMESPACE, OpcUaBench
+from tests.unit.maintenance.bearing_signal import window
 
 SECONDS = 20
 SITE = {
@@ -79,7 +81,8 @@ def component(tag: str) -> dict[str, Any]:
 
 @pytest.fixture
 async def line(tmp_path: Path) -> AsyncIterator[Line]:
-    server = OpcUaBench(tmp_path / "server", tags=dict.fromkeys(("a", "b", "c"), 0.0))
+    tags = dict.fromkeys(("a", "b", "c"), 0.0) | {"raw": ua.Variant(window(0.0).tolist())}
+    server = OpcUaBench(tmp_path / "server", tags=tags)
     await server.start()
     connection = {
         "connector": "opcua",
@@ -176,3 +179,31 @@ async def test_what_cannot_be_applied_changes_nothing_and_says_why(line: Line):
         assert line.gateway.config is before
     assert line.gateway.conversations.supervisors["hall"].counters.disconnects == 0
     assert (await line.gateway.operations.reload("ben", "socket")).code == "NOT_AUTHORISED"
+
+
+async def test_a_machine_begins_to_be_heard_by_its_windows_and_ends_to_be(line: Line):
+    await line.until(lambda: line.shows("mill/a", 0.0))
+    heard = machine("hall", "a", "raw")
+    heard["tags"]["raw"] |= {"unit": "g", "window": True}
+    knock = {"from": "raw", "kind": "kurtosis", "sampling_rate": "25600 Hz"}
+    worn = component("a") | {"wear": {"by": "deviation", "tags": ["knock"]}}
+    del worn["rated_life"]
+    mill = heard | {"features": {"knock": knock}, "components": {"bearing": worn}}
+    await line.edit(machines={"mill": mill})
+    done = await line.gateway.operations.reload("anna", "socket")
+    assert done.message == "Applied: tags +1 -1 ~0, features +1 -0 ~0, components +1 -0 ~0."
+    readings = line.gateway.board.readings()
+    await line.until(lambda: "mill/knock" in line.gateway.board.readings())
+    quiet = readings["mill/knock"].value
+    await line.server.write("raw", window(20.0).tolist())
+    await line.until(lambda: readings["mill/knock"].value > quiet + 1)
+    await line.server.write("raw", [1.0] * 4000)
+    await line.until(lambda: readings["mill/knock"].quality is Quality.BAD)
+    assert readings["mill/knock"].text == "FLAT"
+    assert readings["mill/raw"].text == "4000 numbers"
+    assert line.gateway.monitor.latest("mill/knock").quality is not Quality.GOOD
+    assert not any(batch.windows or line.values("mill/raw") for batch in line.taken)
+    await line.edit(machines={"mill": machine("hall", "a")})
+    done = await line.gateway.operations.reload("anna", "socket")
+    assert done.message == "Applied: tags +0 -1 ~0, features +0 -1 ~0, components +0 -1 ~0."
+    assert "mill/knock" not in readings
