@@ -2,10 +2,10 @@
 
 Candidates come in order: the rule that needs no history as it is, then with more patience, then what was learned
 (lifetimes for wear by use, patient or not; a ridge and, from enough lives, boosted trees for deviation). Each life is
-replayed by `marketplace.hindsight` at its component's own costs, with beliefs of which it was left out. The next takes over
-from the last one that did where its gain convinces, and whoever stands at the end must convince against the plain rule
-too: else that one goes on. Only lives that were seen to their end are judged by; those that were cut short teach
-lifetimes alone. Functions of their arguments: no clock, no chance; it is run in a process of its own.
+replayed by `marketplace.hindsight` at its component's own costs, with beliefs of which that life was left out. The next
+takes over from the last one that did where its gain convinces, and whoever stands at the end must convince against the
+plain rule too: else that one goes on. Only lives that were seen to their end are judged by; those that were cut short
+teach lifetimes alone. Functions of their arguments: no clock, no chance; it is run in a process of its own.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +35,7 @@ from maintenance.learning import (
     History,
     Learned,
     Lesson,
+    Table,
     learn,
     learned_of,
     ridge,
@@ -42,7 +45,7 @@ from maintenance.learning import (
     walks,
 )
 from maintenance.lifetimes import FinishedLife, Prior
-from maintenance.prognosis import Basis, Clocked
+from maintenance.prognosis import Basis
 from maintenance.settings import ComponentSettings, CounterSettings, DeviationWear, in_unit, median_life, shape_of
 from maintenance.trackers.by_deviation import DeviationTracker
 from maintenance.trackers.pool import Pool
@@ -141,35 +144,30 @@ class Verdict:
     seconds: float = 0.0
 
 
+Believing = Callable[[float], Belief | None]
+"""What was believed of a life at a use; None: nothing that money could move on."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
-    """A life to be judged by: its failure and its beliefs at some uses, by the rule; all uses in its own unit."""
+    """A life to be judged by: its end by use, and what the rule that needs no history believed of it."""
 
     life: Closed
     case: Case
     costs: Costs
     end: float
-    use: Vector
-    rule: Sequence[Belief | None]
+    rule: Believing
 
-    def survivals(self, beliefs: Sequence[Belief | None]) -> list[Survival | None]:
-        """Return beliefs by the calendar, as far as money may move on them."""
+    def course(self, believing: Believing, patience: float, life: float, usual: float) -> Course:
+        """Return what deciding by these beliefs would have cost; `life` is what they hold usual, by use."""
         pace = self.life.use_per_hour
-        return [
-            None if each is None or not each.known else Survival(each.use / pace, each.survival) for each in beliefs
-        ]
-
-    def course(self, beliefs: Sequence[Belief | None], patience: float, usual: float) -> Course:
-        """Return what deciding by these beliefs would have cost."""
-        pace, survivals = self.life.use_per_hour, self.survivals(beliefs)
-        at = self.use / pace
 
         def believed(hours: float) -> Survival | None:
-            place = int(np.searchsorted(at, hours, "right")) - 1
-            return survivals[place] if place >= 0 else None
+            belief = believing(hours * pace)
+            known = belief is not None and belief.known
+            return Survival(belief.use / pace, belief.survival) if known and belief is not None else None
 
-        told = next((each.life for each in beliefs if each is not None and each.life), None) or usual
-        stakes = stakes_of(self.costs, told / pace, patience)
+        stakes = stakes_of(self.costs, life / pace, patience)
         step = max(self.case.step, usual / pace / STEPS)
         return replayed(believed, self.end / pace, stakes, Supply("", 0.0, self.case.delays), step)
 
@@ -212,7 +210,7 @@ def _verdict(task: Task, before: Standing, histories: Mapping[str, History]) -> 
     if len(judged) < LIVES_LEAST:
         code = "NO_COSTS" if not any(case.costs for case in task.cases.values()) else "TOO_FEW_LIVES"
         return Verdict(counted.bound(code, want | {"have": str(len(judged))}))
-    way = [Candidate(patience, [each.course(each.rule, patience, usual) for each in judged]) for patience in PATIENCES]
+    way = [_by_rule(judged, patience, usual) for patience in PATIENCES]
     barred = task.ceiling is Phase.ADAPTABLE or len(ended) < before.barred_until
     if task.kind.by is Wearing.USAGE:
         way += _by_lifetimes(task, judged, usual)
@@ -289,39 +287,44 @@ def _judged(
         case = task.cases[life.component]
         if case.costs is None or not outcomes.seen_to_its_end(life.ran, left):
             continue
-        if task.kind.by is Wearing.DEVIATION:
-            use, rule = _rule_by_deviation(life, case, pool, histories[life.life], usual)
-        else:
-            use, rule = _rule_by_usage(life, case, usual)
-        found.append(_Judged(life, case, case.costs, life.ran + left, use, rule))
+        deviates = task.kind.by is Wearing.DEVIATION
+        rule = _rule_by_deviation(life, case, pool, histories[life.life]) if deviates else _rule_by_usage(life, case)
+        found.append(_Judged(life, case, case.costs, life.ran + left, cache(rule)))
     return found
 
 
-def _spacing(life: Closed, case: Case, usual: float) -> float:
-    """Return the use between two decisions, of which each has a belief of its own."""
-    return max(case.step * life.use_per_hour, usual / STEPS)
+def _by_rule(judged: Sequence[_Judged], patience: float, usual: float) -> Candidate:
+    return Candidate(patience, [each.course(each.rule, patience, each.case.rated or usual, usual) for each in judged])
 
 
 def _basis(life: Closed, case: Case) -> Basis:
     return Basis(case.unit, life.use_per_hour, EPOCH, Provenance.A, True, case.rated or None)
 
 
-def _rule_by_deviation(
-    life: Closed, case: Case, pool: Pool, history: History, usual: float
-) -> tuple[Vector, list[Belief | None]]:
+def _rule_by_deviation(life: Closed, case: Case, pool: Pool, history: History) -> Believing:
     """Walk a life through the tracker that a gateway has; its frames are told as if they came at their pace."""
     tracker, span = _tracker(life.life, case, pool)
-    looks = looked_at(history.use, _spacing(life, case, usual))
-    beliefs: list[Belief | None] = []
+    basis, states = _basis(life, case), []
     for at, (use, frame) in enumerate(zip(history.use.tolist(), history.frames.tolist(), strict=True)):
-        hours = at * span
         for signal, value in enumerate(frame):
-            tracker.take(signal, value, hours)
+            tracker.take(signal, value, at * span)
         tracker.clock.used = use
-        if at in looks:
-            belief = tracker.assess(hours, _basis(life, case)).belief
-            beliefs.append(belief if belief.known else None)
-    return history.use[sorted(looks)], beliefs
+        states.append(_as_it_was(tracker))
+
+    def believed(use: float) -> Belief | None:
+        at = int(np.searchsorted(history.use, use, "right")) - 1
+        return states[at].assess(at * span, basis).belief if at >= 0 else None
+
+    return believed
+
+
+def _as_it_was(tracker: DeviationTracker) -> DeviationTracker:
+    """Return a tracker that is assessed like this one now, whatever this one is told later."""
+    same = copy(tracker)
+    same.clock, same.trend, same.framer = copy(tracker.clock), copy(tracker.trend), copy(tracker.framer)
+    same.framer.sums, same.framer.counts = list(tracker.framer.sums), list(tracker.framer.counts)
+    same.framer.last, same.healthy = list(tracker.framer.last), list(tracker.healthy)
+    return same
 
 
 def _tracker(key: str, case: Case, pool: Pool) -> tuple[DeviationTracker, float]:
@@ -334,16 +337,9 @@ def _tracker(key: str, case: Case, pool: Pool) -> tuple[DeviationTracker, float]
     return tracker, tracker.framer.span_hours
 
 
-def looked_at(use: Vector, spacing: float) -> set[int]:
-    """Return which frames are looked at: the last one within each spacing of use."""
-    which = np.floor(use / spacing)
-    return set(np.flatnonzero(np.append(np.diff(which) > 0, True)).tolist())
-
-
-def _rule_by_usage(life: Closed, case: Case, usual: float) -> tuple[Vector, list[Belief | None]]:
-    use = np.arange(0.0, life.ran, _spacing(life, case, usual))
+def _rule_by_usage(life: Closed, case: Case) -> Believing:
     basis = _basis(life, case)
-    return use, [prognosis.by_usage(at, at, case.rated, case.shape, basis) for at in use.tolist()]
+    return lambda use: prognosis.by_usage(use, use, case.rated, case.shape, basis)
 
 
 def _by_lifetimes(task: Task, judged: Sequence[_Judged], usual: float) -> Iterator[Candidate]:
@@ -352,17 +348,18 @@ def _by_lifetimes(task: Task, judged: Sequence[_Judged], usual: float) -> Iterat
     believed = [_outlived(each, [life for name, life in told if name != each.life.life]) for each in judged]
     document = written({"format": 1, "kind": "lifetimes", "lives": [[life.use, life.failed] for _name, life in told]})
     for patience in (*PATIENCES, PATIENT):
-        courses = [each.course(beliefs, patience, usual) for each, beliefs in zip(judged, believed, strict=True)]
+        courses = [
+            each.course(believing, patience, median, usual)
+            for each, (believing, median) in zip(judged, believed, strict=True)
+        ]
         yield Candidate(patience, courses, "lifetimes", digest(document), document)
 
 
-def _outlived(each: _Judged, others: Sequence[FinishedLife]) -> list[Belief | None]:
-    """Return what other lives make of one, at each use."""
+def _outlived(each: _Judged, others: Sequence[FinishedLife]) -> tuple[Believing, float]:
+    """Return what other lives make of one, and the life that they hold usual."""
     lives = lifetimes.learned(_scaled(others, each.case.rated), Prior(each.case.rated, each.case.shape))
-    basis = replace(_basis(each.life, each.case), life=lives.median)
-    grid = prognosis.grid(prognosis.LIVES_AHEAD * lives.median)
-    clocks = (Clocked(at, at, each.case.rated, each.case.shape, basis.use_per_hour, lives) for at in each.use.tolist())
-    return [basis.belief(grid, prognosis.usage_survival(clock, grid)) for clock in clocks]
+    basis, rated, shape = _basis(each.life, each.case), each.case.rated, each.case.shape
+    return cache(lambda use: prognosis.by_usage(use, use, rated, shape, basis, lives)), lives.median
 
 
 def shares(task: Task) -> list[tuple[str, FinishedLife]]:
@@ -399,40 +396,38 @@ def _by_models(
     for fit in fits:
         lesson = learn(lives, wear.tags, wear.baseline, fit)
         beliefs = _unseen(lesson, judged)
-        courses = [each.course(beliefs[each.life.life], 1.0, usual) for each in judged]
+        courses = [each.course(beliefs[each.life.life], 1.0, lesson.model.usual, usual) for each in judged]
         document = written(lesson.model.document())
         kind = lesson.model.regression.kind
         yield Candidate(1.0, courses, kind, digest(document), document, wear.tags, bounds_of(lives))
 
 
-def _unseen(lesson: Lesson, judged: Sequence[_Judged]) -> dict[str, list[Belief | None]]:
+def _unseen(lesson: Lesson, judged: Sequence[_Judged]) -> dict[str, Believing]:
     """Return what the model would have believed of each life, by tables and regressions that had not seen it."""
     place = {walk.unit: at for at, walk in enumerate(lesson.walks)}
     tables = _tables(lesson)
-    found: dict[str, list[Belief | None]] = {}
-    for each in judged:
-        at = place.get(each.life.life)
-        if at is None:
-            found[each.life.life] = [None] * len(each.use)
-            continue
-        walk, known = lesson.walks[at], tables(at)
-        basis = replace(_basis(each.life, each.case), life=lesson.model.usual)
-        which = np.searchsorted(walk.use, each.use)
-        said = lesson.predicted[at]
-        found[each.life.life] = [
-            None if use < walk.use[0] else basis.belief(known.use, known.at(float(said[min(row, len(said) - 1)])))
-            for use, row in zip(each.use.tolist(), which.tolist(), strict=True)
-        ]
-    return found
+    return {each.life.life: _by_walk(lesson, place.get(each.life.life), tables, each) for each in judged}
 
 
-def _tables(lesson: Lesson) -> Callable[[int], Any]:
+def _by_walk(lesson: Lesson, at: int | None, tables: Callable[[int], Table], each: _Judged) -> Believing:
+    if at is None:  # too short to have outlasted its healthy frames
+        return lambda _use: None
+    walk, said, known, basis = lesson.walks[at], lesson.predicted[at], tables(at), _basis(each.life, each.case)
+
+    def believed(use: float) -> Belief | None:
+        row = int(np.searchsorted(walk.use, use, "right")) - 1
+        return basis.belief(known.use, known.at(float(said[row]))) if row >= 0 else None
+
+    return believed
+
+
+def _tables(lesson: Lesson) -> Callable[[int], Table]:
     """Return the table without a life; of many lives, without its group."""
     count = len(lesson.walks)
     groups = min(count, FOLDS) if count > 2 * FOLDS else count
-    made: dict[int, Any] = {}
+    made: dict[int, Table] = {}
 
-    def without(at: int) -> Any:
+    def without(at: int) -> Table:
         group = at % groups
         if group not in made:
             others = [place for place in range(count) if place % groups != group]

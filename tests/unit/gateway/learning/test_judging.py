@@ -19,7 +19,6 @@ from gateway.learning.judging import (
     gate,
     judge,
     longest_still,
-    looked_at,
     looked_back,
     shares,
 )
@@ -191,7 +190,3 @@ def test_the_longest_standstill_is_counted(values: list[float]):
     runs = "".join(f"{value:g}" for value in values)
     longest = max(len(run) for run in runs.replace("12", "1 2").replace("21", "2 1").split())
     assert longest_still(np.array(values)) == longest
-
-
-def test_the_last_frame_within_each_spacing_is_looked_at():
-    assert looked_at(np.arange(1.0, 8.0), 3.0) == {1, 4, 6}
