@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -41,7 +42,6 @@ TAIL: Final = 24
 """Points that stand for what is left of a delay."""
 PRICES: Final = 17
 """States of a wandering price: half a deviation apart, up to four."""
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,15 @@ def log_normal(median: float, deviation: float) -> tuple[tuple[float, ...], tupl
 
     deviation: of the delay's logarithm. The nodes are those of Gauss and Hermite (Abramowitz and Stegun, 25.4.46).
     """
-    delays, weights = median * np.exp(deviation * _NODES), _WEIGHTS / _WEIGHTS.sum()
-    return tuple(delays.tolist()), tuple(weights.tolist())
+    nodes, weights = _normal()
+    return tuple((median * np.exp(deviation * nodes)).tolist()), tuple(weights.tolist())
+
+
+@cache
+def _normal() -> tuple[Vector, Vector]:
+    """Twelve nodes of a standard normal and their weights, in sum 1; a gateway that needs none does not load them."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(12)
+    return nodes, weights / weights.sum()
 
 
 @dataclass(frozen=True, slots=True)
