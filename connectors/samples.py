@@ -204,10 +204,10 @@ class Batch:
 
 _HOURS = {"ms": 1 / 3_600_000, "s": 1 / 3600, "min": 1 / 60, "h": 1.0, "d": 24.0, "week": 168.0, "year": 8766.0}
 
-# A unit begins with a letter, a degree or a percent, or reads "1/min"; so `1e3` and `12 3h`, which their writers may
-# mean as other numbers than we would read, are refused and never half understood.
+# A unit begins with a letter, a degree or a percent, or reads "1/min", or is UCUM's unity, a 1 after a space; so `1e3`
+# and `12 3h`, which their writers may mean as other numbers than we would read, are refused and never half understood.
 _NUMBER = r"(-?[0-9]+(?:\.[0-9]+)?)"
-_UNIT = r"(?![eE][0-9+-])((?:(?<=\s)1/)?[A-Za-z°%µμΩ][A-Za-z0-9°%µμΩ/²³·^]*)"
+_UNIT = r"(?![eE][0-9+-])((?<=\s)1|(?:(?<=\s)1/)?[A-Za-z°%µμΩ][A-Za-z0-9°%µμΩ/²³·^]*)"
 _MEASURE = re.compile(rf"\s*{_NUMBER}\s*{_UNIT}\s*")
 
 

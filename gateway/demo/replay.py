@@ -230,6 +230,8 @@ def policy(retired: Iterable[str] = ()) -> dict[str, Any]:
         "amounts": "net",
         "modes": {"default": "buy", **dict.fromkeys(sorted(retired), "watch")},
         "known": {SUPPLIER: [ITEM]},
+        # a whole fleet decides in the same minute of plant time
+        "checks": {f"{whose}_orders": {"minute": 500, "hour": 500, "day": 500} for whose in ("plant", "supplier")},
     }
 
 
