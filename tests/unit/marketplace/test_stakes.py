@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from marketplace.stakes import (
@@ -116,6 +116,8 @@ stakes = st.builds(
 
 
 @given(lives, stakes, st.floats(0, 300), st.floats(1, 10))
+@example(weibull(67.0, 2.0, 0.0), Stakes(0.0, 27.0, 0.0, 0.0, 1.0), 0.0, 2.0)
+@example(weibull(142.0, 2.0, 11.0), Stakes(0.0, 38.0, 0.0, 0.0, 1.0), 0.0, 2.0)
 def test_a_dearer_standstill_never_delays_an_order(
     survival: Survival, stakes: Stakes, delay: float, dearer: float
 ) -> None:
