@@ -145,7 +145,7 @@ def _likely(figures: Mapping[str, str], raised_at: datetime, zone: tzinfo) -> st
 
 
 def _due(figures: Mapping[str, str]) -> str:
-    if "waiting_costs" in figures:
+    if float(figures.get("waiting_costs", "-1")) >= 0:  # below zero it was the ceiling that decided
         costs = f"{figures['waiting_costs']} {figures['currency']}"
         return _("waiting one more step would have cost {costs} more than it saves").format(costs=costs)
     return _("buying is due from {threshold} on").format(threshold=_percent(figures.get("threshold", "")))

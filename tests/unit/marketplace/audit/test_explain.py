@@ -223,6 +223,18 @@ async def test_what_was_not_kept_is_not_said(told, owner, now):
     assert said.choice == said.offers == ()
 
 
+@pytest.mark.parametrize(
+    ("costs", "said"),
+    [("12.50", "waiting one more step would have cost 12.50 EUR more than it saves"), ("-3.00", "due from 5.0 % on")],
+)
+async def test_what_waiting_would_have_cost_is_told_where_that_decided(told, owner, now, costs, said):
+    figures = {"probability": "0.1", "arrival_hours": "24", "threshold": "0.05", "currency": "EUR"}
+    async with told.write() as tx:
+        await want(tx, owner, now, "r1", "G1-0001-A", reason={"parameters": figures | {"waiting_costs": costs}})
+        story = await tell(tx, "G1-0001-A")
+    assert said in story.wear[1]
+
+
 async def test_an_order_that_nobody_knows_has_no_story(spend):
     async with spend.read() as connection:
         with pytest.raises(NothingKnown, match="no order G1-9"):
