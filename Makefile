@@ -19,7 +19,7 @@ demo: $(READY)                  ## a simulated factory, a simulated market and t
 
 # What pytest makes of the tests is kept, whatever the shell says of bytecode: five processes need it.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: $(READY)                  ## everything a user should be able to verify, in under five minutes
+test: $(READY)                  ## everything a user should be able to verify; some minutes
 	@$(BIN)/python -m pytest -q -m "serial and not long" $(ARGS)
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not serial and not long" $(ARGS)
 

@@ -51,9 +51,10 @@ from maintenance.trackers.by_deviation import DeviationTracker
 from maintenance.trackers.pool import Pool
 from marketplace.hindsight import Comparison, Course, compare, replayed
 from marketplace.stakes import Supply, Survival
-from marketplace.timing import Costs, stakes_of
+from marketplace.timing import WATCHED_PATIENCE, Costs, stakes_of
 
-PATIENCES: Final = (1.0, 1.5, 2.0)
+PATIENCES: Final = {Wearing.USAGE: (1.0, 1.5, 2.0), Wearing.DEVIATION: (WATCHED_PATIENCE, 2.0)}
+"""What is tried, the gateway's own first: nothing is judged at another patience than it would decide with."""
 PATIENT: Final = 3.0
 """Where lifetimes are known, more patience may be right: a failure that costs twenty parts makes a wary rule."""
 LIVES_LEAST: Final = 2
@@ -210,7 +211,7 @@ def _verdict(task: Task, before: Standing, histories: Mapping[str, History]) -> 
     if len(judged) < LIVES_LEAST:
         code = "NO_COSTS" if not any(case.costs for case in task.cases.values()) else "TOO_FEW_LIVES"
         return Verdict(counted.bound(code, want | {"have": str(len(judged))}))
-    way = [_by_rule(judged, patience, usual) for patience in PATIENCES]
+    way = [_by_rule(judged, patience, usual) for patience in PATIENCES[task.kind.by]]
     barred = task.ceiling is Phase.ADAPTABLE or len(ended) < before.barred_until
     if task.kind.by is Wearing.USAGE:
         way += _by_lifetimes(task, judged, usual)
@@ -219,7 +220,7 @@ def _verdict(task: Task, before: Standing, histories: Mapping[str, History]) -> 
     planned = float(np.mean([each.costs.planned for each in judged]))
     chosen, comparison = gate(way, planned)
     currency = judged[0].costs.currency
-    return _stands(counted, chosen, comparison, len(judged), currency)
+    return _stands(task.kind.by, counted, chosen, comparison, len(judged), currency)
 
 
 def gate(way: Sequence[Candidate], planned: float) -> tuple[Candidate, Comparison]:
@@ -232,10 +233,12 @@ def gate(way: Sequence[Candidate], planned: float) -> tuple[Candidate, Compariso
     return (incumbent, comparison) if comparison.convincing else (first, compare(first.courses, first.courses, planned))
 
 
-def _stands(before: Standing, chosen: Candidate, comparison: Comparison, judged: int, currency: str) -> Verdict:
+def _stands(
+    by: Wearing, before: Standing, chosen: Candidate, comparison: Comparison, judged: int, currency: str
+) -> Verdict:
     """Return where a kind stands with whoever decides; what went wrong stays told until it may be tried again."""
     barred = before.lives < before.barred_until
-    plain = chosen.patience == 1.0 and not chosen.model
+    plain = chosen.patience == PATIENCES[by][0] and not chosen.model
     standing = replace(
         before,
         phase=Phase.AUTONOMOUS if chosen.signals else Phase.ADAPTABLE,
@@ -347,7 +350,7 @@ def _by_lifetimes(task: Task, judged: Sequence[_Judged], usual: float) -> Iterat
     told = shares(task)
     believed = [_outlived(each, [life for name, life in told if name != each.life.life]) for each in judged]
     document = written({"format": 1, "kind": "lifetimes", "lives": [[life.use, life.failed] for _name, life in told]})
-    for patience in (*PATIENCES, PATIENT):
+    for patience in (*PATIENCES[Wearing.USAGE], PATIENT):
         courses = [
             each.course(believing, patience, median, usual)
             for each, (believing, median) in zip(judged, believed, strict=True)
@@ -396,10 +399,10 @@ def _by_models(
     for fit in fits:
         lesson = learn(lives, wear.tags, wear.baseline, fit)
         beliefs = _unseen(lesson, judged)
-        courses = [each.course(beliefs[each.life.life], 1.0, lesson.model.usual, usual) for each in judged]
+        courses = [each.course(beliefs[each.life.life], WATCHED_PATIENCE, lesson.model.usual, usual) for each in judged]
         document = written(lesson.model.document())
         kind = lesson.model.regression.kind
-        yield Candidate(1.0, courses, kind, digest(document), document, wear.tags, bounds_of(lives))
+        yield Candidate(WATCHED_PATIENCE, courses, kind, digest(document), document, wear.tags, bounds_of(lives))
 
 
 def _unseen(lesson: Lesson, judged: Sequence[_Judged]) -> dict[str, Believing]:
