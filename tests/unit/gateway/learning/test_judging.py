@@ -27,6 +27,7 @@ from gateway.learning.standing import Standing
 from maintenance.assets import Found
 from maintenance.learning import History
 from marketplace.hindsight import Course, compare
+from marketplace.timing import WATCHED_PATIENCE
 from tests.unit.gateway.learning.plants import by_life, case, closed, quick, seals, spindle, spindles
 
 LIVES = quick(6)
@@ -52,6 +53,7 @@ def test_lives_whose_signals_tell_the_end_are_believed():
     assert (standing.lives, standing.judged, standing.closed) == (6, 6, 6)
     assert standing.gain > standing.error > 0
     assert standing.signals == spindle().wear.tags
+    assert standing.patience == WATCHED_PATIENCE, "it decides with the patience at which it was judged"
 
 
 def test_the_model_that_is_believed_is_the_one_that_was_judged():
