@@ -37,6 +37,7 @@ class Schedule:
         )
         self._running: set[asyncio.Task[None]] = set()
         self._turns: set[asyncio.Task[Any]] = set()
+        self._stopping = False
         self.failures: dict[str, int] = {}
 
     def every(self, interval: timedelta, name: str, act: Act) -> None:
@@ -52,13 +53,17 @@ class Schedule:
     async def stop(self) -> None:
         """Begin nothing more, wait a little for what is under way, and cancel what still is."""
         if self._scheduler.running:
+            self._stopping = True
             self._scheduler.pause()
+            await asyncio.sleep(0)  # a turn that was due in this very moment begins, and ends at once
             await end_tasks(self._running, STOPPING_S)
             await end_tasks(self._turns, STOPPING_S)  # each ends with its act, and is not cut off in saying so
             self._scheduler.shutdown(wait=False)
             await asyncio.sleep(0)  # the scheduler ends itself in the next turn of the loop
 
     async def _guarded(self, name: str, act: Act) -> None:
+        if self._stopping:
+            return
         task, turn = asyncio.ensure_future(self._once(name, act)), asyncio.current_task()
         assert turn is not None
         self._running.add(task)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from connectors.opcua.ancestry import Ancestry, TypeName
 from connectors.opcua.browse import Tree
-from connectors.opcua.units import MOMENT, UNKNOWN, is_writable, unit_of
+from connectors.opcua.units import MOMENT, UNKNOWN, unit_of
 
 DI: Final = "http://opcfoundation.org/UA/DI/"
 MACHINERY: Final = "http://opcfoundation.org/UA/Machinery/"
@@ -313,7 +313,7 @@ class _Reader:
         """The unit of a lifetime: the server's, or what is plainly a number of something; None is not to be used."""
         units = self._tree.child(place, "EngineeringUnits")
         found = unit_of(self._values.get(units)) if units is not None else UNKNOWN
-        if is_writable(found):
+        if found != UNKNOWN:
             return found
         counted = _INDICATED.get(indication, "cycles" if not indication else "")
         return counted if counted in _GUESSED else None
