@@ -61,3 +61,21 @@ async def test_an_act_that_hangs_is_cut_off_at_the_stop():
     await asyncio.wait_for(schedule.stop(), 5)
     assert cut.is_set()
     assert schedule.failures["hang"] == 0
+
+
+async def test_what_falls_due_in_the_moment_of_the_stop_does_not_begin():
+    schedule = Schedule(speed=3600)
+    begun = asyncio.Queue[str]()
+
+    async def hang() -> None:
+        begun.put_nowait("begun")
+        await asyncio.Event().wait()
+
+    schedule.every(timedelta(minutes=30), "hang", hang)
+    schedule.start()
+    await asyncio.wait_for(begun.get(), 5)
+    late = asyncio.create_task(schedule._guarded("hang", hang))  # as the scheduler would, a moment before the stop
+    async with asyncio.timeout(5):
+        await schedule.stop()
+    assert late.done()
+    assert begun.empty()
