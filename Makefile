@@ -17,10 +17,13 @@ $(READY): pyproject.toml requirements.lock
 demo: $(READY)                  ## a simulated factory, a simulated market and the gateway between them
 	@$(BIN)/toolcrib demo $(ARGS)
 
+# Where tests that measure time live: the rest need not be looked through for them.
+SERIAL := tests/performance tests/journeys tests/faults tests/unit/gateway/learning
+
 # What pytest makes of the tests is kept, whatever the shell says of bytecode: five processes need it.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: $(READY)                  ## everything a user should be able to verify; some minutes
-	@$(BIN)/python -m pytest -q -m "serial and not long" $(ARGS)
+test: $(READY)                  ## everything a user should be able to verify; under five minutes on two cores
+	@$(BIN)/python -m pytest -q -m "serial and not long" $(SERIAL) $(ARGS)
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not serial and not long" $(ARGS)
 
 lint: $(READY)                  ## style, types, arrows

@@ -54,7 +54,6 @@ def test_every_locked_package_has_a_hash():
         assert naked == [], name
 
 
-@pytest.mark.serial
 def test_the_wheel_holds_the_packages_and_no_tests(tmp_path: Path):
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.campaigns.crash.campaign import Campaign, Runner
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.serial, pytest.mark.long, pytest.mark.timeout(200)]
 
 KILLS = 12
 

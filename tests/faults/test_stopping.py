@@ -90,6 +90,7 @@ async def test_while_a_supplier_hangs_with_the_order(bench: Bench):
     await bought_once(bench, "bench/approved")
 
 
+@pytest.mark.long
 async def test_while_it_asks_what_became_of_an_order(bench: Bench):
     await bench.act("fitted", {"component": "bench/approved", "used": "995 h"})
     order = await bench.until_order("bench/approved", "awaiting_approval")
@@ -135,6 +136,7 @@ async def _stocked(bench: Bench, quantity: int) -> int:
     return quantity if answer["ok"] else 0
 
 
+@pytest.mark.long
 async def test_while_a_browser_watches_and_another_sends_a_form_that_never_ends(bench: Bench):
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
         told = await asyncio.to_thread(control_client.sign_in, bench.home, plant.PERSON)

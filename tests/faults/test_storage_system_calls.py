@@ -98,13 +98,9 @@ async def purchase_on_calls(bench: Bench, component: str, injection: Injection) 
     return "buying_stopped" in said or "cannot be written" in said or "cannot be used" in said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    "injection",
-    [
-        pytest.param(Injection("pwrite64", "ENOSPC", 40, 25), marks=pytest.mark.long),
-        Injection("fdatasync", "EIO", 4, 3),
-    ],
-    ids=str,
+    "injection", [Injection("pwrite64", "ENOSPC", 40, 25), Injection("fdatasync", "EIO", 4, 3)], ids=str
 )
 async def test_system_calls_that_fail_cost_no_purchase_and_buy_none_twice(bench: Bench, injection: Injection):
     assert await purchase_on_calls(bench, "bench/confirmed", injection)

@@ -65,6 +65,7 @@ async def test_a_person_stops_the_plant_on_a_telephone_and_lifts_it_again(made, 
         assert visit.complaints == []
 
 
+@pytest.mark.long
 async def test_a_stop_that_somebody_else_sets_shows_itself(made):
     async with visiting(made) as visit:
         await visit.page.get_by_text("Live", exact=True).wait_for()

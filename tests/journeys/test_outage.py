@@ -84,6 +84,7 @@ async def test_a_tag_that_does_not_exist_is_named_and_the_others_run_on(hall: Ha
     assert [tag for tag, _reason in link.faults] == ["press/gone"]
 
 
+@pytest.mark.long
 async def test_encrypted_and_plain_wires_are_told_apart(hall: Hall):
     await hall.until(lambda: hall.fresh("mill/spindle-vibration") and hall.fresh("conveyor/belt-cycles"))
     classes = {tag: reading.provenance.value for tag, reading in hall.gateway.board.readings().items()}

@@ -139,6 +139,7 @@ async def test_tags_come_and_go_while_the_others_lose_nothing(line: Line):
     assert 9.0 not in line.values("mill/b")
 
 
+@pytest.mark.long
 async def test_a_changed_tag_is_watched_anew_and_a_new_connection_begins(line: Line):
     other = line.document["connections"]["hall"] | {"sampling": "100 ms"}
     press = machine("second", "b") | {"name": "Press"}

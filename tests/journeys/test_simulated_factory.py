@@ -219,6 +219,7 @@ async def test_a_server_that_was_off_comes_back_as_the_same(plant: Plant, tmp_pa
         assert (await again.hear("mill/running", since=plant.clock.now)).value == 1
 
 
+@pytest.mark.long
 async def test_another_day_the_factory_goes_on_with_the_same_wear_and_fingerprint(plant: Plant, tmp_path: Path) -> None:
     state = tmp_path / "factory"
     first = Factory(shopfloor(), clock=plant.clock, seed=1, state=state, update_interval=timedelta(hours=1))

@@ -94,6 +94,7 @@ async def test_a_gateway_is_the_witness_of_another_signs_when_somebody_asks_and_
     assert f"— {witness.split('+')[0]} " in exported[-1]["checkpoint"]
 
 
+@pytest.mark.long
 async def test_backups_are_made_by_the_clock_and_only_the_newest_are_kept(tmp_path):
     backups = tmp_path / "first/backups"
     by_clock = {"directory": "../first/backups", "every": "1 s", "keep": 2}

@@ -28,6 +28,7 @@ FOUND_AS = {
 }
 
 
+@pytest.mark.long
 def test_days_of_faults_break_no_invariant():
     days = simulate(3, days=3)
     assert days.violations == ()

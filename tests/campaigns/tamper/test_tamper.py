@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.campaigns.tamper.campaign import ACTS, named, tamper
 from tests.campaigns.tamper.evidence import gather
 
 
+@pytest.mark.long
 async def test_all_that_is_tampered_with_is_found_with_its_place(tmp_path):
     evidence = await gather(tmp_path, purchases=8, apart=2)
     assert await tamper(evidence, tmp_path, range(6 * len(ACTS)), seed=1) == []

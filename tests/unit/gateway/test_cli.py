@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -149,17 +148,6 @@ def test_help_names_every_command():
                  "benchmark", "sign-in", "status", "cancel", "release", "stop", "resume", "stops",
                  "alarms"):  # fmt: skip
         assert f" {name} " in shown.stdout
-
-
-@pytest.mark.serial
-def test_version_and_help_answer_at_once():
-    for words, most_ms in ((["--version"], 100), (["--help"], 300)):
-        taken = []
-        for _run in range(5):
-            before = time.perf_counter()
-            toolcrib(*words)
-            taken.append((time.perf_counter() - before) * 1000)
-        assert min(taken) <= most_ms, (words, taken)
 
 
 def test_a_first_config_is_valid_and_asks_before_everything(tmp_path):

@@ -180,6 +180,7 @@ async def test_a_node_that_vanishes_is_gone_from_browse_and_read(server: Machine
             await server.vanish("tag-249")
 
 
+@pytest.mark.long
 async def test_a_restart_keeps_port_and_wear_and_may_change_numbers_and_certificate(
     server: MachineServer, tmp_path: Path
 ):
