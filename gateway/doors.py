@@ -17,6 +17,7 @@ from gateway import control
 from gateway.clock import real
 from gateway.config import Config
 from gateway.settings import MachineSettings
+from gateway.views.circumstances import Circumstances
 from gateway.web import accounts
 from gateway.web import app as page
 from gateway.web.accounts import Account
@@ -53,6 +54,11 @@ def _component(config: Config, key: str, patience: Patience) -> ComponentInfo:
     waiting = max(settings.patience, patience(key))
     terms = config.file.timing.terms(settings.buying, waiting) if settings.buying else None
     return ComponentInfo(key, settings.name, terms, settings.stale_after.duration)
+
+
+def circumstances_of(config: Config) -> Circumstances:
+    """Return what timing knows of the config besides each component's own terms."""
+    return Circumstances(frozenset(config.suppliers), config.windows)
 
 
 def people_of(config: Config) -> dict[str, Account]:

@@ -6,13 +6,14 @@ The figures are those of the belief and of `marketplace.timing`; nothing is esti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.views.circumstances import Circumstances, refined
 from gateway.views.jobs import JobLineView, job_lines
 from gateway.views.texts import text_of
 from maintenance.needs import Evidence, Need
@@ -174,11 +175,15 @@ async def need_views(
     needs: Iterable[Need],
     plans: Mapping[str, ComponentPlan],
     now: datetime,
+    circumstances: Circumstances | None = None,
 ) -> list[NeedView]:
-    """Return every need that the config still knows, the most urgent first."""
+    """Return every need that the config still knows, the most urgent first, as timing sees it at `now`."""
     moving, policy = await under_way(spend, owner), await policy_in_force(spend, owner)
     here = await to_be_fitted(spend, owner)
     known = [need for need in needs if need.component in plans]
+    said = {key: plan.terms for key, plan in plans.items() if plan.terms is not None}
+    terms = await refined(spend, owner, known, said, circumstances or Circumstances(), now)
+    plans = {key: replace(plan, terms=terms.get(key)) for key, plan in plans.items()}
     due = {need.component: _due(need, plans[need.component], now) for need in known}
     lines = await job_lines(spend, owner, known, due, now)
     views = [

@@ -1,4 +1,4 @@
-"""A supplier's own deliveries move what is expected of it, the more the more there are; late ones before they are in."""
+"""A supplier's own deliveries move what is expected of it, more with each; late ones before they are in."""
 
 from __future__ import annotations
 
