@@ -263,6 +263,17 @@ EVIDENCE: Final[Mapping[str, str]] = {
         "It fails before a part could be there with a probability of {probability}; waiting one more step would cost "
         "{waiting_costs} {currency} more than it saves."
     ),
+    "FIT_NOW": _later(
+        "The part is here, and should be fitted now: one more step would cost {waiting_costs} {currency} more than the "
+        "use is worth."
+    ),
+    "FIT_LATER": _later(
+        "The part is here, so nothing is ordered; the part that is fitted is worth using until {fit_by}."
+    ),
+    "ON_ITS_WAY": _later(
+        "The part is on its way from {supplier} and expected in {here_after_hours} h; it is best fitted on {fit_by}. "
+        "The one that is fitted fails before it is here with a probability of {probability}."
+    ),
     "NOT_YET": _later(
         "It fails before a part could be there with a probability of {probability}; waiting still saves more than it "
         "costs."

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Final
 
 from marketplace.lead_times import LeadTime, LeadTimes
-from marketplace.stakes import Supply, overdue
+from marketplace.stakes import Supply, log_normal, overdue
 
 NORMAL_FIFTHS: Final = (-1.281552, -0.524401, 0.0, 0.524401, 1.281552)
 """Five equally likely values of a standard normal: the medians of its fifths."""
@@ -101,4 +101,4 @@ def on_its_way(supplier: str, law: LeadTime, sent_hours: float, promised_hours: 
     it has passed; None: it has promised nothing. A promise stands for the middle, for it knows more of this order.
     """
     middle = law.median_hours if promised_hours is None else max(sent_hours + promised_hours, PROMISE_MIN_HOURS)
-    return overdue(Supply(supplier, 0.0, delays(LeadTime(middle, law.deviation))), sent_hours)
+    return overdue(Supply(supplier, 0.0, *log_normal(middle, law.deviation)), sent_hours)

@@ -113,7 +113,9 @@ def overdue(supply: Supply, since: float) -> Supply:
     middle = float(weights @ delays)
     spread = max(float(np.sqrt(weights @ (delays - middle) ** 2)), 1e-3)
     passed = (np.log(since) - middle) / spread
-    scores = max(passed, -6.0) + (np.arange(TAIL) + 0.5) / TAIL * (6.0 if passed < 0 else 6.0 / (1.0 + passed))
+    begin = max(passed, -6.0)
+    reach = 6.0 / (1.0 + passed) if passed > 0 else max(6.0, 3.0 - begin)  # one just placed has all of its law ahead
+    scores = begin + (np.arange(TAIL) + 0.5) / TAIL * reach
     likely = np.exp(-0.5 * (scores**2 - scores[0] ** 2))
     left = np.maximum(np.exp(middle + spread * scores) - since, since * 0.01)
     return replace(supply, delays=tuple(left.tolist()), weights=tuple((likely / likely.sum()).tolist()))
@@ -487,7 +489,8 @@ def _later_or_at_once(
     evenly = np.linspace(0.0, survival.horizon, REPLACEMENTS)
     moments = np.unique(np.concatenate((evenly, arrivals.ravel())))  # the same for every order: none has better ones
     if openings is not None:
-        moments = np.unique(np.concatenate((moments, openings.next(moments))))
+        opened = openings.next(moments)  # beyond what is believed nothing is known, and no window is waited for
+        moments = np.unique(np.concatenate((moments, opened[opened <= survival.horizon])))
     ahead = _replacement_at(survival, stakes, moments, openings)
     least = np.minimum.accumulate(ahead[::-1])[::-1]
     at = np.minimum.accumulate(np.where(ahead <= least, moments, np.inf)[::-1])[::-1]

@@ -190,7 +190,8 @@ def _fitting(belief: Belief, terms: TimingTerms, held: Held, now: datetime) -> A
     probability = belief.failure_probability(age + timedelta(hours=held.supply.delay))
     found = best_fit(belief, terms, held, age)
     fit = held.here and found.fit_after <= age / _HOUR
-    fit_by = now if fit else _window(belief, terms, found.fit_after, age)
+    planned = _moment(belief, found.fit_after) if held.here else _window(belief, terms, found.fit_after, age)
+    fit_by = now if fit else planned
     decide_by = fit_by if held.here else None
     code = FIT_NOW if fit else FIT_LATER if held.here else ON_ITS_WAY
     figures = _figures(terms, probability, decide_by) | _held(held, found, terms) | _opening(terms, fit_by)
@@ -246,11 +247,11 @@ def _moment(belief: Belief, hours: float) -> datetime | None:
 
 
 def _window(belief: Belief, terms: TimingTerms, hours: float, age: timedelta) -> datetime | None:
-    """Return when a part is fitted that is best fitted so many hours from the belief: no opening is passed by."""
+    """Return when a part is fitted that is best fitted so many hours from the belief on the average over its delays:
+    in the next opening that the belief still reaches."""
     openings = _openings(terms, age)
-    if openings is not None:
-        hours = float(openings.next(np.array([hours]))[0])
-    return _moment(belief, hours)
+    opened = None if openings is None else _moment(belief, float(openings.next(np.array([hours]))[0]))
+    return _moment(belief, hours) if opened is None else opened
 
 
 def _ceiling(belief: Belief, terms: TimingTerms) -> datetime | None:

@@ -36,8 +36,8 @@ HERE: Final = frozenset({S.RECEIVED, S.DISPUTED}) | ENDED
 class JobLineView:
     """One line of a job. Amounts are in `unit` and add up to `quantity`; those of a service are all but `missing` 0.
 
-    on_shelf: kept for it, or free and nobody needs it sooner; `kept` of it is the former. on_its_way: by order; of those that serve it, or bring
-    more than is needed. in_hand: of orders that are not sent yet. missing: what has to be bought.
+    on_shelf: kept for it, which is `kept`, or free and nobody needs it sooner. on_its_way: by order; of those that
+    serve it, or bring more than is needed. in_hand: of orders that are not sent yet. missing: what has to be bought.
     due: for when a service is, or shall be, booked.
     """
 
