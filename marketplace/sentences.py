@@ -267,6 +267,10 @@ EVIDENCE: Final[Mapping[str, str]] = {
         "The part is here, and should be fitted now: one more step would cost {waiting_costs} {currency} more than the "
         "use is worth."
     ),
+    "SET_ASIDE": _later(
+        "There is a part that is promised to nobody; it is set aside, because one would be ordered now if there were "
+        "none. It is best fitted on {fit_by}."
+    ),
     "FIT_LATER": _later(
         "The part is here, so nothing is ordered; the part that is fitted is worth using until {fit_by}."
     ),

@@ -7,12 +7,9 @@ that costs; where nothing is known of costs, the ceiling decides alone. `decide_
 belief stays as it is: the latest time to say yes.
 
 Where the part lies here already, or is on its way, nothing is ordered: what remains is when to fit it, by the same
-costs. It is fitted once use is worth less than the risk, in a maintenance window where the plant names any, or
-outside of one where waiting for it costs more than the stop. A service is wanted so early that it can come then.
-
-A part ordered by the next decision arrives after `lead_time + approval + step`: what the supplier needs, what a person
-may take to say yes, and one decision step, because the answer "not yet" is only revised at the next one. Time that has
-passed since the belief was formed counts as used: a belief that nobody revises grows older, never safer.
+costs. One that is promised to nobody is set aside when it would be ordered otherwise, so that no other takes it. It is
+fitted once use is worth less than the risk, in a maintenance window where the plant names any, or outside of one where
+waiting for it costs more than the stop. A service is wanted so early that it can come then.
 """
 
 from __future__ import annotations
@@ -34,6 +31,8 @@ NOT_YET = "NOT_YET"
 """Do not buy: waiting still saves more than it costs."""
 FIT_NOW = "FIT_NOW"
 """The part is here: fit it, for waiting one more step costs more than it saves."""
+SET_ASIDE = "SET_ASIDE"
+"""There is one that is promised to nobody: take it, for it would be ordered now if there were none."""
 FIT_LATER = "FIT_LATER"
 """The part is here: it is fitted when use is worth less than the risk."""
 ON_ITS_WAY = "ON_ITS_WAY"
@@ -138,7 +137,7 @@ class Advice:
     code: one of those above; `parameters` are its figures, for the sentence and the audit.
     weighed: what it was computed from, for whoever computes it again.
     fit_by: when the part is best fitted, a moment of a maintenance window where there are any; None: beyond what is
-    known. A part that is here is bought, too, when it is to be fitted: then the shelf is asked for it.
+    known. A part that is here is bought, too, when it is to be set aside or fitted: then the shelf is asked for it.
     """
 
     buy: bool
@@ -189,13 +188,17 @@ def _fitting(belief: Belief, terms: TimingTerms, held: Held, now: datetime) -> A
     age = max(now - belief.as_of, timedelta(0))
     probability = belief.failure_probability(age + timedelta(hours=held.supply.delay))
     found = best_fit(belief, terms, held, age)
-    fit = held.here and found.fit_after <= age / _HOUR
+    fit, aside = held.here and found.fit_after <= age / _HOUR, False
     planned = _moment(belief, found.fit_after) if held.here else _window(belief, terms, found.fit_after, age)
     fit_by = now if fit else planned
     decide_by = fit_by if held.here else None
-    code = FIT_NOW if fit else FIT_LATER if held.here else ON_ITS_WAY
+    if not held.bought:  # by the rule for what is not there: as urgent as its order would be
+        otherwise = _ordering(belief, replace(terms, held=None), now)
+        aside, probability = otherwise.buy, otherwise.probability
+        decide_by = otherwise.decide_by if aside else decide_by
+    code = FIT_NOW if fit else SET_ASIDE if aside else FIT_LATER if held.here else ON_ITS_WAY
     figures = _figures(terms, probability, decide_by) | _held(held, found, terms) | _opening(terms, fit_by)
-    return Advice(fit, decide_by, probability, code, figures, Weighed(terms, now), fit_by)
+    return Advice(fit or aside, decide_by, probability, code, figures, Weighed(terms, now), fit_by)
 
 
 def best_plan(belief: Belief, terms: TimingTerms, age: timedelta = timedelta(0)) -> Plan | None:

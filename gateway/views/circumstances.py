@@ -113,7 +113,7 @@ def _held(
         for line in mine
         for coming in line.on_its_way
     ]
-    bought = any(line.kept > 0 or line.on_its_way for line in mine)
+    bought = all(line.promised >= line.quantity for line in mine)
     return Held(max(ways, key=lambda each: each.delay, default=SHELF), bought)
 
 

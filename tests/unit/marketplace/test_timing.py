@@ -17,6 +17,7 @@ from marketplace.timing import (
     FIT_NOW,
     NOT_YET,
     ON_ITS_WAY,
+    SET_ASIDE,
     WAITING_COSTS_MORE,
     Costs,
     Held,
@@ -292,6 +293,16 @@ def test_what_lies_on_the_shelf_anyway_is_not_fitted_for_its_rent():
     rent = costly(holding=5.0)
     assert advise(worn(0), holding(rent, 0.0), NOW).buy
     assert not advise(worn(0), holding(rent, 0.0, bought=False), NOW).buy
+
+
+def test_one_that_is_promised_to_nobody_is_set_aside_when_it_would_be_ordered():
+    """So that nobody else takes it; no money moves, for the shelf is asked first."""
+    ordered = next(age for age in range(250) if advise(worn(age), costly(), NOW).buy)
+    spare = holding(costly(), 0.0, bought=False)
+    before, now = (advise(worn(age), spare, NOW) for age in (ordered - 1, ordered))
+    assert (before.buy, before.code) == (False, FIT_LATER)
+    assert (now.buy, now.code) == (True, SET_ASIDE)
+    assert not advise(worn(ordered), holding(costly(), 0.0), NOW).buy  # what is promised already is not asked for again
 
 
 def test_a_part_that_is_here_is_fitted_by_what_things_cost_alone():
