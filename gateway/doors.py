@@ -52,7 +52,7 @@ def _machine(config: Config, key: str, settings: MachineSettings, patience: Pati
 def _component(config: Config, key: str, patience: Patience) -> ComponentInfo:
     settings = config.components[key]
     waiting = max(settings.patience, patience(key))
-    terms = config.file.timing.terms(settings.buying, waiting) if settings.buying else None
+    terms = config.file.timing.terms(settings.buying, waiting, settings.life_shape) if settings.buying else None
     return ComponentInfo(key, settings.name, terms, settings.stale_after.duration)
 
 

@@ -185,7 +185,7 @@ class Pipeline:
     def _said(self, key: str, component: ComponentConfig, buying: BuyingSettings) -> TimingTerms:
         """Return the terms of a component as the config says them, with the patience that its kind has learned."""
         learned = 1.0 if self._learning is None else self._learning.patience(key)
-        return self._site.timing.terms(buying, max(component.patience, learned))
+        return self._site.timing.terms(buying, max(component.patience, learned), component.life_shape)
 
     async def _refined(self, needs: Sequence[Need], now: datetime) -> dict[str, TimingTerms]:
         """Return the terms of every need by what the store knows; as the config says them where it cannot be read."""

@@ -277,8 +277,8 @@ class TimingSettings(Settings):
     step: Duration = timedelta(hours=1)
     quote_deadline: Duration = timedelta(seconds=5)
 
-    def terms(self, buying: BuyingSettings, patience: float = 1.0) -> TimingTerms:
-        """Return the terms of a component that is bought so."""
+    def terms(self, buying: BuyingSettings, patience: float = 1.0, life_shape: float | None = None) -> TimingTerms:
+        """Return the terms of a component that is bought so, where nothing is known but what the plant says."""
         law = LeadTime(buying.lead_time / HOUR, buying.lead_time_spread)
         return TimingTerms(
             buying.lead_time,
@@ -289,6 +289,7 @@ class TimingSettings(Settings):
             (Supply("", 0.0, delays(law, self.approval)),),
             patience,
             buying.lead_time_spread,
+            life_shape=life_shape,
         )
 
 

@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from maintenance.needs import Belief, JobKind, JobLine
-from marketplace.stakes import Fit, Openings, Plan, Stakes, Supply, Survival, fitting, plan
+from marketplace.stakes import Fit, Openings, Plan, Stakes, Supply, Survival, emergency, fitting, long_run, plan
 
 FAILURE_BEFORE_ARRIVAL = "FAILURE_BEFORE_ARRIVAL"
 """Buy: the failure probability before arrival has reached the ceiling."""
@@ -86,7 +86,8 @@ class TimingTerms:
     patience: by how much an hour of use is worth more than its share of a new part, because a belief that goes on
     learning leaves something to wait for; 1 where nothing is known of that.
     lead_time_spread: how far orders are from the lead time, relatively. held: what there is of the part already, None
-    for nothing. openings: when it may be fitted, its origin now; None: at any time.
+    for nothing. openings: when it may be fitted, its origin now; None: at any time. life_shape: the Weibull shape of
+    such lives, where age alone tells of them; None where the part itself does.
     """
 
     lead_time: timedelta
@@ -99,6 +100,7 @@ class TimingTerms:
     lead_time_spread: float = 0.0
     held: Held | None = None
     openings: Openings | None = None
+    life_shape: float | None = None
 
     def __post_init__(self) -> None:
         if self.failure_probability is not None and not 0.0 < self.failure_probability < 1.0:
@@ -221,7 +223,9 @@ def best_fit(belief: Belief, terms: TimingTerms, held: Held, age: timedelta) -> 
 def _at_stake(belief: Belief, terms: TimingTerms, costs: Costs) -> tuple[Survival, Stakes]:
     survival = Survival(belief.use / belief.use_per_hour, belief.survival)
     life = survival.mean if belief.life is None else belief.life / belief.use_per_hour
-    return survival, stakes_of(costs, life, terms.patience)
+    if terms.life_shape is None:
+        return survival, stakes_of(costs, life, terms.patience)
+    return survival, stakes_by_age(costs, life, terms.patience, terms.life_shape, terms.supplies)
 
 
 def _step(terms: TimingTerms) -> float:
@@ -237,6 +241,16 @@ def stakes_of(costs: Costs, life_hours: float, patience: float = 1.0) -> Stakes:
     """Return what is at stake where such a part usually reaches `life_hours`."""
     worth = patience * costs.planned / max(life_hours, STEP_MIN_HOURS)
     return Stakes(costs.planned, costs.failure, costs.standstill, costs.holding, worth)
+
+
+def stakes_by_age(costs: Costs, life_hours: float, patience: float, shape: float, supplies: Sequence[Supply]) -> Stakes:
+    """Return the same where age alone tells of a part: then some fail, whatever is done, and an hour of use costs more
+    than its share of a new part. It is worth what it costs at best in the long run: with one always on the shelf, or
+    with none and an order when it has failed."""
+    stakes, life = stakes_of(costs, life_hours, patience), max(life_hours, STEP_MIN_HOURS)
+    shelved = long_run(costs.planned, costs.failure, life, shape) + costs.holding
+    late = long_run(costs.planned, costs.failure + max(emergency(stakes, supplies), 0.0), life, shape)
+    return replace(stakes, running=max(stakes.running, min(shelved, late)))
 
 
 def _moment(belief: Belief, hours: float) -> datetime | None:

@@ -69,6 +69,7 @@ def weighed(reason: Mapping[str, Any]) -> Weighed:
         told.get("lead_time_spread", 0.0),
         _read_held(told.get("held")),
         _read_openings(told.get("openings")),
+        told.get("life_shape"),
     )
     return Weighed(terms, parse_timestamp(told["now"]))
 
@@ -87,6 +88,7 @@ def _write_weighed(by: Weighed) -> dict[str, Any]:
         "lead_time_spread": terms.lead_time_spread,
         "held": None if terms.held is None else asdict(terms.held),
         "openings": None if terms.openings is None else asdict(terms.openings),
+        "life_shape": terms.life_shape,
     }
 
 

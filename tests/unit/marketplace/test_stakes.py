@@ -22,6 +22,7 @@ from marketplace.stakes import (
     late_costs,
     leftover,
     log_normal,
+    long_run,
     order_costs,
     order_times,
     overdue,
@@ -339,3 +340,13 @@ def test_a_part_that_is_here_is_fitted_where_waiting_costs_more() -> None:
 def test_a_part_on_its_way_is_fitted_at_its_arrival_at_the_earliest() -> None:
     way = Supply("", 0.0, (10.0, 30.0), (0.25, 0.75))
     assert fitting(weibull(100, 4, 150.0), STAKES, way, 3.0, 1.0) == Fit(pytest.approx(3.0 + 25.0), 0.0)
+
+
+@pytest.mark.parametrize("shape", [1.0, 1.5, 3.0, 6.0])
+@pytest.mark.parametrize("failure", [100.0, 300.0, 7_260.0])
+def test_the_long_run_costs_what_the_best_age_of_replacement_costs(shape: float, failure: float) -> None:
+    ages = np.linspace(0.0, 60.0, 600_001)[1:]
+    alive = np.exp(-np.log(2.0) * (ages / 10.0) ** shape)
+    length = np.cumsum(np.concatenate(([1.0], alive[:-1])) + alive) / 2 * ages[0]
+    best = float(np.min((60.0 + (failure - 60.0) * (1.0 - alive)) / length))
+    assert long_run(60.0, failure, 10.0, shape) == pytest.approx(best, rel=0.02)

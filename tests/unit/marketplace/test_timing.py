@@ -360,6 +360,43 @@ def test_after_the_last_one_was_fitted_a_filter_is_ordered_for_the_shelf_at_once
     assert advise(part(22_000.0, 5_000.0, age_hours=0.7 * YEAR)[0], terms, NOW).buy  # bought on condition
 
 
+# Where age alone tells of a part.
+
+
+def aged(**dearer) -> TimingTerms:
+    return replace(costly(step_hours=1.0, **dearer), life_shape=6.0)
+
+
+def test_where_age_alone_tells_an_hour_of_use_is_worth_what_it_costs_at_best():
+    """Replaced at the best age, such parts cost what theory says; valued by their share they would go far too early."""
+    ages = np.linspace(1, 300, 3000)
+    alive = np.exp(-np.log(2) * (ages / 200) ** 6)
+    length = np.cumsum(np.concatenate(([1.0 / 2 + alive[0] / 2], np.diff(ages) * (alive[1:] + alive[:-1]) / 2)))
+    rates = (100 + 400 * (1 - alive)) / length
+    best = ages[np.argmin(rates)]
+    spares = (holding(terms, 0.0, bought=False) for terms in (aged(holding=0.0), costly(step_hours=1.0, holding=0.0)))
+    fitted = [next(age for age in range(300) if advise(worn(age), spare, NOW).code == FIT_NOW) for spare in spares]
+    assert abs(fitted[0] - best) < 12
+    assert fitted[1] < fitted[0] - 10
+
+
+@given(st.floats(0, 250), st.floats(1, 20))
+def test_a_dearer_standstill_never_delays_an_order_where_age_alone_tells(age_hours, dearer):
+    before, after = (
+        advise(worn(age_hours), aged(standstill=10.0 * each, failure=100 + 400 * each), NOW) for each in (1.0, dearer)
+    )
+    assert after.buy >= before.buy
+
+
+def test_a_long_lived_part_that_is_kept_on_the_shelf_is_not_fitted_for_its_rent():
+    """Keeping one costs more than its share of a life: but then so does an hour of use, and no part is thrown away."""
+    belief, terms = part(100.0, 200_000.0)
+    terms = replace(terms, costs=replace(terms.costs, holding=3 * 100.0 / YEAR, failure=500.0), life_shape=3.0)
+    assert advise(belief, terms, NOW).buy
+    assert not advise(belief, holding(terms, 0.0), NOW).buy
+    assert advise(belief, holding(replace(terms, life_shape=None), 0.0), NOW).buy
+
+
 # Maintenance windows.
 
 FRIDAYS = Openings(((94.0, 98.0),), closed=80.0)
