@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.views.circumstances import Circumstances, refined
+from gateway.views.circumstances import Circumstances, needed_by, refined
 from gateway.views.jobs import JobLineView, job_lines
 from gateway.views.texts import text_of
 from maintenance.needs import Evidence, Need
@@ -148,14 +148,6 @@ def need_view(
     )
 
 
-def _due(need: Need, plan: ComponentPlan, now: datetime) -> datetime | None:
-    """Return when goods that are ordered at the last moment would be here; None where nobody knows."""
-    decide_by = None if plan.terms is None else advise(need.belief, plan.terms, now).decide_by
-    if plan.terms is None or decide_by is None or decide_by - now > FAR:
-        return None
-    return max(decide_by, now) + plan.terms.lead_time
-
-
 def _days_left(need: Need, probability: float, now: datetime) -> float | None:
     """Days from `now`, not from when the belief was formed; never below 0."""
     try:
@@ -184,7 +176,7 @@ async def need_views(
     said = {key: plan.terms for key, plan in plans.items() if plan.terms is not None}
     terms = await refined(spend, owner, known, said, circumstances or Circumstances(), now)
     plans = {key: replace(plan, terms=terms.get(key)) for key, plan in plans.items()}
-    due = {need.component: _due(need, plans[need.component], now) for need in known}
+    due = {need.component: needed_by(need) for need in known}
     lines = await job_lines(spend, owner, known, due, now)
     views = [
         need_view(
