@@ -1,7 +1,7 @@
 """What suppliers have done so far, out of the store: how long their orders took, what they offered, who may be asked.
 
-It only reads, and never more than `ORDERS_MAX` orders and `ANSWERS_MAX` answers, the newest: what is older says little
-of how a supplier is now.
+It only reads, and never more than `ORDERS_MAX` lines of orders and `ANSWERS_MAX` answers, the newest: what is older
+says little of how a supplier is now. Who could not be reached has not taken back what it offered before.
 """
 
 from __future__ import annotations
@@ -78,11 +78,12 @@ _ORDERS: Final[Select[Any]] = (
 _ANSWERS: Final[Select[Any]] = (
     select(
         quotation.c.supplier, requisition.c.item, quotation.c.outcome, quotation.c.quantity, quotation.c.unit_price,
-        quotation.c.per, quotation.c.freight_minor, quotation.c.fees_minor, quotation.c.currency,
+        quotation.c.per, quotation.c.freight_minor, quotation.c.fees_minor, quotation.c.currency, quotation.c.detail,
     )
     .join(requisition, requisition.c.id == quotation.c.requisition)
     .where(
         quotation.c.plant == bindparam("of_plant"),
+        quotation.c.outcome.in_((Outcome.OFFERED, Outcome.REJECTED)),
         requisition.c.item.in_(bindparam("of_items", expanding=True)),
     )
     .order_by(quotation.c.answered_at.desc(), quotation.c.round.desc(), quotation.c.supplier)
@@ -118,8 +119,8 @@ def _delivery(row: Row[Any], now: datetime) -> Delivery | None:
 
 
 def _offer(row: Row[Any]) -> Offer:
-    """Return what one unit costs at an answer, with freight and fees."""
-    if row.outcome != Outcome.OFFERED or row.quantity is None or row.quantity <= 0:
+    """Return what one unit costs at an answer, with freight and fees; an offer that could not serve has its reason."""
+    if row.outcome != Outcome.OFFERED or row.detail or row.quantity <= 0:
         return Offer(row.supplier, row.item)
     beside = Decimal(row.freight_minor + row.fees_minor).scaleb(-decimals_of(row.currency))
     return Offer(row.supplier, row.item, row.unit_price / row.per + beside / row.quantity, row.currency)

@@ -453,6 +453,16 @@ def test_a_dearer_failure_never_delays_a_fitting_in_a_window(age_hours, closed, 
     assert after.buy >= before.buy
 
 
+@given(st.floats(0, 250), st.floats(0, 100), st.floats(0, 160), st.floats(1, 20))
+def test_a_dearer_standstill_never_delays_an_order_for_a_window(age_hours, delay_hours, opens, dearer):
+    before, after = (
+        advise(worn(age_hours), replace(terms, openings=Openings(((opens, opens + 8.0),), 40.0 * each)), NOW)
+        for each in (1.0, dearer)
+        for terms in (costly(delay_hours, standstill=10.0 * each, failure=100 + 400 * each),)
+    )
+    assert after.buy >= before.buy
+
+
 # Which lines of a job are wanted.
 
 GOODS, VISIT = (JobLine(kind, kind, Decimal(1), "C62", JobKind(kind)) for kind in ("part", "service"))

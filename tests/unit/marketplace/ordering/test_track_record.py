@@ -67,12 +67,26 @@ async def test_an_offer_is_what_one_unit_costs_with_freight_and_fees(plant):
     assert (await record_of(plant, items=("seal",))).offers == ()
 
 
-async def test_the_newest_answer_counts_and_one_without_an_offer_is_none(plant):
+async def test_the_newest_answer_counts_and_who_was_not_reached_has_taken_nothing_back(plant):
     await plant.want()
+    plant.clock.forward(days=30)
+    plant.suppliers["supplier-1"].price *= 2
+    await plant.want(life="life-2")
+    (newest,) = (await record_of(plant)).offers
     plant.clock.forward(days=30)
     plant.suppliers["supplier-1"] = AwaySupplier("supplier-1", plant.clock)
     plant.restart()
-    await plant.want(life="life-2")
+    await plant.want(life="life-3")
+    assert (await record_of(plant)).offers == (newest,)
+    assert newest.price is not None
+    assert newest.price > 2 * Decimal(60)
+
+
+@pytest.mark.parametrize("answer", [{"outcome": "rejected"}, {"detail": "QUANTITY_SHORT: offered=1, wanted=2"}])
+async def test_who_does_not_have_it_or_not_so_that_it_serves_has_no_offer(plant, answer):
+    await plant.want()
+    async with plant.database.write() as tx:
+        await tx.execute(update(store.quotation).values(**answer))
     assert (await record_of(plant)).offers == (Offer("supplier-1", BEARING.key),)
 
 
