@@ -48,8 +48,8 @@ class NeedView:
 
     health: 1 as new to 0 worn out. remaining_days: calendar days until failure is as likely as not; `early` and
     `late` at 10 % and 90 %; None: beyond what is known. failure_probability: that it fails before a part ordered now
-    could be there. state: `idle`, `to_be_fitted`, a requisition's state, or the state of order
-    `order`.
+    could be there. fit_by: when a part is best fitted, in a maintenance window where there are any. state: `idle`,
+    `to_be_fitted`, a requisition's state, or the state of order `order`.
     """
 
     machine: str
@@ -75,6 +75,7 @@ class NeedView:
     duration: timedelta | None = None
     tools: tuple[str, ...] = ()
     skills: tuple[str, ...] = ()
+    fit_by: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the need for programs."""
@@ -101,6 +102,7 @@ class NeedView:
             "duration_hours": None if self.duration is None else round(self.duration / timedelta(hours=1), 2),
             "tools": list(self.tools),
             "skills": list(self.skills),
+            "fit_by": text_of(self.fit_by),
         }
 
 
@@ -130,9 +132,7 @@ def need_view(
         remaining_days_early=early,
         remaining_days_late=late,
         failure_probability=None if advice is None else advice.probability,
-        decide_by=None
-        if advice is None or advice.decide_by is None or advice.decide_by - now > FAR
-        else advice.decide_by,
+        decide_by=None if advice is None else _near(advice.decide_by, now),
         mode=mode,
         state=under_way[0],
         order=under_way[1],
@@ -145,7 +145,12 @@ def need_view(
         duration=need.duration,
         tools=need.tools,
         skills=need.skills,
+        fit_by=None if advice is None else _near(advice.fit_by, now),
     )
+
+
+def _near(moment: datetime | None, now: datetime) -> datetime | None:
+    return None if moment is None or moment - now > FAR else moment
 
 
 def _days_left(need: Need, probability: float, now: datetime) -> float | None:

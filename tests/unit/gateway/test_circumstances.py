@@ -151,3 +151,4 @@ async def test_a_view_shows_what_the_same_terms_advise(made):
         (view,) = await views.need_views(tx, OWNER, [job], {"press/seals": plan}, NOW, Circumstances(SUPPLIERS))
     said = advise(job.belief, (await terms_of(made, job))["press/seals"], NOW)
     assert (view.decide_by, view.failure_probability) == (said.decide_by, said.probability)
+    assert (view.fit_by, view.as_dict()["fit_by"] is None) == (said.fit_by, said.fit_by is None)
