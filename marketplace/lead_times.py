@@ -84,6 +84,7 @@ class LeadTimes:
 
     def __init__(self, deliveries: Iterable[Delivery], usual: Mapping[str, timedelta]) -> None:
         self._seen: dict[str, list[tuple[str, float, bool]]] = {}
+        self._laws: dict[tuple[str, str, timedelta, float], LeadTime] = {}
         for each in deliveries:
             said = usual.get(each.item, timedelta(0)) / _HOUR
             if said > 0 and each.hours >= 0 and math.isfinite(each.hours):
@@ -92,6 +93,12 @@ class LeadTimes:
 
     def of(self, supplier: str, item: str, usual: timedelta, spread: float) -> LeadTime:
         """Return how long a supplier takes for an item of which the plant says `usual` and `spread`."""
+        asked = supplier, item, usual, spread
+        if asked not in self._laws:
+            self._laws[asked] = self._of(*asked)
+        return self._laws[asked]
+
+    def _of(self, supplier: str, item: str, usual: timedelta, spread: float) -> LeadTime:
         seen, said = self._seen.get(supplier, []), usual / _HOUR
         if not seen or said <= 0:
             return LeadTime(said, spread)

@@ -45,6 +45,11 @@ WATCHED_PATIENCE = 1.5
 """Where every step brings news of the part, an order that waits can still be thought better of: half as much again as
 the use itself. An option is worth that before it is taken (Dixit and Pindyck, Investment under Uncertainty, 1994)."""
 
+RENT_MAX = 0.5
+"""Of what use is worth: more than that the rent of a part on the shelf does not count against using the old one. Else
+a cheap and critical part that lasts for years, kept for the day of the failure, would be fitted for its rent, and the
+next one bought, and so on. Where age alone tells of a part, the worth of its use holds that rent already."""
+
 _HOUR = timedelta(hours=1)
 _FAR = datetime.max.replace(tzinfo=UTC)
 
@@ -216,8 +221,15 @@ def best_fit(belief: Belief, terms: TimingTerms, held: Held, age: timedelta) -> 
     if terms.costs is None:
         raise ValueError("nothing is known of costs")
     survival, stakes = _at_stake(belief, terms, terms.costs)
-    stakes = stakes if held.bought else replace(stakes, holding=0.0)
-    return fitting(survival, stakes, held.supply, age / _HOUR, _step(terms), _openings(terms, age))
+    rent = replace(stakes, holding=_rent(stakes, terms, held))
+    return fitting(survival, rent, held.supply, age / _HOUR, _step(terms), _openings(terms, age))
+
+
+def _rent(stakes: Stakes, terms: TimingTerms, held: Held) -> float:
+    """Return what keeping a part counts for when it is to be fitted."""
+    if not held.bought:
+        return 0.0
+    return stakes.holding if terms.life_shape is not None else min(stakes.holding, RENT_MAX * stakes.running)
 
 
 def _at_stake(belief: Belief, terms: TimingTerms, costs: Costs) -> tuple[Survival, Stakes]:
