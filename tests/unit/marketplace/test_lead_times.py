@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketplace.lead_times import Delivery, LeadTime, LeadTimes
@@ -68,6 +68,7 @@ def test_what_somebody_forgot_to_book_in_is_bounded():
     assert of(took(1e6, arrived=False)).median_hours < 24 * 200
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(0, 400), st.booleans()), max_size=8), st.floats(0.1, 100), st.floats(0, 100))
 def test_a_longer_delivery_never_shortens_what_is_expected(others, took_days, longer):
     known = [took(each, arrived=is_in) for each, is_in in others if is_in]
@@ -75,6 +76,7 @@ def test_a_longer_delivery_never_shortens_what_is_expected(others, took_days, lo
     assert after.median_hours >= before.median_hours * (1 - 1e-9)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(0, 4000), st.booleans()), max_size=12), st.floats(0, 1))
 def test_it_is_always_a_law(seen, spread):
     found = LeadTimes([took(each, arrived=is_in) for each, is_in in seen], SAID).of("north", "bearing", USUAL, spread)
@@ -83,6 +85,7 @@ def test_it_is_always_a_law(seen, spread):
     assert found.deviation >= 0
 
 
+@settings(max_examples=30)
 @given(st.permutations([took(5), took(12), took(30), took(14, arrived=False)]))
 def test_the_order_in_which_they_are_told_changes_nothing(deliveries):
     found, sorted_ones = of(*deliveries), of(took(5), took(12), took(30), took(14, arrived=False))

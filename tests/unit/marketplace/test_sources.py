@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketplace.lead_times import Delivery, LeadTime, LeadTimes
@@ -23,7 +23,7 @@ def offer(supplier: str, price: str | None = "400", currency: str = "EUR", item:
     return Offer(supplier, item, None if price is None else Decimal(price), currency)
 
 
-def took(supplier: str, days: float, times: int = 20) -> list[Delivery]:
+def took(supplier: str, days: float, times: int = 9) -> list[Delivery]:
     return [Delivery(supplier, "bearing", days * 24, True)] * times
 
 
@@ -62,6 +62,7 @@ def test_who_has_not_offered_it_or_may_not_be_asked_does_not_count(other):
     assert supplies(WANTED, (other,), NOTHING, ALL)[0].supplier == ""
 
 
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(1, 1000), st.floats(0.1, 100)), min_size=1, max_size=9))
 def test_the_cheapest_and_the_soonest_are_always_among_them(known):
     names = [f"s{number}" for number in range(len(known))]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from marketplace.stakes import (
@@ -291,6 +291,7 @@ def test_a_job_begins_when_the_machine_may_be_worked_on(at: float, opens: float)
         assert (replace(WEEKLY, origin=origin).stop(np.array([at + origin]))[0] == 0.0) == (at == opens)
 
 
+@settings(max_examples=30)
 @given(st.floats(0, 1e5), st.floats(0, 1e3))
 def test_the_next_opening_is_open_and_none_is_passed_by(at: float, origin: float) -> None:
     openings = replace(WEEKLY, origin=origin)
@@ -309,6 +310,7 @@ def test_openings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> No
         replace(WEEKLY, **wrong)  # type: ignore[arg-type]
 
 
+@settings(max_examples=30)
 @given(lives, stakes, st.floats(0, 300))
 def test_a_machine_that_may_be_worked_on_at_any_time_is_one_without_windows(
     survival: Survival, stakes: Stakes, delay: float
@@ -318,6 +320,7 @@ def test_a_machine_that_may_be_worked_on_at_any_time_is_one_without_windows(
     assert plan(survival, stakes, supply, 10.0, openings=always) == plan(survival, stakes, supply, 10.0)
 
 
+@settings(max_examples=30)
 @given(lives, stakes, st.floats(0, 300), st.floats(0, 1e5))
 def test_windows_never_make_a_plan_cheaper_and_any_stop_is_paid_at_most_once(
     survival: Survival, stakes: Stakes, since: float, closed: float

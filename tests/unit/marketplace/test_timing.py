@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maintenance.needs import Belief, JobKind, JobLine, Provenance
@@ -313,6 +313,7 @@ def test_a_part_that_is_here_is_fitted_by_what_things_cost_alone():
         holding(terms_of(), 0.0)
 
 
+@settings(max_examples=30)
 @given(st.floats(0, 250), st.floats(0, 100), st.floats(1, 12))
 def test_stock_on_hand_never_causes_an_order_earlier(age_hours, delay_hours, dearer):
     terms = costly(delay_hours, standstill=10.0 * dearer, failure=100 + 400 * dearer)
@@ -321,6 +322,7 @@ def test_stock_on_hand_never_causes_an_order_earlier(age_hours, delay_hours, dea
         assert advise(worn(age_hours), holding(terms, left, bought=False), NOW).buy <= without.buy
 
 
+@settings(max_examples=30)
 @given(st.floats(0, 250), st.floats(1, 20))
 def test_a_dearer_failure_never_delays_a_fitting(age_hours, dearer):
     terms, worse = (holding(costly(failure=100 + 400 * each), 0.0) for each in (1.0, dearer))
@@ -328,6 +330,7 @@ def test_a_dearer_failure_never_delays_a_fitting(age_hours, dearer):
     assert after.buy >= before.buy
 
 
+@settings(max_examples=30)
 @given(st.floats(0, 250), st.floats(0, 100), st.floats(0, 100))
 def test_a_longer_lead_time_never_delays_an_order_by_cost(age_hours, delay_hours, longer):
     before, after = (advise(worn(age_hours), costly(delay_hours + each), NOW) for each in (0.0, longer))
@@ -383,6 +386,7 @@ def test_where_age_alone_tells_an_hour_of_use_is_worth_what_it_costs_at_best():
     assert fitted[1] < fitted[0] - 10
 
 
+@settings(max_examples=30)
 @given(st.floats(0, 250), st.floats(1, 20))
 def test_a_dearer_standstill_never_delays_an_order_where_age_alone_tells(age_hours, dearer):
     before, after = (
@@ -447,6 +451,7 @@ def test_an_order_comes_in_time_for_the_window_that_is_best():
     assert closed.decide_by + 20 * HOUR <= closed.fit_by
 
 
+@settings(max_examples=30)
 @given(st.floats(0, 250), st.floats(0, 200), st.floats(1, 20))
 def test_a_dearer_failure_never_delays_a_fitting_in_a_window(age_hours, closed, dearer):
     openings = replace(FRIDAYS, closed=closed)
@@ -457,6 +462,7 @@ def test_a_dearer_failure_never_delays_a_fitting_in_a_window(age_hours, closed, 
     assert after.buy >= before.buy
 
 
+@settings(max_examples=30)
 @given(st.floats(0, 250), st.floats(0, 100), st.floats(0, 160), st.floats(1, 20))
 def test_a_dearer_standstill_never_delays_an_order_for_a_window(age_hours, delay_hours, opens, dearer):
     before, after = (

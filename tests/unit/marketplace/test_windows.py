@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketplace.windows import JOB_MAX, Weekly, Window, Windows
@@ -199,6 +199,7 @@ def test_who_may_begin_at_any_time_has_no_beginnings_and_neither_has_a_job_witho
     assert windows("saturday 06:00-14:00").beginnings(monday, timedelta(hours=9)) == ()
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 60 * 24 * 365), st.sampled_from(HOURS[:7]))
 def test_every_beginning_is_one_that_a_booking_would_take(minutes, duration):
     found = windows("saturday 06:00-14:00", "daily 22:00-03:00")
