@@ -185,7 +185,7 @@ def _ordering(belief: Belief, terms: TimingTerms, now: datetime) -> Advice:
     decide_by = min((each for each in (_ceiling(belief, terms), due) if each is not None), default=None)
     if decide_by is not None:  # on a plateau of the survival both ends reach the ceiling: the verdict decides
         decide_by = min(decide_by, now) if buy else max(decide_by, now)
-    fit_by = None if planned is None else _window(belief, terms, planned.replace_after, age)
+    fit_by = None if planned is None else _window(belief, terms, max(planned.replace_after, age / _HOUR), age)
     figures = _figures(terms, probability, decide_by) | _planned(planned, terms) | _opening(terms, fit_by)
     return Advice(buy, decide_by, probability, code, figures, Weighed(terms, now), fit_by)
 
