@@ -382,7 +382,7 @@ def cost_rates(ages, costs: Costs) -> np.ndarray:
 
 @pytest.mark.parametrize(("price", "standstill_a_day"), [(60.0, 2_500.0), (60.0, 21_600.0), (400.0, 4_000.0)])
 def test_where_age_alone_tells_a_part_is_fitted_at_the_best_age(price, standstill_a_day):
-    """Within 2 % of the best that age replacement costs; by its share of a life it would go too early, and cost more."""
+    """Within 2 % of the best that age replacement costs; by its share of a life it would go too early, and dearer."""
 
     def fitted(shape: float | None) -> int:
         young, old = 0, round(2 * YEAR)
