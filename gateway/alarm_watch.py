@@ -284,4 +284,6 @@ def waits_for_person(state: str, mode: Mode, *, careful: bool) -> bool:
 
 
 def _decision(advice: Advice, is_person: bool | None) -> Decision:
+    """Return when money must be decided on; a part that is here or on its way needs nobody to decide."""
+    is_person = is_person if advice.weighed.terms.held is None else False
     return Decision(advice.decide_by, advice.weighed.terms.arrival, is_person)

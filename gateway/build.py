@@ -333,7 +333,8 @@ def _site(config: Config) -> Site:
     tags = {name: config.heard_over(name) for name in config.connections}
     bands = {key: tag.band for key, tag in config.tags.items()}
     absolute = {key: band.value for key, band in bands.items() if band is not None and not band.percent}
-    return Site(config.owner, config.components, tags, config.file.timing, absolute, config.computed())
+    timing, computed = config.file.timing, config.computed()
+    return Site(config.owner, config.components, tags, timing, absolute, computed, doors.circumstances_of(config))
 
 
 async def _board(config: Config, databases: Databases) -> Board:
@@ -436,6 +437,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         speed=gateway.speed,
         language=config.site.language,
         settings=gateway.components,
+        circumstances=doors.circumstances_of(config),
     )
     links = doors.link_maker(config, databases.spend, lambda: gateway.address)
     door = Door(gateway.operations, config.persons_of, links, gateway.status, gateway.sign_audit)

@@ -17,6 +17,7 @@ from gateway import control
 from gateway.clock import real
 from gateway.config import Config
 from gateway.settings import MachineSettings
+from gateway.views.circumstances import Circumstances
 from gateway.web import accounts
 from gateway.web import app as page
 from gateway.web.accounts import Account
@@ -51,8 +52,13 @@ def _machine(config: Config, key: str, settings: MachineSettings, patience: Pati
 def _component(config: Config, key: str, patience: Patience) -> ComponentInfo:
     settings = config.components[key]
     waiting = max(settings.patience, patience(key))
-    terms = config.file.timing.terms(settings.buying, waiting) if settings.buying else None
+    terms = config.file.timing.terms(settings.buying, waiting, settings.life_shape) if settings.buying else None
     return ComponentInfo(key, settings.name, terms, settings.stale_after.duration)
+
+
+def circumstances_of(config: Config) -> Circumstances:
+    """Return what timing knows of the config besides each component's own terms."""
+    return Circumstances(frozenset(config.suppliers), config.windows)
 
 
 def people_of(config: Config) -> dict[str, Account]:

@@ -24,6 +24,7 @@ from gateway.learning.service import Learning
 from gateway.live import Board, Link
 from gateway.lives import Lives
 from gateway.settings import ComponentConfig
+from gateway.views.circumstances import Circumstances, refined
 from maintenance import store as telemetry_store
 from maintenance.derivation import Derivation
 from maintenance.monitor import Monitor
@@ -34,7 +35,7 @@ from marketplace.authority.policy import Mode, Policy, mode_of
 from marketplace.ordering.purchase import Purchasing
 from marketplace.settings import BuyingSettings, TimingSettings
 from marketplace.store import Owner
-from marketplace.timing import Advice, advise
+from marketplace.timing import Advice, TimingTerms, advise
 
 log = structlog.get_logger()
 
@@ -49,6 +50,7 @@ class Site:
     timing: TimingSettings
     deadbands: Mapping[str, float] = field(default_factory=dict)
     features: Mapping[str, Feature] = field(default_factory=dict)
+    circumstances: Circumstances = field(default_factory=Circumstances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Pipeline:
         self._careful = careful
         self._alarms = alarms
         self._advised: dict[str, Advice] = {}
+        self._terms: dict[str, TimingTerms] = {}
         self._learning = learning
         self._deciding = asyncio.Lock()
         self.intake = Intake(monitor, board, Sieve(site.deadbands), clock, Derivation(site.features))
@@ -147,6 +150,8 @@ class Pipeline:
             pictures = [(need, self._monitor.picture(need.component, now)) for need in needs]
             await telemetry_store.save_needs(tx, pictures)
         self._board.tell({"needs"})
+        self._advised.clear()
+        self._terms = await self._refined(needs, now)
         await self._look_after_alarms(needs, now)
         if self._purchasing.held():
             return
@@ -157,7 +162,6 @@ class Pipeline:
 
     async def _look_after_alarms(self, needs: Sequence[Need], now: datetime) -> None:
         """Tell people what is wrong; what they are told moves no money."""
-        self._advised.clear()
         if self._alarms is None:
             return
         known = [need for need in needs if need.component in self._site.components]
@@ -174,10 +178,29 @@ class Pipeline:
         if component.buying is None:
             return None
         if need.component not in self._advised:
-            learned = 1.0 if self._learning is None else self._learning.patience(need.component)
-            terms = self._site.timing.terms(component.buying, max(component.patience, learned))
+            terms = self._terms.get(need.component) or self._said(need.component, component, component.buying)
             self._advised[need.component] = advise(need.belief, terms, now)
         return self._advised[need.component]
+
+    def _said(self, key: str, component: ComponentConfig, buying: BuyingSettings) -> TimingTerms:
+        """Return the terms of a component as the config says them, with the patience that its kind has learned."""
+        learned = 1.0 if self._learning is None else self._learning.patience(key)
+        return self._site.timing.terms(buying, max(component.patience, learned), component.life_shape)
+
+    async def _refined(self, needs: Sequence[Need], now: datetime) -> dict[str, TimingTerms]:
+        """Return the terms of every need by what the store knows; as the config says them where it cannot be read."""
+        known = ((need.component, self._site.components.get(need.component)) for need in needs)
+        said = {
+            key: self._said(key, component, component.buying)
+            for key, component in known
+            if component is not None and component.buying is not None
+        }
+        try:
+            async with self._databases.spend.read() as tx:
+                return await refined(tx, self._site.owner, needs, said, self._site.circumstances, now)
+        except Exception:
+            log.exception("stock, orders and suppliers could not be read; timing takes what the config says")
+            return said
 
     async def _settle_fittings(self) -> None:
         try:
@@ -209,8 +232,8 @@ class Pipeline:
             if known is None or known.buying is None or not need.told_enough:
                 continue
             advice = self._advice(need, known, now)
-            if advice is not None and advice.buy:
-                wishes += [Wish(need, line, advice, known.buying) for line in need.lines]
+            if advice is not None:
+                wishes += [Wish(need, line, advice, known.buying) for line in advice.wants(need.lines)]
         return sorted(wishes, key=_urgency)
 
     async def _want(self, wish: Wish, policy: Policy) -> None:

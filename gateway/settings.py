@@ -31,7 +31,7 @@ from pydantic import (
 from gateway.actions import Right
 from gateway.learning.phases import Phase
 from maintenance.alarms.settings import ComponentAlarms, SiteAlarms
-from maintenance.settings import ComponentSettings, DeviationWear, JobSettings
+from maintenance.settings import ComponentSettings, DeviationWear, JobSettings, UsageWear, shape_of
 from maintenance.symptoms import SymptomSettings
 from maintenance.windows import FeatureSettings
 from marketplace.audit.note import KeyKind, NoteBroken, VerifierKey
@@ -322,6 +322,12 @@ class ComponentConfig(ComponentSettings):
     def patience(self) -> float:
         """What waiting is worth here: a part that is watched goes on telling, a counter has told all."""
         return WATCHED_PATIENCE if isinstance(self.wear, DeviationWear) else 1.0
+
+    @property
+    def life_shape(self) -> float | None:
+        """The Weibull shape of its lives where age alone tells of them; None where the part itself does."""
+        wear = self.wear
+        return shape_of(wear, self) if isinstance(wear, UsageWear) and not wear.due else None
 
 
 class MachineSettings(Settings):

@@ -263,6 +263,23 @@ EVIDENCE: Final[Mapping[str, str]] = {
         "It fails before a part could be there with a probability of {probability}; waiting one more step would cost "
         "{waiting_costs} {currency} more than it saves."
     ),
+    "FIT_NOW": _later(
+        "The part is here, and should be fitted now: one more step would cost {waiting_costs} {currency} more than the "
+        "use is worth."
+    ),
+    "SET_ASIDE": _later(
+        "There is a part that is promised to nobody; it is set aside, because one would be ordered now if there were "
+        "none. It is best fitted on {fit_by}."
+    ),
+    "FIT_LATER": _later(
+        "The part is here, so nothing is ordered; the part that is fitted is worth using until {fit_by}."
+    ),
+    "ON_ITS_WAY": _later(
+        "The part is on its way from {supplier} and expected in {here_after_hours} h; it is best fitted on {fit_by}. "
+        "The one that is fitted fails before it is here with a probability of {probability}."
+    ),
+    "BEST_FROM": _later("By what it costs and how long it takes, {supplier} serves best."),
+    "BEST_FITTED": _later("It is best fitted on {fit_by}, when the machine may be worked on."),
     "NOT_YET": _later(
         "It fails before a part could be there with a probability of {probability}; waiting still saves more than it "
         "costs."
@@ -307,6 +324,16 @@ def sentence(code: str, parameters: Mapping[str, str]) -> str:
         figures = ", ".join(f"{name} {value}" for name, value in parameters.items())
         return f"{code} ({figures})" if figures else code
     return _(text).format_map(defaultdict(lambda: "?", parameters))
+
+
+def reasons(code: str, parameters: Mapping[str, str]) -> list[str]:
+    """Return what timing says, in sentences: its verdict, then from whom it counts on the part and in which window it
+    would be fitted, where either decided."""
+    said = [sentence(code, parameters)]
+    if "here_after_hours" in parameters:  # there is a part, and the verdict says so, and when it is fitted
+        return said
+    named = (("BEST_FROM", "supplier"), ("BEST_FITTED", "fit_by"))
+    return said + [sentence(more, parameters) for more, name in named if parameters.get(name)]
 
 
 def reach(scope: str, key: str) -> str:

@@ -7,7 +7,6 @@ secret is named, never written: a file, or a systemd credential. Nothing here op
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -21,7 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 
 from maintenance.needs import Measure
 from marketplace.catalogue import Item
+from marketplace.lead_times import LeadTime
 from marketplace.money import Money, Rate
+from marketplace.sources import delays
 from marketplace.stakes import Supply
 from marketplace.timing import Costs, TimingTerms
 
@@ -40,8 +41,6 @@ YEAR = timedelta(hours=8766)
 HOUR = timedelta(hours=1)
 UNPLANNED_HOURS = 8.0
 """A failure stops the machine for a shift even where the part lies on the shelf: to be noticed, found and repaired."""
-NORMAL_FIFTHS = (-1.281552, -0.524401, 0.0, 0.524401, 1.281552)
-"""Five equally likely values of a standard normal: the medians of its fifths."""
 
 
 def duration(value: object) -> timedelta:
@@ -278,18 +277,19 @@ class TimingSettings(Settings):
     step: Duration = timedelta(hours=1)
     quote_deadline: Duration = timedelta(seconds=5)
 
-    def terms(self, buying: BuyingSettings, patience: float = 1.0) -> TimingTerms:
-        """Return the terms of a component that is bought so."""
-        hours = (buying.lead_time / HOUR * math.exp(buying.lead_time_spread * score) for score in NORMAL_FIFTHS)
-        delays = tuple(self.approval / HOUR + lead for lead in hours)
+    def terms(self, buying: BuyingSettings, patience: float = 1.0, life_shape: float | None = None) -> TimingTerms:
+        """Return the terms of a component that is bought so, where nothing is known but what the plant says."""
+        law = LeadTime(buying.lead_time / HOUR, buying.lead_time_spread)
         return TimingTerms(
             buying.lead_time,
             self.approval,
             self.step,
             self.failure_probability,
             buying.costs,
-            (Supply("", 0.0, delays),),
+            (Supply("", 0.0, delays(law, self.approval)),),
             patience,
+            buying.lead_time_spread,
+            life_shape=life_shape,
         )
 
 

@@ -18,6 +18,9 @@ backwards over the times of ordering and the price's states (Dixit and Pindyck, 
 order under way may be rescued by a second, faster one, whose leftover part serves the next life: that caps what
 lateness costs; and one that is overdue may have a second sent after it before anything fails.
 
+Where a machine may be worked on at some hours of the week alone, a replacement outside of them costs another stop: the
+best moment is one of them, or worth that stop, and the order is weighed by the moments that its arrival leaves.
+
 Amounts are floats of one currency's minor unit, times hours. Values in, a value out.
 """
 
@@ -25,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -40,6 +43,9 @@ REPLACEMENTS: Final = 160
 """Moments at which a replacement is considered, evenly over what the belief knows."""
 TAIL: Final = 24
 """Points that stand for what is left of a delay."""
+WEEK_HOURS: Final = 168.0
+SECOND: Final = 1.0 / 3600.0
+"""Moments that are nearer to each other are the same."""
 PRICES: Final = 17
 """States of a wandering price: half a deviation apart, up to four."""
 
@@ -107,7 +113,9 @@ def overdue(supply: Supply, since: float) -> Supply:
     middle = float(weights @ delays)
     spread = max(float(np.sqrt(weights @ (delays - middle) ** 2)), 1e-3)
     passed = (np.log(since) - middle) / spread
-    scores = max(passed, -6.0) + (np.arange(TAIL) + 0.5) / TAIL * (6.0 if passed < 0 else 6.0 / (1.0 + passed))
+    begin = max(passed, -6.0)
+    reach = 6.0 / (1.0 + passed) if passed > 0 else max(6.0, 3.0 - begin)  # one just placed has all of its law ahead
+    scores = begin + (np.arange(TAIL) + 0.5) / TAIL * reach
     likely = np.exp(-0.5 * (scores**2 - scores[0] ** 2))
     left = np.maximum(np.exp(middle + spread * scores) - since, since * 0.01)
     return replace(supply, delays=tuple(left.tolist()), weights=tuple((likely / likely.sum()).tolist()))
@@ -171,6 +179,59 @@ class Plan:
     good_price: float = np.inf
 
 
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """When a job may begin without a stop of its own: spans that return every `period`, in hours after `origin`.
+
+    spans: ascending and apart, within 0 and the period; a job may begin at either end. closed: what it costs besides
+    to begin at another time.
+    """
+
+    spans: tuple[tuple[float, float], ...]
+    closed: float
+    period: float = WEEK_HOURS
+    origin: float = 0.0
+
+    def __post_init__(self) -> None:
+        edges = [edge for span in self.spans for edge in span]
+        if not edges or edges != sorted(edges) or edges[0] < 0 or edges[-1] > self.period:
+            raise ValueError("openings ascend and lie within their period, and there is one")
+        if not 0.0 <= self.closed < np.inf:
+            raise ValueError("what a stop costs is finite and not below zero")
+
+    def stop(self, hours: Vector) -> Vector:
+        """Return what beginning at each moment costs besides."""
+        return np.where(self.next(hours) - hours > SECOND, self.closed, 0.0)
+
+    def next(self, hours: Vector) -> Vector:
+        """Return the first moment at or after each at which a job may begin."""
+        shuts = np.array([shut for _open, shut in self.spans])
+        opens = np.array([opened for opened, _shut in self.spans])
+        since = hours - self.origin
+        begun = np.floor(since / self.period) * self.period
+        phase = since - begun
+        place = np.searchsorted(shuts + SECOND, phase)
+        again = place == len(opens)
+        first = np.where(again, opens[0] + self.period, opens[np.where(again, 0, place)])
+        return np.maximum(hours, begun + first + self.origin)
+
+
+@lru_cache(maxsize=4096)
+def long_run(planned: float, failure: float, life: float, shape: float) -> float:
+    """Return the least that an hour of use costs in the long run, where nothing is known of a part but its age.
+
+    life: what half of the parts reach, hours; shape: of their Weibull law. Replaced at an age or at the failure, they
+    cost the expected cost of a cycle over its expected length; the best age counts (Barlow and Proschan, 1965, 4.2).
+    """
+    alive = np.exp2(-(_AGES**shape))
+    length = np.cumsum(np.diff(_AGES, prepend=0.0) * (np.concatenate(([1.0], alive[:-1])) + alive) / 2)
+    return float(np.min((planned + (failure - planned) * (1.0 - alive)) / length)) / life
+
+
+_AGES: Final = np.geomspace(1e-3, 8.0, 400)
+"""Ages of replacement that are looked at, in lives; beyond the last nobody has ever seen a part."""
+
+
 class Survival:
     """A survival between its points, straight, with its integral; beyond the last it is held."""
 
@@ -206,18 +267,19 @@ def plan(
     *,
     price: Wander | None = None,
     rescued: bool = False,
+    openings: Openings | None = None,
 ) -> Plan:
     """Return the best plan whose order is placed now or a number of steps later. Raises ValueError without supplies.
 
     price: how the price stands and wanders; None: it is the usual one. rescued: whether a failure with an order under
-    way may be answered by a second order.
+    way may be answered by a second order. openings: when it may be fitted; None: at any time.
     """
     if not supplies:
         raise ValueError("nobody supplies this part")
     orders = order_times(survival.horizon, step)
     placed = emergency(stakes, supplies)
     cap = placed + leftover(stakes) if rescued else np.inf
-    usual, replaced = _courses(survival, stakes, supplies, placed, orders, cap)
+    usual, replaced = _courses(survival, stakes, supplies, placed, orders, cap, openings)
     costs = usual if price is None else usual + _drawn(survival, supplies, orders, price)
     best = costs.min(axis=0)
     waiting, good = float(best[1] - best[0]), np.inf
@@ -233,6 +295,36 @@ def plan(
         cost_of_waiting=waiting,
         good_price=good,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """When a part is best fitted that is here or on its way, in hours from the belief.
+
+    cost_of_waiting: what fitting it one step later or at the best moment after that costs more than now; below zero:
+    waiting pays.
+    """
+
+    fit_after: float
+    cost_of_waiting: float
+
+
+def fitting(
+    survival: Survival, stakes: Stakes, held: Supply, since: float, step: float, openings: Openings | None = None
+) -> Fit:
+    """Return when a part is best fitted of which `held` is what is left of its delay, `since` hours from the belief.
+
+    A part that is here is fitted now unless a moment from the next step on is better; of one that is not here yet the
+    mean moment is told, and waiting for it costs nothing.
+    """
+    arrivals = since + np.asarray(held.delays)
+    if max(held.delays) > 0:
+        _, when = best_replacement(survival, stakes, arrivals, openings)
+        return Fit(float(held.likely @ when), 0.0)
+    now = _replacement_at(survival, stakes, arrivals[:1], openings)
+    later, when = best_replacement(survival, stakes, arrivals[:1] + step, openings)
+    waiting = float(later[0] - now[0])
+    return Fit(since if waiting >= 0 else float(when[0]), waiting)
 
 
 def second_order(
@@ -363,12 +455,18 @@ def order_costs(
 
     rescue: what a failure with the order under way costs at most, because then another order is placed.
     """
-    costs, replaced = _courses(survival, stakes, [supply], emergency, orders, rescue)
+    costs, replaced = _courses(survival, stakes, [supply], emergency, orders, rescue, None)
     return costs[0], replaced[0]
 
 
 def _courses(
-    survival: Survival, stakes: Stakes, supplies: Sequence[Supply], emergency: float, orders: Vector, rescue: float
+    survival: Survival,
+    stakes: Stakes,
+    supplies: Sequence[Supply],
+    emergency: float,
+    orders: Vector,
+    rescue: float,
+    openings: Openings | None,
 ) -> tuple[Vector, Vector]:
     """Return the same by supply and time of ordering."""
     counts = [len(supply.delays) for supply in supplies]
@@ -385,21 +483,31 @@ def _courses(
     late = stakes.standstill * (waited * alive - until_arrival + until_waiting)
     order = alive * extra + (1.0 - alive) * emergency + late - stakes.holding * until_arrival
     at_once = _replacement(stakes, alive_then, until_arrival)
-    replacement, when = _later_or_at_once(survival, stakes, arrivals, at_once)
+    if openings is not None:
+        at_once = at_once + alive_then * openings.stop(arrivals)
+    replacement, when = _later_or_at_once(survival, stakes, arrivals, at_once, openings)
     starts = np.concatenate(([0], np.cumsum(counts[:-1], dtype=np.int64)))
     costs = np.add.reduceat((order + replacement) * likely, starts, axis=1)
     return costs.T, np.add.reduceat(when * likely, starts, axis=1).T
 
 
-def best_replacement(survival: Survival, stakes: Stakes, arrivals: Vector) -> tuple[Vector, Vector]:
+def best_replacement(
+    survival: Survival, stakes: Stakes, arrivals: Vector, openings: Openings | None = None
+) -> tuple[Vector, Vector]:
     """Return the least cost of a replacement at or after each arrival, and its time."""
-    return _later_or_at_once(survival, stakes, arrivals, replacement_cost(survival, stakes, arrivals))
+    at_once = _replacement_at(survival, stakes, arrivals, openings)
+    return _later_or_at_once(survival, stakes, arrivals, at_once, openings)
 
 
-def _later_or_at_once(survival: Survival, stakes: Stakes, arrivals: Vector, at_once: Vector) -> tuple[Vector, Vector]:
+def _later_or_at_once(
+    survival: Survival, stakes: Stakes, arrivals: Vector, at_once: Vector, openings: Openings | None
+) -> tuple[Vector, Vector]:
     evenly = np.linspace(0.0, survival.horizon, REPLACEMENTS)
     moments = np.unique(np.concatenate((evenly, arrivals.ravel())))  # the same for every order: none has better ones
-    ahead = replacement_cost(survival, stakes, moments)
+    if openings is not None:
+        opened = openings.next(moments)  # beyond what is believed nothing is known, and no window is waited for
+        moments = np.unique(np.concatenate((moments, opened[opened <= survival.horizon])))
+    ahead = _replacement_at(survival, stakes, moments, openings)
     least = np.minimum.accumulate(ahead[::-1])[::-1]
     at = np.minimum.accumulate(np.where(ahead <= least, moments, np.inf)[::-1])[::-1]
     first = np.searchsorted(moments, arrivals)
@@ -411,6 +519,13 @@ def _later_or_at_once(survival: Survival, stakes: Stakes, arrivals: Vector, at_o
 def replacement_cost(survival: Survival, stakes: Stakes, hours: Vector) -> Vector:
     """Return the replacement's half of the cost for each time of it."""
     return _replacement(stakes, *survival.at(hours))
+
+
+def _replacement_at(survival: Survival, stakes: Stakes, hours: Vector, openings: Openings | None) -> Vector:
+    """Return the same with what a stop of its own costs where it falls outside of the openings."""
+    alive, area = survival.at(hours)
+    cost = _replacement(stakes, alive, area)
+    return cost if openings is None else cost + alive * openings.stop(hours)
 
 
 def _replacement(stakes: Stakes, alive: Vector, area: Vector) -> Vector:

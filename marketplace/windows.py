@@ -20,6 +20,7 @@ from typing import Final
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 DAILY: Final = "daily"
 DAY: Final = timedelta(days=1)
+WEEK: Final = timedelta(days=7)
 LOOK_AHEAD: Final = timedelta(days=21)
 """A week repeats itself; a window that the clocks leave out in one week is there in the next."""
 JOB_MAX: Final = timedelta(days=31)
@@ -129,6 +130,19 @@ class Windows:
             if start < window.end and start + duration <= window.end:
                 return Window(start, window.end)
         return None
+
+    def beginnings(self, after: datetime, duration: timedelta = timedelta(0)) -> tuple[tuple[datetime, datetime], ...]:
+        """Return from when until when a job may begin in the week after a moment (aware), in their order.
+
+        Empty where it may begin at any time, or no window is long enough. Raises ValueError as `next` does.
+        """
+        if self.next(after, duration) is None or not self.weekly:
+            return ()
+        after = after.astimezone(UTC)
+        until = after + WEEK
+        found = _joined(self._between(after, until + duration))
+        spans = ((max(each.start, after), min(each.end - duration, until)) for each in found)
+        return tuple((first, last) for first, last in spans if first <= last)
 
     def _between(self, after: datetime, until: datetime) -> Iterator[Window]:
         """Yield every window that may reach into a span."""

@@ -2,12 +2,13 @@
 
 The policy is made of shipped parts: `LevelTracker` believes what is left from the wear as read, and
 `marketplace.stakes` plans the order under that belief, over all suppliers and their lead times, with an eye on the
-price, and may send a second order after one that is overdue, or to the rescue. `marketplace.timing` asks for the plan
-alone as yet: what is told here is what the parts can do together, not what a gateway does today. It is told what a
-plant knows: prices, costs, lead times, how the price wanders, and the wear of `HISTORY` earlier parts of the class,
-watched to their failure, from which `maintenance.habits` learns; beside it, with none. It is never told anything of a
-part before it is read. `wearing_plant` draws the plant, `spare_parts` has the rules and the costs, `foresight` the
-floor; fixed rules beside it show that nothing plain comes near it everywhere.
+price, and may send a second order after one that is overdue, or to the rescue. A gateway plans over its suppliers and
+their lead times, too, but does not wait for a good price, and sends no second order by itself: what is told here is
+what the parts can do together. It is told what a plant knows: prices, costs, lead times, how the price wanders, and
+the wear of `HISTORY` earlier parts of the class, watched to their failure, from which `maintenance.habits` learns;
+beside it, with none. It is never told anything of a part before it is read. `wearing_plant` draws the plant,
+`spare_parts` has the rules and the costs, `foresight` the floor; fixed rules beside it show that nothing plain comes
+near it everywhere.
 
 Regret is cost per day of use over that of foresight, minus 1. The floor is one who knows failures and lead times and
 sees prices as the policy does: stricter than one who buys just in time, which is told too.

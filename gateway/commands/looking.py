@@ -160,6 +160,7 @@ async def _kinds(site: Config) -> list[KindView]:
 async def _needs(site: Config, now: datetime) -> list[NeedView]:
     from gateway.learning.standing import standings
     from gateway.views import need_views
+    from gateway.views.circumstances import Circumstances
     from maintenance.store import load_needs
 
     async with databases(site.directory) as opened:
@@ -167,7 +168,8 @@ async def _needs(site: Config, now: datetime) -> list[NeedView]:
             found = [need for need, _picture in (await load_needs(telemetry)).values()]
         async with opened.spend.read() as spend:
             known = await standings(spend, site.owner)
-            return await need_views(spend, site.owner, found, plans(site, known), now)
+            around = Circumstances(frozenset(site.suppliers), site.windows)
+            return await need_views(spend, site.owner, found, plans(site, known), now, around)
 
 
 def plans(site: Config, known: Mapping[Kind, Standing]) -> dict[str, ComponentPlan]:
@@ -179,7 +181,7 @@ def plans(site: Config, known: Mapping[Kind, Standing]) -> dict[str, ComponentPl
     for key, component in site.components.items():
         machine = site.file.machines[key.partition("/")[0]]
         buying, patience = component.buying, max(component.patience, patience_of(key, component, known))
-        terms = None if buying is None else site.file.timing.terms(buying, patience)
+        terms = None if buying is None else site.file.timing.terms(buying, patience, component.life_shape)
         found[key] = ComponentPlan(key, machine.name, component.name, terms)
     return found
 

@@ -10,7 +10,7 @@ from rich.console import Group
 from gateway import control_client, views
 from gateway.demo import screen
 from gateway.demo.running import Plant
-from gateway.doors import machines_of
+from gateway.doors import circumstances_of, machines_of
 from gateway.views import ComponentPlan
 from maintenance.store import load_needs
 
@@ -20,6 +20,7 @@ class Glancer:
 
     def __init__(self, running: Plant) -> None:
         self._running = running
+        self._circumstances = circumstances_of(running.config)
         self._plans = {
             component.key: ComponentPlan(
                 component.key, machine.name, component.name, component.terms, component.stale_after
@@ -36,7 +37,7 @@ class Glancer:
         async with running.databases.telemetry.read() as telemetry:
             needs = [need for need, _picture in (await load_needs(telemetry)).values()]
         async with running.databases.spend.read() as spend:
-            shown = await views.need_views(spend, running.config.owner, needs, self._plans, now)
+            shown = await views.need_views(spend, running.config.owner, needs, self._plans, now, self._circumstances)
         return screen.picture(
             shown,
             await running.orders(),

@@ -46,12 +46,20 @@ from maintenance.learning import (
 )
 from maintenance.lifetimes import FinishedLife, Prior
 from maintenance.prognosis import Basis
-from maintenance.settings import ComponentSettings, CounterSettings, DeviationWear, in_unit, median_life, shape_of
+from maintenance.settings import (
+    ComponentSettings,
+    CounterSettings,
+    DeviationWear,
+    UsageWear,
+    in_unit,
+    median_life,
+    shape_of,
+)
 from maintenance.trackers.by_deviation import DeviationTracker
 from maintenance.trackers.pool import Pool
 from marketplace.hindsight import Comparison, Course, compare, replayed
 from marketplace.stakes import Supply, Survival
-from marketplace.timing import WATCHED_PATIENCE, Costs, stakes_of
+from marketplace.timing import WATCHED_PATIENCE, Costs, stakes_by_age, stakes_of
 
 PATIENCES: Final = {Wearing.USAGE: (1.0, 1.5, 2.0), Wearing.DEVIATION: (WATCHED_PATIENCE, 2.0)}
 """What is tried, the gateway's own first: nothing is judged at another patience than it would decide with."""
@@ -168,9 +176,12 @@ class _Judged:
             known = belief is not None and belief.known
             return Survival(belief.use / pace, belief.survival) if known and belief is not None else None
 
+        supply = Supply("", 0.0, self.case.delays)
         stakes = stakes_of(self.costs, life / pace, patience)
+        if isinstance(self.case.settings.wear, UsageWear):  # what is due on a day never fails, and is not judged
+            stakes = stakes_by_age(self.costs, life / pace, patience, self.case.shape, (supply,))
         step = max(self.case.step, usual / pace / STEPS)
-        return replayed(believed, self.end / pace, stakes, Supply("", 0.0, self.case.delays), step)
+        return replayed(believed, self.end / pace, stakes, supply, step)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,13 +6,14 @@ The figures are those of the belief and of `marketplace.timing`; nothing is esti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.views.circumstances import Circumstances, needed_by, refined
 from gateway.views.jobs import JobLineView, job_lines
 from gateway.views.texts import text_of
 from maintenance.needs import Evidence, Need
@@ -47,8 +48,8 @@ class NeedView:
 
     health: 1 as new to 0 worn out. remaining_days: calendar days until failure is as likely as not; `early` and
     `late` at 10 % and 90 %; None: beyond what is known. failure_probability: that it fails before a part ordered now
-    could be there. state: `idle`, `to_be_fitted`, a requisition's state, or the state of order
-    `order`.
+    could be there. fit_by: when a part is best fitted, in a maintenance window where there are any. state: `idle`,
+    `to_be_fitted`, a requisition's state, or the state of order `order`.
     """
 
     machine: str
@@ -74,6 +75,7 @@ class NeedView:
     duration: timedelta | None = None
     tools: tuple[str, ...] = ()
     skills: tuple[str, ...] = ()
+    fit_by: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the need for programs."""
@@ -100,6 +102,7 @@ class NeedView:
             "duration_hours": None if self.duration is None else round(self.duration / timedelta(hours=1), 2),
             "tools": list(self.tools),
             "skills": list(self.skills),
+            "fit_by": text_of(self.fit_by),
         }
 
 
@@ -129,9 +132,7 @@ def need_view(
         remaining_days_early=early,
         remaining_days_late=late,
         failure_probability=None if advice is None else advice.probability,
-        decide_by=None
-        if advice is None or advice.decide_by is None or advice.decide_by - now > FAR
-        else advice.decide_by,
+        decide_by=None if advice is None else _near(advice.decide_by, now),
         mode=mode,
         state=under_way[0],
         order=under_way[1],
@@ -144,15 +145,12 @@ def need_view(
         duration=need.duration,
         tools=need.tools,
         skills=need.skills,
+        fit_by=None if advice is None else _near(advice.fit_by, now),
     )
 
 
-def _due(need: Need, plan: ComponentPlan, now: datetime) -> datetime | None:
-    """Return when goods that are ordered at the last moment would be here; None where nobody knows."""
-    decide_by = None if plan.terms is None else advise(need.belief, plan.terms, now).decide_by
-    if plan.terms is None or decide_by is None or decide_by - now > FAR:
-        return None
-    return max(decide_by, now) + plan.terms.lead_time
+def _near(moment: datetime | None, now: datetime) -> datetime | None:
+    return None if moment is None or moment - now > FAR else moment
 
 
 def _days_left(need: Need, probability: float, now: datetime) -> float | None:
@@ -174,12 +172,16 @@ async def need_views(
     needs: Iterable[Need],
     plans: Mapping[str, ComponentPlan],
     now: datetime,
+    circumstances: Circumstances | None = None,
 ) -> list[NeedView]:
-    """Return every need that the config still knows, the most urgent first."""
+    """Return every need that the config still knows, the most urgent first, as timing sees it at `now`."""
     moving, policy = await under_way(spend, owner), await policy_in_force(spend, owner)
     here = await to_be_fitted(spend, owner)
     known = [need for need in needs if need.component in plans]
-    due = {need.component: _due(need, plans[need.component], now) for need in known}
+    said = {key: plan.terms for key, plan in plans.items() if plan.terms is not None}
+    terms = await refined(spend, owner, known, said, circumstances or Circumstances(), now)
+    plans = {key: replace(plan, terms=terms.get(key)) for key, plan in plans.items()}
+    due = {need.component: needed_by(need) for need in known}
     lines = await job_lines(spend, owner, known, due, now)
     views = [
         need_view(

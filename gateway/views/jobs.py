@@ -37,7 +37,8 @@ class JobLineView:
     """One line of a job. Amounts are in `unit` and add up to `quantity`; those of a service are all but `missing` 0.
 
     on_shelf: kept for it, or free and nobody needs it sooner. on_its_way: by order; of those that serve it, or bring
-    more than is needed. in_hand: of orders that are not sent yet. missing: what has to be bought.
+    more than is needed. promised: what of both is for it alone. in_hand: of orders that are not sent yet. missing: what
+    has to be bought.
     due: for when a service is, or shall be, booked.
     """
 
@@ -51,6 +52,7 @@ class JobLineView:
     in_hand: Decimal = NOTHING
     missing: Decimal = NOTHING
     due: datetime | None = None
+    promised: Decimal = NOTHING
 
     def as_dict(self) -> dict[str, Any]:
         """Return the line for programs."""
@@ -142,6 +144,7 @@ def _view(line: JobLine, held: Promised, found: Netted | None) -> JobLineView:
         in_hand=held.in_hand,
         missing=missing,
         due=held.needed_by if service else None,
+        promised=held.amount - held.in_hand,
     )
 
 

@@ -16,6 +16,7 @@ from aiohttp import web
 from gateway.actions import Actions
 from gateway.live import Live
 from gateway.views import ComponentPlan
+from gateway.views.circumstances import Circumstances
 from gateway.web.accounts import Account
 from maintenance.alarms.book import Overview
 from maintenance.settings import ComponentSettings
@@ -73,6 +74,7 @@ class WebContext:
     people should know of those of connections, in sentences. alarms: condition alarms as they stand. speed: how many
     times faster than the wall plant time runs; 1 on a real site. metrics: Prometheus text and its content type.
     settings: how each component wears, by key; what learns together follows from it.
+    circumstances: who supplies, and when machines may be worked on.
     peers: who alone may ask besides this computer, where the page is served in the clear; () lets in all.
     """
 
@@ -103,6 +105,7 @@ class WebContext:
     speed: float = 1.0
     language: str = "en"
     settings: Mapping[str, ComponentSettings] = field(default_factory=dict)
+    circumstances: Circumstances = field(default_factory=Circumstances)
 
     def plans(self) -> dict[str, ComponentPlan]:
         """Return what views need to know about each component."""

@@ -230,7 +230,9 @@ async def _known(context: WebContext) -> dict[str, Known]:
         stored = await load_needs(telemetry)
     async with context.spend.read() as spend:
         needs = [need for need, _picture in stored.values()]
-        found = await views.need_views(spend, context.owner, needs, context.plans(), context.clock())
+        found = await views.need_views(
+            spend, context.owner, needs, context.plans(), context.clock(), context.circumstances
+        )
     return {view.component: Known(view, stored[view.component][1]) for view in found}
 
 

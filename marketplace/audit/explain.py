@@ -23,7 +23,7 @@ from marketplace.audit.accounts import StoredRow
 from marketplace.audit.log import AuditEntry
 from marketplace.documents import parse_timestamp
 from marketplace.money import Money, plain
-from marketplace.sentences import sentence, standing
+from marketplace.sentences import reasons, sentence, standing
 from marketplace.store import Owner, award_term, line_requisition, person, purchase_order, quotation, requisition
 
 LEAVES_MAX: Final = 500
@@ -128,14 +128,24 @@ def _wear(want: StoredRow, zone: tzinfo, called: Callable[[str], str]) -> list[s
         for each in reason.get("evidence", [])
     ] or [_("It was asked for by {who}.").format(who=want.asked_by)]
     figures = reason.get("parameters", {})
-    if "probability" in figures and "arrival_hours" in figures:
+    verdict, *more = reasons(reason.get("code", ""), _dated(_named(figures, called), zone))
+    if "here_after_hours" in figures:
+        lines.append(verdict)
+    elif "probability" in figures and "arrival_hours" in figures:
         lines.append(_likely(figures, want.created_at, zone))
+    lines += more
     if figures.get("decide_by"):
         by = _time(parse_timestamp(figures["decide_by"]), zone)
         lines.append(_("To be in time it had to be decided by {time}.").format(time=by))
     if want.provenance == "B":
         lines.append(_("The evidence came over an unprotected connection."))
     return lines
+
+
+def _dated(figures: Mapping[str, str], zone: tzinfo) -> dict[str, str]:
+    """Return figures with the day of the fitting as people tell it."""
+    fit_by = figures.get("fit_by")
+    return {**figures, "fit_by": _time(parse_timestamp(fit_by), zone)} if fit_by else dict(figures)
 
 
 def _likely(figures: Mapping[str, str], raised_at: datetime, zone: tzinfo) -> str:

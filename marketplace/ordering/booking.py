@@ -2,7 +2,8 @@
 
 A want of a service names the lines of goods of the same job, and how long the job takes. No supplier is asked for it
 before each of those lines is here or on an order whose supplier has promised a day that has not passed; then it is
-asked for the first window with room for the job after the last of those days. While it is not ordered it is joined
+asked for the first window with room for the job after the last of those days, and after the day on which timing would
+fit the parts, for parts that are here are no reason yet to stop the machine. While it is not ordered it is joined
 again at every round. Once it is, a supplier who slips moves nothing: a person is told that the visit comes before the
 parts, and the note goes when that is no longer so. What a service has to do with money is the gate's, as ever.
 """
@@ -40,10 +41,11 @@ R = RequisitionState
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """What a want of a service waits for: lines of goods of its job, and how long the job takes."""
+    """What a want of a service waits for: lines of goods of its job, how long it takes, and when the part is due."""
 
     after: tuple[str, ...]
     duration: timedelta
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,11 @@ def booking_for(need: Need, line: JobLine) -> dict[str, Any]:
 
 def booking_of(reason: Mapping[str, Any]) -> Booking | None:
     """Return what a want waits for, by its kept reason; None for goods, and for what was wanted by older programs."""
-    told = reason.get("booking")
-    return None if told is None else Booking(tuple(told["after"]), timedelta(seconds=told["duration_s"]))
+    told, fit_by = reason.get("booking"), reason.get("parameters", {}).get("fit_by")
+    if told is None:
+        return None
+    not_before = datetime.fromisoformat(fit_by) if fit_by else None  # older advice did not say it
+    return Booking(tuple(told["after"]), timedelta(seconds=told["duration_s"]), not_before)
 
 
 def is_service(reason: Mapping[str, Any]) -> bool:
@@ -133,7 +138,7 @@ async def join(
 ) -> datetime | None:
     """Return for when a service is to be booked, kept as its `needed_by`; None while its parts are not promised."""
     here = arrival(booking.after, await goods_of(tx, owner, row, booking.after), now)
-    window = None if here is None else windows.next(here, booking.duration)
+    window = None if here is None else windows.next(max(here, booking.not_before or here), booking.duration)
     if window is None:
         return None
     if window.start != row.needed_by:

@@ -109,7 +109,7 @@ class Purchasing:
         The shelf is asked first. Otherwise suppliers are, and it returns when an order is proposed and, if the policy
         allows it, sent. A want that stands already is returned as it is: its path is reconciliation's.
         """
-        if not advice.buy or mode in (Mode.WATCH, Mode.ADVISE) or self.held():
+        if line not in advice.wants(need.lines) or mode in (Mode.WATCH, Mode.ADVISE) or self.held():
             return None
         actor = Actor(ActorKind.MACHINE, need.machine, "telemetry")
         return await self.want_now(

@@ -18,8 +18,8 @@ from marketplace.documents import parse_timestamp, timestamp
 from marketplace.money import Money, Rate
 from marketplace.settings import BuyingSettings
 from marketplace.sourcing.award import AwardTerms
-from marketplace.stakes import Supply
-from marketplace.timing import Advice, Costs, TimingTerms, Weighed
+from marketplace.stakes import Openings, Supply
+from marketplace.timing import Advice, Costs, Held, TimingTerms, Weighed
 
 
 def reason_for(need: Need, line: JobLine, advice: Advice, economics: BuyingSettings) -> dict[str, Any]:
@@ -66,6 +66,10 @@ def weighed(reason: Mapping[str, Any]) -> Weighed:
         None if costs is None else Costs(**costs),
         tuple(_read_supply(each) for each in told.get("supplies", ())),
         told.get("patience", 1.0),
+        told.get("lead_time_spread", 0.0),
+        _read_held(told.get("held")),
+        _read_openings(told.get("openings")),
+        told.get("life_shape"),
     )
     return Weighed(terms, parse_timestamp(told["now"]))
 
@@ -81,12 +85,28 @@ def _write_weighed(by: Weighed) -> dict[str, Any]:
         "costs": None if terms.costs is None else asdict(terms.costs),
         "supplies": [asdict(each) for each in terms.supplies],
         "patience": terms.patience,
+        "lead_time_spread": terms.lead_time_spread,
+        "held": None if terms.held is None else asdict(terms.held),
+        "openings": None if terms.openings is None else asdict(terms.openings),
+        "life_shape": terms.life_shape,
     }
 
 
 def _read_supply(written: Mapping[str, Any]) -> Supply:
     weights = tuple(written.get("weights", ()))
-    return Supply(written["supplier"], written["extra"], tuple(written["delays"]), weights)
+    delays = tuple(written["delays"])
+    return Supply(written["supplier"], written["extra"], delays, weights, written.get("price", 0.0))
+
+
+def _read_held(written: Mapping[str, Any] | None) -> Held | None:
+    return None if written is None else Held(_read_supply(written["supply"]), written["bought"])
+
+
+def _read_openings(written: Mapping[str, Any] | None) -> Openings | None:
+    if written is None:
+        return None
+    spans = tuple((opens, shuts) for opens, shuts in written["spans"])
+    return Openings(spans, written["closed"], written["period"], written["origin"])
 
 
 def _write_rate(rate: Rate) -> dict[str, Any]:

@@ -191,6 +191,70 @@ async def test_what_is_on_the_shelf_is_not_bought(plant: Plant):
         assert await views.orders(tx, plant.gateway.config.owner) == []
 
 
+SPARES = """item,sku,price,currency,unit,pack,freight,lead_time_days,valid_until
+filter,F-1,60,EUR,C62,1,0,14,2026-12-31
+spindle,S-1,22000,EUR,C62,1,0,14,2026-12-31
+"""
+
+
+def _part(name: str, price: str, standstill: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "rated_life": "8766 h",
+        "wear": {"by": "usage", "hours_per_day": 24},
+        "job": {"title": f"Change the {name}", "lines": {"part": {"item": name, "quantity": 1}}},
+        "buying": {"lead_time": "14 d", "price": price, "standstill": standstill},
+    }
+
+
+async def test_a_cheap_critical_part_ends_up_on_the_shelf_and_a_costly_one_is_bought_on_condition(tmp_path: Path):
+    """Nobody says which is which: both are as good as new, last as long and take as long to come."""
+    config = copy.deepcopy(CONFIG)
+    config["machines"]["saw"]["components"] = {  # type: ignore[index]
+        "filter": _part("filter", "60 EUR", "2500 EUR/d"),
+        "spindle": _part("spindle", "22000 EUR", "5000 EUR/d"),
+    }
+    config["items"] = {name: {"manufacturer": "Rolf", "mpn": name, "unit": "C62"} for name in ("filter", "spindle")}
+    (tmp_path / "toolcrib.yaml").write_text(json.dumps(config))
+    plant = Plant(None, datetime(2026, 3, 2, 8, tzinfo=UTC))  # type: ignore[arg-type]
+    async with open_gateway(load(tmp_path / "toolcrib.yaml"), clock=lambda: plant.now) as gateway:
+        plant.gateway, act = gateway, gateway.operations
+        assert (await act.policy_apply(json.dumps(POLICY), "anna", "socket")).ok
+        assert (await act.prices("huber", SPARES, "ben", "socket")).ok
+        for name in ("filter", "spindle"):
+            assert (await act.fitted(f"saw/{name}", "", "0 h", "", "ben", "socket")).ok
+        await plant.step(hours=1)
+        assert await wanted(gateway) == ["saw/filter"]
+
+        order = await plant.order()
+        assert (await act.approve(order.number, order.order_hash, "anna", "", "web")).ok
+        assert (await act.received(order.number, {1: Decimal(1)}, "ben", "socket")).ok
+        await plant.step(days=1)
+        assert await wanted(gateway) == ["saw/filter"]  # it lies there, and nothing more is bought
+        assert (await shown(gateway, plant.now))["saw/filter"].state == "to_be_fitted"
+
+        assert (await act.fitted("saw/filter", "", "0 h", "the old one failed", "ben", "socket")).ok
+        await plant.step(hours=1)
+        assert await wanted(gateway) == ["saw/filter", "saw/filter"]  # the shelf is empty: the next one at once
+
+
+async def wanted(gateway: Gateway) -> list[str]:
+    async with gateway.databases.spend.read() as tx:
+        return sorted((await tx.execute(select(requisition.c.component))).scalars())
+
+
+async def shown(gateway: Gateway, now: datetime) -> dict[str, views.NeedView]:
+    config = gateway.config
+    plans = {
+        key: views.ComponentPlan(key, "Saw", each.name, config.file.timing.terms(each.buying))
+        for key, each in config.components.items()
+        if each.buying is not None
+    }
+    async with gateway.databases.spend.read() as tx:
+        found = await views.need_views(tx, config.owner, gateway.monitor.needs(now), plans, now)
+    return {view.component: view for view in found}
+
+
 async def test_a_refusal_is_not_asked_again_the_next_day(plant: Plant):
     act = plant.gateway.operations
     await act.policy_apply(json.dumps(POLICY), "anna", "socket")

@@ -6,18 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from marketplace.stakes import (
+    Fit,
+    Openings,
     Stakes,
     Supply,
     Survival,
     Wander,
+    best_replacement,
     emergency,
+    fitting,
     late_costs,
     leftover,
     log_normal,
+    long_run,
     order_costs,
     order_times,
     overdue,
@@ -230,7 +235,7 @@ def test_orders_are_looked_at_up_to_the_horizon(horizon: float, step: float) -> 
     assert times[-1] >= min(horizon, 16 * step) * 0.85
 
 
-@pytest.mark.parametrize("since", [0.0, 5.0, 14.0, 30.0])
+@pytest.mark.parametrize("since", [0.0, 0.5, 2.0, 5.0, 14.0, 30.0])
 def test_what_is_left_of_an_overdue_order_is_what_is_left_of_its_law(since: float) -> None:
     supply = Supply("maker", 0.0, *log_normal(14.0, 0.35))
     drawn = 14.0 * np.exp(0.35 * np.random.default_rng(1).standard_normal(400_000))
@@ -270,3 +275,81 @@ def test_a_second_order_is_sent_after_one_that_is_late_only_where_the_part_may_n
     assert second_order(weibull(100, 4, age=120), STAKES, [FAST], soon, 1.0) is None
     assert second_order(weibull(1000, 4), STAKES, [FAST], late, 1.0) is None
     assert second_order(weibull(100, 4, age=120), replace(STAKES, standstill=0.0), [FAST], late, 1.0) is None
+
+
+WEEKLY = Openings(((94.0, 98.0), (160.0, 168.0)), closed=80.0)
+
+
+@pytest.mark.parametrize(
+    ("at", "opens"),
+    [(0.0, 94.0), (94.0, 94.0), (96.0, 96.0), (98.0, 98.0), (98.1, 160.0), (167.9, 167.9), (170.0, 262.0)],
+)
+def test_a_job_begins_when_the_machine_may_be_worked_on(at: float, opens: float) -> None:
+    for origin in (0.0, 12.25):
+        found = replace(WEEKLY, origin=origin).next(np.array([at + origin]))
+        assert found[0] == pytest.approx(opens + origin)
+        assert (replace(WEEKLY, origin=origin).stop(np.array([at + origin]))[0] == 0.0) == (at == opens)
+
+
+@settings(max_examples=30)
+@given(st.floats(0, 1e5), st.floats(0, 1e3))
+def test_the_next_opening_is_open_and_none_is_passed_by(at: float, origin: float) -> None:
+    openings = replace(WEEKLY, origin=origin)
+    there = openings.next(np.array([at]))
+    assert at <= there[0] < at + 168.0
+    assert openings.stop(there)[0] == 0.0
+    between = np.linspace(at, there[0], 20)[:-1]
+    assert np.all(openings.stop(between[there[0] - between > 1e-3]) == 80.0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"spans": ()}, {"spans": ((5.0, 4.0),)}, {"spans": ((0.0, 169.0),)}, {"closed": -1.0}]
+)
+def test_openings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"ascend|below zero"):
+        replace(WEEKLY, **wrong)  # type: ignore[arg-type]
+
+
+@settings(max_examples=30)
+@given(lives, stakes, st.floats(0, 300))
+def test_a_machine_that_may_be_worked_on_at_any_time_is_one_without_windows(
+    survival: Survival, stakes: Stakes, delay: float
+) -> None:
+    supply = [Supply("maker", 0.0, (delay, delay + 20.0))]
+    always = Openings(((0.0, 168.0),), closed=1e6)
+    assert plan(survival, stakes, supply, 10.0, openings=always) == plan(survival, stakes, supply, 10.0)
+
+
+@settings(max_examples=30)
+@given(lives, stakes, st.floats(0, 300), st.floats(0, 1e5))
+def test_windows_never_make_a_plan_cheaper_and_any_stop_is_paid_at_most_once(
+    survival: Survival, stakes: Stakes, since: float, closed: float
+) -> None:
+    here = np.array([since])
+    free, costs = (
+        best_replacement(survival, stakes, here, each)[0][0] for each in (None, replace(WEEKLY, closed=closed))
+    )
+    scale = abs(free) + stakes.failure + closed
+    assert free - 0.02 * scale <= costs <= free + closed + 1e-9 * scale
+
+
+def test_a_part_that_is_here_is_fitted_where_waiting_costs_more() -> None:
+    here = Supply("", 0.0, (0.0,))
+    early, late = (fitting(weibull(100, 4, age), STAKES, here, 0.0, 1.0) for age in (5.0, 150.0))
+    assert early.cost_of_waiting < 0 < early.fit_after
+    assert (late.fit_after, late.cost_of_waiting > 0) == (0.0, True)
+
+
+def test_a_part_on_its_way_is_fitted_at_its_arrival_at_the_earliest() -> None:
+    way = Supply("", 0.0, (10.0, 30.0), (0.25, 0.75))
+    assert fitting(weibull(100, 4, 150.0), STAKES, way, 3.0, 1.0) == Fit(pytest.approx(3.0 + 25.0), 0.0)
+
+
+@pytest.mark.parametrize("shape", [1.0, 1.5, 3.0, 6.0])
+@pytest.mark.parametrize("failure", [100.0, 300.0, 7_260.0])
+def test_the_long_run_costs_what_the_best_age_of_replacement_costs(shape: float, failure: float) -> None:
+    ages = np.linspace(0.0, 60.0, 600_001)[1:]
+    alive = np.exp(-np.log(2.0) * (ages / 10.0) ** shape)
+    length = np.cumsum(np.concatenate(([1.0], alive[:-1])) + alive) / 2 * ages[0]
+    best = float(np.min((60.0 + (failure - 60.0) * (1.0 - alive)) / length))
+    assert long_run(60.0, failure, 10.0, shape) == pytest.approx(best, rel=0.02)

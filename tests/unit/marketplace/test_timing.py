@@ -1,18 +1,26 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maintenance.needs import Belief, Provenance
-from marketplace.stakes import Supply, Survival
+from maintenance.needs import Belief, JobKind, JobLine, Provenance
+from marketplace.lead_times import LeadTime
+from marketplace.sources import delays
+from marketplace.stakes import Openings, Supply, Survival
 from marketplace.timing import (
     FAILURE_BEFORE_ARRIVAL,
+    FIT_LATER,
+    FIT_NOW,
     NOT_YET,
+    ON_ITS_WAY,
+    SET_ASIDE,
     WAITING_COSTS_MORE,
     Costs,
+    Held,
     TimingTerms,
     advise,
     stakes_of,
@@ -113,10 +121,10 @@ def test_a_negative_lead_time_is_refused():
 COSTS = Costs("EUR", 100.0, 500.0, 10.0, 0.1)
 
 
-def costly(delay_hours=20.0, patience=1.0, **dearer) -> TimingTerms:
+def costly(delay_hours=20.0, patience=1.0, step_hours=10.0, **dearer) -> TimingTerms:
     """Terms without a ceiling: costs decide."""
-    span, costs = timedelta(hours=delay_hours), replace(COSTS, **dearer)
-    return TimingTerms(span, timedelta(0), 10 * HOUR, None, costs, (Supply("maker", 0.0, (delay_hours,)),), patience)
+    span, step, costs = timedelta(hours=delay_hours), timedelta(hours=step_hours), replace(COSTS, **dearer)
+    return TimingTerms(span, timedelta(0), step, None, costs, (Supply("maker", 0.0, (delay_hours,)),), patience)
 
 
 def worn(age_hours: float, life: float | None = 200.0) -> Belief:
@@ -246,3 +254,256 @@ def test_a_verdict_to_buy_is_never_dated_in_the_future(belief, lead_time_hours, 
     advice = advise(belief, terms_of(lead_time_hours, failure_probability=threshold), NOW)
     if advice.decide_by is not None:
         assert (advice.decide_by <= NOW) if advice.buy else (advice.decide_by >= NOW)
+
+
+# A part that is here, or on its way.
+
+
+def holding(terms: TimingTerms, *delays: float, bought: bool = True) -> TimingTerms:
+    return replace(terms, held=Held(Supply("maker", 0.0, delays), bought))
+
+
+def test_a_part_that_is_here_is_fitted_when_use_is_worth_less_than_the_risk():
+    fresh, worn_out = (advise(worn(age), holding(costly(), 0.0), NOW) for age in (0, 170))
+    assert (fresh.buy, fresh.code) == (False, FIT_LATER)
+    assert float(fresh.parameters["waiting_costs"]) < 0
+    assert fresh.fit_by is not None
+    assert fresh.decide_by == fresh.fit_by > NOW
+    assert (worn_out.buy, worn_out.code, worn_out.fit_by) == (True, FIT_NOW, NOW)
+    assert float(worn_out.parameters["waiting_costs"]) >= 0
+
+
+def test_when_it_is_best_fitted_is_when_that_is_advised():
+    fit_by = advise(worn(60), holding(costly(), 0.0), NOW).fit_by
+    assert fit_by is not None
+    assert not advise(worn(60), holding(costly(), 0.0), fit_by - 25 * HOUR).buy
+    assert advise(worn(60), holding(costly(), 0.0), fit_by + HOUR).buy
+
+
+def test_a_part_on_its_way_is_waited_for_and_nothing_is_decided():
+    advice = advise(worn(150), holding(costly(), 5.0, 15.0), NOW)
+    assert (advice.buy, advice.code, advice.decide_by) == (False, ON_ITS_WAY, None)
+    assert (advice.parameters["here_after_hours"], advice.parameters["supplier"]) == ("10", "maker")
+    assert advice.probability == pytest.approx(worn(150).failure_probability(10 * HOUR))
+    assert advice.fit_by is not None
+    assert advice.fit_by >= NOW + 5 * HOUR
+
+
+def test_what_lies_on_the_shelf_anyway_is_not_fitted_for_its_rent():
+    rent = costly(holding=5.0, step_hours=1.0)
+    bought, spare = (
+        next(age for age in range(250) if advise(worn(age), holding(rent, 0.0, bought=each), NOW).code == FIT_NOW)
+        for each in (True, False)
+    )
+    assert 50 < bought < spare  # a part that was bought for now is fitted a little earlier, and none at once
+
+
+def test_one_that_is_promised_to_nobody_is_set_aside_when_it_would_be_ordered():
+    """So that nobody else takes it; no money moves, for the shelf is asked first."""
+    ordered = next(age for age in range(250) if advise(worn(age), costly(), NOW).buy)
+    spare = holding(costly(), 0.0, bought=False)
+    before, now = (advise(worn(age), spare, NOW) for age in (ordered - 1, ordered))
+    assert (before.buy, before.code) == (False, FIT_LATER)
+    assert (now.buy, now.code) == (True, SET_ASIDE)
+    assert not advise(worn(ordered), holding(costly(), 0.0), NOW).buy  # what is promised already is not asked for again
+
+
+def test_a_part_that_is_here_is_fitted_by_what_things_cost_alone():
+    with pytest.raises(ValueError, match="nothing is known of that"):
+        holding(terms_of(), 0.0)
+
+
+@settings(max_examples=30)
+@given(st.floats(0, 250), st.floats(0, 100), st.floats(1, 12))
+def test_stock_on_hand_never_causes_an_order_earlier(age_hours, delay_hours, dearer):
+    terms = costly(delay_hours, standstill=10.0 * dearer, failure=100 + 400 * dearer)
+    without = advise(worn(age_hours), terms, NOW)
+    for left in (0.0, delay_hours + 1.0):
+        assert advise(worn(age_hours), holding(terms, left, bought=False), NOW).buy <= without.buy
+
+
+@settings(max_examples=30)
+@given(st.floats(0, 250), st.floats(1, 20))
+def test_a_dearer_failure_never_delays_a_fitting(age_hours, dearer):
+    terms, worse = (holding(costly(failure=100 + 400 * each), 0.0) for each in (1.0, dearer))
+    before, after = advise(worn(age_hours), terms, NOW), advise(worn(age_hours), worse, NOW)
+    assert after.buy >= before.buy
+
+
+@settings(max_examples=30)
+@given(st.floats(0, 250), st.floats(0, 100), st.floats(0, 100))
+def test_a_longer_lead_time_never_delays_an_order_by_cost(age_hours, delay_hours, longer):
+    before, after = (advise(worn(age_hours), costly(delay_hours + each), NOW) for each in (0.0, longer))
+    assert after.buy >= before.buy
+
+
+YEAR = 8766.0
+
+
+def part(price: float, standstill_a_day: float, age_hours: float = 0.0) -> tuple[Belief, TimingTerms]:
+    """A part that lasts a year, from one who takes a fortnight; keeping it costs a quarter of its price a year."""
+    hours, standstill = np.linspace(0, 3 * YEAR, 200), standstill_a_day / 24
+    hazard = np.log(2) * ((age_hours + hours) / YEAR) ** 3
+    costs = Costs("EUR", price, price, standstill, 0.25 * price / YEAR)
+    supplies = (Supply("", 0.0, delays(LeadTime(14 * 24.0, 0.2))),)
+    terms = TimingTerms(14 * 24 * HOUR, timedelta(0), HOUR, None, costs, supplies)
+    return replace(belief_of(hours, np.exp(hazard[0] - hazard)), life=YEAR), terms
+
+
+def test_after_the_last_one_was_fitted_a_filter_is_ordered_for_the_shelf_at_once_and_a_spindle_is_not():
+    """Nobody chooses which: the same rule, the same life, the same supplier."""
+    belief, terms = part(60.0, 2_500.0)
+    spare = advise(belief, terms, NOW)
+    assert (spare.buy, spare.code) == (True, WAITING_COSTS_MORE)
+    shelved = advise(belief, holding(terms, 0.0), NOW)  # it came: now it lies there, and is not fitted either
+    assert (shelved.buy, shelved.code) == (False, FIT_LATER)
+
+    belief, terms = part(22_000.0, 5_000.0)
+    spindle = advise(belief, terms, NOW)
+    assert (spindle.buy, spindle.code) == (False, NOT_YET)
+    assert spindle.decide_by is not None
+    assert spindle.decide_by > NOW + timedelta(days=45)
+    assert advise(part(22_000.0, 5_000.0, age_hours=0.7 * YEAR)[0], terms, NOW).buy  # bought on condition
+
+
+# Where age alone tells of a part.
+
+
+def aged(**dearer) -> TimingTerms:
+    return replace(costly(step_hours=1.0, **dearer), life_shape=6.0)
+
+
+def cost_rates(ages, costs: Costs) -> np.ndarray:
+    """What an hour of use costs where parts of a year's life are replaced at an age, or at their failure."""
+    alive = np.exp(-np.log(2) * (ages / YEAR) ** 3)
+    length = np.concatenate(([0.0], np.cumsum(np.diff(ages) * (alive[1:] + alive[:-1]) / 2)))
+    return (costs.planned + (costs.failure - costs.planned) * (1 - alive[1:])) / length[1:]
+
+
+@pytest.mark.parametrize(("price", "standstill_a_day"), [(60.0, 2_500.0), (60.0, 21_600.0), (400.0, 4_000.0)])
+def test_where_age_alone_tells_a_part_is_fitted_at_the_best_age(price, standstill_a_day):
+    """Within 2 % of the best that age replacement costs; by its share of a life it would go too early, and dearer."""
+
+    def fitted(shape: float | None) -> int:
+        young, old = 0, round(2 * YEAR)
+        while old - young > 10:
+            age = (young + old) // 2
+            belief, terms = part(price, standstill_a_day, age)
+            costs = replace(terms.costs, failure=price + standstill_a_day / 3)
+            said = advise(belief, holding(replace(terms, costs=costs, life_shape=shape), 0.0), NOW)
+            young, old = (young, age) if said.code == FIT_NOW else (age, old)
+        return old
+
+    rates = cost_rates(np.arange(0.0, 2 * YEAR, 2.0), Costs("EUR", price, price + standstill_a_day / 3, 0.0, 0.0))
+    by_age, by_share = (rates[fitted(shape) // 2 - 1] / rates.min() for shape in (3.0, None))
+    assert by_age < 1.02
+    assert by_share > 1.2
+
+
+@settings(max_examples=30)
+@given(st.floats(0, 250), st.floats(1, 20))
+def test_a_dearer_standstill_never_delays_an_order_where_age_alone_tells(age_hours, dearer):
+    before, after = (
+        advise(worn(age_hours), aged(standstill=10.0 * each, failure=100 + 400 * each), NOW) for each in (1.0, dearer)
+    )
+    assert after.buy >= before.buy
+
+
+def test_a_long_lived_part_that_is_kept_on_the_shelf_is_not_fitted_for_its_rent():
+    """Keeping one costs more than its share of a life: but then so does an hour of use, and no part is thrown away."""
+    belief, terms = part(100.0, 200_000.0)
+    terms = replace(terms, costs=replace(terms.costs, holding=3 * 100.0 / YEAR, failure=500.0), life_shape=3.0)
+    for shape in (3.0, None):
+        said = replace(terms, life_shape=shape)
+        assert advise(belief, said, NOW).buy
+        assert not advise(belief, holding(said, 0.0), NOW).buy
+
+
+# Maintenance windows.
+
+FRIDAYS = Openings(((94.0, 98.0),), closed=80.0)
+"""Monday 8:00 is now: on Fridays a job may begin from 6:00 to 10:00."""
+
+
+def test_a_fitting_waits_for_the_window_that_is_best_and_says_which():
+    terms = holding(replace(costly(step_hours=1.0), openings=replace(FRIDAYS, closed=400.0)), 0.0)
+    free = holding(costly(step_hours=1.0), 0.0)
+    due = next(age for age in range(250) if advise(worn(age), free, NOW).buy)
+    advice = advise(worn(due), terms, NOW)
+    assert (advice.buy, advice.code) == (False, FIT_LATER)
+    assert advice.fit_by == NOW + 94 * HOUR
+    assert advice.parameters["fit_by"] == "2026-03-06T06:00:00+00:00"
+
+
+def test_out_of_a_window_it_is_fitted_where_waiting_for_one_costs_more_than_the_stop():
+    terms = holding(replace(costly(step_hours=1.0), openings=FRIDAYS), 0.0)
+    assert advise(worn(240), terms, NOW).code == FIT_NOW
+    dearer = replace(terms, openings=replace(FRIDAYS, closed=400.0))
+    assert advise(worn(100), dearer, NOW).fit_by == NOW + 94 * HOUR
+
+
+def test_within_a_window_it_is_fitted_a_little_early_rather_than_a_week_late():
+    free = holding(costly(step_hours=1.0), 0.0)
+    due = next(age for age in range(250) if advise(worn(age), free, NOW).buy)
+    open_now = replace(free, openings=Openings(((0.0, 0.5), (166.0, 168.0)), 80.0))
+    assert not advise(worn(due - 10), free, NOW).buy
+    assert advise(worn(due - 10), open_now, NOW).code == FIT_NOW
+
+
+def test_an_order_comes_in_time_for_the_window_that_is_best():
+    """With one window a week, a day before the part would best be fitted, it is ordered sooner than for that day."""
+    free = advise(worn(0), costly(20.0, step_hours=1.0), NOW)
+    assert free.fit_by is not None
+    opens = (free.fit_by - timedelta(days=1) - NOW) / HOUR % 168.0
+    terms = replace(costly(20.0, step_hours=1.0), openings=Openings(((opens, opens + 4.0),), closed=80.0))
+    closed = advise(worn(0), terms, NOW)
+    assert closed.decide_by is not None
+    assert free.decide_by is not None
+    assert closed.decide_by < free.decide_by
+    assert closed.fit_by is not None
+    assert -4 * HOUR <= closed.fit_by - (free.fit_by - timedelta(days=1)) <= 4 * HOUR
+    assert closed.decide_by + 20 * HOUR <= closed.fit_by
+
+
+@settings(max_examples=30)
+@given(st.floats(0, 250), st.floats(0, 200), st.floats(1, 20))
+def test_a_dearer_failure_never_delays_a_fitting_in_a_window(age_hours, closed, dearer):
+    openings = replace(FRIDAYS, closed=closed)
+    before, after = (
+        advise(worn(age_hours), holding(replace(costly(failure=100 + 400 * each), openings=openings), 0.0), NOW)
+        for each in (1.0, dearer)
+    )
+    assert after.buy >= before.buy
+
+
+@settings(max_examples=30)
+@given(st.floats(0, 250), st.floats(0, 100), st.floats(0, 160), st.floats(1, 20))
+def test_a_dearer_standstill_never_delays_an_order_for_a_window(age_hours, delay_hours, opens, dearer):
+    before, after = (
+        advise(worn(age_hours), replace(terms, openings=Openings(((opens, opens + 8.0),), 40.0 * each)), NOW)
+        for each in (1.0, dearer)
+        for terms in (costly(delay_hours, standstill=10.0 * each, failure=100 + 400 * each),)
+    )
+    assert after.buy >= before.buy
+
+
+# Which lines of a job are wanted.
+
+GOODS, VISIT = (JobLine(kind, kind, Decimal(1), "C62", JobKind(kind)) for kind in ("part", "service"))
+
+
+def test_a_service_is_wanted_in_time_for_the_fitting_and_not_when_the_shelf_is_filled():
+    job = (GOODS, VISIT)
+    belief, terms = part(60.0, 2_500.0)
+    assert advise(belief, terms, NOW).wants(job) == (GOODS,)  # a spare for the shelf
+    assert advise(belief, holding(terms, 0.0), NOW).wants(job) == ()
+    near = advise(worn(150), holding(costly(), 0.0), NOW)
+    assert near.wants(job) == ((GOODS, VISIT) if near.buy else (VISIT,))
+    assert advise(worn(0), costly(), NOW).wants(job) == ()
+
+
+def test_without_costs_all_lines_are_wanted_together_and_a_service_alone_by_the_verdict():
+    bought = advise(LINEAR, terms_of(lead_time_hours=41), NOW)
+    assert bought.wants((GOODS, VISIT)) == (GOODS, VISIT)
+    assert bought.wants((VISIT,)) == (VISIT,)
+    assert advise(LINEAR, terms_of(), NOW).wants((VISIT,)) == ()

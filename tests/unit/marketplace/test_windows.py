@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketplace.windows import JOB_MAX, Weekly, Window, Windows
@@ -179,3 +179,40 @@ def test_who_comes_later_is_never_served_earlier(plant: Windows, after: datetime
     first, second = (plant.next(after + timedelta(minutes=shift), duration) for shift in (0, minutes))
     if first is not None and second is not None:
         assert first.start <= second.start
+
+
+def test_a_job_may_begin_while_there_is_room_for_it_and_again_each_week():
+    found = windows("saturday 06:00-14:00", "monday 22:00-06:00")
+    monday = utc("2026-03-02T08:00")
+    assert found.beginnings(monday, timedelta(hours=4)) == (
+        (utc("2026-03-02T21:00"), utc("2026-03-03T01:00")),
+        (utc("2026-03-07T05:00"), utc("2026-03-07T09:00")),
+    )
+    within = utc("2026-03-07T08:00")
+    assert found.beginnings(within, timedelta(hours=4))[0] == (within, utc("2026-03-07T09:00"))
+    assert found.beginnings(within, timedelta(hours=4))[-1] == (utc("2026-03-14T05:00"), utc("2026-03-14T08:00"))
+
+
+def test_who_may_begin_at_any_time_has_no_beginnings_and_neither_has_a_job_without_room():
+    monday = utc("2026-03-02T08:00")
+    assert Windows().beginnings(monday) == ()
+    assert windows("saturday 06:00-14:00").beginnings(monday, timedelta(hours=9)) == ()
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 60 * 24 * 365), st.sampled_from(HOURS[:7]))
+def test_every_beginning_is_one_that_a_booking_would_take(minutes, duration):
+    found = windows("saturday 06:00-14:00", "daily 22:00-03:00")
+    after = utc("2026-01-01T00:00") + timedelta(minutes=minutes)
+    spans = found.beginnings(after, duration)
+    if not spans:
+        assert found.next(after, duration) is None
+    for first, last in spans:
+        for moment in (first, last):
+            window = found.next(moment, duration)
+            assert window is not None
+            assert window.start == moment or moment == last  # at its very end a window is no longer open
+    first_window = found.next(after, duration)
+    if spans and duration > timedelta(0):
+        assert first_window is not None
+        assert spans[0][0] == first_window.start

@@ -235,6 +235,35 @@ async def test_what_waiting_would_have_cost_is_told_where_that_decided(told, own
     assert said in story.wear[1]
 
 
+async def test_the_supplier_and_the_window_that_decided_are_named(told, owner, now):
+    figures = {"probability": "0.1", "arrival_hours": "24", "waiting_costs": "12.50", "currency": "EUR"}
+    best = {"supplier": "maker", "fit_by": "2026-03-07T05:00:00+00:00"}
+    async with told.write() as tx:
+        reason = {"code": "WAITING_COSTS_MORE", "parameters": figures | best}
+        await want(tx, owner, now, "r1", "G1-0001-A", reason=reason)
+        story = await tell(tx, "G1-0001-A")
+    assert story.wear[2:4] == (
+        "By what it costs and how long it takes, maker serves best.",
+        "It is best fitted on 2026-03-07 05:00 UTC, when the machine may be worked on.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("FIT_LATER", "The part is here, so nothing is ordered; the part that is fitted is worth using until "),
+        ("ON_ITS_WAY", "The part is on its way from maker and expected in 70 h; it is best fitted on "),
+    ],
+)
+async def test_of_a_part_that_is_here_or_on_its_way_that_is_told(told, owner, now, code, said):
+    figures = {"probability": "0.1", "arrival_hours": "24", "here_after_hours": "70", "supplier": "maker"}
+    async with told.write() as tx:
+        reason = {"code": code, "parameters": figures | {"fit_by": "2026-03-07T05:00:00+00:00"}}
+        await want(tx, owner, now, "r1", "G1-0001-A", reason=reason)
+        story = await tell(tx, "G1-0001-A")
+    assert story.wear[1].startswith(said + "2026-03-07 05:00 UTC")
+
+
 async def test_an_order_that_nobody_knows_has_no_story(spend):
     async with spend.read() as connection:
         with pytest.raises(NothingKnown, match="no order G1-9"):

@@ -12,12 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
+from maintenance.needs import Belief, Provenance
 from marketplace import stock, store
 from marketplace.audit import log
+from marketplace.authority.policy import Mode
 from marketplace.ordering.booking import Booking, Standing, arrival, booking_for, booking_of, is_service, visit
 from marketplace.ordering.states import RequisitionState
+from marketplace.settings import HOUR, TimingSettings
+from marketplace.stakes import Openings, Supply
+from marketplace.timing import Held, advise
 from marketplace.windows import Weekly, Windows
-from tests.unit.marketplace.fakes import ANNA, BEARING, LINE, SERVICE, AwaySupplier, a_need
+from tests.unit.marketplace.fakes import ANNA, BEARING, ECONOMICS, LINE, SERVICE, AwaySupplier, a_need
 
 R = RequisitionState
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -180,6 +185,37 @@ async def test_with_the_parts_on_the_shelf_it_is_the_next_window(plant):
     comes = datetime.fromisoformat(document["deliver_by"])
     assert comes > window.start
     assert SATURDAYS.next(comes, timedelta(hours=6)).start == comes
+
+
+def terms_at(now):
+    """The part lies here, kept for this life, and the machine may be worked on on Saturdays."""
+    begin = SATURDAYS.beginnings(now, timedelta(hours=6))
+    spans = tuple(((opens - now) / HOUR, (shuts - now) / HOUR) for opens, shuts in begin)
+    held = Held(Supply("", 0.0, (0.0,)))
+    return replace(TimingSettings().terms(ECONOMICS), held=held, openings=Openings(spans, 7200.0))
+
+
+async def test_parts_that_are_here_long_before_they_are_fitted_stop_no_machine(plant):
+    """It is booked for the window that timing calls best, and not for the first one in which the parts are here."""
+    async with plant.database.write() as tx:
+        await stock.count(tx, plant.owner, BEARING.key, LINE.quantity, "C62", ANNA, plant.clock())
+    now = plant.clock()
+    belief = Belief.of(  # nothing happens for three weeks
+        [0.0, 500.0, 700.0, 900.0], [1.0, 1.0, 0.5, 0.0], unit="h", use_per_hour=1.0, as_of=now, provenance=Provenance.A
+    )
+    calm = replace(a_need(now), lines=JOB, duration=timedelta(hours=6), belief=belief)
+    early = advise(belief, terms_at(now), now)
+    assert early.fit_by is not None
+    assert early.fit_by > now + timedelta(days=14)
+    assert SERVICE not in early.wants(JOB)
+    plant.clock.now = later = early.fit_by - early.weighed.terms.arrival
+    again = advise(belief, terms_at(later), later)
+    assert SERVICE in again.wants(JOB)
+    await plant.want(LINE, job=JOB)
+    await plant.purchasing.want(calm, SERVICE, again, Mode.BUY, ECONOMICS)
+    booked = (await service(plant)).needed_by
+    assert booked > SATURDAYS.next(later, timedelta(hours=6)).start + timedelta(days=6)
+    assert abs(booked - again.fit_by) < timedelta(seconds=2)
 
 
 async def test_a_job_that_fits_into_no_window_is_not_booked(plant):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -189,3 +190,26 @@ def test_the_leaf_of_a_want_says_what_timing_rests_on(reason, now):
     assert facts == {
         "act": "advise", "code": said.code, "parameters": said.parameters, "reason_hash": decisions.reason_hash(reason)
     }  # fmt: skip
+
+
+OLD = (
+    '{"belief": {"as_of": "2026-03-02T05:00:00.000000Z", "known": true, "life": 1500.0, "provenance": "A", '
+    '"survival": [1.0, 0.97, 0.8, 0.3, 0.0], "unit": "h", "use": [0.0, 120.0, 240.0, 480.0, 900.0], "use_per_hour": '
+    '0.5}, "code": "WAITING_COSTS_MORE", "evidence": [], "holding": {"currency": "EUR", "minor": 1200, "per_s": '
+    '31557600.0}, "job": "Replace it", "kind": "part", "parameters": {"approval_hours": "8", "arrival_hours": '
+    '"129", "currency": "EUR", "decide_by": "2026-03-02T05:00:00+00:00", "fit_after_hours": "129.85", '
+    '"lead_time_hours": "120", "probability": "0.0165", "step_hours": "1", "supplier": "", "threshold": "0.4000", '
+    '"waiting_costs": "15.48"}, "price": "60.00 EUR", "standstill": {"currency": "EUR", "minor": 90000, "per_s": '
+    '3600.0}, "timing": {"approval_s": 28800.0, "costs": {"currency": "EUR", "failure": 7260.0, "holding": '
+    '0.0013689253935660506, "planned": 60.0, "standstill": 900.0}, "failure_probability": 0.4, "lead_time_s": '
+    '432000.0, "now": "2026-03-02T08:00:00.000000Z", "patience": 1.5, "step_s": 3600.0, "supplies": [{"delays": '
+    '[100.86820548978248, 116.05188655100915, 128.0, 141.26930662336974, 163.05845002662738], "extra": 0.0, '
+    '"price": 0.0, "supplier": "", "weights": []}]}}'
+)
+"""A reason as it was kept before suppliers were told apart, before stock on hand and windows counted."""
+
+
+def test_a_reason_of_an_older_program_gives_the_verdict_that_was_recorded():
+    told = json.loads(OLD)
+    assert reason_text(told) == OLD
+    assert canonical(decisions.advised(OLD)) == canonical({name: told[name] for name in ("code", "parameters")})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -20,7 +21,8 @@ from marketplace.ordering.reason import (
     write_belief,
 )
 from marketplace.settings import BuyingSettings, TimingSettings
-from marketplace.timing import TimingTerms, Weighed, advise
+from marketplace.stakes import Openings, Supply
+from marketplace.timing import Held, TimingTerms, Weighed, advise
 from tests.unit.marketplace.fakes import LINE, a_need, advice
 
 ECONOMICS = BuyingSettings.model_validate({"lead_time": "5 d", "price": "60 EUR", "standstill": "900 EUR/h"})
@@ -49,12 +51,27 @@ def test_its_text_is_sorted_and_keeps_letters_as_people_write_them():
     assert reason_text({"b": "Größe", "a": 1}) == '{"a": 1, "b": "Größe"}'
 
 
-@pytest.mark.parametrize("terms", [TERMS, TimingSettings().terms(ECONOMICS, patience=1.5)])
+COSTLY = TimingSettings().terms(ECONOMICS, patience=1.5)
+OPENINGS = Openings(((0.0, 3.5), (94.25, 98.0)), 7200.0)
+UNDER_WAY = Held(Supply("north", 0.0, (5.5, 70.0), (0.75, 0.25)))
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        TERMS,
+        COSTLY,
+        replace(COSTLY, openings=OPENINGS, supplies=(Supply("north", 7.5, (5.0, 6.0), price=3.0), *COSTLY.supplies)),
+        replace(COSTLY, held=Held(Supply("", 0.0, (0.0,)), bought=False), openings=OPENINGS),
+        replace(COSTLY, held=UNDER_WAY, life_shape=3.0),
+    ],
+)
 def test_what_timing_weighed_comes_back(now, terms):
     need = a_need(now)
     said = advise(need.belief, terms, now + timedelta(microseconds=1))
     told = json.loads(reason_text(reason_for(need, LINE, said, ECONOMICS)))
     assert weighed(told) == Weighed(terms, now + timedelta(microseconds=1)) == said.weighed
+    assert advise(read_belief(told["belief"]), weighed(told).terms, weighed(told).now) == said
 
 
 def test_a_reason_from_before_there_were_costs_is_decided_by_its_ceiling(now):
