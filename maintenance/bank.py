@@ -55,8 +55,8 @@ class Bank:
     def take(self, rows: Rows, frames: Vector, use: Vector, scatter: Vector) -> None:
         """Fold one frame of each row, shape (len(rows), signals); no row twice.
 
-        use: what each row has run; a fall counts as standing still. scatter: the healthy standard deviation of each signal, one row
-        for all or one for each; 0 leaves a signal out of the deviation.
+        use: what each row has run; a fall counts as standing still. scatter: the healthy standard deviation of each
+        signal, one row for all or one for each; 0 leaves a signal out of the deviation.
         """
         distance = (frames - self.healthy[rows])[:, None, :]
         averages = self.averages[rows]
@@ -81,11 +81,9 @@ class Bank:
         self._moments[:, rows] = s0, s1, s2, y0, y1, yy, points + 1.0
         self._use[rows] = np.fmax(before, use)
 
-    def trend(self, row: int) -> DiscountedTrend:
-        """Return the trend of one row's deviation."""
-        *moments, points = self._moments[:, row].tolist()
-        at = 0.0 if np.isnan(self._use[row]) else float(self._use[row])
-        return DiscountedTrend(KEEP, int(points), at, *moments)
+    def moments(self, rows: Rows) -> Vector:
+        """Return what is kept of the trend of each row's deviation, for `trend_of`."""
+        return np.vstack((self._moments[:, rows], np.nan_to_num(self._use[rows]))).T
 
     def slope(self, rows: Rows) -> Vector:
         """Return the slope of the deviation by use; 0 where a line cannot be drawn yet."""
@@ -110,6 +108,12 @@ class Bank:
         self.averages[row], self.healthy[row] = state["averages"], state["healthy"]
         self.deviation[row], self._moments[:, row] = state["deviation"], state["moments"]
         self._use[row] = np.nan if state["use"] is None else state["use"]
+
+
+def trend_of(moments: Vector) -> DiscountedTrend:
+    """Return the trend of one row by its `Bank.moments`."""
+    *sums, points, at = moments.tolist()
+    return DiscountedTrend(KEEP, int(points), at, *sums)
 
 
 def deviation(distance: Vector, scatter: Vector) -> Vector:

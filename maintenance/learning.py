@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Protocol
@@ -97,35 +97,49 @@ class Walk:
     rest: Vector
 
 
+Step = tuple[Bank, Rows, Vector]
+"""A bank of many lives after a frame, the rows that have one, and their use at its end."""
+
+
+def side_by_side(histories: Sequence[History], healthy: int, scatter: Vector) -> Iterator[Step]:
+    """Walk lives through one bank, frame by frame after the healthy ones, of which each life has more than those.
+
+    scatter: see `Bank.take`; one row for all lives or one for each.
+    """
+    bank, lengths = Bank(len(histories), scatter.shape[-1]), np.array([len(each.frames) for each in histories])
+    bank.begin(np.arange(len(histories)), np.array([each.frames[:healthy].mean(axis=0) for each in histories]))
+    for at in range(healthy, int(lengths.max())):
+        rows = np.flatnonzero(lengths > at)
+        frames = np.array([histories[row].frames[at] for row in rows.tolist()])
+        use = np.array([histories[row].use[at] for row in rows.tolist()])
+        bank.take(rows, frames, use, scatter if scatter.ndim == 1 else scatter[rows])
+        yield bank, rows, use
+
+
+def parted(rows: Sequence[Rows], values: Sequence[Vector], lives: int) -> list[Vector]:
+    """Return, life by life, what each step of a walk said of its rows."""
+    which = np.concatenate(rows)
+    ends = np.cumsum(np.bincount(which, minlength=lives))[:-1]
+    return np.split(np.concatenate(values)[np.argsort(which, kind="stable")], ends)
+
+
 def walks(histories: Sequence[History], reference: Reference, healthy: int, usual: float) -> list[Walk]:
     """Return each history's features; all lives walk side by side. Lives that ended before health was known are left
     out."""
     lasting = [each for each in histories if len(each.frames) > healthy]
     if not lasting:
         return []
-    bank = Bank(len(lasting), len(reference.centre))
-    rows = np.arange(len(lasting))
-    bank.begin(rows, np.array([each.frames[:healthy].mean(axis=0) for each in lasting]))
-    steps: list[tuple[Rows, Vector, Vector]] = []
-    for at in range(healthy, max(len(each.frames) for each in lasting)):
-        rows = np.array([row for row in rows if at < len(lasting[row].frames)])
-        frames = np.array([lasting[row].frames[at] for row in rows])
-        use = np.array([lasting[row].use[at] for row in rows])
-        bank.take(rows, frames, use, reference.scatter)
-        steps.append((rows, *features(bank, rows, use, reference, usual)))
-    return [_walk(each, row, steps, healthy) for row, each in enumerate(lasting)]
-
-
-def _walk(history: History, row: int, steps: Sequence[tuple[Rows, Vector, Vector]], healthy: int) -> Walk:
-    mine = [(common, special, int(np.searchsorted(rows, row))) for rows, common, special in steps if row in rows]
-    use = history.use[healthy:]
-    return Walk(
-        history.unit,
-        np.array([common[at] for common, _, at in mine]),
-        np.array([special[at] for _, special, at in mine]),
-        use,
-        history.life - use,
-    )
+    which, commons, specials = [], [], []
+    for bank, rows, use in side_by_side(lasting, healthy, reference.scatter):
+        common, special = features(bank, rows, use, reference, usual)
+        which.append(rows)
+        commons.append(common)
+        specials.append(special)
+    apart = (parted(which, each, len(lasting)) for each in (commons, specials))
+    return [
+        Walk(each.unit, common, special, each.use[healthy:], each.life - each.use[healthy:])
+        for each, common, special in zip(lasting, *apart, strict=True)
+    ]
 
 
 def features(bank: Bank, rows: Rows, use: Vector, reference: Reference, usual: float) -> tuple[Vector, Vector]:
@@ -279,30 +293,62 @@ def table(predicted: Sequence[Vector], rests: Sequence[Vector], usual: float) ->
 
     With few lives the kernels are wider: what one life showed is not what the next will.
     """
-    wider = 1.0 + 3.0 / max(len(predicted), 1)
-    said, left = np.concatenate(list(predicted)), np.concatenate(list(rests))
-    rows = usual * np.concatenate(
+    return _table([_seen(np.concatenate(list(predicted)), np.concatenate(list(rests)), usual, len(predicted))], usual)
+
+
+def tables_without(
+    predicted: Sequence[Vector], rests: Sequence[Vector], usual: float, groups: Sequence[Sequence[int]]
+) -> list[Table]:
+    """Return the table without each group of lives, none of which is empty or all.
+
+    What a life adds to a table is a sum, so that each life is weighed but once.
+    """
+    others = len(predicted) - max(len(group) for group in groups)
+    told = ([np.concatenate([each[at] for at in group]) for each in (predicted, rests)] for group in groups)
+    seen = [_seen(said, left, usual, others) for said, left in told]
+    return [_table([each for at, each in enumerate(seen) if at != group], usual) for group in range(len(groups))]
+
+
+def _axes(usual: float) -> tuple[Vector, Vector]:
+    """The rows and columns of a table: predictions, and uses."""
+    rows = np.concatenate(
         (np.linspace(0.0, 0.3, PREDICTIONS // 2, endpoint=False), np.linspace(0.3, CAP, PREDICTIONS // 2))
     )
-    use = usual * np.concatenate(([0.0], np.linspace(0.0, 0.5, USES // 2)[1:], np.geomspace(0.5, AHEAD, USES // 2)[1:]))
-    survival = []
-    for prediction in rows:
-        width = wider * (WIDTH * usual + WIDTH_SHARE * prediction)
-        nearness = -0.5 * ((said - prediction) / width) ** 2
-        weight = np.exp(nearness - nearness.max())
-        survival.append(_kernel_survival(left, weight, use, wider * (REST * usual + REST_SHARE * prediction)))
-    surprise = np.exp(-SURPRISE * use / usual)
-    return Table(rows, use, np.minimum.accumulate(np.array(survival) * surprise, axis=1))
+    use = np.concatenate(([0.0], np.linspace(0.0, 0.5, USES // 2)[1:], np.geomspace(0.5, AHEAD, USES // 2)[1:]))
+    return usual * rows, usual * use
 
 
-def _kernel_survival(left: Vector, weight: Vector, use: Vector, width: float) -> Vector:
-    """Return the survival of weighed rests, each blurred by a logistic kernel, given that all still work."""
-    kept = weight > 1e-4
-    left, weight = left[kept], weight[kept]
-    blurred = 1.0 / (1.0 + np.exp(np.clip((use[:, None] - left) / (0.55 * width), -40.0, 40.0)))
-    survival = blurred @ weight
-    conditional: Vector = survival / survival[0]
-    return conditional
+Seen = tuple[Vector, Vector]
+"""How near the nearest of some lives came to each row of a table, as a logarithm, and the sums of their kernels."""
+
+
+def _seen(said: Vector, left: Vector, usual: float, lives: int) -> Seen:
+    rows, use = _axes(usual)
+    wider = 1.0 + 3.0 / max(lives, 1)
+    nearest, sums = np.empty(len(rows)), np.empty((len(rows), len(use)))
+    for row, prediction in enumerate(rows):
+        nearness = -0.5 * ((said - prediction) / (wider * (WIDTH * usual + WIDTH_SHARE * prediction))) ** 2
+        nearest[row] = nearness.max()
+        weight = np.exp(nearness - nearest[row])
+        kept = weight > 1e-4
+        blur = 0.55 * wider * (REST * usual + REST_SHARE * prediction)
+        sums[row] = _blurred(left[kept], use, blur) @ weight[kept]
+    return nearest, sums
+
+
+def _blurred(left: Vector, use: Vector, width: float) -> Vector:
+    """Return the survival of rests at each use, each blurred by a logistic kernel."""
+    survival: Vector = 1.0 / (1.0 + np.exp(np.clip((use[:, None] - left) / width, -40.0, 40.0)))
+    return survival
+
+
+def _table(seen: Sequence[Seen], usual: float) -> Table:
+    """Return the table of what was seen, given that all still work."""
+    rows, use = _axes(usual)
+    nearest = np.max([near for near, _sums in seen], axis=0)
+    total = np.sum([sums * np.exp(near - nearest)[:, None] for near, sums in seen], axis=0)
+    survival = total / total[:, :1] * np.exp(-SURPRISE * use / usual)
+    return Table(rows, use, np.minimum.accumulate(survival, axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -356,16 +402,24 @@ class Lesson:
     walks: tuple[Walk, ...]
     predicted: tuple[Vector, ...]
 
-    def unseen_table(self, at: int) -> Table:
-        """Return the table without one life."""
-        others = [index for index in range(len(self.walks)) if index != at]
-        return table(
-            [self.predicted[index] for index in others], [self.walks[index].rest for index in others], self.model.usual
-        )
+    def unseen_tables(self) -> list[Table]:
+        """Return, for each life, the table without it; of many lives, without its group."""
+        lives = len(self.walks)
+        count = min(FOLDS, lives) if lives > 2 * FOLDS else lives
+        groups = [range(group, lives, count) for group in range(count)]
+        without = tables_without(self.predicted, [walk.rest for walk in self.walks], self.model.usual, groups)
+        return [without[at % count] for at in range(lives)]
 
 
 def learn(histories: Sequence[History], signals: Sequence[str], healthy: int, fit: Fit = ridge) -> Lesson:
     """Learn from at least two lives. Raises ValueError with fewer, or where they do not fit the signals."""
+    return next(lessons(histories, signals, healthy, [fit]))
+
+
+def lessons(
+    histories: Sequence[History], signals: Sequence[str], healthy: int, fits: Sequence[Fit]
+) -> Iterator[Lesson]:
+    """Learn from the same lives in several ways, one after the other; see `learn`."""
     if any(each.frames.shape[1] != len(signals) for each in histories):
         raise ValueError("every history has one column for each signal")
     lives = [each for each in histories if len(each.frames) > healthy]
@@ -373,12 +427,14 @@ def learn(histories: Sequence[History], signals: Sequence[str], healthy: int, fi
         raise ValueError("it takes two lives that outlasted their healthy frames to learn anything")
     usual = float(np.median([each.life for each in lives]))
     reference = Reference.of(lives, healthy)
-    walked = walks(lives, reference, healthy, usual)
-    regression, unseen = fit(walked, usual)
-    predicted = [smoothed(untold(each, usual)) for each in unseen]
-    known = table(predicted, [each.rest for each in walked], usual)
-    model = Learned(tuple(signals), healthy, usual, len(lives), reference, regression, known)
-    return Lesson(model, tuple(walked), tuple(predicted))
+    walked = tuple(walks(lives, reference, healthy, usual))
+    for fit in fits:
+        regression, unseen = fit(walked, usual)
+        predicted = tuple(smoothed(untold(each, usual)) for each in unseen)
+        known = table(predicted, [each.rest for each in walked], usual)
+        yield Lesson(
+            Learned(tuple(signals), healthy, usual, len(lives), reference, regression, known), walked, predicted
+        )
 
 
 REGRESSIONS: Final[dict[str, Callable[[Mapping[str, Any]], Regression]]] = {

@@ -55,10 +55,33 @@ def replayed(
     beliefs: Beliefs, failed_at: float, stakes: Stakes, supply: Supply, step: float, phases: int = PHASES
 ) -> Course:
     """Return the course of one life. `failed_at` is its use at the failure, in hours."""
-    first = next((at for at in _moments(0.0, failed_at, step) if _due(beliefs(at), stakes, supply, step)), None)
-    orders = [_order(beliefs, first, phase * step / phases, failed_at, stakes, supply, step) for phase in range(phases)]
-    each = [_course(beliefs, failed_at, order, stakes, supply, step) for order in orders]
-    return Course(*(float(np.mean([getattr(one, name) for one in each])) for name in ("cost", "use", "failed")))
+    (course,) = replays(beliefs, failed_at, [stakes], supply, step, phases)
+    return course
+
+
+def replays(
+    beliefs: Beliefs, failed_at: float, stakes: Sequence[Stakes], supply: Supply, step: float, phases: int = PHASES
+) -> list[Course]:
+    """Return the courses of one life under stakes that differ only in what an hour of use is worth, the least first.
+
+    The more it is worth, the later it is ordered: an order put off is fitted no earlier, so that its use is never less
+    (monotone comparative statics: Topkis, Minimizing a submodular function on a lattice, 1978). So nobody asks again
+    of the moments at which a smaller worth was not enough.
+    """
+    found, moments = [], _moments(0.0, failed_at, step)
+    for each in stakes:
+        due = (at for at, when in enumerate(moments) if _due(beliefs(when), each, supply, step))
+        moments = moments[next(due, len(moments)) :]
+        first = moments[0] if moments else None
+        orders = [
+            _order(beliefs, first, phase * step / phases, failed_at, each, supply, step) for phase in range(phases)
+        ]
+        courses = [_course(beliefs, failed_at, order, each, supply, step) for order in orders]
+        found.append(Course(*(float(np.mean([getattr(one, name) for one in courses])) for name in _FIELDS)))
+    return found
+
+
+_FIELDS: Final = ("cost", "use", "failed")
 
 
 def _moments(phase: float, failed_at: float, step: float) -> Sequence[float]:

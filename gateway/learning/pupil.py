@@ -16,8 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from gateway.learning.judging import Task, Verdict, judge
+from gateway.learning.judging import judge
 from gateway.learning.kinds import Wearing
+from gateway.learning.task import Task, Verdict
 from gateway.storage import NORMAL, Storage
 from maintenance.frames import Frames
 from maintenance.learning import History

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from gateway.learning.judging import Task, Verdict
+from gateway.learning.task import Task, Verdict
 
 LIMIT_S: Final = 900.0
 """A hundred lives take seconds; whatever takes longer than this hangs."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from maintenance import health, learning, prognosis
-from maintenance.bank import DEVIATING, SMOOTHING, Bank
+from maintenance.bank import DEVIATING, SMOOTHING, Bank, trend_of
 from maintenance.belief import Belief
 from maintenance.departure import Departure, Return, departure
 from maintenance.detection import Baseline
@@ -160,7 +160,8 @@ class DeviationTracker(Tracker):
         return self._reference
 
     def _smoothed(self, frame: Vector, alpha: float) -> Vector:
-        smooth, distance = self.bank.averages[0, DEVIATING], frame - self._own().mean
+        smooth: Vector = self.bank.averages[0, DEVIATING]
+        distance = frame - self._own().mean
         return np.where(np.isfinite(frame), smooth + alpha * (distance - smooth), smooth)
 
     def proposal(self) -> Proposal | None:
@@ -190,7 +191,8 @@ class DeviationTracker(Tracker):
         if any(self.framer.counts) and not (self.clock.counted and use <= self.last_use):
             frame = self._comparable(self.framer.open_frame())
             smooth, fresh = self._smoothed(frame, SMOOTHING * self.framer.fill), use
-        return departure(smooth, self._scatter(), self.bank.trend(0), self.usual(use_per_hour), fresh)
+        trend = trend_of(self.bank.moments(ROW)[0])
+        return departure(smooth, self._scatter(), trend, self.usual(use_per_hour), fresh)
 
     def assess(self, hours: float, basis: Basis) -> Assessment:
         """Believe the model, or carry the deviation on along its trend; before there is a healthy self, only a rated

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from marketplace.hindsight import Course, compare, rate, replayed
+from marketplace.hindsight import Course, compare, rate, replayed, replays
 from marketplace.stakes import Stakes, Supply, Survival
 
 STAKES = Stakes(100.0, 500.0, 10.0, 1.0, 0.5)
@@ -66,3 +70,21 @@ def test_a_rate_is_cost_over_use():
     assert rate([Course(100.0, 50.0, 0.0), Course(200.0, 100.0, 0.0)]) == pytest.approx(2.0)
     with pytest.raises(ValueError, match="same lives"):
         compare([], [], 100.0)
+
+
+HOURS = np.concatenate(([0.0], np.geomspace(1.0, 600.0, 30)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(5.0, 400.0), st.floats(0.8, 8.0)), min_size=21, max_size=21),
+    st.floats(0.0, 2.0),
+    st.lists(st.floats(0.05, 5.0), min_size=2, max_size=4),
+)
+def test_the_more_an_hour_is_worth_the_later_it_is_ordered_so_that_nobody_need_ask_twice(
+    beliefs: list[tuple[float, float]], holding: float, worths: list[float]
+):
+    told = [Survival(HOURS, np.exp(-((HOURS / scale) ** shape))) for scale, shape in beliefs]
+    stakes = [replace(STAKES, holding=holding, running=worth) for worth in sorted(worths)]
+    found = replays(lambda at: told[int(at // 10.0)], 205.0, stakes, SUPPLY, 10.0)
+    assert found == [replayed(lambda at: told[int(at // 10.0)], 205.0, each, SUPPLY, 10.0) for each in stakes]
