@@ -396,11 +396,15 @@ class Learned:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """A model, and what it would have said of each life had it not seen it: for whoever judges it."""
+    """A model, and what it would have said of each life had it not seen it: for whoever judges it.
+
+    error: of what it said, squared and weighed towards the end, the mean over lives.
+    """
 
     model: Learned
     walks: tuple[Walk, ...]
     predicted: tuple[Vector, ...]
+    error: float
 
     def unseen_tables(self) -> list[Table]:
         """Return, for each life, the table without it; of many lives, without its group."""
@@ -432,9 +436,8 @@ def lessons(
         regression, unseen = fit(walked, usual)
         predicted = tuple(smoothed(untold(each, usual)) for each in unseen)
         known = table(predicted, [each.rest for each in walked], usual)
-        yield Lesson(
-            Learned(tuple(signals), healthy, usual, len(lives), reference, regression, known), walked, predicted
-        )
+        model = Learned(tuple(signals), healthy, usual, len(lives), reference, regression, known)
+        yield Lesson(model, walked, predicted, _error(walked, unseen, usual))
 
 
 REGRESSIONS: Final[dict[str, Callable[[Mapping[str, Any]], Regression]]] = {

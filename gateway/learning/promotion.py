@@ -87,14 +87,21 @@ def by_lifetimes(task: Task, trials: Sequence[Trial], usual: float) -> list[Way]
 
 
 def by_models(trials: Sequence[Trial], lives: Sequence[History], wear: DeviationWear, usual: float) -> Iterator[Way]:
-    """Return what is learned from ended lives, each way to learn patient or not; none of too few."""
+    """Return what is learned from ended lives, each way to learn patient or not; none of too few.
+
+    A way to learn that tells lives which it has not seen worse than a plainer one is not among them.
+    """
     lives = [each for each in lives if len(each.frames) > wear.baseline]
     enough = [fit for kind, fit in fits().items() if len(lives) >= LIVES_MIN[kind]]
     if not enough:
         return
     patiences = PATIENCES[Wearing.DEVIATION]
     bounds, taught = bounds_of(lives), lessons(lives, wear.tags, wear.baseline, enough)
+    least = np.inf
     while (lesson := _next(taught)) is not None:
+        if lesson.error > least:  # what tells unseen lives worse than a plainer one did need not be replayed
+            continue
+        least = lesson.error
         believing = unseen(lesson, trials)
         told = [
             trial.courses(each, patiences, lesson.model.usual, usual)
