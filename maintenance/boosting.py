@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from maintenance import growing
 from maintenance.features import Vector
-from maintenance.learning import FOLDS, REGRESSIONS, Regression, Walk, told
+from maintenance.learning import FOLDS, REGRESSIONS, Regression
+from maintenance.walks import Walk, told
 
 DEPTH: Final = growing.LEAVES - 1
 EVERY: Final = 2

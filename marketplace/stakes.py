@@ -398,7 +398,7 @@ def best_replacement(survival: Survival, stakes: Stakes, arrivals: Vector) -> tu
 
 def _later_or_at_once(survival: Survival, stakes: Stakes, arrivals: Vector, at_once: Vector) -> tuple[Vector, Vector]:
     evenly = np.linspace(0.0, survival.horizon, REPLACEMENTS)
-    moments = np.unique(np.concatenate((evenly, arrivals.ravel())))  # the same for every order: none has better ones
+    moments = np.sort(np.concatenate((evenly, arrivals.ravel())))  # the same for every order: none has better ones
     ahead = replacement_cost(survival, stakes, moments)
     least = np.minimum.accumulate(ahead[::-1])[::-1]
     at = np.minimum.accumulate(np.where(ahead <= least, moments, np.inf)[::-1])[::-1]

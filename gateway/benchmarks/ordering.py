@@ -33,8 +33,10 @@ from gateway.learning.task import Case, Closed, Verdict
 from gateway.learning.task import Task as KindTask
 from gateway.replacement import FAILURE, HOLDING, LEAD_TIME, PLANNED, STEP, WAITING, Course, cost_ratio, interval
 from maintenance.assets import Found
-from maintenance.learning import History, Learned, smoothed, untold, walks
+from maintenance.frames import History
+from maintenance.learning import Learned, smoothed
 from maintenance.profiles import turbofan
+from maintenance.walks import untold, walks
 from marketplace.hindsight import Beliefs
 from marketplace.stakes import Supply, Survival, plan
 from marketplace.timing import WATCHED_PATIENCE, Costs, TimingTerms, advise, stakes_of

@@ -18,8 +18,9 @@ from connectors.simulator.recordings import CMapss, Recording, RecordingError
 from gateway.benchmarks.engines import HEALTHY, engines_of, histories
 from gateway.learning.promotion import fits
 from maintenance.features import Vector
-from maintenance.learning import Learned, learn, smoothed, untold, walks
+from maintenance.learning import Learned, learn, smoothed
 from maintenance.profiles import TURBOFAN_MOVING
+from maintenance.walks import untold, walks
 
 CAP: Final = 125.0
 EARLY, LATE = 13.0, 10.0

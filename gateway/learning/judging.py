@@ -22,7 +22,7 @@ from gateway.learning.standing import Standing
 from gateway.learning.task import Case, Closed, Task, Verdict
 from gateway.learning.trial import Trial
 from maintenance import outcomes
-from maintenance.learning import History
+from maintenance.frames import History
 from maintenance.settings import DeviationWear
 from marketplace.hindsight import Comparison
 

@@ -24,8 +24,10 @@ from gateway.learning.trial import Believing, Trial
 from gateway.learning.watching import bounds_of
 from maintenance import boosting
 from maintenance.belief import Belief
-from maintenance.learning import Fit, History, Lesson, Table, lessons, ridge
+from maintenance.frames import History
+from maintenance.learning import Fit, Lesson, lessons, ridge
 from maintenance.settings import DeviationWear
+from maintenance.tables import Table
 from marketplace.hindsight import Comparison, Course, compare
 from marketplace.timing import WATCHED_PATIENCE
 
@@ -121,7 +123,8 @@ def _next(taught: Iterator[Lesson]) -> Lesson | None:
 
 def fits() -> dict[str, Fit]:
     """Return the ways to learn that are installed, by kind, the plainest first."""
-    return {"ridge": ridge} | ({"boosted": boosting.boosted} if boosting.available() else {})
+    found: dict[str, Fit] = {"ridge": ridge}
+    return found | ({"boosted": boosting.boosted} if boosting.available() else {})
 
 
 def unseen(lesson: Lesson, trials: Sequence[Trial]) -> list[Believing]:

@@ -18,8 +18,7 @@ from gateway.learning.judging import judge
 from gateway.learning.kinds import Wearing
 from gateway.learning.task import Task, Verdict
 from gateway.storage import NORMAL, Storage
-from maintenance.frames import Frames
-from maintenance.learning import History
+from maintenance.frames import Frames, History
 from maintenance.settings import DeviationWear
 from maintenance.store import load_frames
 from marketplace.store import Database

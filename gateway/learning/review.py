@@ -17,8 +17,10 @@ from gateway.learning.phases import Phase
 from gateway.learning.standing import Standing
 from gateway.learning.task import RETRIAL_LIVES, Case, Closed, Task
 from maintenance.assets import Found
-from maintenance.learning import History, Learned, smoothed, untold, walks
+from maintenance.frames import History
+from maintenance.learning import Learned, smoothed
 from maintenance.settings import DeviationWear
+from maintenance.walks import untold, walks
 
 MISSED: Final = 0.01
 """A failure to which the model gave less than this, when an order would still have helped, is a miss."""

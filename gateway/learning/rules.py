@@ -17,10 +17,11 @@ from maintenance.bank import DEVIATING, deviation, trend_of
 from maintenance.belief import Belief
 from maintenance.departure import Return, departure
 from maintenance.features import Vector
-from maintenance.learning import History, parted, side_by_side
+from maintenance.frames import History
 from maintenance.settings import DeviationWear
 from maintenance.trackers.by_deviation import DeviationTracker
 from maintenance.trackers.pool import Pool
+from maintenance.walks import parted, side_by_side
 
 
 def by_usage(life: Closed, case: Case) -> Believing:

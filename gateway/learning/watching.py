@@ -14,8 +14,7 @@ import numpy as np
 
 from gateway.learning.standing import Bounds
 from maintenance.features import Vector
-from maintenance.frames import Told
-from maintenance.learning import History
+from maintenance.frames import History, Told
 
 FRAMES: Final = 10
 """Frames that must agree: as many as make one opinion of a deviation."""

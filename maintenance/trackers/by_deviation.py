@@ -10,22 +10,24 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from gettext import gettext as _
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maintenance import health, learning, prognosis
+from maintenance import health, prognosis
 from maintenance.bank import DEVIATING, SMOOTHING, Bank, trend_of
 from maintenance.belief import Belief
 from maintenance.departure import Departure, Return, departure
 from maintenance.detection import Baseline
 from maintenance.features import Framer, Vector
-from maintenance.learning import Learned
 from maintenance.needs import Evidence
 from maintenance.prognosis import Basis
 from maintenance.settings import ComponentSettings, DeviationWear, in_unit
 from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import CLOCK, Assessment, Outlook, Proposal, Tracker, number
+
+if TYPE_CHECKING:  # loaded only where something was learned
+    from maintenance.learning import Learned
 
 FRAMES_PER_LIFE = 500
 """A frame is this part of the rated life, so that a baseline of 25 is a twentieth of it; but at least an hour."""
@@ -127,7 +129,7 @@ class DeviationTracker(Tracker):
         model = self._model()
         if model is not None:
             left = float(model.predict(self.bank, ROW, at)[0])
-            self.left = left if self.left is None else self.left + learning.SMOOTHING * (left - self.left)
+            self.left = model.followed(self.left, left)
         self._keep(frame, use)
 
     def _keep(self, frame: Vector, use: float) -> None:

@@ -7,13 +7,17 @@ frames is found when it is asked for, once for all units: a thousand that come b
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from maintenance import detection
 from maintenance.detection import Baseline
 from maintenance.features import Vector
-from maintenance.learning import Learned
 from maintenance.regimes import Regimes
+
+if TYPE_CHECKING:  # loaded only where something was learned
+    from maintenance.learning import Learned
 
 
 class Pool:

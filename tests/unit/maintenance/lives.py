@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maintenance.learning import History
+from maintenance.frames import History
 
 SIGNALS = ("a", "b", "c", "d", "e", "f")
 WIDE = tuple(f"s{number}" for number in range(14))

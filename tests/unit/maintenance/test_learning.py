@@ -10,20 +10,10 @@ import pytest
 
 from maintenance import boosting
 from maintenance.bank import Bank
-from maintenance.learning import (
-    Fit,
-    History,
-    Learned,
-    Table,
-    learn,
-    learned_of,
-    ridge,
-    smoothed,
-    table,
-    told,
-    untold,
-    walks,
-)
+from maintenance.frames import History
+from maintenance.learning import Fit, Learned, learn, learned_of, ridge, smoothed
+from maintenance.tables import Table, table
+from maintenance.walks import told, untold, walks
 from tests.unit.maintenance.lives import SIGNALS, life, lives
 
 HEALTHY = 25

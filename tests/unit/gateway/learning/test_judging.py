@@ -15,7 +15,7 @@ from gateway.learning.review import looked_back
 from gateway.learning.standing import Standing
 from gateway.learning.task import Task, Verdict
 from maintenance.assets import Found
-from maintenance.learning import History
+from maintenance.frames import History
 from marketplace.timing import WATCHED_PATIENCE
 from tests.unit.gateway.learning.plants import by_life, case, closed, quick, seals, spindle, spindles
 

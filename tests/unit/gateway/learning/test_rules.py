@@ -6,7 +6,7 @@ import numpy as np
 
 from gateway.learning.rules import by_deviation
 from gateway.learning.trial import EPOCH
-from maintenance.learning import History
+from maintenance.frames import History
 from maintenance.prognosis import Basis, Provenance
 from maintenance.settings import DeviationWear
 from maintenance.trackers.by_deviation import DeviationTracker

@@ -28,8 +28,7 @@ from gateway.settings import ComponentConfig
 from gateway.views.learning import kind_views, reason
 from maintenance import store
 from maintenance.assets import Found, Life
-from maintenance.frames import CHUNK, Frames
-from maintenance.learning import History
+from maintenance.frames import CHUNK, Frames, History
 from maintenance.monitor import Monitor
 from maintenance.settings import ComponentSettings
 from maintenance.slots import Watched

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.learning.watching import FRAMES, Watch, bounds_of, longest_still
-from maintenance.learning import History
+from maintenance.frames import History
 from tests.unit.gateway.learning.plants import quick
 from tests.unit.maintenance.lives import SIGNALS
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from connectors.samples import Provenance, Quality, Sample
 from maintenance.assets import Fitting, FittingState, Life
-from maintenance.learning import History, Learned, learn
+from maintenance.frames import History
+from maintenance.learning import Learned, learn
 from maintenance.monitor import Monitor
 from maintenance.needs import Need
 from maintenance.settings import ComponentSettings
