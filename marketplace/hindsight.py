@@ -18,10 +18,12 @@ from typing import Final
 
 import numpy as np
 
-from marketplace.stakes import Stakes, Supply, Survival, plan
+from marketplace.stakes import Stakes, Supply, Survival, emergency, plan
 
 PHASES: Final = 5
 """Beginnings from which the decisions of a life are replayed."""
+ROUNDING: Final = 1e-9
+"""What sums of costs may be wrong by, in shares of what a failure costs."""
 PRIOR_LIVES: Final = 2.0
 PRIOR_SPREAD: Final = 1.0 / 3.0
 
@@ -89,7 +91,23 @@ def _moments(phase: float, failed_at: float, step: float) -> Sequence[float]:
 
 
 def _due(believed: Survival | None, stakes: Stakes, supply: Supply, step: float) -> bool:
-    return believed is not None and plan(believed, stakes, [supply], step).order_after <= 0.0
+    if believed is None or _early(believed, stakes, supply, step):
+        return False
+    return plan(believed, stakes, [supply], step).order_after <= 0.0
+
+
+def _early(believed: Survival, stakes: Stakes, supply: Supply, step: float) -> bool:
+    """Tell whether an order a step later is surely the better one, so that nobody need plan.
+
+    Let e be the probability of a failure before the part of that later order is there. By the formula of
+    `marketplace.stakes` it costs at most e (emergency + standstill delay + failure - planned) more than an order now,
+    and saves its holding over the step, or the use of the old part, whichever is less.
+    """
+    latest = max(supply.delays)
+    alive = float(believed.at(np.array([step + latest]))[0][0])
+    waiting = emergency(stakes, [supply]) + stakes.standstill * latest + stakes.failure - stakes.planned
+    saved = min(stakes.holding, stakes.running) * step * alive
+    return (1.0 - alive) * waiting + ROUNDING * (waiting + stakes.failure) < saved
 
 
 def _order(
