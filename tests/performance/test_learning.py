@@ -87,7 +87,7 @@ async def test_a_hundred_histories_are_learned_from_in_seconds_while_the_loop_go
         print(
             f"{HISTORIES} histories: {seconds:.1f} s of one core from start to verdict ({standing.model}), "
             f"{bench.learning.seconds[SPINDLES]:.1f} s by the clock to judge; stalls of the loop: {median:.1f} ms "
-            f"in the usual quarter of a second, {idle:.1f} ms when nobody is judged, {max(stalls.rounds):.1f} ms at worst; "
+            f"in a usual quarter of a second, {idle:.1f} ms undisturbed, {max(stalls.rounds):.1f} ms at worst; "
             f"at most {stalls.spent:.1f} ms are the gateway's own"
         )
     assert (standing.phase, standing.judged) == (Phase.AUTONOMOUS, HISTORIES)
