@@ -25,8 +25,6 @@ EVERY: Final = 2
 """Every second frame is learned from: neighbours say the same."""
 CHECKED: Final = 16
 """One frame in so many shows that the arrays say what the trees did."""
-LIVES_MIN: Final = 10
-"""With fewer lives trees learn the units, not the wear."""
 
 Numbers = NDArray[np.int32]
 
