@@ -15,13 +15,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from gettext import gettext as _
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from connectors.samples import TICKS_PER_SECOND, Batch, Numbers, Provenance, Sample, Values, ticks_of
 from maintenance.assets import Fitting, FittingState, Life
-from maintenance.learning import Learned
 from maintenance.lifetimes import Lifetimes
 from maintenance.needs import NEVER_HEARD, Evidence, JobLine, Need
 from maintenance.picture import Picture, draw
@@ -35,6 +34,9 @@ from maintenance.trackers.by_deviation import DeviationTracker
 from maintenance.trackers.by_usage import UsageTracker
 from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import CLOCK, Assessment
+
+if TYPE_CHECKING:  # loaded only where something was learned
+    from maintenance.learning import Learned
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)

@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 
@@ -139,9 +140,12 @@ def quickened(use: Vector, growth: Vector | float) -> Vector:
     return counted
 
 
+@lru_cache(maxsize=256)
 def grid(horizon: float) -> Vector:
-    """Return remaining uses from 0 to `horizon`, finer near 0."""
-    return np.concatenate(([0.0], np.geomspace(horizon * 1e-4, horizon, GRID_POINTS - 1)))
+    """Return remaining uses from 0 to `horizon`, finer near 0; all beliefs that look equally far ahead share them."""
+    uses = np.concatenate(([0.0], np.geomspace(horizon * 1e-4, horizon, GRID_POINTS - 1)))
+    uses.flags.writeable = False
+    return uses
 
 
 @dataclass(frozen=True, slots=True)

@@ -503,10 +503,10 @@ def _later_or_at_once(
     survival: Survival, stakes: Stakes, arrivals: Vector, at_once: Vector, openings: Openings | None
 ) -> tuple[Vector, Vector]:
     evenly = np.linspace(0.0, survival.horizon, REPLACEMENTS)
-    moments = np.unique(np.concatenate((evenly, arrivals.ravel())))  # the same for every order: none has better ones
+    moments = np.sort(np.concatenate((evenly, arrivals.ravel())))  # the same for every order: none has better ones
     if openings is not None:
         opened = openings.next(moments)  # beyond what is believed nothing is known, and no window is waited for
-        moments = np.unique(np.concatenate((moments, opened[opened <= survival.horizon])))
+        moments = np.sort(np.concatenate((moments, opened[opened <= survival.horizon])))
     ahead = _replacement_at(survival, stakes, moments, openings)
     least = np.minimum.accumulate(ahead[::-1])[::-1]
     at = np.minimum.accumulate(np.where(ahead <= least, moments, np.inf)[::-1])[::-1]

@@ -72,9 +72,7 @@ def test_what_an_engine_has_not_lived_yet_changes_no_order(tmp_path: Path):
 def test_every_engine_is_decided_by_lives_that_it_is_not_among(tmp_path: Path):
     known = engines_of(engines(tmp_path, 20), "FD001")
     for lived in lives(known, "7/0", 5):
-        deciding = {each.engine.unit for each in lived.ended} | {
-            peer.unit for each in lived.ended for peer in each.peers
-        }
+        deciding = {each.unit for each in lived.ended}
         for task in lived.engines:
             assert task.engine.unit not in deciding | {peer.unit for peer in task.peers}
             assert all(len(peer) == HEALTHY for peer in task.peers)
