@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.learning import promotion
-from gateway.learning.promotion import LIVES_MIN, Way, by_models, in_charge, unseen
+from gateway.learning.kinds import Wearing
+from gateway.learning.promotion import LIVES_MIN, PATIENCES, Way, by_models, in_charge, unseen
 from gateway.learning.trial import Trial
 from maintenance import growing
 from maintenance.learning import learn
@@ -18,7 +19,7 @@ from marketplace.hindsight import Course, compare
 from tests.unit.gateway.learning.plants import COSTS, case, closed, quick, spindle
 from tests.unit.maintenance.lives import SIGNALS
 
-LIVES = quick(6)
+LIVES = quick(9)
 WEAR = spindle().wear
 
 
@@ -83,8 +84,8 @@ def test_no_life_is_believed_by_what_it_taught():
 
 def test_a_model_is_weighed_at_each_patience_from_enough_lives_on():
     ways = list(by_models(trials(), LIVES, WEAR, 60.0))
-    assert [(way.model, way.patience) for way in ways] == [("ridge", 1.5), ("ridge", 2.0)]
-    assert all(len(way.courses) == 6 and way.signals == SIGNALS for way in ways)
+    assert [(way.model, way.patience) for way in ways] == [("ridge", each) for each in PATIENCES[Wearing.DEVIATION]]
+    assert all(len(way.courses) == len(LIVES) and way.signals == SIGNALS for way in ways)
     few = LIVES_MIN["ridge"] - 1
     assert list(by_models(trials()[:few], LIVES[:few], WEAR, 60.0)) == []
 
