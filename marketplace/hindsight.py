@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from marketplace.stakes import Stakes, Supply, Survival, emergency, plan
+from marketplace.stakes import Stakes, Supply, Survival, plan
 
 PHASES: Final = 5
 """Beginnings from which the decisions of a life are replayed."""
@@ -100,12 +100,13 @@ def _early(believed: Survival, stakes: Stakes, supply: Supply, step: float) -> b
     """Tell whether an order a step later is surely the better one, so that nobody need plan.
 
     Let e be the probability of a failure before the part of that later order is there. By the formula of
-    `marketplace.stakes` it costs at most e (emergency + standstill delay + failure - planned) more than an order now,
-    and saves its holding over the step, or the use of the old part, whichever is less.
+    `marketplace.stakes` it costs at most e (standstill (mean delay + longest delay) + failure - planned) more than an
+    order now: the emergency of one never placed, lateness, the failure itself. It saves its holding over the step, or
+    the use of the old part, whichever is less.
     """
     latest = max(supply.delays)
     alive = float(believed.at(np.array([step + latest]))[0][0])
-    waiting = emergency(stakes, [supply]) + stakes.standstill * latest + stakes.failure - stakes.planned
+    waiting = stakes.standstill * (supply.delay + latest) + stakes.failure - stakes.planned
     saved = min(stakes.holding, stakes.running) * step * alive
     return (1.0 - alive) * waiting + ROUNDING * (waiting + stakes.failure) < saved
 

@@ -96,12 +96,17 @@ def test_the_more_an_hour_is_worth_the_later_it_is_ordered_so_that_nobody_need_a
     st.tuples(st.floats(0.0, 900.0), st.floats(0.0, 50.0), st.floats(0.0, 20.0), st.floats(0.0, 20.0)),
     st.lists(st.floats(0.0, 90.0), min_size=1, max_size=4),
     st.floats(0.5, 30.0),
+    st.floats(-50.0, 50.0),
 )
 def test_where_nobody_plans_an_order_now_would_not_have_been_the_plan(
-    belief: tuple[float, float, float], rates: tuple[float, float, float, float], delays: list[float], step: float
+    belief: tuple[float, float, float],
+    rates: tuple[float, float, float, float],
+    delays: list[float],
+    step: float,
+    extra: float,
 ):
     (scale, shape, infant), (failure, standstill, holding, running) = belief, rates
     survival = Survival(HOURS, (1.0 - infant * (HOURS > 0)) * np.exp(-((HOURS / scale) ** shape)))
-    stakes, supply = Stakes(100.0, 100.0 + failure, standstill, holding, running), Supply("", 3.0, tuple(delays))
+    stakes, supply = Stakes(100.0, 100.0 + failure, standstill, holding, running), Supply("", extra, tuple(delays))
     if _early(survival, stakes, supply, step):
         assert plan(survival, stakes, [supply], step).order_after > 0.0
