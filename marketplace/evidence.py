@@ -54,6 +54,11 @@ class Weighing:
             return _("moves the usual life by {share}").format(share=told)
         return _("{share} of the way to worn out").format(share=told)
 
+    def in_brackets(self) -> str:
+        """Return the same in brackets, to follow the sentence of the reason; "" where there is nothing to say."""
+        words = self.words()
+        return f"({words})" if words else ""
+
 
 def weighed(evidence: Sequence[Evidence], health: float | None, life: float | None = None) -> tuple[Weighing, ...]:
     """Return reasons in order of weight, the heaviest first; what weighs alike stays as maintenance told it.

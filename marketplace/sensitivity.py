@@ -23,15 +23,16 @@ from maintenance.needs import Belief
 from marketplace.stakes import Supply
 from marketplace.timing import TimingTerms, advise
 
-STEPS: Final = (1.0, 1.1, 1.25, 1.6, 2.5, 5.0)
+STEPS: Final = (1.0, 1.1, 1.25, 1.6, 2.5, 5.0, 10.0)
 """How many times more or less an input is tried to be, the nearest first."""
 FAR: Final = STEPS[-1]
 NEAR: Final = 1.01
 """A flip is closed in on until it is known to a hundredth."""
 NEAREST: Final = 3
 """Changes that are told: more would not be read."""
-ASKED_MAX: Final = 64
-"""30 steps of six searches, and for each of six no more than 7 halvings and a rounding, had all of them to be told."""
+ASKED_MAX: Final = 88
+"""One for the advice itself, six steps of six searches; for each of five inputs no more than 7 halvings and a rounding
+that may be taken back."""
 
 _HOUR = timedelta(hours=1)
 
@@ -137,7 +138,7 @@ def _flips(belief: Belief, terms: TimingTerms, now: datetime, buys: bool, most: 
                 continue
             reached = far if upwards else 1.0 / far
             if _buys(belief, terms, now, what, reached) != buys:
-                found[what] = _closed_in(belief, terms, now, what, near if upwards else 1.0 / near, reached)
+                found[what] = _closed_in(belief, terms, now, what, near if upwards else 1.0 / near, reached, buys)
         if len(found) >= most:
             break
     return found
@@ -158,15 +159,16 @@ def _buys(belief: Belief, terms: TimingTerms, now: datetime, what: Input, factor
     return advise(*moved(belief, terms, what, factor), now).buy
 
 
-def _closed_in(belief: Belief, terms: TimingTerms, now: datetime, what: Input, near: float, far: float) -> float:
-    """Return a factor at which the advice is as at `far`, within a hundredth of one at which it is as at `near`."""
-    beyond = _buys(belief, terms, now, what, far)
+def _closed_in(
+    belief: Belief, terms: TimingTerms, now: datetime, what: Input, near: float, far: float, buys: bool
+) -> float:
+    """Return a factor that turns the advice round as `far` does, within a hundredth of one that leaves it as it is."""
     while max(near / far, far / near) > NEAR:
         middle = math.sqrt(near * far)
-        if _buys(belief, terms, now, what, middle) == beyond:
-            far = middle
-        else:
+        if _buys(belief, terms, now, what, middle) == buys:
             near = middle
+        else:
+            far = middle
     return far
 
 

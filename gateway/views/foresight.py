@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from gettext import gettext as _
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gateway import i18n
+from gateway.views.texts import text_of
 from maintenance.needs import Belief
 from marketplace.documents import parse_timestamp
 from marketplace.timing import TimingTerms
@@ -22,8 +23,6 @@ QUANTILES: Final = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Failure probabilities whose moments are drawn and told."""
 FAR: Final = timedelta(days=36_525)
 """Beyond a century a date says nothing, and some cannot be written in every time zone."""
-WIDTH: Final = 56
-"""Characters of a line in a terminal: fits 80 with its indent."""
 EARLY, EARLY_HALF, EVEN, LATE_HALF, LATE = range(5)
 
 
@@ -60,7 +59,7 @@ class Foresight:
             said.append(_("A part decided on then is expected on {day}.").format(day=i18n.day(self.arrives, zone)))
         if not self.known:
             said.append(_("Too little is known to buy on this without a person."))
-        return " ".join(said)
+        return " ".join(said).replace(" %", "\N{NO-BREAK SPACE}%")
 
     def _failure(self, zone: ZoneInfo) -> str:
         early, even, late = (self.fails[each] for each in (EARLY, EVEN, LATE))
@@ -77,6 +76,11 @@ class Foresight:
         said = _("It fails with 10 % by {early}, as likely as not by {even}, with 90 % by {late}.")
         days = {"early": i18n.day(early, zone), "even": i18n.day(even, zone), "late": i18n.day(late, zone)}
         return said.format(**days)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same for programs."""
+        fails = {f"{share:g}": text_of(at) for share, at in zip(QUANTILES, self.fails, strict=True)}
+        return {"fails": fails, "decide_by": text_of(self.decide_by), "arrives": text_of(self.arrives)}
 
 
 def foresee(belief: Belief, now: datetime, by: TimingTerms | None, figures: Mapping[str, str]) -> Foresight:
@@ -130,35 +134,3 @@ def moment(belief: Belief, probability: float) -> datetime | None:
         return None if length is None or length > FAR else belief.as_of + length
     except OverflowError:  # it outlasts the calendar
         return None
-
-
-def timeline(seen: Foresight, zone: ZoneInfo) -> list[str]:
-    """Return the same as a line of characters with its legend, for a terminal."""
-    marks = [each for each in (*seen.fails, seen.decide_by, seen.arrives) if each is not None and each > seen.now]
-    if not marks:
-        return []
-    end = max(marks)
-    if seen.fails[LATE] is None:  # what is not known ahead has no end
-        end += (end - seen.now) / 6
-
-    def place(at: datetime) -> int:
-        return min(max(round((at - seen.now) / (end - seen.now) * (WIDTH - 1)), 0), WIDTH - 1)
-
-    cells = [" "] * WIDTH
-    for low, high, shade in ((EARLY, LATE, "░"), (EARLY_HALF, LATE_HALF, "▒")):
-        first, last = seen.fails[low], seen.fails[high]
-        if first is not None:
-            for cell in range(place(first), place(last or end) + 1):
-                cells[cell] = shade
-    upper = [" "] * WIDTH
-    for at, row, sign in ((seen.fails[EVEN], cells, "█"), (seen.arrives, upper, "A"), (seen.decide_by, upper, "D")):
-        if at is not None:
-            row[place(at)] = sign
-    legend = [_("░ fails, 10 to 90 %   ▒ 25 to 75 %   █ even odds")]
-    if seen.decide_by is not None:
-        legend.append(_("D decide by {day}").format(day=i18n.day(seen.decide_by, zone)))
-    if seen.arrives is not None:
-        legend.append(_("A part is here {day}").format(day=i18n.day(seen.arrives, zone)))
-    begin, close = i18n.day(seen.now, zone), i18n.day(end, zone)
-    drawn = ["".join(upper).rstrip()] if seen.decide_by or seen.arrives else []
-    return [*drawn, "".join(cells).rstrip(), "─" * WIDTH, begin + close.rjust(WIDTH - len(begin)), *legend]

@@ -57,7 +57,7 @@ class Chart:
     band: (time, 10 % line, middle, 90 % line) of where the value will be; empty when nothing can be foreseen.
     foresight: when it fails, by when to decide and when a part arrives; None where nobody asked.
     spread: (time, lowest, highest) of what each point of the history stands for. gaps: over these no line runs.
-    begin: where the chart starts; at its first point if left out.
+    begin: where the chart starts; at its first point if left out. past: `now` has long been, as in a record.
     """
 
     title: str
@@ -70,6 +70,7 @@ class Chart:
     spread: Sequence[tuple[datetime, float, float]] = ()
     gaps: Sequence[datetime] = ()
     begin: datetime | None = None
+    past: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,40 +333,42 @@ def _stretch(scale: _Scale, first: datetime, last: datetime | None, middle: floa
 
 
 def _uprights(scale: _Scale, chart: Chart) -> Markup:
-    """Draw now, the last moment to decide and the arrival of a part; each label in a row of its own."""
+    """Draw now, the last moment to decide and the arrival of a part; each label in a row of its own, over all lines."""
     seen = chart.foresight
-    drawn = []
-    if scale.plots:
-        drawn.append(_upright(scale, chart.now, "now", _("now"), None))
-    marks = (
-        []
-        if seen is None
-        else [(seen.decide_by, "decide", _("decide by")), (seen.arrives, "arrive", _("part is here"))]
-    )
+    marks: list[tuple[datetime | None, str, str]] = []
+    if seen is not None:
+        marks = [(seen.decide_by, "decide", _("decide by")), (seen.arrives, "arrive", _("part is here"))]
+    drawn = [(_line_at(scale, chart.now, "now", scale.top - 4), _now(scale, chart))] if scale.plots else []
     for row, (moment, kind, label) in enumerate(mark for mark in marks if mark[0] is not None):
         if moment is not None and scale.begin <= moment <= scale.end:
-            drawn.append(_upright(scale, moment, kind, label, row))
-    return Markup().join(drawn)
+            base = 16 + ROW * row
+            drawn.append((_line_at(scale, moment, kind, base + 5), _label(scale, moment, kind, label, base)))
+    return Markup().join([line for line, _text in drawn] + [text for _line, text in drawn])
 
 
-def _upright(scale: _Scale, moment: datetime, kind: str, label: str, row: int | None) -> Markup:
-    """Draw an upright with its label: in a row above the plot, or at its foot to the left of the line."""
+def _line_at(scale: _Scale, moment: datetime, kind: str, top: int) -> Markup:
+    return Markup('<line class="{}" x1="{x:.1f}" x2="{x:.1f}" y1="{}" y2="{}"/>').format(
+        kind, top, scale.foot, x=scale.x(moment)
+    )
+
+
+def _now(scale: _Scale, chart: Chart) -> Markup:
+    """Label now at the foot of its line, beside what has been."""
+    label = _("then") if chart.past else _("now")
+    return Markup('<text class="now-label" x="{:.1f}" y="{}" text-anchor="end">{}</text>').format(
+        scale.x(chart.now) - 6, scale.floor - 6, label
+    )
+
+
+def _label(scale: _Scale, moment: datetime, kind: str, label: str, base: int) -> Markup:
+    """Label an upright above the plot: about its line, or on the side where there is room."""
     x = scale.x(moment)
-    room = 3.5 * len(label) + 8
-    anchor = "end" if x > scale.right - room or row is None else "start" if x < scale.left + room else "middle"
-    base = scale.floor - 6 if row is None else 16 + ROW * row
-    return Markup(
-        '<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
-        '<text class="{kind}-label" x="{at:.1f}" y="{base}" text-anchor="{anchor}">{label}</text>'
-    ).format(
-        kind=kind,
-        x=x,
-        at=x - 6 if row is None else x,
-        top=scale.top - 4 if row is None else base + 5,
-        bottom=scale.foot,
-        base=base,
-        anchor=anchor,
-        label=label,
+    room = 4.0 * len(label) + 4
+    anchor = "end" if x > scale.right - room else "start" if x < scale.left + room or kind == "arrive" else "middle"
+    if kind == "arrive" and x + 2 * room > scale.right:
+        anchor = "end"
+    return Markup('<text class="{}-label" x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
+        kind, x, base, anchor, label
     )
 
 

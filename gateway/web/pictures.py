@@ -90,7 +90,7 @@ async def _panel(
 
 def chart_of_record(one: Recorded, seen: Foresight, stored: tuple[Need, Picture] | None, name: str) -> Chart:
     """Return what to draw of a recorded belief; `stored` is what the telemetry store holds of that component today."""
-    chart = Chart(_("{component}, as it was then").format(component=name), "", (), seen.now, foresight=seen)
+    chart = Chart(_("{component}, as it was then").format(component=name), "", (), seen.now, foresight=seen, past=True)
     if stored is not None and stored[0].life == one.life:
         past = [point for point in stored[1].history if point[0] <= one.belief.as_of]
         chart = replace(chart, unit=stored[1].unit, history=past if len(past) > 1 else ())

@@ -150,8 +150,8 @@ def _wear(want: StoredRow, zone: tzinfo, called: Callable[[str], str]) -> list[s
 
 def _reason(each: Weighing, called: Callable[[str], str]) -> str:
     """Tell one reason with its weight."""
-    said, weight = sentence(each.evidence.code, _named(each.evidence.parameters, called)), each.words()
-    return f"{said} ({weight})" if weight else said
+    said = sentence(each.evidence.code, _named(each.evidence.parameters, called))
+    return f"{said} {each.in_brackets()}".rstrip()
 
 
 def _likely(figures: Mapping[str, str], raised_at: datetime, zone: tzinfo) -> str:
