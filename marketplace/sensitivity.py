@@ -34,6 +34,9 @@ ASKED_MAX: Final = 88
 """One for the advice itself, six steps of six searches; for each of five inputs no more than 7 halvings and a rounding
 that may be taken back."""
 
+LEAST: Final = 1e-9
+"""What is less is nothing: no amount of an hour and no time is said in smaller figures."""
+
 _HOUR = timedelta(hours=1)
 
 
@@ -147,7 +150,7 @@ def _flips(belief: Belief, terms: TimingTerms, now: datetime, buys: bool, most: 
 def _searches(terms: TimingTerms, buys: bool) -> Iterator[tuple[Input, bool]]:
     """Yield what is moved, and whether upwards."""
     for what in Input:
-        if value_of(terms, what) <= 0.0:
+        if value_of(terms, what) < LEAST:
             continue
         if what is Input.PRICE:
             yield from ((what, True), (what, False))
