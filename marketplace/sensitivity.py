@@ -26,12 +26,12 @@ from marketplace.timing import TimingTerms, advise
 STEPS: Final = (1.0, 1.1, 1.25, 1.6, 2.5, 5.0, 10.0)
 """How many times more or less an input is tried to be, the nearest first."""
 FAR: Final = STEPS[-1]
-NEAR: Final = 1.01
-"""A flip is closed in on until it is known to a hundredth."""
+NEAR: Final = 1.003
+"""A flip is closed in on until it is known to three thousandths: people are told three figures."""
 NEAREST: Final = 3
 """Changes that are told: more would not be read."""
 ASKED_MAX: Final = 88
-"""One for the advice itself, six steps of six searches; for each of five inputs no more than 7 halvings and a rounding
+"""One for the advice itself, six steps of six searches; for each of five inputs no more than 8 halvings and a rounding
 that may be taken back."""
 
 LEAST: Final = 1e-9
@@ -165,7 +165,7 @@ def _buys(belief: Belief, terms: TimingTerms, now: datetime, what: Input, factor
 def _closed_in(
     belief: Belief, terms: TimingTerms, now: datetime, what: Input, near: float, far: float, buys: bool
 ) -> float:
-    """Return a factor that turns the advice round as `far` does, within a hundredth of one that leaves it as it is."""
+    """Return a factor that turns the advice round as `far` does, within `NEAR` of one that leaves it as it is."""
     while max(near / far, far / near) > NEAR:
         middle = math.sqrt(near * far)
         if _buys(belief, terms, now, what, middle) == buys:
@@ -178,13 +178,22 @@ def _closed_in(
 def _told(belief: Belief, terms: TimingTerms, now: datetime, what: Input, factor: float, buy: bool) -> Change:
     """Return a flip at a figure that people can say, where it still flips there."""
     was, currency = value_of(terms, what), "" if terms.costs is None else terms.costs.currency
-    unit = unit_hours(what, was)
-    value = rounded(was * factor / unit, upwards=factor > 1.0) * unit
+    value = _sayable(what, was, factor)
     advice = advise(*moved(belief, terms, what, value / was), now)
     if advice.buy != buy:
         value = was * factor
         advice = advise(*moved(belief, terms, what, factor), now)
     return Change(what, value, was, advice.buy, advice.decide_by, currency)
+
+
+def _sayable(what: Input, was: float, factor: float) -> float:
+    """Return a value at or beyond a factor, away from what is: whole per cents of a life, else three figures."""
+    if what is Input.REMAINING and factor < 2.0:
+        step = 0.01 if abs(factor - 1.0) >= 0.1 else 0.001
+        count = factor / step
+        return (math.ceil(count - 1e-9) if factor > 1.0 else max(math.floor(count + 1e-9), 1)) * step
+    unit = unit_hours(what, was)
+    return rounded(was * factor / unit, upwards=factor > 1.0) * unit
 
 
 def unit_hours(what: Input, was: float) -> float:

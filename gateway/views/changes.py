@@ -42,7 +42,7 @@ def sentence(change: Change, terms: TimingTerms, now: datetime, zone: ZoneInfo) 
 def _condition(change: Change, terms: TimingTerms) -> str:
     match change.input:
         case Input.LEAD_TIME if len({each.supplier for each in terms.supplies}) > 1:
-            return _("every supplier took {share} {longer} to deliver")
+            return _("every supplier took {times} times as long to deliver")
         case Input.LEAD_TIME:
             return _("a part took {value} to come instead of {was}")
         case Input.APPROVAL:

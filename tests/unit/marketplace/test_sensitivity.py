@@ -46,8 +46,9 @@ terms = st.builds(
 
 
 def nearer(change) -> float:
-    """Return a factor two hundredths nearer to what is: one of the search, one of a figure of three digits."""
-    return max(change.factor / 1.021, 1.0) if change.factor > 1 else min(change.factor * 1.021, 1.0)
+    """Return a factor nearer to what is: by what the search left open, and one step of a figure that people can say."""
+    more = 1.014 if change.input is not Input.REMAINING else 1.004 + 0.011 / change.factor
+    return max(change.factor / more, 1.0) if change.factor > 1 else min(change.factor * more, 1.0)
 
 
 @settings(max_examples=30)
