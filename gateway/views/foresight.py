@@ -23,6 +23,8 @@ QUANTILES: Final = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Failure probabilities whose moments are drawn and told."""
 FAR: Final = timedelta(days=36_525)
 """Beyond a century a date says nothing, and some cannot be written in every time zone."""
+NEAR: Final = timedelta(days=4)
+"""A day says too little of what lies so near."""
 EARLY, EARLY_HALF, EVEN, LATE_HALF, LATE = range(5)
 
 
@@ -49,33 +51,38 @@ class Foresight:
         return self.fails[EARLY] is None
 
     def words(self, zone: ZoneInfo) -> str:
-        """Return the same in sentences."""
+        """Return the same in sentences; to the minute where all of it lies within days."""
         said = [self._failure(zone)]
         if self.decide_by is not None:
-            said.append(_("Decide by {day}.").format(day=i18n.day(self.decide_by, zone)))
+            said.append(_("Decide by {day}.").format(day=self._when(self.decide_by, zone)))
         if self.arrives is not None and self.coming:
-            said.append(_("The part that is on its way is expected on {day}.").format(day=i18n.day(self.arrives, zone)))
+            said.append(
+                _("The part that is on its way is expected on {day}.").format(day=self._when(self.arrives, zone))
+            )
         elif self.arrives is not None:
-            said.append(_("A part decided on then is expected on {day}.").format(day=i18n.day(self.arrives, zone)))
+            said.append(_("A part decided on then is expected on {day}.").format(day=self._when(self.arrives, zone)))
         if not self.known:
             said.append(_("Too little is known to buy on this without a person."))
         return " ".join(said).replace(" %", "\N{NO-BREAK SPACE}%")
 
+    def _when(self, at: datetime, zone: ZoneInfo) -> str:
+        ahead = [each for each in (*self.fails, self.arrives) if each is not None]
+        near = bool(ahead) and max(ahead) - self.now < NEAR
+        return i18n.when(at, zone) if near else i18n.day(at, zone)
+
     def _failure(self, zone: ZoneInfo) -> str:
-        early, even, late = (self.fails[each] for each in (EARLY, EVEN, LATE))
+        early, even, late = (each and self._when(each, zone) for each in (self.fails[at] for at in (EARLY, EVEN, LATE)))
         if early is None:
             return _("Within what is known ahead it fails with a probability of less than 10 %.")
         if even is None:
             said = _("It fails with 10 % by {early}; even odds lie beyond what is known ahead.")
-            return said.format(early=i18n.day(early, zone))
-        if late is None:
+        elif late is None:
             said = _(
                 "It fails with 10 % by {early} and as likely as not by {even}; 90 % lie beyond what is known ahead."
             )
-            return said.format(early=i18n.day(early, zone), even=i18n.day(even, zone))
-        said = _("It fails with 10 % by {early}, as likely as not by {even}, with 90 % by {late}.")
-        days = {"early": i18n.day(early, zone), "even": i18n.day(even, zone), "late": i18n.day(late, zone)}
-        return said.format(**days)
+        else:
+            said = _("It fails with 10 % by {early}, as likely as not by {even}, with 90 % by {late}.")
+        return said.format(early=early, even=even, late=late)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the same for programs."""

@@ -123,7 +123,8 @@ def picture(chart: Chart, zone: ZoneInfo, frame: Frame = FRAMES[0]) -> Markup:
     scale = _scale(chart, history, frame)
     parts = [_days(scale, zone), _lane(scale, chart.foresight), _uprights(scale, chart)]
     if history:
-        parts[:0] = [_values(scale, chart), _plot(scale, chart, history), _limit(scale, chart)]
+        limit, label = _limit(scale, chart)
+        parts = [_values(scale, chart), _plot(scale, chart, history), limit, *parts, label]
     return Markup(
         '<svg class="chart {kind}" viewBox="0 0 {width} {height}" role="img" preserveAspectRatio="xMidYMid meet">'
         "<title>{title}</title><desc>{words}</desc>{parts}</svg>"
@@ -281,15 +282,15 @@ def _bounded(place: float) -> float:
     return min(max(place, -10_000.0), 10_000.0)
 
 
-def _limit(scale: _Scale, chart: Chart) -> Markup:
+def _limit(scale: _Scale, chart: Chart) -> tuple[Markup, Markup]:
+    """Draw the limit: its line, and its label, which lies over whatever crosses it."""
     if chart.limit is None:
-        return Markup()
+        return Markup(), Markup()
     y = scale.y(chart.limit)
     label = _("limit {value} {unit}").format(value=figure(chart.limit), unit=chart.unit)
-    return Markup(
-        '<line class="limit" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        '<text class="limit-label" x="{}" y="{:.1f}">{}</text>'
-    ).format(scale.left, scale.right, scale.left + 6, y - 6, label, y=y)
+    line = Markup('<line class="limit" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>')
+    text = Markup('<text class="limit-label" x="{}" y="{:.1f}">{}</text>')
+    return line.format(scale.left, scale.right, y=y), text.format(scale.left + 6, y - 6, label)
 
 
 def _lane(scale: _Scale, seen: Foresight | None) -> Markup:

@@ -39,6 +39,12 @@ def test_it_sees_when_it_fails_when_to_decide_and_when_a_part_is_here():
     )
 
 
+def test_what_lies_within_days_is_told_to_the_minute():
+    seen = seen_by(belief_of(3.0), replace(TERMS, lead_time=DAY))
+    assert "as likely as not by 2026-03-03 21:00" in seen.words(ZONE)
+    assert "Decide by 2026-02-28" in seen.words(ZONE)
+
+
 def test_a_part_that_is_decided_on_late_comes_late():
     seen = seen_by(belief_of(30.0))
     assert seen.decide_by < NOW
