@@ -326,6 +326,19 @@ def test_why_of_an_order_that_does_not_exist_is_one_sentence(worked, capsys):
     assert capsys.readouterr().err == "There is no order G1-9999-9.\n"
 
 
+def test_why_of_a_component_is_its_reasons_its_belief_and_what_would_change_the_advice(worn, capsys):
+    assert main(["why", "mill/spindle-bearing"]) == 0
+    said = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert said[0] == "It has run 10 of 20 h. (60 % of the way to worn out)"
+    assert "What would change the advice:" in said
+    assert any(line.startswith("It fails with 10 % by ") for line in said)
+    assert main(["why", "mill/spindle-bearing", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert set(told) == {"component", "why", "fails", "decide_by", "arrives", "changes"}
+    assert main(["why", "mill/spindel"]) == 1
+    assert "nothing is known of mill/spindel yet" in capsys.readouterr().err
+
+
 def test_the_tables_of_states_can_be_printed(capsys):
     assert main(["states", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from maintenance.needs import Belief, Provenance
 from marketplace.ordering.reason import (
     award_terms,
+    evidence_of,
     read_belief,
     reason_for,
     reason_text,
+    recorded,
     weighed,
     write_belief,
 )
@@ -72,6 +74,28 @@ def test_what_timing_weighed_comes_back(now, terms):
     told = json.loads(reason_text(reason_for(need, LINE, said, ECONOMICS)))
     assert weighed(told) == Weighed(terms, now + timedelta(microseconds=1)) == said.weighed
     assert advise(read_belief(told["belief"]), weighed(told).terms, weighed(told).now) == said
+
+
+def test_what_a_want_was_raised_on_comes_back_whole(now):
+    need, said = a_need(now), advice(now)
+    told = json.loads(reason_text(reason_for(need, LINE, said, ECONOMICS)))
+    found = recorded("mill/spindle-bearing", "life-1", told)
+    assert (found.component, found.life, found.health) == ("mill/spindle-bearing", "life-1", need.health)
+    assert (found.evidence, found.weighed, found.figures) == (need.evidence, said.weighed, said.parameters)
+    assert found.belief.survival.tolist() == need.belief.survival.tolist()
+
+
+@pytest.mark.parametrize("missing", ["belief", "timing"])
+def test_a_reason_with_too_little_in_it_gives_no_record(now, missing):
+    told = reason_for(a_need(now), LINE, advice(now), ECONOMICS)
+    assert recorded("c", "l", {key: value for key, value in told.items() if key != missing}) is None
+    assert evidence_of({}) == ()
+
+
+def test_a_reason_of_an_older_version_has_no_health(now):
+    told = reason_for(a_need(now), LINE, advice(now), ECONOMICS)
+    found = recorded("c", "l", {key: value for key, value in told.items() if key not in ("health", "parameters")})
+    assert (found.health, found.figures) == (None, {})
 
 
 def test_a_reason_from_before_there_were_costs_is_decided_by_its_ceiling(now):
