@@ -29,7 +29,7 @@ from maintenance.settings import CounterSettings, UsageWear, counter_tags, count
 from maintenance.slots import Watched
 from marketplace.retrospect import Lived
 from marketplace.settings import TimingSettings
-from marketplace.timing import TimingTerms
+from marketplace.timing import TimingTerms, advise
 
 STEP_MIN: Final = timedelta(minutes=1)
 """Nothing that is bought is decided more often; a year of decisions a second would take a year."""
@@ -230,8 +230,13 @@ class Playing:
             terms = self._terms[component]
             if watched.rated_order is None:
                 watched.wear(rated_share(monitor.ran(component, now), self._rated[component]), terms, now)
-            if not watched.settled:
-                watched.decide(monitor.assess(component, now), terms, now)
+            if watched.settled:
+                continue
+            need = monitor.assess(component, now)
+            if watched.bought is not None:
+                watched.fit(need.belief, terms, now)
+            elif need.told_enough:
+                watched.want(need, advise(need.belief, terms, now), now)
 
     def _settle_down(self, monitor: Monitor, now: datetime) -> None:
         for component, begins in list(self._down.items()):

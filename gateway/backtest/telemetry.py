@@ -143,7 +143,11 @@ def batches(files: Sequence[Path], resolve: Resolve, zone: ZoneInfo, read: Read)
         while active or waiting:
             horizon = min((each.last for each in active), default=None)
             if waiting and (horizon is None or waiting[-1][0] <= horizon):
-                active.append(_opened(waiting.pop()[1], len(active)))
+                active.append(waiting.pop()[1])
+                if len(active) > OPEN_MAX:
+                    text = _("more than {most} files tell of the same time; join them, or choose one machine")
+                    raise TelemetryBroken(text.format(most=OPEN_MAX))
+                active[-1].more()
                 continue
             assert horizon is not None
             yield from _joined([each.taken(horizon) for each in active], keys, read)
@@ -151,14 +155,6 @@ def batches(files: Sequence[Path], resolve: Resolve, zone: ZoneInfo, read: Read)
     finally:
         for each in active:
             each.close()
-
-
-def _opened(reader: _Reader, beside: int) -> _Reader:
-    if beside >= OPEN_MAX:
-        text = _("more than {most} files tell of the same time; join them, or choose one machine")
-        raise TelemetryBroken(text.format(most=OPEN_MAX))
-    reader.more()
-    return reader
 
 
 Column = tuple[list[int], list[float], list[int], list[int]]
@@ -207,6 +203,8 @@ class _Reader:
                 while not self._column[0]:
                     line_row = next(self._rows, None)
                     if line_row is None:
+                        mine.bad, mine.late = mine.bad + silent.bad, mine.late + silent.late
+                        mine.named += silent.named[: NAMED_MAX - len(mine.named)]
                         return None
                     self._take(*line_row)
                 return min(self._column[3])

@@ -17,7 +17,7 @@ from maintenance.needs import Belief, Need
 from marketplace.hindsight import Course
 from marketplace.retrospect import Lived, course, expected
 from marketplace.stakes import Supply
-from marketplace.timing import Costs, TimingTerms, advise, best_plan, stakes_of
+from marketplace.timing import Advice, Costs, TimingTerms, best_plan, stakes_of
 
 HOUR: Final = timedelta(hours=1)
 HERE: Final = (Supply("", 0.0, (0.0,)),)
@@ -125,16 +125,11 @@ class WatchedLife:
             if share + ahead >= 1.0:
                 self.rated_order = now
 
-    def decide(self, need: Need, terms: TimingTerms, now: datetime) -> WouldBuy | None:
-        """Take one decision, as the gateway takes it; return the purchase that it would be, once."""
-        if self.bought is not None:
-            self._fit(need.belief, terms, now)
-            return None
-        if not need.told_enough:
-            return None
-        advice = advise(need.belief, terms, now)
-        if not advice.buy:
-            return None
+    def want(self, need: Need, advice: Advice, now: datetime) -> bool:
+        """Take a decision on a life for which nothing was bought yet; return whether it would be bought now."""
+        if not advice.buy or self.bought is not None:
+            return False
+        terms = advice.weighed.terms
         lines = tuple((line.item, f"{line.quantity}", line.unit) for line in need.lines)
         price, currency = (0.0, "") if terms.costs is None else (terms.costs.planned, terms.costs.currency)
         asks = not need.belief.known
@@ -142,15 +137,19 @@ class WatchedLife:
         supply = usual(terms, advice.parameters.get("supplier", ""))
         likely = supply.likely.tolist()
         self.deliveries = [Delivery(hours, share) for hours, share in zip(supply.delays, likely, strict=True)]
-        return self.bought
+        return True
 
-    def _fit(self, belief: Belief, terms: TimingTerms, now: datetime) -> None:
-        assert self.bought is not None
+    def fit(self, belief: Belief, terms: TimingTerms, now: datetime) -> bool:
+        """Take a decision on a life whose part would be here or on its way; return whether it would be fitted now."""
+        if self.bought is None:
+            return False
         since = (now - self.bought.at) / HOUR
         waiting = [at for at, each in enumerate(self.deliveries) if each.fitted is None and each.hours <= since]
-        if waiting and fit_now(belief, terms):
-            for at in waiting:
-                self.deliveries[at] = replace(self.deliveries[at], fitted=now)
+        if not waiting or not fit_now(belief, terms):
+            return False
+        for at in waiting:
+            self.deliveries[at] = replace(self.deliveries[at], fitted=now)
+        return True
 
     def ours(self, lived: Lived, costs: Costs, terms: TimingTerms) -> Course:
         """Return what the life would have cost; without a purchase it is ordered at the end, as anybody would."""

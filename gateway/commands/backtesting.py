@@ -11,15 +11,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.commands.output import MISTAKE, Failure, JsonOption, complain, load_config, say, say_json, say_table
+from gateway.commands.output import (
+    MISTAKE,
+    ConfigOption,
+    Failure,
+    JsonOption,
+    complain,
+    databases,
+    load_config,
+    say,
+    say_json,
+    say_table,
+    wait_for,
+)
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from gateway.backtest.playing import Plant, Playing
-    from gateway.backtest.report import Case, Comparison, Findings, Purchase
+    from gateway.backtest.report import Comparison, Findings, Purchase
     from gateway.backtest.telemetry import Read
+    from gateway.backtest.wouldbe import WatchedLife
     from gateway.config import Config
+    from maintenance.assets import Life
 
 PANEL = "Looking"
 SHOWN_MAX = 200
@@ -28,7 +42,8 @@ SHOWN_MAX = 200
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    app.command(rich_help_panel=PANEL)(backtest)
+    for command in (backtest, shadow):
+        app.command(rich_help_panel=PANEL)(command)
 
 
 ConfigArgument = Annotated[Path, typer.Argument(help="The site's config.")]
@@ -83,6 +98,7 @@ def backtest(
     from gateway.backtest.playing import Playing
     from gateway.backtest.report import findings
     from gateway.backtest.telemetry import Read, TelemetryBroken
+    from gateway.plants import cases_of, plant_of
 
     site = load_config(file)
     i18n.activate(site.site.language)
@@ -106,6 +122,49 @@ def backtest(
         say_json(_document(run, read, found))
     else:
         _say(run, read, found, site)
+
+
+def shadow(config: ConfigOption = None, seed: SeedOption = 0, as_json: JsonOption = False) -> None:
+    """What a gateway that is a shadow would have bought, and what that would have saved against what happened.
+
+    A life counts once its end is known: 'toolcrib fitted' says when a part was changed, and whether it had failed.
+    """
+    from gateway import i18n
+    from gateway.backtest.report import findings
+    from gateway.plants import cases_of, plant_of
+    from gateway.shadow import completed
+
+    site = load_config(config)
+    i18n.activate(site.site.language)
+    kept, lives = wait_for(_shadowed(site))
+    ended, going = completed(kept, lives)
+    found = findings(ended, going, cases_of(plant_of(site)), told=True, seed=seed)
+    if as_json:
+        say_json({"shadow": site.file.shadow, **found.as_dict()})
+        return
+    if not site.file.shadow:
+        say(_("This gateway buys; what follows was kept while 'shadow: true' stood in its config."))
+    else:
+        say(_("This gateway is a shadow: nothing is bought, and nobody is asked."))
+    say_findings(found, site)
+
+
+async def _shadowed(site: Config) -> tuple[list[WatchedLife], list[Life]]:
+    from gateway.shadow import FILE, read
+    from maintenance import store
+
+    async with databases(site.directory) as opened, opened.spend.read() as tx:
+        lives = await store.lives(tx, site.owner)
+    try:
+        return list(read(site.directory / FILE)[0].values()), lives
+    except OSError as error:
+        raise Failure(
+            _("{path} cannot be read: {reason}").format(path=error.filename, reason=error.strerror)
+        ) from error
+
+
+def _unreadable(error: OSError) -> Failure:
+    return Failure(_("{path} cannot be read: {reason}").format(path=error.filename, reason=error.strerror))
 
 
 def _play(
@@ -145,31 +204,6 @@ def _progress(read: Read) -> Iterator[Callable[[], None]]:
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(_("Telemetry played"), total=1.0)
         yield lambda: bar.update(task, completed=read.share)
-
-
-def plant_of(site: Config, step: timedelta | None = None) -> Plant:
-    """Return what a backtest needs of a config. step: how often it decides, instead of what the config says."""
-    from gateway.backtest.playing import Plant
-    from gateway.reload import watched
-
-    bands = {key: tag.band for key, tag in site.tags.items()}
-    absolute = {key: band.value for key, band in bands.items() if band is not None and not band.percent}
-    heard = {name: site.heard_over(name) for name in site.connections}
-    timing = site.file.timing if step is None else site.file.timing.model_copy(update={"step": step})
-    return Plant(site.components, watched(site), heard, timing, absolute)
-
-
-def cases_of(plant: Plant) -> dict[str, Case]:
-    """Return what is known of each component that is bought for."""
-    from gateway.backtest.report import Case
-
-    found = {}
-    for key, config in plant.components.items():
-        terms = plant.terms(key)
-        if terms is not None:
-            items = [line.item for line in config.job.lines.values()]
-            found[key] = Case(terms, items[0] if items else key, bool(plant.rated(key)))
-    return found
 
 
 def _span(text: str | None) -> timedelta | None:
@@ -219,6 +253,8 @@ def _say(run: Playing, read: Read, found: Findings, site: Config) -> None:
         begin, end = i18n.when(played.begin, site.zone), i18n.when(played.end, site.zone)
         say(text.format(values=read.values, begin=begin, end=end, count=played.decisions))
     say_findings(found, site)
+    if not found.comparisons:
+        say(_("Say with --orders what was fitted and what failed, or with --new that parts were new at the beginning."))
     if read.bad or read.late:
         text = _("{bad} rows or values could not be understood and {late} came late; they are left out. The first:")
         say(text.format(bad=read.bad, late=read.late))
@@ -249,7 +285,6 @@ def say_findings(found: Findings, site: Config) -> None:
         say(_comparison(each))
     if not found.comparisons:
         say(_("What would have been saved cannot be said: no life is known from its beginning to its end."))
-        say(_("Say with --orders what was fitted and what failed, or with --new that parts were new at the beginning."))
     for currency, spent in found.spent.items():
         say(_("The parts would have cost {amount}.").format(amount=f"{i18n.figure(spent, 6)} {currency}"))
 
