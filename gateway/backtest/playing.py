@@ -91,6 +91,7 @@ class Played:
     open: dict[str, WatchedLife] = field(default_factory=dict)
     begin: datetime | None = None
     end: datetime | None = None
+    values: int = 0
     decisions: int = 0
     whole: bool = False
     """Whether it was played to its end."""
@@ -201,6 +202,7 @@ class Playing:
         if stop <= start:
             return
         rows = slice(start, stop)
+        self.played.values += stop - start
         part = replace(
             batch,
             tags=batch.tags[rows],

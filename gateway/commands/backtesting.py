@@ -231,7 +231,7 @@ def _document(run: Playing, read: Read, found: Findings) -> dict[str, Any]:
     played = run.played
     times = {name: None if at is None else at.isoformat() for name, at in (("from", played.begin), ("to", played.end))}
     told = {
-        "values": read.values,
+        "values": played.values,
         "bad": read.bad,
         "late": read.late,
         "named": read.named,
@@ -251,7 +251,7 @@ def _say(run: Playing, read: Read, found: Findings, site: Config) -> None:
             "Played {values} values from {begin} to {end}; decided {count} times. Nothing was bought, nobody asked."
         )
         begin, end = i18n.when(played.begin, site.zone), i18n.when(played.end, site.zone)
-        say(text.format(values=read.values, begin=begin, end=end, count=played.decisions))
+        say(text.format(values=played.values, begin=begin, end=end, count=played.decisions))
     say_findings(found, site)
     if not found.comparisons:
         say(_("Say with --orders what was fitted and what failed, or with --new that parts were new at the beginning."))

@@ -45,7 +45,7 @@ def site(tmp_path: Path) -> Config:
     text = path.read_text()
     start, end = text.index("connections:"), text.index("items: ")
     text = text[:start] + PRESS.lstrip() + "\n" + text[end:]
-    path.write_text(text.replace("approval: 8 h, step: 1 h", "approval: 0 h, step: 12 h"))
+    path.write_text(text.replace("approval: 8 h, step: 1 h", "approval: 0 h, step: 36 h"))
     return load(path)
 
 
@@ -62,9 +62,9 @@ def recording(tmp_path: Path) -> Callable[[Sequence[float]], Path]:
         file = tmp_path / "press.csv"
         lines, at = ["time,hours,belt\n"], START
         for life in lives:
-            for hour in range(0, int(life), 6):
+            for hour in range(0, int(life), 12):
                 lines.append(f"{at.isoformat()},{(at - START) / timedelta(hours=1):.0f},{hour}\n")
-                at += timedelta(hours=6)
+                at += timedelta(hours=12)
         file.write_text("".join(lines))
         return file
 

@@ -8,7 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from connectors.samples import Batch, Provenance, Quality, Sample
+from gateway.backtest import telemetry
 from gateway.commands.application import run
 from gateway.config import Config
 from gateway.databases import open_databases
@@ -83,6 +86,23 @@ def test_people_read_what_would_have_been_bought_and_why(site: Config, recording
     assert said.err == ""  # no terminal, no progress
 
 
+def test_ctrl_c_ends_it_with_what_was_found_so_far(
+    site: Config, recording: Recording, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    whole = telemetry.batches
+
+    def cut(*arguments: Any) -> Iterator[Batch]:
+        yield from whole(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(telemetry, "batches", cut)
+    assert run(["backtest", str(site.path), "--telemetry", str(recording([980, 200])), "--new", "--json"]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert (found["complete"], found["lives"]["ended"]) == (False, 1)
+    assert "Ended by hand" in said.err
+
+
 def test_what_cannot_be_used_is_said_with_its_place_and_ends_with_2(
     site: Config, recording: Recording, tmp_path: Path, capsys
 ):
@@ -100,9 +120,9 @@ def test_only_the_time_between_from_and_to_is_played(site: Config, recording: Re
     words = ["backtest", str(site.path), "--telemetry", str(recording([300])), "--json"]
     assert run([*words, "--from", "2026-01-03T00:00Z", "--to", "2026-01-05T00:00Z", "--step", "6 h"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["from"][:10], found["to"][:13]) == ("2026-01-03", "2026-01-04T18")
-    assert found["telemetry"]["values"] >= 16
-    assert 7 <= found["decisions"] <= 8
+    assert (found["from"][:10], found["to"][:13]) == ("2026-01-03", "2026-01-04T12")
+    assert found["telemetry"]["values"] == 8
+    assert found["decisions"] == 6
 
 
 async def test_a_gateways_own_store_gives_what_a_file_gives(site: Config, recording: Recording, tmp_path: Path, capsys):
@@ -114,8 +134,8 @@ async def test_a_gateways_own_store_gives_what_a_file_gives(site: Config, record
 
     def both() -> list[dict[str, Any]]:
         found = []
-        for telemetry in (file, data):
-            assert run(["backtest", str(site.path), "--telemetry", str(telemetry), "--new", "--json"]) == 0
+        for source in (file, data):
+            assert run(["backtest", str(site.path), "--telemetry", str(source), "--new", "--json"]) == 0
             found.append(json.loads(capsys.readouterr().out))
         return found
 

@@ -66,10 +66,10 @@ def test_a_decision_is_what_the_monitor_and_timing_say_at_that_moment(plant: Pla
     by_hand = Monitor(watched(site), {key: Life(key, key, START, 0.0) for key in site.components})
     samples = [sample for batch in told(file) for sample in batch]
     first, now = None, START
+    by_hand.fold(Batch.of("", [each for each in samples if each.source_time == START]))
     while first is None:
-        now += timedelta(hours=12)
-        heard = [each for each in samples if now - timedelta(hours=12) < each.source_time <= now]
-        by_hand.fold(Batch.of("", [*([samples[0]] if now == after(12) else []), *heard]))
+        now += plant.timing.step
+        by_hand.fold(Batch.of("", [each for each in samples if now - plant.timing.step < each.source_time <= now]))
         by_hand.connection_alive(TAGS, now)
         advice = advise(by_hand.assess("press/belt", now).belief, terms, now)
         first = advice if advice.buy else None
