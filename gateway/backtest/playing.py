@@ -227,8 +227,6 @@ class Playing:
                 self._reset(monitor, fitting)
         self.played.decisions += 1
         for component, watched in self.played.open.items():
-            if component in self._down:
-                continue
             terms = self._terms[component]
             if watched.rated_order is None:
                 watched.wear(rated_share(monitor.ran(component, now), self._rated[component]), terms, now)
@@ -266,7 +264,7 @@ class Playing:
             self._down[component] = ending.begins
 
     def _close(self, component: str, at: datetime, failed: bool, told: Ending | None) -> None:
-        watched = self.played.open.get(component)
+        watched = self.played.open.pop(component, None)
         if watched is not None and at > watched.began:
             hours = (at - watched.began) / HOUR
             self.played.ended.append(Ended(watched, at, Lived(hours, failed), told))

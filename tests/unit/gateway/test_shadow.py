@@ -84,6 +84,22 @@ def plant(tmp_path: Path) -> Plant:
     return Plant(tmp_path)
 
 
+class FullDisk:
+    """Takes nothing that a shadow wants to keep, until it is mended."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        assert gateway.shadow is not None
+        self._shadow, self._works, self.refused = gateway.shadow, gateway.shadow._append, 0
+        gateway.shadow._append = self._refuse  # type: ignore[method-assign]
+
+    def _refuse(self, moved: object) -> None:
+        self.refused += 1
+        raise OSError(28, "No space left on device")
+
+    def mend(self) -> None:
+        self._shadow._append = self._works  # type: ignore[method-assign]
+
+
 async def counted(gateway: Gateway) -> int:
     async with gateway.databases.spend.read() as tx:
         tables = (purchase_order, requisition)
@@ -96,11 +112,13 @@ async def test_a_shadow_says_what_it_would_buy_and_completes_it_when_the_part_fa
         assert "is a shadow" in gateway.status()["buying"]
         assert (await gateway.operations.policy_apply(json.dumps(POLICY), "anna", "test")).ok
         await gateway.operations.fitted("saw/wheel", "", "0 h", "", "anna", "test")
-        for _ in range(60):
+        disk = FullDisk(gateway)
+        while not disk.refused:
             plant.now += timedelta(days=3)
             await gateway.pipeline.decide()
-            if gateway.status()["shadow"]:
-                break
+        assert gateway.status()["shadow"] == 0  # what is not kept was not said
+        disk.mend()
+        await gateway.pipeline.decide()
         assert gateway.status()["shadow"] == 1
         assert await counted(gateway) == 0
         bought_at = plant.now

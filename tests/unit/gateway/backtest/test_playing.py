@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.backtest.plant_orders import Event, What
@@ -138,3 +141,23 @@ def test_what_was_found_is_there_when_it_is_cut_off(plant: Plant, recording: Rec
 def test_a_watched_life_comes_back_from_its_document(plant: Plant, recording: Recording):
     (ended,) = play(plant, recording([980, 200]), new=True).ended
     assert WatchedLife.of(ended.watched.document()) == ended.watched
+
+
+moments = st.integers(-100, 400).map(after)
+told_events = st.lists(st.builds(Event, moments, st.just("press/belt"), st.sampled_from(What)), max_size=8)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(events=told_events)
+def test_whatever_the_plant_tells_lives_follow_each_other(plant: Plant, pieces: Sequence[Batch], events: list[Event]):
+    in_order = sorted(events, key=lambda each: each.at)
+    played = Playing(plant, in_order).play(pieces)
+    lives = sorted((each.watched.began, each.at) for each in played.ended)
+    assert all(began < at for began, at in lives)
+    assert all(at <= following for (_began, at), (following, _at) in pairwise(lives))
+    assert all(at <= each.began for each in played.open.values() for _began, at in lives)
+
+
+@pytest.fixture
+def pieces(recording: Recording) -> Sequence[Batch]:
+    return list(told(recording([300])))
