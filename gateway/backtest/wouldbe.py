@@ -17,11 +17,21 @@ from maintenance.needs import Belief, Need
 from marketplace.hindsight import Course
 from marketplace.retrospect import Lived, course, expected
 from marketplace.stakes import Supply
-from marketplace.timing import Advice, Costs, TimingTerms, best_plan, stakes_of
+from marketplace.timing import (
+    FAILURE_BEFORE_ARRIVAL,
+    WAITING_COSTS_MORE,
+    Advice,
+    Costs,
+    TimingTerms,
+    best_plan,
+    stakes_of,
+)
 
 HOUR: Final = timedelta(hours=1)
 HERE: Final = (Supply("", 0.0, (0.0,)),)
 """How a part is supplied that lies on the shelf."""
+ORDERS: Final = frozenset({FAILURE_BEFORE_ARRIVAL, WAITING_COSTS_MORE})
+"""What advice says where a part must come first; by any other it is taken from where it lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +144,8 @@ class WatchedLife:
         price, currency = (0.0, "") if terms.costs is None else (terms.costs.planned, terms.costs.currency)
         asks = not need.belief.known
         self.bought = WouldBuy(now, advice.decide_by, lines, advice.code, advice.parameters, asks, price, currency)
-        supply = usual(terms, advice.parameters.get("supplier", ""))
+        ordered = advice.code in ORDERS
+        supply = usual(terms, advice.parameters.get("supplier", "")) if ordered else HERE[0]
         likely = supply.likely.tolist()
         self.deliveries = [Delivery(hours, share) for hours, share in zip(supply.delays, likely, strict=True)]
         return True
