@@ -52,11 +52,13 @@ from gateway.metrics import Counted, exposition
 from gateway.money_watch import MoneyWatch
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
+from gateway.plants import plant_of
 from gateway.reload import reload, watched
 from gateway.restoration import Restoration
 from gateway.schedule import Schedule
 from gateway.self_description import with_adopted
 from gateway.settings import BackupSettings, ComponentConfig
+from gateway.shadow import Shadow
 from gateway.stop_file import StopFile
 from gateway.stopping import at_last, leave_in_time
 from gateway.storage import Storage, StorageBroken
@@ -138,6 +140,7 @@ class Gateway:
     alarms: AlarmWatch
     machines: dict[str, MachineInfo]
     learning: Learning
+    shadow: Shadow | None = None
     conversations: Conversations = field(init=False)
     trusting: Trusting = field(init=False)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -158,7 +161,7 @@ class Gateway:
             "connections": {link.name: link.connected for link in self.board.links()},
             "restored": self.restoration.told(),
             "certificates": list(self.trusting.warnings),
-        }
+        } | ({} if self.shadow is None else {"shadow": self.shadow.purchases})
 
     def __post_init__(self) -> None:
         self.conversations = Conversations(partial(_supervisor, self))
@@ -176,6 +179,8 @@ class Gateway:
         self.operations.reconfigure(config)
         self.halting.reconfigure(config)
         self.alarms.reconfigure(plan_of(config))
+        if self.shadow is not None:
+            self.shadow.reconfigure(plant_of(config))
         self._told_anew()
 
     def _told_anew(self) -> None:
@@ -234,6 +239,8 @@ async def _compose(
     around: Around,
 ) -> Gateway:
     """Make everything that has neither door nor task yet."""
+    if config.file.shadow:
+        buying.be_shadow()
     mark = await _not_older(config, databases)
     monitor = await _monitor(config, databases, clock)
     made = await _suppliers(config, databases, stack, clock)
@@ -277,6 +284,7 @@ async def _compose(
         careful=lambda: restoration.careful or buying.stopped,
     )
     await alarms.begin()
+    shadow = Shadow(config.directory, plant_of(config), monitor) if config.file.shadow else None
     pipeline = Pipeline(
         _site(config),
         databases,
@@ -289,6 +297,7 @@ async def _compose(
         careful=lambda: restoration.careful,
         alarms=alarms,
         learning=learning,
+        shadow=shadow,
     )
     return Gateway(
         config,
@@ -317,6 +326,7 @@ async def _compose(
         alarms,
         doors.machines_of(config, learning.patience),
         learning,
+        shadow,
     )
 
 
@@ -365,7 +375,7 @@ async def _monitor(config: Config, databases: Databases, clock: Clock) -> Monito
 
 
 async def _suppliers(config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock) -> dict[str, Supplier]:
-    if not config.suppliers:
+    if not config.suppliers or config.file.shadow:  # whom a shadow does not know it cannot reach
         return {}
     network = config.file.network
     session = client_session(
@@ -511,6 +521,8 @@ async def _reconcile(gateway: Gateway) -> None:
     if buying.is_stopped_by(Cause.REFUSED) and not await gateway.databases.spend.try_writing():
         return
     await gateway.money_watch.look()
+    if gateway.shadow is not None:  # orders of before stay as they are: nobody is asked about them
+        return
     done = await gateway.reconciliation.run_once()
     await gateway.restoration.look()
     if done.answers or done.orders or done.requisitions:

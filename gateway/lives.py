@@ -8,7 +8,6 @@ only after it is durable.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -17,6 +16,7 @@ import structlog
 
 from gateway.settings import ComponentConfig
 from maintenance.assets import Fitting, FittingState, Found, Life, machine_of
+from maintenance.fittings import counters_now, counters_told
 from maintenance.monitor import Monitor
 from maintenance.settings import counter_tags
 from maintenance.store import close_life, open_life, open_lives, record_reading, save_fitting
@@ -88,7 +88,8 @@ class Lives:
             life = current.id if current else ""
             accepted = await fulfilment.may_accept_fitting(tx, owner, component, life, items)
         if accepted:
-            await self._begin(fitting, actor, used_before=0.0, counters=self._counters(component, fitting.evidence))
+            counters = counters_told(fitting, self._counters(component))
+            await self._begin(fitting, actor, used_before=0.0, counters=counters)
         elif fitting.id not in self._proposed:
             self._proposed.add(fitting.id)
             async with self._database.write() as tx:
@@ -97,11 +98,8 @@ class Lives:
                 await audit.append(tx, owner, "fitting.proposed", component, actor, facts, self._clock())
         return accepted
 
-    def _counters(self, component: str, evidence: str) -> dict[str, float]:
-        """The counter at fitting, where the proposal rests on a counter that fell."""
-        told = json.loads(evidence)
-        names = counter_tags(self._components[component].wear)
-        return {told.get("tag", names[-1]): float(told["reading"])} if names and "reading" in told else {}
+    def _counters(self, component: str) -> tuple[str, ...]:
+        return counter_tags(self._components[component].wear)
 
     async def fitted_by(
         self,
@@ -120,11 +118,7 @@ class Lives:
             fitting = Fitting(
                 secrets.token_hex(8), component, self._clock(), FittingState.DONE, person.id, "said", serial
             )
-            counters = {}
-            for name in counter_tags(self._components[component].wear):
-                latest = self._monitor.latest(f"{machine_of(component)}/{name}")
-                if latest is not None:
-                    counters[name] = latest.value
+            counters = counters_now(self._monitor, component, self._counters(component))
             await self._begin(fitting, person, used_before=used, counters=counters, note=note, found=found)
 
     async def _begin(

@@ -24,6 +24,7 @@ from gateway.learning.service import Learning
 from gateway.live import Board, Link
 from gateway.lives import Lives
 from gateway.settings import ComponentConfig
+from gateway.shadow import Shadow
 from gateway.views.circumstances import Circumstances, refined
 from maintenance import store as telemetry_store
 from maintenance.derivation import Derivation
@@ -75,6 +76,7 @@ class Pipeline:
     """Carries samples and needs; `intake` is where samples come in.
 
     careful: whether every purchase asks a person now, whatever its mode. alarms: look after what people must know.
+    shadow: keeps what would be bought, where nothing is.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Pipeline:
         careful: Callable[[], bool] = bool,
         alarms: AlarmWatch | None = None,
         learning: Learning | None = None,
+        shadow: Shadow | None = None,
     ) -> None:
         self._site = site
         self._databases = databases
@@ -105,6 +108,7 @@ class Pipeline:
         self._advised: dict[str, Advice] = {}
         self._terms: dict[str, TimingTerms] = {}
         self._learning = learning
+        self._shadow = shadow
         self._deciding = asyncio.Lock()
         self.intake = Intake(monitor, board, Sieve(site.deadbands), clock, Derivation(site.features))
         self.decided_at: datetime | None = None
@@ -153,6 +157,8 @@ class Pipeline:
         self._advised.clear()
         self._terms = await self._refined(needs, now)
         await self._look_after_alarms(needs, now)
+        if self._shadow is not None:
+            await self._keep_shadow(self._shadow, needs, now)
         if self._purchasing.held():
             return
         policy = await self._policy()
@@ -171,6 +177,18 @@ class Pipeline:
         except Exception:
             log.exception("alarms know no decisions at this step")
         await self._alarms.look(known, self._advised, now)
+
+    async def _keep_shadow(self, shadow: Shadow, needs: Sequence[Need], now: datetime) -> None:
+        """Keep what would be bought; what fails in it is tried again at the next step."""
+
+        def advised(need: Need, now: datetime) -> Advice | None:
+            known = self._site.components.get(need.component)
+            return None if known is None else self._advice(need, known, now)
+
+        try:
+            await shadow.step(needs, advised, now)
+        except Exception:
+            log.exception("what would be bought could not be kept; it is tried again at the next step")
 
     def _advice(self, need: Need, component: ComponentConfig, now: datetime) -> Advice | None:
         """Return what timing says of a need, None where nothing is bought for it; once in a step, for it costs as much

@@ -371,6 +371,8 @@ class ConfigFile(Settings):
     """How far a kind may come by itself: `bound` keeps it to the rule that needs no history."""
     alarms: AlarmSettings = AlarmSettings()
     policy: Path = Path("policy.yaml")
+    shadow: bool = False
+    """Watch and decide as ever, keep what would be bought, and reach no supplier; ended by a restart without it."""
 
     _empty = model_validator(mode="before")(_without_empty)
 

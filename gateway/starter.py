@@ -120,6 +120,9 @@ timing: {{approval: 8 h, step: 1 h, quote_deadline: 5 s}}
 alarms: {{acknowledge_within: {{default: 8 h}}}}
 
 policy: {policy}                 # only the place; it counts once a person runs 'toolcrib policy apply {policy}'
+
+# A shadow watches and decides, keeps what it would buy ('toolcrib shadow'), and reaches no supplier.
+# shadow: true
 """
 
 POLICY: Final = """\

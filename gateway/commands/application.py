@@ -18,6 +18,7 @@ from gateway.commands import (
     acting,
     alarms,
     audit,
+    backtesting,
     browsing,
     files,
     keeping,
@@ -61,7 +62,7 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # rich would add a third to the time of --help
     )
-    for module in (files, browsing, running, looking, acting, stopping, alarms, keeping):
+    for module in (files, browsing, running, looking, backtesting, acting, stopping, alarms, keeping):
         module.add_to(app)
     app.add_typer(tags.app, name="tags", rich_help_panel=files.PANEL)
     app.add_typer(policy.app, name="policy", rich_help_panel=files.PANEL)
