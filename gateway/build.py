@@ -158,6 +158,7 @@ class Gateway:
             "connections": {link.name: link.connected for link in self.board.links()},
             "restored": self.restoration.told(),
             "certificates": list(self.trusting.warnings),
+            "estimates": self.config.untold,
         }
 
     def __post_init__(self) -> None:
@@ -290,6 +291,7 @@ async def _compose(
         alarms=alarms,
         learning=learning,
     )
+    await pipeline.resume()
     return Gateway(
         config,
         databases,
@@ -333,7 +335,8 @@ def _site(config: Config) -> Site:
     tags = {name: config.heard_over(name) for name in config.connections}
     bands = {key: tag.band for key, tag in config.tags.items()}
     absolute = {key: band.value for key, band in bands.items() if band is not None and not band.percent}
-    return Site(config.owner, config.components, tags, config.file.timing, absolute, config.computed())
+    estimates = config.estimated
+    return Site(config.owner, config.components, tags, config.file.timing, absolute, config.computed(), estimates)
 
 
 async def _board(config: Config, databases: Databases) -> Board:

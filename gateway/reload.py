@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is new, gone and otherwise in a config, by kind: connections, tags, features, components."""
+    """What is new, gone and otherwise in a config, by kind: connections, tags, features, estimates, components."""
 
     new: Mapping[str, int]
     gone: Mapping[str, int]
@@ -53,7 +53,7 @@ class Difference:
     def __str__(self) -> str:
         parts = []
         words = {"connections": _("connections"), "tags": _("tags")}
-        words |= {"features": _("features"), "components": _("components")}
+        words |= {"features": _("features"), "estimated": _("estimates"), "components": _("components")}
         for kind, text in words.items():
             counts = self.new[kind], self.gone[kind], self.changed[kind]
             if any(counts):
@@ -63,7 +63,7 @@ class Difference:
 
 def difference(before: Config, after: Config) -> Difference:
     """Return how two configs differ in what may be changed."""
-    kinds = ("connections", "tags", "features", "components")
+    kinds = ("connections", "tags", "features", "estimated", "components")
     pairs = {kind: (getattr(before, kind), getattr(after, kind)) for kind in kinds}
     return Difference(
         {kind: len(new.keys() - old.keys()) for kind, (old, new) in pairs.items()},
@@ -111,8 +111,8 @@ async def _apply(gateway: Gateway, before: Config, after: Config, actor: Actor) 
     await gateway.trusting.audit_choices()  # before anything is spoken with less protection than before
     await gateway.conversations.change(wiring(before), wiring(after))
     gone = [name for name in before.connections if name not in after.connections]
-    heard = {*after.tags, *after.features}
-    gateway.board.forget(gone, [tag for tag in (*before.tags, *before.features) if tag not in heard])
+    heard = set(after.shown)
+    gateway.board.forget(gone, [tag for tag in before.shown if tag not in heard])
 
 
 def watched(config: Config) -> dict[str, Watched]:
