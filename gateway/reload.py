@@ -100,7 +100,7 @@ async def reload(gateway: Gateway, actor: Actor) -> Outcome:
 async def _apply(gateway: Gateway, before: Config, after: Config, actor: Actor) -> None:
     spend, now = gateway.databases.spend, gateway.clock()
     lives = await first_lives(spend, after.owner, after.components, now)
-    facts = {"sha256": hashlib.sha256(after.path.read_bytes()).hexdigest()}
+    facts = {"sha256": hashlib.sha256(after.path.read_bytes()).hexdigest(), **_models(after)}
     async with spend.write() as tx:
         await audit.append(tx, after.owner, "config.reloaded", after.path.name, actor, facts, now)
     begun_anew = gateway.monitor.change(watched(after), lives)
@@ -113,6 +113,12 @@ async def _apply(gateway: Gateway, before: Config, after: Config, actor: Actor) 
     gone = [name for name in before.connections if name not in after.connections]
     heard = set(after.shown)
     gateway.board.forget(gone, [tag for tag in before.shown if tag not in heard])
+
+
+def _models(config: Config) -> dict[str, str]:
+    """Return the version of what every estimate was taught, where there is any: money follows what they say."""
+    taught = {key: each.taught.version for key, each in config.estimated.items() if each.taught is not None}
+    return {"models": ", ".join(f"{key} {version}" for key, version in sorted(taught.items()))} if taught else {}
 
 
 def watched(config: Config) -> dict[str, Watched]:
