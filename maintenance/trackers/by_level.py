@@ -87,7 +87,7 @@ class LevelTracker(Tracker):
         if self.at is not None and hours < self.at:
             raise ValueError(_("a newer level is known already"))
         self.take(0, value, hours)
-        self.typed = True
+        self.typed, self.stated = True, 0.0  # it was measured; the estimate may disagree at its next word
 
     def _clipped(self, worn: float) -> float:
         """A spark is no wear: trends see what the smoother would believe at most."""

@@ -83,6 +83,10 @@ def test_an_estimate_that_cannot_be_believed_asks_a_person(deviation: float | No
     need = monitor.assess("mill/tool", at)
     assert not need.belief.known
     assert "LEVEL_DOUBTED" in [each.code for each in need.evidence]
+    monitor.reading("mill/tool", 151.0, at, "anna")
+    assert monitor.assess("mill/tool", at).belief.known
+    monitor.take(Sample("mill/d", -1.0, Quality.GOOD, at + timedelta(hours=1), at + timedelta(hours=1), Provenance.A))
+    assert not monitor.assess("mill/tool", at + timedelta(hours=1)).belief.known
     again, _at = told_with(-1.0 if deviation is None else 9.0, now)
     assert again.restore(monitor.snapshot()) == []
     assert not again.assess("mill/tool", at).belief.known
