@@ -161,6 +161,7 @@ class Gateway:
             "connections": {link.name: link.connected for link in self.board.links()},
             "restored": self.restoration.told(),
             "certificates": list(self.trusting.warnings),
+            "estimates": self.config.untold,
         } | ({} if self.shadow is None else {"shadow": self.shadow.purchases})
 
     def __post_init__(self) -> None:
@@ -299,6 +300,7 @@ async def _compose(
         learning=learning,
         shadow=shadow,
     )
+    await pipeline.resume()
     return Gateway(
         config,
         databases,
@@ -344,7 +346,8 @@ def _site(config: Config) -> Site:
     bands = {key: tag.band for key, tag in config.tags.items()}
     absolute = {key: band.value for key, band in bands.items() if band is not None and not band.percent}
     timing, computed = config.file.timing, config.computed()
-    return Site(config.owner, config.components, tags, timing, absolute, computed, doors.circumstances_of(config))
+    circumstances, estimates = doors.circumstances_of(config), config.estimated
+    return Site(config.owner, config.components, tags, timing, absolute, computed, circumstances, estimates)
 
 
 async def _board(config: Config, databases: Databases) -> Board:

@@ -20,7 +20,7 @@ from gateway.clock import real
 from gateway.complaints import unknown
 from gateway.parts import Parts, entries
 from gateway.yaml_file import Mistake, Place, YamlFile
-from maintenance import windows
+from maintenance import estimates, windows
 from maintenance.needs import JobKind
 from maintenance.settings import JobSettings, is_time, problems
 from maintenance.symptoms import JOB_CHOSEN
@@ -34,6 +34,7 @@ def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake]
     mistakes = [
         *_machines(file, parts),
         *_features(file, parts),
+        *_estimates(file, parts),
         *_components(file, parts),
         *_jobs(file, parts),
         *_symptoms(file, parts),
@@ -69,11 +70,38 @@ def _features(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
             yield file.mistake((*place, *_steps(path)), message)
 
 
+def _estimates(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    for key, estimate in parts.estimates.items():
+        machine, _slash, name = key.partition("/")
+        place: Place = ("machines", machine, "estimates", name)
+        tags = _told(file, parts, machine)
+        for taken in sorted({name, name + estimates.DEVIATION} & {*_read(file, machine), *tags}):
+            yield file.mistake(
+                place, _("{tag} is a tag already: name the estimate otherwise").format(tag=taken), at_key=True
+            )
+        if {*estimate.signals, *estimate.clocks} & _broken(file, parts, machine):
+            continue
+        single = {tag: unit for tag, unit in tags.items() if tag not in _windows(file, machine)}
+        for path, message in estimates.problems(estimate, single):
+            yield file.mistake((*place, *_steps(path)), message)
+        written = {component: parts.components.get(f"{machine}/{component}") for component in _names(file, machine)}
+        understood = {component: said for component, said in written.items() if said is not None}
+        wearing = estimates.wearing_by(name, understood)
+        if len(wearing) != 1 and understood.keys() == written.keys():
+            sentence = _("one component of the machine wears by an estimate, by level; by this one: {components}")
+            said = ", ".join(wearing) or _("none")
+            yield file.mistake(place, sentence.format(components=said), at_key=True)
+
+
+def _names(file: YamlFile, machine: str) -> list[str]:
+    return [name for name, _said in entries(file, ("machines", machine, "components"))]
+
+
 def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     for key, component in parts.components.items():
         machine, _slash, name = key.partition("/")
         place: Place = ("machines", machine, "components", name)
-        if not set(component.tags()) & _broken_features(file, parts, machine):
+        if not set(component.tags()) & _broken(file, parts, machine):
             for path, message in problems(component, _units(file, parts, machine)):
                 yield file.mistake((*place, *_steps(path)), message)
         for tag in sorted(set(component.tags()) & _windows(file, machine)):
@@ -153,16 +181,28 @@ def _service(file: YamlFile, parts: Parts, place: Place, job: JobSettings) -> It
 
 
 def _units(file: YamlFile, parts: Parts, machine: str) -> dict[str, str]:
-    """Return the units of a machine's tags, its features among them."""
+    """Return the units of a machine's tags, its features and estimates among them."""
+    own = {key.partition("/")[2]: each for key, each in parts.estimates.items() if key.startswith(f"{machine}/")}
+    return _told(file, parts, machine) | estimates.units_of(own)
+
+
+def _told(file: YamlFile, parts: Parts, machine: str) -> dict[str, str]:
+    """Return the same without its estimates: what one can be made of."""
     tags = _read(file, machine)
     own = {key.partition("/")[2]: each for key, each in parts.features.items() if key.startswith(f"{machine}/")}
     return tags | {name: windows.unit_of(each, tags) for name, each in own.items()}
 
 
-def _broken_features(file: YamlFile, parts: Parts, machine: str) -> set[str]:
-    """Return the features that cannot be understood: that is said where they stand, and nothing follows from it."""
-    names = {name for name, _said in entries(file, ("machines", machine, "features"))}
-    return {name for name in names if f"{machine}/{name}" not in parts.features}
+def _broken(file: YamlFile, parts: Parts, machine: str) -> set[str]:
+    """Return the features and estimates that cannot be understood: that is said where they stand, and nothing follows
+    from it."""
+    found = (("features", parts.features), ("estimates", parts.estimates))
+    return {
+        name
+        for section, known in found
+        for name, _said in entries(file, ("machines", machine, section))
+        if f"{machine}/{name}" not in known
+    }
 
 
 def _windows(file: YamlFile, machine: str) -> set[str]:

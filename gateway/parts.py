@@ -21,6 +21,7 @@ from connectors.settings import ConnectionSettings, TagSettings, connector_types
 from gateway.complaints import complaints, unknown
 from gateway.settings import ComponentConfig, PersonSettings, SiteSettings
 from gateway.yaml_file import Mistake, Place, YamlFile
+from maintenance.estimates import EstimateSettings, informed
 from maintenance.settings import JobSettings
 from maintenance.symptoms import SymptomSettings
 from maintenance.windows import FeatureSettings
@@ -32,13 +33,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(slots=True)
 class Parts:
-    """What of a file is valid by itself; tags, features and components are keyed `machine/tag` and so on."""
+    """What of a file is valid by itself; tags, features, estimates and components are keyed `machine/tag` and so on."""
 
     site: SiteSettings | None = None
     people: dict[str, PersonSettings] = field(default_factory=dict)
     connections: dict[str, ConnectionSettings] = field(default_factory=dict)
     tags: dict[str, TagSettings] = field(default_factory=dict)
     features: dict[str, FeatureSettings] = field(default_factory=dict)
+    estimates: dict[str, EstimateSettings] = field(default_factory=dict)
     components: dict[str, ComponentConfig] = field(default_factory=dict)
     items: dict[str, ItemSettings] = field(default_factory=dict)
     suppliers: dict[str, SupplierSettings] = field(default_factory=dict)
@@ -65,14 +67,22 @@ def parts_of(file: YamlFile, base: Path) -> tuple[Parts, list[Mistake]]:
     for name, _value in entries(file, ("connections",)):
         _connection(file, name, parts, mistakes, base)
     for machine, said in entries(file, ("machines",)):
+        estimates = _each(EstimateSettings, file, ("machines", machine, "estimates"))
+        parts.estimates.update({f"{machine}/{key}": value for key, value in estimates.items()})
         components = _each(ComponentConfig, file, ("machines", machine, "components"))
-        parts.components.update({f"{machine}/{key}": value for key, value in components.items()})
+        parts.components.update({f"{machine}/{key}": _whole(value, estimates) for key, value in components.items()})
         features = _each(FeatureSettings, file, ("machines", machine, "features"))
         parts.features.update({f"{machine}/{key}": value for key, value in features.items()})
         _tags(file, machine, said, parts, mistakes)
     for name, _value in entries(file, ("suppliers",)):
         _supplier(file, name, parts, mistakes)
     return parts, mistakes
+
+
+def _whole(component: ComponentConfig, estimates: Mapping[str, EstimateSettings]) -> ComponentConfig:
+    """Return a component that hears how far its estimate may be off, whether or not anybody wrote that."""
+    wear = informed(component, estimates)
+    return component if wear is None else component.model_copy(update={"wear": wear})
 
 
 def entries(file: YamlFile, place: Place) -> Iterator[tuple[str, Any]]:

@@ -28,6 +28,8 @@ from gateway.shadow import Shadow
 from gateway.views.circumstances import Circumstances, refined
 from maintenance import store as telemetry_store
 from maintenance.derivation import Derivation
+from maintenance.estimates import Estimate
+from maintenance.estimation import Estimation
 from maintenance.monitor import Monitor
 from maintenance.needs import JobLine, Need
 from maintenance.windows import Feature
@@ -52,6 +54,7 @@ class Site:
     deadbands: Mapping[str, float] = field(default_factory=dict)
     features: Mapping[str, Feature] = field(default_factory=dict)
     circumstances: Circumstances = field(default_factory=Circumstances)
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ class Pipeline:
         self._learning = learning
         self._shadow = shadow
         self._deciding = asyncio.Lock()
-        self.intake = Intake(monitor, board, Sieve(site.deadbands), clock, Derivation(site.features))
+        derivation, estimation = Derivation(site.features), Estimation(site.estimates)
+        self.intake = Intake(monitor, board, Sieve(site.deadbands), clock, derivation, estimation)
         self.decided_at: datetime | None = None
 
     def reconfigure(self, site: Site) -> None:
@@ -118,6 +122,7 @@ class Pipeline:
         self._site = site
         self.intake.sieve = Sieve(site.deadbands)
         self.intake.derive_by(Derivation(site.features))
+        self.intake.estimate_by(Estimation(site.estimates))
 
     @property
     def samples(self) -> int:
@@ -136,6 +141,7 @@ class Pipeline:
         self._board.notify(Link(status.name, status.connected, status.since, status.reason, faults))
         if not status.connected:
             self._monitor.connection_lost(self._site.tags.get(status.name, ()))
+            self.intake.lost(self._site.tags.get(status.name, ()))
 
     async def decide(self) -> None:
         """Take one decision step: settle fittings, revise every need, and want what timing says to buy."""
@@ -271,4 +277,10 @@ class Pipeline:
     async def keep_snapshots(self) -> None:
         """Write down what the monitor knows, so that a restart goes on from it."""
         async with self._databases.telemetry.write() as tx:
-            await telemetry_store.save_snapshots(tx, self._monitor.snapshot(), self._clock())
+            states = self._monitor.snapshot() | self.intake.snapshot()
+            await telemetry_store.save_snapshots(tx, states, self._clock())
+
+    async def resume(self) -> None:
+        """Go on from what was written down of estimates; the monitor has what is its own."""
+        async with self._databases.telemetry.read() as tx:
+            self.intake.restore(await telemetry_store.load_snapshots(tx))

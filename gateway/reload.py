@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is new, gone and otherwise in a config, by kind: connections, tags, features, components."""
+    """What is new, gone and otherwise in a config, by kind: connections, tags, features, estimates, components."""
 
     new: Mapping[str, int]
     gone: Mapping[str, int]
@@ -53,7 +53,7 @@ class Difference:
     def __str__(self) -> str:
         parts = []
         words = {"connections": _("connections"), "tags": _("tags")}
-        words |= {"features": _("features"), "components": _("components")}
+        words |= {"features": _("features"), "estimated": _("estimates"), "components": _("components")}
         for kind, text in words.items():
             counts = self.new[kind], self.gone[kind], self.changed[kind]
             if any(counts):
@@ -63,7 +63,7 @@ class Difference:
 
 def difference(before: Config, after: Config) -> Difference:
     """Return how two configs differ in what may be changed."""
-    kinds = ("connections", "tags", "features", "components")
+    kinds = ("connections", "tags", "features", "estimated", "components")
     pairs = {kind: (getattr(before, kind), getattr(after, kind)) for kind in kinds}
     return Difference(
         {kind: len(new.keys() - old.keys()) for kind, (old, new) in pairs.items()},
@@ -100,7 +100,7 @@ async def reload(gateway: Gateway, actor: Actor) -> Outcome:
 async def _apply(gateway: Gateway, before: Config, after: Config, actor: Actor) -> None:
     spend, now = gateway.databases.spend, gateway.clock()
     lives = await first_lives(spend, after.owner, after.components, now)
-    facts = {"sha256": hashlib.sha256(after.path.read_bytes()).hexdigest()}
+    facts = {"sha256": hashlib.sha256(after.path.read_bytes()).hexdigest(), **_models(after)}
     async with spend.write() as tx:
         await audit.append(tx, after.owner, "config.reloaded", after.path.name, actor, facts, now)
     begun_anew = gateway.monitor.change(watched(after), lives)
@@ -111,8 +111,14 @@ async def _apply(gateway: Gateway, before: Config, after: Config, actor: Actor) 
     await gateway.trusting.audit_choices()  # before anything is spoken with less protection than before
     await gateway.conversations.change(wiring(before), wiring(after))
     gone = [name for name in before.connections if name not in after.connections]
-    heard = {*after.tags, *after.features}
-    gateway.board.forget(gone, [tag for tag in (*before.tags, *before.features) if tag not in heard])
+    heard = set(after.shown)
+    gateway.board.forget(gone, [tag for tag in before.shown if tag not in heard])
+
+
+def _models(config: Config) -> dict[str, str]:
+    """Return the version of what every estimate was taught, where there is any: money follows what they say."""
+    taught = {key: each.taught.version for key, each in config.estimated.items() if each.taught is not None}
+    return {"models": ", ".join(f"{key} {version}" for key, version in sorted(taught.items()))} if taught else {}
 
 
 def watched(config: Config) -> dict[str, Watched]:

@@ -31,6 +31,7 @@ from pydantic import (
 from gateway.actions import Right
 from gateway.learning.phases import Phase
 from maintenance.alarms.settings import ComponentAlarms, SiteAlarms
+from maintenance.estimates import EstimateSettings
 from maintenance.settings import ComponentSettings, DeviationWear, JobSettings, UsageWear, shape_of
 from maintenance.symptoms import SymptomSettings
 from maintenance.windows import FeatureSettings
@@ -341,6 +342,8 @@ class MachineSettings(Settings):
     tags: Mapping[Key, Any] = Field(default_factory=dict)
     features: Mapping[Key, FeatureSettings] = Field(default_factory=dict)
     """Numbers computed from windows and spectra; each is a tag of the machine like those that are read."""
+    estimates: Mapping[Key, EstimateSettings] = Field(default_factory=dict)
+    """Wear that nobody measures, by what measured parts taught; each is a tag of the machine, too."""
     components: Mapping[Key, ComponentConfig] = Field(default_factory=dict)
 
     _empty = model_validator(mode="before")(_without_empty)

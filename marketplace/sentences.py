@@ -229,6 +229,8 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "LEVEL_TREND": _later(
         "{tag} stands at {value} {unit} and changes by {slope_per_day} {unit} a day; the limit is {limit} {unit}."
     ),
+    "LEVEL_ESTIMATED": _later("{tag} is an estimate; it is usually off by {off} {unit}."),
+    "LEVEL_DOUBTED": _later("{tag} is an estimate that cannot be believed now, so a person must look at the part."),
     "NO_LEVEL_YET": _later("{tag} has told nothing usable yet."),
     "FORETOLD": _later("The machine itself says by {tag} that it is due at {at}."),
     "NOT_FORETOLD": _later("{tag} has not told yet when it is due."),

@@ -29,6 +29,7 @@ from gateway.commands import (
     simulating,
     stopping,
     tags,
+    teaching,
     trusting,
 )
 from gateway.commands.output import MISTAKE, Failure, complain
@@ -67,6 +68,7 @@ def application() -> typer.Typer:
     app.add_typer(tags.app, name="tags", rich_help_panel=files.PANEL)
     app.add_typer(policy.app, name="policy", rich_help_panel=files.PANEL)
     app.add_typer(audit.app, name="audit", rich_help_panel=looking.PANEL)
+    app.command("learn", rich_help_panel=looking.PANEL)(teaching.learn)
     app.command("peek", rich_help_panel=files.PANEL)(peeking.peek)
     app.add_typer(trusting.app, name="trust", rich_help_panel=acting.PANEL)
     app.add_typer(simulating.app, name="simulate", rich_help_panel=running.PANEL)

@@ -16,6 +16,8 @@ from maintenance.settings import ComponentSettings, LevelWear, in_unit
 from maintenance.trackers.tracker import CLOCK, KEEP, Assessment, Outlook, Proposal, Tracker, number
 from maintenance.usage import SUSTAINED
 
+DEVIATION = 1
+"""The signal number of the level's stated deviation."""
 LEVEL_SAMPLES = 5
 """Samples before a level says anything: the first few of a connection may be a machine that starts up."""
 AS_NEW, WORN = 0.15, 0.35
@@ -27,7 +29,11 @@ FRAMES_PER_LIFE = 200
 
 
 class LevelTracker(Tracker):
-    """A life measured by a level on its way to an engineering limit; folded as the share of that way."""
+    """A life measured by a level on its way to an engineering limit; folded as the share of that way.
+
+    A level whose deviation is stated is no better known than that, however steady it is, and not known at all before
+    the first one or while it is below 0.
+    """
 
     kind = "level"
 
@@ -37,6 +43,7 @@ class LevelTracker(Tracker):
         assert isinstance(wear, LevelWear)
         self.habits = habits
         self._tag, self._unit = wear.tag, wear.limit.unit
+        self._is_stated = wear.deviation is not None
         self._as_new, self._limit = wear.as_new.value, wear.limit.value
         self._smoothing_hours = in_unit(wear.smoothing, "h")
         usual_hours = self.rated / self.clock.rate.prior / FRAMES_PER_LIFE
@@ -53,6 +60,7 @@ class LevelTracker(Tracker):
         self.new_since: float | None = None
         self.new_count = 0
         self.typed = False
+        self.stated: float | None = None
 
     def take(self, signal: int, value: float, hours: float) -> None:
         """Fold a level, or a reading of the counter of use."""
@@ -63,6 +71,9 @@ class LevelTracker(Tracker):
             self.history.take(hours, self._value(float(closed[0])))
         if signal == CLOCK:
             self.clock.take(value, hours)
+            return
+        if signal == DEVIATION:
+            self.stated = value
             return
         worn = health.worn_share(value, self._as_new, self._limit)
         elapsed = max(hours - self.at, 0.0) if self.at is not None else math.inf
@@ -76,7 +87,7 @@ class LevelTracker(Tracker):
         if self.at is not None and hours < self.at:
             raise ValueError(_("a newer level is known already"))
         self.take(0, value, hours)
-        self.typed = True
+        self.typed, self.stated = True, 0.0  # it was measured; the estimate may disagree at its next word
 
     def _clipped(self, worn: float) -> float:
         """A spark is no wear: trends see what the smoother would believe at most."""
@@ -122,9 +133,9 @@ class LevelTracker(Tracker):
         """Let the level pass its limit at the rated drift, or the unit's own once it has one."""
         if self.robust.count < LEVEL_SAMPLES and not self.typed:
             return self._untold(hours, basis)
-        known = basis.known and self.proposal() is None and not self.clock.doubted
+        known = basis.known and self.proposal() is None and not self.clock.doubted and self._is_told()
         worn, (trend, rate) = self.robust.level, self._rate()
-        deviation = self.robust.deviation
+        deviation = math.hypot(self.robust.deviation, self._stated_share())
         belief = prognosis.by_level(worn, deviation, rate, self.rated, replace(basis, known=known), self.habits)
         parameters = {"tag": self._tag, "value": number(self._value(worn)), "limit": number(self._limit)}
         parameters["unit"] = self._unit
@@ -133,8 +144,22 @@ class LevelTracker(Tracker):
             code = "LEVEL_TREND"
             per_day = rate.mean * (self._limit - self._as_new) * basis.use_per_hour * 24
             parameters["slope_per_day"] = number(per_day)
-        evidence = (Evidence(code, parameters), *self.clock_evidence())
+        evidence = (Evidence(code, parameters), *self._doubts(), *self.clock_evidence())
         return Assessment(belief, health.of_level(self._value(worn), self._as_new, self._limit), evidence)
+
+    def _is_told(self) -> bool:
+        return not self._is_stated or (self.stated is not None and self.stated >= 0)
+
+    def _stated_share(self) -> float:
+        """The stated deviation as a share of the way; it is of the estimate's whole error, which no average lessens."""
+        return max(self.stated or 0.0, 0.0) / abs(self._limit - self._as_new)
+
+    def _doubts(self) -> tuple[Evidence, ...]:
+        if not self._is_stated:
+            return ()
+        if self.stated is None or self.stated < 0:
+            return (Evidence("LEVEL_DOUBTED", {"tag": self._tag}),)
+        return (Evidence("LEVEL_ESTIMATED", {"tag": self._tag, "off": number(self.stated), "unit": self._unit}),)
 
     def _untold(self, hours: float, basis: Basis) -> Assessment:
         """Too few samples say nothing: no alarm is raised on silence, and nothing is bought without a person."""
@@ -160,7 +185,8 @@ class LevelTracker(Tracker):
 
     def identity(self) -> list[Any]:
         """Return also the two ends of the level and the frame."""
-        return [*super().identity(), self._unit, self._as_new, self._limit, self._frame_hours]
+        stated = [True] if self._is_stated else []
+        return [*super().identity(), self._unit, self._as_new, self._limit, self._frame_hours, *stated]
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state, JSON-able."""
@@ -170,6 +196,7 @@ class LevelTracker(Tracker):
             "trend": self.trend.snapshot(),
             "long": self.long.snapshot(),
             "seen": [self.at, self.worst, self.new_since, self.new_count, self.typed],
+            **({"stated": self.stated} if self._is_stated else {}),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -179,3 +206,4 @@ class LevelTracker(Tracker):
         self.trend, self.long = DiscountedTrend(**state["trend"]), DiscountedTrend(**state["long"])
         self.framer = Framer(**state["framer"])
         self.at, self.worst, self.new_since, self.new_count, self.typed = state["seen"]
+        self.stated = state.get("stated")
