@@ -253,6 +253,7 @@ async def _compose(
     retraining = partial(retrained, telemetry_file(config.directory))
     learning = Learning(databases, config.owner, monitor, curriculum(config), clock, retraining)
     lives.ending, lives.ended = learning.ending, learning.ended
+    await lives.recall()
     await learning.begin()
     board, schedule = await _board(config, databases), Schedule(speed)
     tell = partial(board.tell, {"orders", "needs"})

@@ -21,7 +21,7 @@ from gateway.complaints import unknown
 from gateway.parts import Parts, entries
 from gateway.yaml_file import Mistake, Place, YamlFile
 from maintenance import windows
-from maintenance.needs import JobKind
+from maintenance.needs import FAILURE_SAID, NOTED, JobKind
 from maintenance.settings import JobSettings, is_time, problems
 from maintenance.symptoms import JOB_CHOSEN
 from marketplace.sentences import EVIDENCE
@@ -122,9 +122,9 @@ def _symptoms(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     jobs = [key for key, _value in entries(file, ("jobs",))]
     for number, row in parts.symptoms.items():
         place: Place = ("symptoms", number)
-        if row.job not in jobs:
+        if row.job and row.job not in jobs:
             yield file.mistake((*place, "job"), unknown(row.job, jobs))
-        if row.evidence not in EVIDENCE or row.evidence == JOB_CHOSEN:
+        if row.evidence not in EVIDENCE or row.evidence in (JOB_CHOSEN, NOTED, FAILURE_SAID):
             yield file.mistake((*place, "evidence"), unknown(row.evidence, sorted(EVIDENCE)))
         concerned = [each for key, each in parts.components.items() if row.concerns(key)]
         if not concerned:

@@ -107,6 +107,7 @@ async def _apply(gateway: Gateway, before: Config, after: Config, actor: Actor) 
     if begun_anew:
         log.info("the config has changed; these components are learned anew", components=begun_anew)
     gateway.reconfigure(after)
+    await gateway.pipeline.lives.recall()
     await gateway.learning.reconfigure(curriculum(after))
     await gateway.trusting.audit_choices()  # before anything is spoken with less protection than before
     await gateway.conversations.change(wiring(before), wiring(after))

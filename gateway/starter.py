@@ -87,6 +87,8 @@ machines:
 #   relubricate: {{title: Relubricate, lines: {{grease: {{item: grease, quantity: 1, kind: consumable}}}}}}
 # symptoms:
 #   - {{component: "*/spindle-bearing", evidence: DEVIATION_TAG, tag: spindle-temperature, job: relubricate}}
+#   - {{component: "*/spindle-bearing", said: squeals, job: relubricate}}         # a person: 'toolcrib symptom'
+#   - {{component: "*/spindle-bearing", said: seized, failure: true}}             # it has failed; its own job
 
 items:                           # a part is its manufacturer and its part number (mpn); unit C62 is a piece
   bearing-7014:

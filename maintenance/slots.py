@@ -14,7 +14,7 @@ from connectors.samples import Provenance
 from maintenance.assets import Life
 from maintenance.points import Points
 from maintenance.settings import ComponentSettings, JobSettings
-from maintenance.symptoms import Table
+from maintenance.symptoms import Report, Table
 from maintenance.trackers.tracker import Tracker
 
 
@@ -46,6 +46,7 @@ class Slot:
     """A component: what is watched, its tracker, the numbers of its tags, its life, and what was last said of it.
 
     typed: the newest reading that a person typed in, by the name of its clock; "" where there is but one.
+    reports: what people say of its part; whoever keeps them tells them again after a restart.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Slot:
     life: Life | None = None
     provenance: Provenance | None = None
     typed: dict[str, Typed] = field(default_factory=dict)
+    reports: tuple[Report, ...] = ()
     revision: int = 0
     said: str = ""
 

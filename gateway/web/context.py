@@ -36,12 +36,13 @@ class TagInfo:
 
 @dataclass(frozen=True, slots=True)
 class ComponentInfo:
-    """A component as the config names it; no terms: it is never bought for."""
+    """A component as the config names it; no terms: it is never bought for. symptoms: what people may say of it."""
 
     key: str
     name: str
     terms: TimingTerms | None = None
     stale_after: timedelta = timedelta(days=1)
+    symptoms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway import views
+from gateway.actions import Right
 from gateway.live import Link
 from gateway.views import NeedView, OrderView
 from gateway.web import charts
@@ -21,7 +22,7 @@ from gateway.web.security import ACCOUNT
 from gateway.web.tags import TagRow, rows_of
 from maintenance.picture import Picture
 from maintenance.store import lives as lives_of
-from maintenance.store import load_needs
+from maintenance.store import load_needs, reports
 from marketplace.audit.explain import tell
 from marketplace.ordering.states import ENDED, OrderState
 
@@ -150,7 +151,17 @@ async def component(request: web.Request) -> web.Response:
             if any(line.component == key for line in order.lines)
         ]
         lives = [life for life in await lives_of(spend, context.owner, key) if life.removed_at is not None]
-    return page(request, "component.html", card=card, row=row, orders=bought, lives=lives[: -LIVES_MAX - 1 : -1])
+        said = (await reports(spend, context.owner)).get(key, ())
+    return page(
+        request,
+        "component.html",
+        card=card,
+        row=row,
+        orders=bought,
+        lives=lives[: -LIVES_MAX - 1 : -1],
+        reports=said,
+        may_report=request[ACCOUNT].can(Right.OPERATE),
+    )
 
 
 async def orders(request: web.Request) -> web.Response:

@@ -201,9 +201,21 @@ def test_a_table_says_which_job_a_symptom_calls_for(site):
     assert found.jobs["relubricate"].title == "Relubricate"
 
 
+def test_a_table_knows_what_people_say(site):
+    edited(site, "\nitems:", f"{SYMPTOMS}  - {{component: '*', said: seized, failure: true}}\nitems:")
+    row = config.load(site).file.symptoms[1]
+    assert (row.said, row.job, row.failure, row.evidence) == ("seized", "", True, "REPORTED")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
+        ("evidence: LEVEL, tag: vibration", "said: squeals, evidence: LEVEL", ["symptoms[0]: has either 'evidence'"]),
+        ("evidence: LEVEL, tag: vibration, job: relubricate", "said: squeals, job: relubricat",
+         ["symptoms[0].job: is not known here; did you mean 'relubricate'?"]),
+        ("tag: vibration, job: relubricate", "failure: true", ["symptoms[0]: needs a 'job'"]),
+        ("evidence: LEVEL", "evidence: NOTED", ["symptoms[0].evidence: is not known here"]),
+        ("evidence: LEVEL", "evidence: FAILURE_SAID", ["symptoms[0].evidence: is not known here"]),
         ("job: relubricate", "job: relubricat", ["symptoms[0].job: is not known here; did you mean 'relubricate'?"]),
         ("evidence: LEVEL", "evidence: LEVLE", ["symptoms[0].evidence: is not known here; did you mean 'LEVEL'?"]),
         ("evidence: LEVEL", "evidence: JOB_CHOSEN", ["symptoms[0].evidence: is not known here"]),

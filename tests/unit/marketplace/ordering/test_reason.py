@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maintenance.needs import Belief, Provenance
+from maintenance.needs import Belief, Evidence, Provenance
 from marketplace.ordering.reason import (
     award_terms,
     read_belief,
@@ -45,6 +45,13 @@ def test_it_says_what_wore_what_timing_said_and_what_things_cost(now):
     assert (told["code"], told["parameters"]["probability"]) == ("FAILURE_BEFORE_ARRIVAL", "0.6100")
     assert told["evidence"] == [{"code": "LEVEL_NEAR_LIMIT", "parameters": {"tag": "mill/spindle-vibration"}}]
     assert told["price"] == "60.00 EUR"
+
+
+def test_it_leaves_out_what_people_said_in_words_that_must_be_erasable(now):
+    said = Evidence("REPORTED", {"symptom": "squeals", "by": "ben", "at": "2026-03-02"})
+    noted = Evidence("NOTED", {"symptom": "Ben was at it", "by": "ben", "at": "2026-03-02"})
+    told = reason_for(replace(a_need(now), evidence=(said, noted)), LINE, advice(now), ECONOMICS)
+    assert [each["code"] for each in told["evidence"]] == ["REPORTED"]
 
 
 def test_its_text_is_sorted_and_keeps_letters_as_people_write_them():
