@@ -108,7 +108,8 @@ def _read_openings(written: Mapping[str, Any] | None) -> Openings | None:
     if written is None:
         return None
     spans = tuple((opens, shuts) for opens, shuts in written["spans"])
-    return Openings(spans, written["closed"], written["period"], written["origin"])
+    once = tuple((opens, shuts) for opens, shuts in written.get("once", ()))
+    return Openings(spans, written["closed"], written["period"], written["origin"], once)
 
 
 def _write_rate(rate: Rate) -> dict[str, Any]:

@@ -71,6 +71,7 @@ UNDER_WAY = Held(Supply("north", 0.0, (5.5, 70.0), (0.75, 0.25)))
         replace(COSTLY, openings=OPENINGS, supplies=(Supply("north", 7.5, (5.0, 6.0), price=3.0), *COSTLY.supplies)),
         replace(COSTLY, held=Held(Supply("", 0.0, (0.0,)), bought=False), openings=OPENINGS),
         replace(COSTLY, held=UNDER_WAY, life_shape=3.0),
+        replace(COSTLY, openings=replace(OPENINGS, once=((400.0, 420.5),))),
     ],
 )
 def test_what_timing_weighed_comes_back(now, terms):
