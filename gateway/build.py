@@ -173,6 +173,7 @@ class Gateway:
         self.config = config
         self.pipeline.reconfigure(_site(config))
         self.pipeline.lives.reconfigure(config.components)
+        self.purchasing.open_in(config.windows)
         self.operations.reconfigure(config)
         self.halting.reconfigure(config)
         self.alarms.reconfigure(plan_of(config))
@@ -438,7 +439,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         speed=gateway.speed,
         language=config.site.language,
         settings=gateway.components,
-        circumstances=doors.circumstances_of(config),
+        circumstances=lambda: doors.circumstances_of(gateway.config),
     )
     links = doors.link_maker(config, databases.spend, lambda: gateway.address)
     door = Door(gateway.operations, config.persons_of, links, gateway.status, gateway.sign_audit)

@@ -1,8 +1,9 @@
 """Another config while the gateway runs: the difference is applied, and what stays the same sees nothing of it.
 
-Connections, machines, their tags and components may differ. A mistake anywhere, or a change of anything else (money,
-people, suppliers, storage, the page), changes nothing and says so: those need a restart. That a config was changed, by
-whom, and to which file by its hash, is in the audit log, for what machines tell is what money follows.
+Connections, machines, their tags and components, jobs, symptoms and maintenance windows may differ. A mistake anywhere,
+or a change of anything else (money, people, suppliers, storage, the page), changes nothing and says so: those need a
+restart. That a config was changed, by whom, and to which file by its hash, is in the audit log, for what machines tell
+is what money follows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from gettext import gettext as _
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -31,7 +32,7 @@ from marketplace.audit.actor import Actor
 if TYPE_CHECKING:
     from gateway.build import Gateway
 
-CHANGEABLE: Final = frozenset({"connections", "machines"})
+CHANGEABLE: Final = frozenset({"connections", "machines", "jobs", "symptoms", "maintenance_windows"})
 """Sections of the file that are applied without a restart."""
 
 log = structlog.get_logger()
@@ -39,7 +40,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is new, gone and otherwise in a config, by kind: connections, tags, features, components."""
+    """What is new, gone and otherwise in a config, by kind: connections, tags, jobs and so on; rows by their place."""
 
     new: Mapping[str, int]
     gone: Mapping[str, int]
@@ -53,7 +54,8 @@ class Difference:
     def __str__(self) -> str:
         parts = []
         words = {"connections": _("connections"), "tags": _("tags")}
-        words |= {"features": _("features"), "components": _("components")}
+        words |= {"features": _("features"), "components": _("components"), "jobs": _("jobs")}
+        words |= {"symptoms": _("symptoms"), "windows": _("maintenance windows")}
         for kind, text in words.items():
             counts = self.new[kind], self.gone[kind], self.changed[kind]
             if any(counts):
@@ -63,13 +65,25 @@ class Difference:
 
 def difference(before: Config, after: Config) -> Difference:
     """Return how two configs differ in what may be changed."""
-    kinds = ("connections", "tags", "features", "components")
-    pairs = {kind: (getattr(before, kind), getattr(after, kind)) for kind in kinds}
+    old, new = _entries(before), _entries(after)
+    pairs = {kind: (old[kind], new[kind]) for kind in old}
     return Difference(
         {kind: len(new.keys() - old.keys()) for kind, (old, new) in pairs.items()},
         {kind: len(old.keys() - new.keys()) for kind, (old, new) in pairs.items()},
         {kind: sum(new[key] != old[key] for key in new.keys() & old.keys()) for kind, (old, new) in pairs.items()},
     )
+
+
+def _entries(config: Config) -> dict[str, Mapping[Any, Any]]:
+    return {
+        "connections": config.connections,
+        "tags": config.tags,
+        "features": config.features,
+        "components": config.components,
+        "jobs": config.file.jobs,
+        "symptoms": dict(enumerate(config.file.symptoms)),
+        "windows": dict(enumerate(config.file.maintenance_windows)),
+    }
 
 
 def fixed_sections(before: Config, after: Config) -> list[str]:

@@ -64,11 +64,14 @@ class Monitor:
     def change(self, components: Mapping[str, Watched], lives: Mapping[str, Life]) -> list[str]:
         """Watch these components from now on, each with the life in it; return those that begin anew.
 
-        A component that is watched as before goes on as if nothing had happened; one that is watched otherwise takes
-        over what it knew where that still fits.
+        A component that is watched as before goes on as if nothing had happened, also where a symptom calls for another
+        job now; one that is watched otherwise takes over what it knew where that still fits.
         """
         states = {key: slot.document(self._points) for key, slot in self._slots.items()}
         reports = {key: slot.reports for key, slot in self._slots.items()}
+        for key, slot in self._slots.items():
+            if key in components and components[key].is_worn_like(slot.watched):
+                slot.watched = components[key]
         changed = [key for key, slot in self._slots.items() if components.get(key) != slot.watched]
         for key in changed:
             self._drop(self._slots.pop(key))

@@ -6,7 +6,7 @@ Plain state: a `Slot` is a component with its tracker and its life; its tags are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,10 @@ class Watched:
     tags: Mapping[str, str]
     symptoms: Table = ()
     jobs: Mapping[str, JobSettings] = field(default_factory=dict)
+
+    def is_worn_like(self, other: Watched) -> bool:
+        """Return whether both are watched alike, whichever jobs their symptoms call for."""
+        return self == replace(other, symptoms=self.symptoms, jobs=self.jobs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class WebContext:
     speed: float = 1.0
     language: str = "en"
     settings: Mapping[str, ComponentSettings] = field(default_factory=dict)
-    circumstances: Circumstances = field(default_factory=Circumstances)
+    circumstances: Callable[[], Circumstances] = Circumstances
 
     def plans(self) -> dict[str, ComponentPlan]:
         """Return what views need to know about each component."""
