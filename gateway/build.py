@@ -177,6 +177,7 @@ class Gateway:
         self.config = config
         self.pipeline.reconfigure(_site(config))
         self.pipeline.lives.reconfigure(config.components)
+        self.purchasing.open_in(config.windows)
         self.operations.reconfigure(config)
         self.halting.reconfigure(config)
         self.alarms.reconfigure(plan_of(config))
@@ -261,6 +262,7 @@ async def _compose(
     retraining = partial(retrained, telemetry_file(config.directory))
     learning = Learning(databases, config.owner, monitor, curriculum(config), clock, retraining)
     lives.ending, lives.ended = learning.ending, learning.ended
+    await lives.recall()
     await learning.begin()
     board, schedule = await _board(config, databases), Schedule(speed)
     tell = partial(board.tell, {"orders", "needs"})
@@ -450,7 +452,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         speed=gateway.speed,
         language=config.site.language,
         settings=gateway.components,
-        circumstances=doors.circumstances_of(config),
+        circumstances=lambda: doors.circumstances_of(gateway.config),
     )
     links = doors.link_maker(config, databases.spend, lambda: gateway.address)
     door = Door(gateway.operations, config.persons_of, links, gateway.status, gateway.sign_audit)

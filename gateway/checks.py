@@ -7,10 +7,11 @@ files exist that a config names. What only the machines can tell is asked in `ga
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from gettext import gettext as _
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from connectors.connector import ConnectionRefused
 from connectors.opcua.settings import OpcUaSettings
@@ -21,12 +22,12 @@ from gateway.complaints import unknown
 from gateway.parts import Parts, entries
 from gateway.yaml_file import Mistake, Place, YamlFile
 from maintenance import estimates, windows
-from maintenance.needs import JobKind
+from maintenance.needs import FAILURE_SAID, NOTED, JobKind
 from maintenance.settings import JobSettings, is_time, problems
 from maintenance.symptoms import JOB_CHOSEN
 from marketplace.sentences import EVIDENCE
 from marketplace.settings import SecretMissing, SecretReference
-from marketplace.windows import JOB_MAX, Windows
+from marketplace.windows import JOB_MAX, Once, Windows
 
 
 def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake], list[Mistake]]:
@@ -150,9 +151,9 @@ def _symptoms(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     jobs = [key for key, _value in entries(file, ("jobs",))]
     for number, row in parts.symptoms.items():
         place: Place = ("symptoms", number)
-        if row.job not in jobs:
+        if row.job and row.job not in jobs:
             yield file.mistake((*place, "job"), unknown(row.job, jobs))
-        if row.evidence not in EVIDENCE or row.evidence == JOB_CHOSEN:
+        if row.evidence not in EVIDENCE or row.evidence in (JOB_CHOSEN, NOTED, FAILURE_SAID):
             yield file.mistake((*place, "evidence"), unknown(row.evidence, sorted(EVIDENCE)))
         concerned = [each for key, each in parts.components.items() if row.concerns(key)]
         if not concerned:
@@ -176,8 +177,31 @@ def _service(file: YamlFile, parts: Parts, place: Place, job: JobSettings) -> It
     at: Place = (*place, "duration")
     if duration.duration > JOB_MAX:
         yield file.mistake(at, _("a job with a service takes {days} days at most").format(days=JOB_MAX.days))
-    elif duration.value > 0 and Windows(parts.windows).next(A_WEEK, duration.duration) is None:
+    elif duration.value > 0 and not _has_room(parts, duration.duration):
         yield file.mistake(at, _("no maintenance window is as long as that, so its service would never be booked"))
+
+
+def _has_room(parts: Parts, duration: timedelta) -> bool:
+    found = Windows.of(parts.windows.values(), _zone(parts))
+    return any(found.next(moment, duration) is not None for moment in (A_WEEK, real()))
+
+
+def _zone(parts: Parts) -> ZoneInfo:
+    return ZoneInfo(parts.site.time_zone if parts.site is not None else "UTC")
+
+
+def _spent_windows(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    """What is over no longer counts, and with the last of windows that come once nobody is booked any more."""
+    for place, each in parts.windows.items():
+        within = each.within(_zone(parts)) if isinstance(each, Once) else None
+        if isinstance(each, Once) and within is None:
+            sentence = _("lies in an hour that clocks leave out or show twice, so it never comes")
+            yield file.mistake(("maintenance_windows", place), sentence)
+        elif within is not None and within.end <= real():
+            yield file.mistake(("maintenance_windows", place), _("is over, so it no longer counts"))
+    if parts.windows and all(isinstance(each, Once) for each in parts.windows.values()):
+        sentence = _("none of them returns every week: when the last one is over, no service is booked any more")
+        yield file.mistake(("maintenance_windows",), sentence)
 
 
 def _units(file: YamlFile, parts: Parts, machine: str) -> dict[str, str]:
@@ -327,6 +351,7 @@ def _secrets(file: YamlFile, parts: Parts, base: Path, mistakes: list[Mistake]) 
 def _warnings(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     yield from _idle(file, parts)
     yield from _unheard_windows(file, parts)
+    yield from _spent_windows(file, parts)
     yield from _certificates(file, parts)
     for name, settings in parts.connections.items():
         if isinstance(settings, OpcUaSettings) and settings.insecure:

@@ -105,7 +105,7 @@ class Config:
     @property
     def windows(self) -> Windows:
         """When machines may be worked on, in the site's time zone."""
-        return Windows(self.file.maintenance_windows, self.zone)
+        return Windows.of(self.file.maintenance_windows, self.zone)
 
     @property
     def people(self) -> Mapping[str, PersonSettings]:

@@ -11,15 +11,27 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from gettext import gettext as _
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.settings import ComponentConfig
 from maintenance.assets import Fitting, FittingState, Found, Life, machine_of
 from maintenance.fittings import counters_now, counters_told
 from maintenance.monitor import Monitor
 from maintenance.settings import counter_tags
-from maintenance.store import close_life, open_life, open_lives, record_reading, save_fitting
+from maintenance.store import (
+    close_life,
+    drop_reports,
+    keep_report,
+    open_life,
+    open_lives,
+    record_reading,
+    reports,
+    save_fitting,
+)
+from maintenance.symptoms import REPORTS_MAX, Report
 from marketplace import fulfilment
 from marketplace.audit import log as audit
 from marketplace.audit.actor import Actor, ActorKind
@@ -139,6 +151,7 @@ class Lives:
         async with self._database.write() as tx:
             ended = await close_life(tx, owner, component, fitting.at, found, ran)
             await open_life(tx, owner, life)
+            await drop_reports(tx, owner, component)
             await save_fitting(tx, owner, done)
             await fulfilment.fitted(tx, owner, component, ended or "", actor, now)
             facts = {
@@ -170,3 +183,51 @@ class Lives:
             facts = {"value": f"{value:g}"} | ({"clock": clock} if clock else {})
             await audit.append(tx, self._owner, "reading.entered", component, person, facts, now)
             self._monitor.reading(component, value, now, person.id, clock)  # refused: nothing of it is kept
+
+    async def recall(self) -> None:
+        """Tell the monitor what people report, as it is kept."""
+        async with self._changing:
+            async with self._database.read() as tx:
+                kept = await reports(tx, self._owner)
+            for component in self._components:
+                self._monitor.reported(component, kept.get(component, ()))
+
+    async def report_by(self, component: str, said: str, person: Actor, *, own_words: bool) -> bool:
+        """Keep a symptom that a named person reports of the part that is in a component now.
+
+        own_words: the table does not know it. False, and nothing is kept: it is reported already. Raises ValueError
+        where there are `REPORTS_MAX` of them.
+        """
+        async with self._changing:
+            now = self._clock()
+            async with self._database.write() as tx:
+                before = (await reports(tx, self._owner)).get(component, ())
+                if said.casefold() in {each.said.casefold() for each in before}:
+                    return False
+                if len(before) >= REPORTS_MAX:
+                    sentence = _("{component} has {count} symptoms already; take back those that are over")
+                    raise ValueError(sentence.format(component=component, count=len(before)))
+                report = Report(said, now, person.id)
+                await keep_report(tx, self._owner, component, report)
+                await self._audit_report(tx, "symptom.reported", component, said, person, own_words)
+            self._monitor.reported(component, (*before, report))
+        return True
+
+    async def take_back(self, component: str, said: str, person: Actor, *, own_words: bool) -> bool:
+        """A named person says that a symptom is over, or never was; False where nobody reports it."""
+        async with self._changing:
+            async with self._database.write() as tx:
+                if not await drop_reports(tx, self._owner, component, said):
+                    return False
+                await self._audit_report(tx, "symptom.taken_back", component, said, person, own_words)
+                left = (await reports(tx, self._owner)).get(component, ())
+            self._monitor.reported(component, left)
+        return True
+
+    async def _audit_report(
+        self, tx: AsyncConnection, kind: str, component: str, said: str, person: Actor, own_words: bool
+    ) -> None:
+        """A person's own words go to the erasable table; the log names those of the config's table."""
+        note = await audit.note(tx, self._owner, said) if own_words else ""
+        facts = {"symptom": "" if own_words else said, "note": note}
+        await audit.append(tx, self._owner, kind, component, person, facts, self._clock())

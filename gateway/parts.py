@@ -26,7 +26,7 @@ from maintenance.settings import JobSettings
 from maintenance.symptoms import SymptomSettings
 from maintenance.windows import FeatureSettings
 from marketplace.settings import SUPPLIERS, ItemSettings, SupplierSettings, UnknownAdapter, supplier_type
-from marketplace.windows import Weekly
+from marketplace.windows import Once, Weekly, window_said
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -44,7 +44,8 @@ class Parts:
     components: dict[str, ComponentConfig] = field(default_factory=dict)
     items: dict[str, ItemSettings] = field(default_factory=dict)
     suppliers: dict[str, SupplierSettings] = field(default_factory=dict)
-    windows: tuple[Weekly, ...] = ()
+    windows: dict[int, Weekly | Once] = field(default_factory=dict)
+    """By their place in the list."""
     jobs: dict[str, JobSettings] = field(default_factory=dict)
     symptoms: dict[int, SymptomSettings] = field(default_factory=dict)
     """By their place in the list."""
@@ -58,7 +59,7 @@ def parts_of(file: YamlFile, base: Path) -> tuple[Parts, list[Mistake]]:
     parts, mistakes = Parts(), list[Mistake]()
     parts.site = _alone(SiteSettings, file.data.get("site"))
     parts.people = _each(PersonSettings, file, ("people",))
-    parts.windows = tuple(_windows(file))
+    parts.windows = dict(_windows(file))
     parts.jobs = _each(JobSettings, file, ("jobs",))
     rows = file.data.get("symptoms")
     judged = enumerate(rows if isinstance(rows, list) else ())
@@ -94,11 +95,11 @@ def entries(file: YamlFile, place: Place) -> Iterator[tuple[str, Any]]:
         yield from found.items()
 
 
-def _windows(file: YamlFile) -> Iterator[Weekly]:
+def _windows(file: YamlFile) -> Iterator[tuple[int, Weekly | Once]]:
     said = file.data.get("maintenance_windows")
-    for each in said if isinstance(said, list) else ():
+    for place, each in enumerate(said if isinstance(said, list) else ()):
         with suppress(ValueError):
-            yield Weekly.parse(str(each))
+            yield place, window_said(str(each))
 
 
 def _alone(model: type[Model], value: Any) -> Model | None:

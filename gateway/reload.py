@@ -1,8 +1,9 @@
 """Another config while the gateway runs: the difference is applied, and what stays the same sees nothing of it.
 
-Connections, machines, their tags and components may differ. A mistake anywhere, or a change of anything else (money,
-people, suppliers, storage, the page), changes nothing and says so: those need a restart. That a config was changed, by
-whom, and to which file by its hash, is in the audit log, for what machines tell is what money follows.
+Connections, machines, their tags and components, jobs, symptoms and maintenance windows may differ. A mistake anywhere,
+or a change of anything else (money, people, suppliers, storage, the page), changes nothing and says so: those need a
+restart. That a config was changed, by whom, and to which file by its hash, is in the audit log, for what machines tell
+is what money follows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from gettext import gettext as _
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -31,7 +32,7 @@ from marketplace.audit.actor import Actor
 if TYPE_CHECKING:
     from gateway.build import Gateway
 
-CHANGEABLE: Final = frozenset({"connections", "machines"})
+CHANGEABLE: Final = frozenset({"connections", "machines", "jobs", "symptoms", "maintenance_windows"})
 """Sections of the file that are applied without a restart."""
 
 log = structlog.get_logger()
@@ -39,7 +40,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is new, gone and otherwise in a config, by kind: connections, tags, features, estimates, components."""
+    """What is new, gone and otherwise in a config, by kind: connections, tags, jobs and so on; rows by their place."""
 
     new: Mapping[str, int]
     gone: Mapping[str, int]
@@ -54,6 +55,7 @@ class Difference:
         parts = []
         words = {"connections": _("connections"), "tags": _("tags")}
         words |= {"features": _("features"), "estimated": _("estimates"), "components": _("components")}
+        words |= {"jobs": _("jobs"), "symptoms": _("symptoms"), "windows": _("maintenance windows")}
         for kind, text in words.items():
             counts = self.new[kind], self.gone[kind], self.changed[kind]
             if any(counts):
@@ -63,13 +65,26 @@ class Difference:
 
 def difference(before: Config, after: Config) -> Difference:
     """Return how two configs differ in what may be changed."""
-    kinds = ("connections", "tags", "features", "estimated", "components")
-    pairs = {kind: (getattr(before, kind), getattr(after, kind)) for kind in kinds}
+    old, new = _entries(before), _entries(after)
+    pairs = {kind: (old[kind], new[kind]) for kind in old}
     return Difference(
         {kind: len(new.keys() - old.keys()) for kind, (old, new) in pairs.items()},
         {kind: len(old.keys() - new.keys()) for kind, (old, new) in pairs.items()},
         {kind: sum(new[key] != old[key] for key in new.keys() & old.keys()) for kind, (old, new) in pairs.items()},
     )
+
+
+def _entries(config: Config) -> dict[str, Mapping[Any, Any]]:
+    return {
+        "connections": config.connections,
+        "tags": config.tags,
+        "features": config.features,
+        "estimated": config.estimated,
+        "components": config.components,
+        "jobs": config.file.jobs,
+        "symptoms": dict(enumerate(config.file.symptoms)),
+        "windows": dict(enumerate(config.file.maintenance_windows)),
+    }
 
 
 def fixed_sections(before: Config, after: Config) -> list[str]:
@@ -107,6 +122,7 @@ async def _apply(gateway: Gateway, before: Config, after: Config, actor: Actor) 
     if begun_anew:
         log.info("the config has changed; these components are learned anew", components=begun_anew)
     gateway.reconfigure(after)
+    await gateway.pipeline.lives.recall()
     await gateway.learning.reconfigure(curriculum(after))
     await gateway.trusting.audit_choices()  # before anything is spoken with less protection than before
     await gateway.conversations.change(wiring(before), wiring(after))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -208,6 +208,12 @@ def usage_survival(clock: Clocked, use: Vector) -> Vector:
     survival = np.exp(spent[:, None, :] - ahead)
     survived: Vector = np.einsum("am,aum->u", weight, survival) / weight.sum()
     return survived
+
+
+def failed(belief: Belief) -> Belief:
+    """Return what is believed of the same part once it has failed: it ends within the hour."""
+    use, survival = np.array([0.0, belief.use_per_hour, 2 * belief.use_per_hour]), np.array([1.0, 0.0, 0.0])
+    return replace(belief, use=use, survival=survival)
 
 
 def by_due(used: float, rated: float, basis: Basis) -> Belief:

@@ -257,6 +257,9 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "NEVER_HEARD": _later("{tag} has not been heard yet."),
     "STALE": _later("{tag} has been silent for too long."),
     "JOB_CHOSEN": _later("Row {row} of the symptoms calls for {job}: {evidence} {tag}."),
+    "REPORTED": _later("{by} reports: {symptom} ({at})."),
+    "NOTED": _later("{by} notes: {symptom} ({at}); the symptoms of the config do not know it, so it chooses no job."),
+    "FAILURE_SAID": _later("Row {row} of the symptoms takes it for failed: {symptom}."),
     "READING": _later("{value} was read on {at} and typed in."),
     "FAILURE_BEFORE_ARRIVAL": _later(
         "It fails before a part could be there with a probability of {probability}; {threshold} is the limit."

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway import views
+from gateway.actions import Right
 from gateway.live import Link
 from gateway.views import NeedView, OrderView
 from gateway.web import pictures
@@ -22,7 +23,7 @@ from gateway.web.security import ACCOUNT
 from gateway.web.tags import TagRow, rows_of
 from maintenance.picture import Picture
 from maintenance.store import lives as lives_of
-from maintenance.store import load_needs
+from maintenance.store import load_needs, reports
 from marketplace.audit.explain import Story, tell
 from marketplace.evidence import Weighing, weighed
 from marketplace.ordering.states import ENDED, OrderState
@@ -165,6 +166,7 @@ async def component(request: web.Request) -> web.Response:
             if any(line.component == key for line in order.lines)
         ]
         lives = [life for life in await lives_of(spend, context.owner, key) if life.removed_at is not None]
+        said = (await reports(spend, context.owner)).get(key, ())
     return page(
         request,
         "component.html",
@@ -174,6 +176,8 @@ async def component(request: web.Request) -> web.Response:
         weighings=weighings,
         orders=bought,
         lives=lives[: -LIVES_MAX - 1 : -1],
+        reports=said,
+        may_report=request[ACCOUNT].can(Right.OPERATE),
     )
 
 
@@ -256,7 +260,7 @@ async def _known(context: WebContext) -> dict[str, Known]:
     async with context.spend.read() as spend:
         needs = [need for need, _picture in stored.values()]
         found = await views.need_views(
-            spend, context.owner, needs, context.plans(), context.clock(), context.circumstances
+            spend, context.owner, needs, context.plans(), context.clock(), context.circumstances()
         )
     return {view.component: Known(view, stored[view.component][1]) for view in found}
 

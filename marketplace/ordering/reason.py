@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from maintenance.needs import Belief, Evidence, JobLine, Need, Provenance
+from maintenance.needs import NOTED, Belief, Evidence, JobLine, Need, Provenance
 from marketplace.documents import parse_timestamp, timestamp
 from marketplace.money import Money, Rate
 from marketplace.settings import BuyingSettings
@@ -29,7 +29,9 @@ def reason_for(need: Need, line: JobLine, advice: Advice, economics: BuyingSetti
         "kind": str(line.kind),
         "code": advice.code,
         "parameters": dict(advice.parameters),
-        "evidence": [{"code": each.code, "parameters": dict(each.parameters)} for each in need.evidence],
+        "evidence": [
+            {"code": each.code, "parameters": dict(each.parameters)} for each in need.evidence if each.code != NOTED
+        ],  # what people write in their own words decides nothing, and could not be erased from here
         "price": str(economics.price),
         "standstill": _write_rate(economics.standstill),
         "holding": _write_rate(economics.holding_rate),
@@ -138,7 +140,8 @@ def _read_openings(written: Mapping[str, Any] | None) -> Openings | None:
     if written is None:
         return None
     spans = tuple((opens, shuts) for opens, shuts in written["spans"])
-    return Openings(spans, written["closed"], written["period"], written["origin"])
+    once = tuple((opens, shuts) for opens, shuts in written.get("once", ()))
+    return Openings(spans, written["closed"], written["period"], written["origin"], once)
 
 
 def _write_rate(rate: Rate) -> dict[str, Any]:

@@ -143,8 +143,8 @@ def test_help_names_every_command():
     shown = toolcrib("--help")
     assert shown.returncode == 0
     for name in ("init", "check", "schema", "run", "demo", "needs", "orders", "approvals", "why", "approve", "deny",
-                 "received", "reading", "fitted", "learning", "stock", "answer", "prices", "states", "audit", "policy",
-                 "simulate",
+                 "received", "reading", "symptom", "fitted", "learning", "stock", "answer", "prices", "states", "audit",
+                 "policy", "simulate",
                  "benchmark", "sign-in", "status", "cancel", "release", "stop", "resume", "stops",
                  "alarms"):  # fmt: skip
         assert f" {name} " in shown.stdout
@@ -314,6 +314,20 @@ def test_of_one_component_its_job_is_told_line_by_line(worn, capsys):
     told = json.loads(capsys.readouterr().out)
     assert (told["duration_hours"], told["tools"], told["skills"]) == (6, ["bearing heater"], ["alignment"])
     assert [(line["on_shelf"], line["missing"]) for line in told["lines"]] == [("1", "1"), ("0", "1")]
+
+
+def test_what_may_be_said_of_a_component_is_listed(worn, capsys):
+    config = Path("toolcrib.yaml")
+    rows = (
+        "symptoms:\n  - {component: '*', said: seized, failure: true}\n  - {component: '*', said: hot, failure: true}\n"
+    )
+    config.write_text(f"{config.read_text()}\n{rows}")
+    assert main(["symptom", "mill/spindle-bearing"]) == 0
+    assert capsys.readouterr().out == "seized\nhot\n"
+    assert main(["symptom", "mill/spindel", "--json"]) == 2
+    assert "the config has: mill/spindle-bearing" in capsys.readouterr().err
+    assert main(["symptom", "mill/spindle-bearing", "seized"]) == 1
+    assert "is not running" in capsys.readouterr().err
 
 
 def test_a_component_that_nobody_knows_is_one_sentence(worn, capsys):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maintenance.needs import Belief, Provenance
+from maintenance.needs import Belief, Evidence, Provenance
 from marketplace.ordering.reason import (
     award_terms,
     evidence_of,
@@ -49,6 +49,13 @@ def test_it_says_what_wore_what_timing_said_and_what_things_cost(now):
     assert told["price"] == "60.00 EUR"
 
 
+def test_it_leaves_out_what_people_said_in_words_that_must_be_erasable(now):
+    said = Evidence("REPORTED", {"symptom": "squeals", "by": "ben", "at": "2026-03-02"})
+    noted = Evidence("NOTED", {"symptom": "Ben was at it", "by": "ben", "at": "2026-03-02"})
+    told = reason_for(replace(a_need(now), evidence=(said, noted)), LINE, advice(now), ECONOMICS)
+    assert [each["code"] for each in told["evidence"]] == ["REPORTED"]
+
+
 def test_its_text_is_sorted_and_keeps_letters_as_people_write_them():
     assert reason_text({"b": "Größe", "a": 1}) == '{"a": 1, "b": "Größe"}'
 
@@ -66,6 +73,7 @@ UNDER_WAY = Held(Supply("north", 0.0, (5.5, 70.0), (0.75, 0.25)))
         replace(COSTLY, openings=OPENINGS, supplies=(Supply("north", 7.5, (5.0, 6.0), price=3.0), *COSTLY.supplies)),
         replace(COSTLY, held=Held(Supply("", 0.0, (0.0,)), bought=False), openings=OPENINGS),
         replace(COSTLY, held=UNDER_WAY, life_shape=3.0),
+        replace(COSTLY, openings=replace(OPENINGS, once=((400.0, 420.5),))),
     ],
 )
 def test_what_timing_weighed_comes_back(now, terms):
