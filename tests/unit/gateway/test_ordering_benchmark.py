@@ -40,6 +40,7 @@ def test_every_unit_is_in_one_fold():
     assert made == folds(range(1, 24), "7/0") != folds(range(1, 24), "7/1")
 
 
+@pytest.mark.long
 @pytest.mark.long  # sixty engines
 def test_engines_are_bought_for_in_time_at_little_more_than_foresight_costs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
