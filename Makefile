@@ -18,7 +18,7 @@ demo: $(READY)                  ## a simulated factory, a simulated market and t
 	@$(BIN)/toolcrib demo $(ARGS)
 
 # Where tests that measure time live: the rest need not be looked through for them.
-SERIAL := tests/performance tests/journeys tests/faults tests/unit/gateway/learning
+SERIAL := tests/performance tests/journeys tests/faults
 
 # What pytest makes of the tests is kept, whatever the shell says of bytecode: five processes need it.
 test: export PYTHONDONTWRITEBYTECODE :=

@@ -83,3 +83,15 @@ def test_every_capability_in_the_readme_names_a_test_that_exists():
         path = ROOT / name
         assert path.exists(), name
         assert not function or f"def {function}(" in path.read_text(), f"{name}::{function}"
+
+
+def test_tests_that_run_alone_live_where_make_looks_for_them():
+    places = re.search(r"^SERIAL := (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert places is not None
+    marked = [file for file in ROOT.glob("tests/**/test_*.py") if "mark.serial" in file.read_text()]
+    assert len(marked) > 5
+    homes = [ROOT / each for each in places[1].split()]
+    lost = [file for file in marked if not any(home in file.parents for home in homes)]
+    assert [str(file.relative_to(ROOT)) for file in lost if "mark.shared" not in file.read_text()] == [
+        "tests/architecture/test_repository.py"
+    ]

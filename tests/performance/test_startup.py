@@ -4,15 +4,15 @@ import pytest
 
 from gateway.benchmarks import startup as benchmark
 
-MOST = {"version_ms": 100, "help_ms": 300, "ready_ms": 2_000, "rss_mb": 135, "packages": 60, "installed_mb": 260}
-"""What was promised; of memory 130 MB were, and it is 131 to 133: the first start makes the databases."""
+MOST = {"version_ms": 100, "help_ms": 300, "ready_ms": 2_000, "rss_mb": 133, "packages": 60, "installed_mb": 260}
+"""What was promised; of memory 130 MB were, and it is 131, and 133 at the first start, which makes the databases."""
 
 
 @pytest.mark.serial
 @pytest.mark.timeout(180)
 def test_a_gateway_with_a_thousand_tags_starts_within_its_bounds():
-    for _attempt in range(3):  # a computer that hiccups gets one more chance, a slow gateway does not pass twice
-        found = benchmark.measure_startup(1)
+    for _attempt in range(2):  # a computer that hiccups gets one more chance, a slow gateway does not pass twice
+        found = benchmark.measure_startup(3)
         if all(found[key] <= most for key, most in MOST.items()):
             break
     assert found.keys() == MOST.keys()
