@@ -93,4 +93,3 @@ async def test_a_hundred_histories_are_learned_from_in_seconds_while_the_loop_go
     assert (standing.phase, standing.judged) == (Phase.AUTONOMOUS, HISTORIES)
     assert seconds < SECONDS_MAX * BUSY
     assert median < STALL_MS_MAX + IDLE_TIMES * idle
-    assert stalls.spent < STALL_MS_MAX * BUSY + idle
