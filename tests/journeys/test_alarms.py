@@ -55,8 +55,8 @@ async def test_a_worn_wheel_is_told_seen_shelved_and_remembered_and_moves_no_mon
         async with gateway.databases.spend.read() as tx:
             [order] = await views.orders(tx, gateway.config.owner)
         assert (order.number, order.state) == (before.number, "awaiting_approval")
+        assert (await gateway.operations.unshelve(due, "ben", "socket")).ok
         approved = await gateway.operations.approve(order.number, order.order_hash, "anna", "", "web")
         assert approved.ok
-        assert (await gateway.operations.unshelve(due, "ben", "socket")).ok
         await gateway.pipeline.decide()
         assert told(gateway)[AlarmKind.DECIDE_BY_NEAR].state == "returned"  # somebody decided: only its notice is left
