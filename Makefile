@@ -22,7 +22,7 @@ SERIAL := tests/performance tests/journeys tests/faults
 
 # What pytest makes of the tests is kept, whatever the shell says of bytecode: five processes need it.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: $(READY)                  ## everything a user should be able to verify; under five minutes on two cores
+test: $(READY)                  ## everything a user should be able to verify; some minutes
 	@$(BIN)/python -m pytest -q -m "serial and not long" $(SERIAL) $(ARGS)
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not serial and not long" $(ARGS)
 
