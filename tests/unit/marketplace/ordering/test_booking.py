@@ -225,6 +225,15 @@ async def test_a_job_that_fits_into_no_window_is_not_booked(plant):
     assert ((await service(plant)).state, await plant.orders()) == ("needed", [])
 
 
+async def test_windows_that_are_named_later_count_for_what_is_booked_from_then_on(plant):
+    sundays = Windows((Weekly.parse("sunday 06:00-14:00"),), ZoneInfo("Europe/Berlin"))
+    plant.purchasing.open_in(sundays)
+    await plant.want(LINE, job=JOB)
+    await plant.want(SERVICE, job=JOB)
+    part = await order_of(plant, "bearing")
+    assert (await service(plant)).needed_by == sundays.next(part.promised_at, timedelta(hours=6)).start
+
+
 async def test_while_it_is_not_ordered_it_is_joined_again(plant):
     plant.suppliers["supplier-1"].asked.clear()
     await plant.want(LINE, job=JOB)
