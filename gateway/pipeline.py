@@ -115,7 +115,6 @@ class Pipeline:
         self._deciding = asyncio.Lock()
         derivation, estimation = Derivation(site.features), Estimation(site.estimates)
         self.intake = Intake(monitor, board, Sieve(site.deadbands), clock, derivation, estimation)
-        self.decided_at: datetime | None = None
 
     def reconfigure(self, site: Site) -> None:
         """Carry for another site from now on: what the config says of tags and components has changed."""
@@ -170,7 +169,6 @@ class Pipeline:
         policy = await self._policy()
         if policy is not None:  # without one there is no authority to ask a supplier for anything
             await asyncio.gather(*(self._want(each, policy) for each in self._urgent(needs, now)))
-        self.decided_at = now
 
     async def _look_after_alarms(self, needs: Sequence[Need], now: datetime) -> None:
         """Tell people what is wrong; what they are told moves no money."""
