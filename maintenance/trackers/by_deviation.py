@@ -22,6 +22,7 @@ from maintenance.features import DiscountedTrend, Framer, Trend, Vector
 from maintenance.learning import Learned
 from maintenance.needs import Evidence
 from maintenance.prognosis import Basis, Drift
+from maintenance.sensors import Stillness
 from maintenance.settings import ComponentSettings, DeviationWear, in_unit
 from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import CLOCK, KEEP, Assessment, Outlook, Proposal, Tracker, number
@@ -34,6 +35,8 @@ FRAMES_PER_LIFE = 500
 ROW = np.array([0])
 FRAMES_HELD = 2000
 """Frames held for whoever learns from them, four rated lives; older ones go where nobody fetches them."""
+WILD_Z = 50.0
+"""So many healthy scatters away from health nobody can tell wear from a sensor that tells something else."""
 FRAMES_AHEAD = 1000
 """How far a deviation looks ahead where no life is rated."""
 
@@ -62,6 +65,7 @@ class DeviationTracker(Tracker):
         self.smooth = np.zeros(signals)
         self.trend = DiscountedTrend(KEEP)
         self.bank = Bank(1, signals)
+        self.stillness = Stillness(signals)
         self.left: float | None = None
         self.strange = False
         self.last_use = -math.inf
@@ -94,6 +98,7 @@ class DeviationTracker(Tracker):
         if self.clock.counted and use <= self.last_use:
             return  # the machine stood still; at rest it is not itself
         self.last_use = use
+        self.stillness.take(frame[: len(self._wear.tags)], use, ends)
         if not self.complete:
             self._learn(frame, use)
             return
@@ -218,16 +223,26 @@ class DeviationTracker(Tracker):
             return Assessment(belief, 1.0, (Evidence("BASELINE", have), *self.clock_evidence()))
         z, deviation, rate = self._now(basis.use_per_hour)
         told_enough = self.clock.past_known and not self.clock.doubted and bool(np.any(np.isfinite(z)))
-        known = basis.known and told_enough and self.proposal() is None and not self.strange
+        doubts = self._doubts(z, hours)
+        known = basis.known and told_enough and self.proposal() is None and not self.strange and not doubts
         basis = replace(basis, known=known)
         learned = self._learned(z, self.clock.used_at(hours), basis)
         belief = learned[0] if learned else prognosis.by_deviation(deviation, rate, horizon, basis)
         figures = {"ratio": number(deviation), "failure": number(prognosis.FAILURE_DEVIATION)}
-        evidence = [*(learned[1:] if learned else ()), Evidence("DEVIATION", figures), *self._loudest(z)]
+        evidence = [*(learned[1:] if learned else ()), Evidence("DEVIATION", figures), *self._loudest(z), *doubts]
         evidence += [Evidence("REGIME_UNSEEN", {})] if self.strange else []
         evidence += [] if self.clock.past_known else [Evidence("PAST_UNKNOWN", {})]
         score = health.of_deviation(deviation, prognosis.FAILURE_DEVIATION)
         return Assessment(belief, score, (*evidence, *self.clock_evidence()))
+
+    def _doubts(self, z: Vector, hours: float) -> list[Evidence]:
+        """Whatever makes sensors less than believable: one that stands still, or is far out where no other is."""
+        use, names, counted = self.clock.used_at(hours), self._wear.tags, self.clock.counted
+        stuck = self.stillness.stuck(use, hours, self.rated, counted=counted)
+        found = [Evidence("SIGNAL_STUCK", {"tag": names[place]}) for place in stuck]
+        if (lone := detection.lone(z, WILD_Z)) is not None:
+            found.append(Evidence("SIGNAL_ALONE", {"tag": names[lone], "z": f"{z[lone]:+.0f}"}))
+        return found
 
     def _learned(self, z: Vector, use: float, basis: Basis) -> tuple[Belief, Evidence] | None:
         """Return what the model believes and its name, None where there is none or a signal that it needs is lost."""
@@ -266,6 +281,7 @@ class DeviationTracker(Tracker):
             "smooth": self.smooth.tolist(),
             "trend": self.trend.snapshot(),
             "bank": self.bank.snapshot(0),
+            "stillness": self.stillness.snapshot(),
             "left": [self.left, self.strange],
             "seen": [last_use, self.worst, self.new_count, self.new_since],
         }
@@ -277,6 +293,8 @@ class DeviationTracker(Tracker):
         self.healthy, self.healthy_use = state["healthy"]
         self.smooth, self.trend = np.array(state["smooth"]), DiscountedTrend(**state["trend"])
         self.bank.restore(0, state["bank"])
+        if "stillness" in state:  # a snapshot from before sensors were watched has none, and learns it anew
+            self.stillness.restore(state["stillness"])
         self.left, self.strange = state["left"]
         last_use, self.worst, self.new_count, self.new_since = state["seen"]
         self.last_use = -math.inf if last_use is None else last_use
