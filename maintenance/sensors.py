@@ -246,7 +246,7 @@ class Stillness:
     def snapshot(self) -> list[list[float | None]]:
         """Return the state, JSON-able."""
         last = [None if np.isnan(each) else float(each) for each in self._last]
-        return [last, self._changes.tolist(), self._pause.tolist(), *self._changed.tolist()]
+        return [last, *np.vstack([self._changes, self._pause, self._changed]).tolist()]
 
     def restore(self, state: list[list[float | None]]) -> None:
         """Take up a snapshot of as many signals."""

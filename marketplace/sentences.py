@@ -265,6 +265,9 @@ EVIDENCE: Final[Mapping[str, str]] = {
         "{tag} is {z} scatters away from where it was when healthy, and no other signal confirms that; its sensor may "
         "drift, or tell another unit."
     ),
+    "MODES_CONTRADICT": _later(
+        "Its evidence contradicts itself: {worn} says that it wears out, {new} that it is like new. Look at both."
+    ),
     "NEVER_HEARD": _later("{tag} has not been heard yet."),
     "STALE": _later("{tag} has been silent for too long."),
     "JOB_CHOSEN": _later("Row {row} of the symptoms calls for {job}: {evidence} {tag}."),

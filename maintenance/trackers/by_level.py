@@ -207,6 +207,7 @@ class LevelTracker(Tracker):
             self._unit,
             growth=max(rate.growth, 0.0),
             flow=self.habits.flow(max(rate.mean, 0.0)) * span**2,
+            start=self._as_new,
         )
 
     def identity(self) -> list[Any]:
