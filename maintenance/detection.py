@@ -59,16 +59,13 @@ LEFT, HEALTHY = 1.0, 0.75
 ten, stay within a quarter of a scatter or two."""
 
 
-def lone(z: Vector, wild: float) -> int | None:
+def lone(z: Vector) -> int | None:
     """Return the place of the signal that contradicts all others, None where there is no such.
 
-    Without it the unit is healthy, and with it it is not. A single signal has no other to contradict it: it is doubted
-    beyond `wild` only, as is any one of several.
+    Without it the unit is healthy, and with it it is not. A single signal has no other to contradict it.
     """
     size = np.abs(np.nan_to_num(z))
     place = int(np.argmax(size))
-    if size[place] > wild:
-        return place
     found, others = index(z), index(np.delete(z, place))
     contradicted = found is not None and others is not None and found > LEFT and others < HEALTHY
     return place if contradicted else None

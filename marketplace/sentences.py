@@ -261,6 +261,10 @@ EVIDENCE: Final[Mapping[str, str]] = {
     ),
     "LEVEL_IMPLAUSIBLE": _later("{tag} tells {value} {unit}, which is hardly wear; look at its sensor and its unit."),
     "SIGNAL_STUCK": _later("{tag} has not moved for far longer than it ever did; its sensor may be stuck."),
+    "SIGNALS_WILD": _later(
+        "It is more than {scatters} healthy scatters away from its healthy state, where a sensor or its unit is as likely "
+        "to be wrong as the part; look at both."
+    ),
     "SIGNAL_ALONE": _later(
         "{tag} is {z} scatters away from where it was when healthy, and no other signal confirms that; its sensor may "
         "drift, or tell another unit."

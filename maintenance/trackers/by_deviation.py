@@ -13,6 +13,7 @@ from gettext import gettext as _
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maintenance import detection, health, learning, prognosis
 from maintenance.bank import Bank
@@ -66,6 +67,7 @@ class DeviationTracker(Tracker):
         self.trend = DiscountedTrend(KEEP)
         self.bank = Bank(1, signals)
         self.stillness = Stillness(signals)
+        self.wild = 0
         self.left: float | None = None
         self.strange = False
         self.last_use = -math.inf
@@ -106,13 +108,39 @@ class DeviationTracker(Tracker):
         self.strange = not np.any(np.isfinite(frame))
         if self.strange:
             return
+        wild = self._wild(frame)
+        if np.any(wild):
+            self.wild += 1
+        elif self.wild:
+            self._calm(frame)
+        frame = self._tamed(frame, wild)
         self._closed(frame, use)
         self.smooth = self._smoothed(frame, SMOOTHING)
         deviation = detection.index(self._z(self.smooth))
         if deviation is not None:
-            self.trend.take(use, deviation)
+            if not self.wild:
+                self.trend.take(use, deviation)
             self.history.take(ends, deviation)
             self._watch_for_new(deviation, ends)
+
+    def _wild(self, frame: Vector) -> NDArray[np.bool_]:
+        """Tell of each signal whether it is so far out that nobody can tell wear from a sensor."""
+        return np.abs(np.nan_to_num(self._z(frame - self._own().mean))) > WILD_Z
+
+    def _tamed(self, frame: Vector, wild: NDArray[np.bool_]) -> Vector:
+        """Return a frame without what is wild; where that lasts it moves the health, so that a person is asked."""
+        if self.wild < SUSTAINED:
+            return np.where(wild, np.nan, frame)
+        reach = WILD_Z * self._scatter()
+        return np.where(wild, np.clip(frame, self._own().mean - reach, self._own().mean + reach), frame)
+
+    def _calm(self, frame: Vector) -> None:
+        """Signals that were wild are themselves again: what they have moved meanwhile is learned anew."""
+        if self.wild >= SUSTAINED:
+            self.smooth = np.where(np.isfinite(frame), frame - self._own().mean, self.smooth)
+            self.bank.begin(ROW, self._own().mean[None, :])
+            self.left = None
+        self.wild = 0
 
     def _learn(self, frame: Vector, use: float) -> None:
         """A frame with a missing signal teaches nothing about health."""
@@ -204,6 +232,7 @@ class DeviationTracker(Tracker):
         use = self.clock.used_at(self.framer.end_hours)
         if any(self.framer.counts) and not (self.clock.counted and use <= self.last_use):
             frame = self._comparable(self.framer.open_frame())
+            frame = self._tamed(frame, self._wild(frame))
             smooth, fresh = self._smoothed(frame, SMOOTHING * self.framer.fill), True
         z = self._z(smooth)
         deviation = detection.index(z)
@@ -240,7 +269,9 @@ class DeviationTracker(Tracker):
         use, names, counted = self.clock.used_at(hours), self._wear.tags, self.clock.counted
         stuck = self.stillness.stuck(use, hours, self.rated, counted=counted)
         found = [Evidence("SIGNAL_STUCK", {"tag": names[place]}) for place in stuck]
-        if (lone := detection.lone(z, WILD_Z)) is not None:
+        if self.wild:
+            found.append(Evidence("SIGNALS_WILD", {"scatters": number(WILD_Z)}))
+        elif (lone := detection.lone(z)) is not None:
             found.append(Evidence("SIGNAL_ALONE", {"tag": names[lone], "z": f"{z[lone]:+.0f}"}))
         return found
 
@@ -282,6 +313,7 @@ class DeviationTracker(Tracker):
             "trend": self.trend.snapshot(),
             "bank": self.bank.snapshot(0),
             "stillness": self.stillness.snapshot(),
+            "wild": self.wild,
             "left": [self.left, self.strange],
             "seen": [last_use, self.worst, self.new_count, self.new_since],
         }
@@ -295,6 +327,7 @@ class DeviationTracker(Tracker):
         self.bank.restore(0, state["bank"])
         if "stillness" in state:  # a snapshot from before sensors were watched has none, and learns it anew
             self.stillness.restore(state["stillness"])
+            self.wild = state["wild"]
         self.left, self.strange = state["left"]
         last_use, self.worst, self.new_count, self.new_since = state["seen"]
         self.last_use = -math.inf if last_use is None else last_use

@@ -113,7 +113,7 @@ def test_a_faulty_level_says_why_a_person_is_asked(name: str, code: str):
     assert code in [reason.code for reason in last.evidence]
 
 
-@pytest.mark.parametrize(("name", "code"), [("stuck", "SIGNAL_STUCK"), ("in inches", "SIGNAL_ALONE")])
+@pytest.mark.parametrize(("name", "code"), [("stuck", "SIGNAL_STUCK"), ("in inches", "SIGNALS_WILD")])
 def test_a_signal_that_all_others_contradict_says_why_a_person_is_asked(name: str, code: str):
     *_, last = stream(DEVIATION, "s2", FAULTS[name], 100, 1)
     assert not last.belief.known
