@@ -236,7 +236,7 @@ def measured_tags(wear: Wearing) -> tuple[str, ...]:
 
 
 def clock_name(wear: Wearing, tag: str) -> str:
-    """Return the name of the clock that a tag counts, or of the mode that reads it; "" where there is but one or none."""
+    """Return the name of the clock that a tag counts, or of the mode that reads it; "" where there is but one."""
     if isinstance(wear, ModesWear):
         return next((name for name, mode in wear.modes.items() if tag in wear_tags(mode)), "")
     clocks = wear.clocks if isinstance(wear, UsageWear) else {}

@@ -262,8 +262,8 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "LEVEL_IMPLAUSIBLE": _later("{tag} tells {value} {unit}, which is hardly wear; look at its sensor and its unit."),
     "SIGNAL_STUCK": _later("{tag} has not moved for far longer than it ever did; its sensor may be stuck."),
     "SIGNALS_WILD": _later(
-        "It is more than {scatters} healthy scatters away from its healthy state, where a sensor or its unit is as likely "
-        "to be wrong as the part; look at both."
+        "A signal is more than {scatters} healthy scatters away from where it was; a sensor or its unit may well be "
+        "wrong. Look at it and at the part."
     ),
     "SIGNAL_ALONE": _later(
         "{tag} is {z} scatters away from where it was when healthy, and no other signal confirms that; its sensor may "

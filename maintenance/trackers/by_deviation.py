@@ -19,7 +19,7 @@ from maintenance import detection, health, learning, prognosis
 from maintenance.bank import Bank
 from maintenance.belief import Belief
 from maintenance.detection import Baseline
-from maintenance.features import DiscountedTrend, Framer, Trend, Vector
+from maintenance.features import TRIM, DiscountedTrend, Framer, Trend, Vector
 from maintenance.learning import Learned
 from maintenance.needs import Evidence
 from maintenance.prognosis import Basis, Drift
@@ -36,8 +36,13 @@ FRAMES_PER_LIFE = 500
 ROW = np.array([0])
 FRAMES_HELD = 2000
 """Frames held for whoever learns from them, four rated lives; older ones go where nobody fetches them."""
-WILD_Z = 50.0
-"""So many healthy scatters away from health nobody can tell wear from a sensor that tells something else."""
+WILD_Z = 12.0
+"""Four times as far out as is usual at failure, a sensor is doubted unless other signals confirm it."""
+ODD_Z = 50.0
+"""So far out nobody can tell, whatever the others say."""
+NOISY_Z, NOISE = 4.5, 0.2
+"""In health the mean step from one frame to the next is 1.1 scatters (2 / sqrt(pi)); four times that, over about five
+frames, is another measurement, not more wear."""
 FRAMES_AHEAD = 1000
 """How far a deviation looks ahead where no life is rated."""
 
@@ -68,6 +73,7 @@ class DeviationTracker(Tracker):
         self.bank = Bank(1, signals)
         self.stillness = Stillness(signals)
         self.wild = 0
+        self.noise, self.newest = np.zeros(signals), np.full(signals, math.nan)
         self.left: float | None = None
         self.strange = False
         self.last_use = -math.inf
@@ -108,6 +114,7 @@ class DeviationTracker(Tracker):
         self.strange = not np.any(np.isfinite(frame))
         if self.strange:
             return
+        self._hear(self._z(frame - self._own().mean))
         wild = self._wild(frame)
         if np.any(wild):
             self.wild += 1
@@ -123,9 +130,24 @@ class DeviationTracker(Tracker):
             self.history.take(ends, deviation)
             self._watch_for_new(deviation, ends)
 
+    def _hear(self, z: Vector) -> None:
+        """Fold the step of each signal into its noise, in healthy scatters; one that is missing makes none."""
+        step = np.minimum(np.abs(z - self.newest), WILD_Z)
+        self.noise = np.where(np.isfinite(step), self.noise + NOISE * (step - self.noise), self.noise)
+        self.newest = np.where(np.isfinite(z), z, self.newest)
+
     def _wild(self, frame: Vector) -> NDArray[np.bool_]:
         """Tell of each signal whether it is so far out that nobody can tell wear from a sensor."""
-        return np.abs(np.nan_to_num(self._z(frame - self._own().mean))) > WILD_Z
+        size = np.abs(np.nan_to_num(self._z(frame - self._own().mean)))
+        wild = size > ODD_Z
+        for place in np.flatnonzero(size > WILD_Z).tolist():
+            wild[place] |= not self._confirmed(place)
+        return wild
+
+    def _confirmed(self, place: int) -> bool:
+        """Whether health is left by what all signals but one say."""
+        others = detection.index(np.delete(self._z(self.smooth), place))
+        return others is not None and others > detection.LEFT
 
     def _tamed(self, frame: Vector, wild: NDArray[np.bool_]) -> Vector:
         """Return a frame without what is wild; where that lasts it moves the health, so that a person is asked."""
@@ -269,6 +291,10 @@ class DeviationTracker(Tracker):
         use, names, counted = self.clock.used_at(hours), self._wear.tags, self.clock.counted
         stuck = self.stillness.stuck(use, hours, self.rated, counted=counted)
         found = [Evidence("SIGNAL_STUCK", {"tag": names[place]}) for place in stuck]
+        noisy = [place for place in np.flatnonzero(self.noise > NOISY_Z).tolist() if not self._confirmed(place)]
+        for place in noisy if len(noisy) > int(len(names) * TRIM) else ():  # fewer are trimmed away anyhow
+            times = number(self.noise[place] * math.sqrt(math.pi) / 2)
+            found.append(Evidence("SENSOR_NOISY", {"tag": names[place], "times": times}))
         if self.wild:
             found.append(Evidence("SIGNALS_WILD", {"scatters": number(WILD_Z)}))
         elif (lone := detection.lone(z)) is not None:
@@ -314,6 +340,7 @@ class DeviationTracker(Tracker):
             "bank": self.bank.snapshot(0),
             "stillness": self.stillness.snapshot(),
             "wild": self.wild,
+            "noise": [self.noise.tolist(), [None if math.isnan(each) else each for each in self.newest.tolist()]],
             "left": [self.left, self.strange],
             "seen": [last_use, self.worst, self.new_count, self.new_since],
         }
@@ -328,6 +355,7 @@ class DeviationTracker(Tracker):
         if "stillness" in state:  # a snapshot from before sensors were watched has none, and learns it anew
             self.stillness.restore(state["stillness"])
             self.wild = state["wild"]
+            self.noise, self.newest = (np.array(row, np.float64) for row in state["noise"])
         self.left, self.strange = state["left"]
         last_use, self.worst, self.new_count, self.new_since = state["seen"]
         self.last_use = -math.inf if last_use is None else last_use
