@@ -107,6 +107,12 @@ class Actions(Protocol):
         found: how the part before was: failed, worn, half or like-new; "" when nothing is said of it.
         """
 
+    async def symptom(self, component: str, said: str, person: str, method: str) -> Outcome:
+        """Enter what a person sees, hears or smells of a component, in the words of the config's table or their own."""
+
+    async def symptom_over(self, component: str, said: str, person: str, method: str) -> Outcome:
+        """Take back what was entered so: it is over, or never was."""
+
     async def stock(self, item: str, quantity: str, person: str, method: str) -> Outcome:
         """Enter how many of an item are on the shelf, as counted."""
 

@@ -52,11 +52,13 @@ from gateway.metrics import Counted, exposition
 from gateway.money_watch import MoneyWatch
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
+from gateway.plants import plant_of
 from gateway.reload import reload, watched
 from gateway.restoration import Restoration
 from gateway.schedule import Schedule
 from gateway.self_description import with_adopted
 from gateway.settings import BackupSettings, ComponentConfig
+from gateway.shadow import Shadow
 from gateway.stop_file import StopFile
 from gateway.stopping import at_last, leave_in_time
 from gateway.storage import Storage, StorageBroken
@@ -138,6 +140,7 @@ class Gateway:
     alarms: AlarmWatch
     machines: dict[str, MachineInfo]
     learning: Learning
+    shadow: Shadow | None = None
     conversations: Conversations = field(init=False)
     trusting: Trusting = field(init=False)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -158,7 +161,8 @@ class Gateway:
             "connections": {link.name: link.connected for link in self.board.links()},
             "restored": self.restoration.told(),
             "certificates": list(self.trusting.warnings),
-        }
+            "estimates": self.config.untold,
+        } | ({} if self.shadow is None else {"shadow": self.shadow.purchases})
 
     def __post_init__(self) -> None:
         self.conversations = Conversations(partial(_supervisor, self))
@@ -173,9 +177,12 @@ class Gateway:
         self.config = config
         self.pipeline.reconfigure(_site(config))
         self.pipeline.lives.reconfigure(config.components)
+        self.purchasing.open_in(config.windows)
         self.operations.reconfigure(config)
         self.halting.reconfigure(config)
         self.alarms.reconfigure(plan_of(config))
+        if self.shadow is not None:
+            self.shadow.reconfigure(plant_of(config))
         self._told_anew()
 
     def _told_anew(self) -> None:
@@ -234,6 +241,8 @@ async def _compose(
     around: Around,
 ) -> Gateway:
     """Make everything that has neither door nor task yet."""
+    if config.file.shadow:
+        buying.be_shadow()
     mark = await _not_older(config, databases)
     monitor = await _monitor(config, databases, clock)
     made = await _suppliers(config, databases, stack, clock)
@@ -253,6 +262,7 @@ async def _compose(
     retraining = partial(retrained, telemetry_file(config.directory))
     learning = Learning(databases, config.owner, monitor, curriculum(config), clock, retraining)
     lives.ending, lives.ended = learning.ending, learning.ended
+    await lives.recall()
     await learning.begin()
     board, schedule = await _board(config, databases), Schedule(speed)
     tell = partial(board.tell, {"orders", "needs"})
@@ -277,6 +287,7 @@ async def _compose(
         careful=lambda: restoration.careful or buying.stopped,
     )
     await alarms.begin()
+    shadow = Shadow(config.directory, plant_of(config), monitor) if config.file.shadow else None
     pipeline = Pipeline(
         _site(config),
         databases,
@@ -289,7 +300,9 @@ async def _compose(
         careful=lambda: restoration.careful,
         alarms=alarms,
         learning=learning,
+        shadow=shadow,
     )
+    await pipeline.resume()
     return Gateway(
         config,
         databases,
@@ -317,6 +330,7 @@ async def _compose(
         alarms,
         doors.machines_of(config, learning.patience),
         learning,
+        shadow,
     )
 
 
@@ -334,7 +348,8 @@ def _site(config: Config) -> Site:
     bands = {key: tag.band for key, tag in config.tags.items()}
     absolute = {key: band.value for key, band in bands.items() if band is not None and not band.percent}
     timing, computed = config.file.timing, config.computed()
-    return Site(config.owner, config.components, tags, timing, absolute, computed, doors.circumstances_of(config))
+    circumstances, estimates = doors.circumstances_of(config), config.estimated
+    return Site(config.owner, config.components, tags, timing, absolute, computed, circumstances, estimates)
 
 
 async def _board(config: Config, databases: Databases) -> Board:
@@ -365,7 +380,7 @@ async def _monitor(config: Config, databases: Databases, clock: Clock) -> Monito
 
 
 async def _suppliers(config: Config, databases: Databases, stack: AsyncExitStack, clock: Clock) -> dict[str, Supplier]:
-    if not config.suppliers:
+    if not config.suppliers or config.file.shadow:  # whom a shadow does not know it cannot reach
         return {}
     network = config.file.network
     session = client_session(
@@ -437,7 +452,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         speed=gateway.speed,
         language=config.site.language,
         settings=gateway.components,
-        circumstances=doors.circumstances_of(config),
+        circumstances=lambda: doors.circumstances_of(gateway.config),
     )
     links = doors.link_maker(config, databases.spend, lambda: gateway.address)
     door = Door(gateway.operations, config.persons_of, links, gateway.status, gateway.sign_audit)
@@ -511,6 +526,8 @@ async def _reconcile(gateway: Gateway) -> None:
     if buying.is_stopped_by(Cause.REFUSED) and not await gateway.databases.spend.try_writing():
         return
     await gateway.money_watch.look()
+    if gateway.shadow is not None:  # orders of before stay as they are: nobody is asked about them
+        return
     done = await gateway.reconciliation.run_once()
     await gateway.restoration.look()
     if done.answers or done.orders or done.requisitions:

@@ -4,7 +4,8 @@ Each cause stops buying by itself and says one sentence; buying goes on when non
 while (no room, an I/O error, read-only) ends with the next durable write: the gateway tries one before each pass. What
 cannot be trusted any more (a file that is malformed, or was taken away or exchanged under the running gateway) lasts
 until a start has looked at the file. A restored backup lasts until a named person confirms, an audit log that cannot be
-signed, or that a witness contradicts, until it can and the witness agrees. It knows no database and
+signed, or that a witness contradicts, until it can and the witness agrees; a shadow buys nothing for as long as it
+runs. It knows no database and
 no order; watching never asks it.
 """
 
@@ -31,6 +32,7 @@ class Cause(StrEnum):
     BROKEN = "STORAGE_BROKEN"
     RESTORED = "RESTORED"
     AUDIT = "AUDIT_STOPPED"
+    SHADOW = "SHADOW"
 
 
 _PASSING: Final = frozenset(
@@ -73,7 +75,16 @@ class BuyingState:
         """Stop buying; the newest sentence of a cause counts."""
         if self._causes.get(cause) != sentence:
             self._causes[cause] = sentence
-            log.error("buying_stopped", cause=str(cause), sentence=sentence)
+            tell = log.info if cause is Cause.SHADOW else log.error
+            tell("buying_stopped", cause=str(cause), sentence=sentence)
+
+    def be_shadow(self) -> None:
+        """Buy nothing for as long as this gateway runs."""
+        sentence = _(
+            "This gateway is a shadow: it keeps what it would buy ('toolcrib shadow') and buys nothing. To let it buy, "
+            "take 'shadow' out of the config and start it again."
+        )
+        self.stop(Cause.SHADOW, sentence)
 
     def resume(self, cause: Cause) -> None:
         """Take a cause away."""

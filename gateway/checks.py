@@ -7,10 +7,11 @@ files exist that a config names. What only the machines can tell is asked in `ga
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from gettext import gettext as _
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from connectors.connector import ConnectionRefused
 from connectors.opcua.settings import OpcUaSettings
@@ -20,13 +21,13 @@ from gateway.clock import real
 from gateway.complaints import unknown
 from gateway.parts import Parts, entries
 from gateway.yaml_file import Mistake, Place, YamlFile
-from maintenance import windows
-from maintenance.needs import JobKind
+from maintenance import estimates, windows
+from maintenance.needs import FAILURE_SAID, NOTED, JobKind
 from maintenance.settings import JobSettings, is_time, problems
 from maintenance.symptoms import JOB_CHOSEN
 from marketplace.sentences import EVIDENCE
 from marketplace.settings import SecretMissing, SecretReference
-from marketplace.windows import JOB_MAX, Windows
+from marketplace.windows import JOB_MAX, Once, Windows
 
 
 def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake], list[Mistake]]:
@@ -34,6 +35,7 @@ def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake]
     mistakes = [
         *_machines(file, parts),
         *_features(file, parts),
+        *_estimates(file, parts),
         *_components(file, parts),
         *_jobs(file, parts),
         *_symptoms(file, parts),
@@ -69,11 +71,38 @@ def _features(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
             yield file.mistake((*place, *_steps(path)), message)
 
 
+def _estimates(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    for key, estimate in parts.estimates.items():
+        machine, _slash, name = key.partition("/")
+        place: Place = ("machines", machine, "estimates", name)
+        tags = _told(file, parts, machine)
+        for taken in sorted({name, name + estimates.DEVIATION} & {*_read(file, machine), *tags}):
+            yield file.mistake(
+                place, _("{tag} is a tag already: name the estimate otherwise").format(tag=taken), at_key=True
+            )
+        if {*estimate.signals, *estimate.clocks} & _broken(file, parts, machine):
+            continue
+        single = {tag: unit for tag, unit in tags.items() if tag not in _windows(file, machine)}
+        for path, message in estimates.problems(estimate, single):
+            yield file.mistake((*place, *_steps(path)), message)
+        written = {component: parts.components.get(f"{machine}/{component}") for component in _names(file, machine)}
+        understood = {component: said for component, said in written.items() if said is not None}
+        wearing = estimates.wearing_by(name, understood)
+        if len(wearing) != 1 and understood.keys() == written.keys():
+            sentence = _("one component of the machine wears by an estimate, by level; by this one: {components}")
+            said = ", ".join(wearing) or _("none")
+            yield file.mistake(place, sentence.format(components=said), at_key=True)
+
+
+def _names(file: YamlFile, machine: str) -> list[str]:
+    return [name for name, _said in entries(file, ("machines", machine, "components"))]
+
+
 def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     for key, component in parts.components.items():
         machine, _slash, name = key.partition("/")
         place: Place = ("machines", machine, "components", name)
-        if not set(component.tags()) & _broken_features(file, parts, machine):
+        if not set(component.tags()) & _broken(file, parts, machine):
             for path, message in problems(component, _units(file, parts, machine)):
                 yield file.mistake((*place, *_steps(path)), message)
         for tag in sorted(set(component.tags()) & _windows(file, machine)):
@@ -122,9 +151,9 @@ def _symptoms(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     jobs = [key for key, _value in entries(file, ("jobs",))]
     for number, row in parts.symptoms.items():
         place: Place = ("symptoms", number)
-        if row.job not in jobs:
+        if row.job and row.job not in jobs:
             yield file.mistake((*place, "job"), unknown(row.job, jobs))
-        if row.evidence not in EVIDENCE or row.evidence == JOB_CHOSEN:
+        if row.evidence not in EVIDENCE or row.evidence in (JOB_CHOSEN, NOTED, FAILURE_SAID):
             yield file.mistake((*place, "evidence"), unknown(row.evidence, sorted(EVIDENCE)))
         concerned = [each for key, each in parts.components.items() if row.concerns(key)]
         if not concerned:
@@ -148,21 +177,56 @@ def _service(file: YamlFile, parts: Parts, place: Place, job: JobSettings) -> It
     at: Place = (*place, "duration")
     if duration.duration > JOB_MAX:
         yield file.mistake(at, _("a job with a service takes {days} days at most").format(days=JOB_MAX.days))
-    elif duration.value > 0 and Windows(parts.windows).next(A_WEEK, duration.duration) is None:
+    elif duration.value > 0 and not _has_room(parts, duration.duration):
         yield file.mistake(at, _("no maintenance window is as long as that, so its service would never be booked"))
 
 
+def _has_room(parts: Parts, duration: timedelta) -> bool:
+    found = Windows.of(parts.windows.values(), _zone(parts))
+    return any(found.next(moment, duration) is not None for moment in (A_WEEK, real()))
+
+
+def _zone(parts: Parts) -> ZoneInfo:
+    return ZoneInfo(parts.site.time_zone if parts.site is not None else "UTC")
+
+
+def _spent_windows(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    """What is over no longer counts, and with the last of windows that come once nobody is booked any more."""
+    for place, each in parts.windows.items():
+        within = each.within(_zone(parts)) if isinstance(each, Once) else None
+        if isinstance(each, Once) and within is None:
+            sentence = _("lies in an hour that clocks leave out or show twice, so it never comes")
+            yield file.mistake(("maintenance_windows", place), sentence)
+        elif within is not None and within.end <= real():
+            yield file.mistake(("maintenance_windows", place), _("is over, so it no longer counts"))
+    if parts.windows and all(isinstance(each, Once) for each in parts.windows.values()):
+        sentence = _("none of them returns every week: when the last one is over, no service is booked any more")
+        yield file.mistake(("maintenance_windows",), sentence)
+
+
 def _units(file: YamlFile, parts: Parts, machine: str) -> dict[str, str]:
-    """Return the units of a machine's tags, its features among them."""
+    """Return the units of a machine's tags, its features and estimates among them."""
+    own = {key.partition("/")[2]: each for key, each in parts.estimates.items() if key.startswith(f"{machine}/")}
+    return _told(file, parts, machine) | estimates.units_of(own)
+
+
+def _told(file: YamlFile, parts: Parts, machine: str) -> dict[str, str]:
+    """Return the same without its estimates: what one can be made of."""
     tags = _read(file, machine)
     own = {key.partition("/")[2]: each for key, each in parts.features.items() if key.startswith(f"{machine}/")}
     return tags | {name: windows.unit_of(each, tags) for name, each in own.items()}
 
 
-def _broken_features(file: YamlFile, parts: Parts, machine: str) -> set[str]:
-    """Return the features that cannot be understood: that is said where they stand, and nothing follows from it."""
-    names = {name for name, _said in entries(file, ("machines", machine, "features"))}
-    return {name for name in names if f"{machine}/{name}" not in parts.features}
+def _broken(file: YamlFile, parts: Parts, machine: str) -> set[str]:
+    """Return the features and estimates that cannot be understood: that is said where they stand, and nothing follows
+    from it."""
+    found = (("features", parts.features), ("estimates", parts.estimates))
+    return {
+        name
+        for section, known in found
+        for name, _said in entries(file, ("machines", machine, section))
+        if f"{machine}/{name}" not in known
+    }
 
 
 def _windows(file: YamlFile, machine: str) -> set[str]:
@@ -287,6 +351,7 @@ def _secrets(file: YamlFile, parts: Parts, base: Path, mistakes: list[Mistake]) 
 def _warnings(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     yield from _idle(file, parts)
     yield from _unheard_windows(file, parts)
+    yield from _spent_windows(file, parts)
     yield from _certificates(file, parts)
     for name, settings in parts.connections.items():
         if isinstance(settings, OpcUaSettings) and settings.insecure:

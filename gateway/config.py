@@ -9,7 +9,7 @@ where the data is, for commands that only look.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from gettext import gettext as _
 from operator import or_
@@ -25,6 +25,8 @@ from gateway.complaints import complaints
 from gateway.parts import parts_of
 from gateway.settings import ComponentConfig, ConfigFile, Key, MachineSettings, PersonSettings, SiteSettings
 from gateway.yaml_file import Mistake, Mistakes, YamlFile, read
+from maintenance.estimates import Estimate, EstimateSettings
+from maintenance.estimates import units_of as estimated_units
 from maintenance.windows import Feature, FeatureSettings, feature, unit_of
 from marketplace.catalogue import Item
 from marketplace.settings import SupplierSettings, supplier_types
@@ -39,7 +41,10 @@ SCHEMA: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A site's config without a mistake. Tags, features and components are keyed `machine/tag` and so on."""
+    """A site's config without a mistake. Tags, features, estimates and components are keyed `machine/tag` and so on.
+
+    estimated: the estimates with what was learned for each, as their files were when the config was read.
+    """
 
     path: Path
     file: ConfigFile
@@ -48,7 +53,14 @@ class Config:
     components: Mapping[str, ComponentConfig]
     suppliers: Mapping[str, SupplierSettings]
     features: Mapping[str, FeatureSettings] = field(default_factory=dict)
+    estimates: Mapping[str, EstimateSettings] = field(default_factory=dict)
+    estimated: Mapping[str, Estimate] = field(default_factory=dict)
     warnings: tuple[Mistake, ...] = ()
+
+    @property
+    def untold(self) -> list[str]:
+        """One sentence for each estimate that tells nothing, for want of a model that can be used."""
+        return [each.trouble for each in self.estimated.values() if each.trouble]
 
     @property
     def site(self) -> SiteSettings:
@@ -93,7 +105,7 @@ class Config:
     @property
     def windows(self) -> Windows:
         """When machines may be worked on, in the site's time zone."""
-        return Windows(self.file.maintenance_windows, self.zone)
+        return Windows.of(self.file.maintenance_windows, self.zone)
 
     @property
     def people(self) -> Mapping[str, PersonSettings]:
@@ -111,15 +123,20 @@ class Config:
         return {key: tag for key, tag in self.tags.items() if key.partition("/")[0] in machines}
 
     def heard_over(self, connection: str) -> tuple[str, ...]:
-        """Return what a connection tells: its tags, and the features computed from them, by `machine/tag`."""
+        """Return what a connection tells: its tags, and what is computed from them, by `machine/tag`."""
         machines = {key for key, machine in self.file.machines.items() if machine.connection == connection}
-        features = [key for key in self.features if key.partition("/")[0] in machines]
-        return (*self.tags_of(connection), *features)
+        return tuple(key for key in self.shown if key.partition("/")[0] in machines)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Every tag by `machine/tag`: those that are read, and what is computed from them."""
+        return (*self.tags, *self.features, *estimated_units(self.estimates))
 
     def units_of(self, machine: str) -> dict[str, str]:
-        """Return the units of a machine's tags by the tag's own name, those of its features among them."""
+        """Return the units of a machine's tags by the tag's own name, with those of its features and estimates."""
         tags = self._read_units_of(machine)
-        return tags | {name: unit_of(each, tags) for name, each in _own(self.features, machine).items()}
+        features = {name: unit_of(each, tags) for name, each in _own(self.features, machine).items()}
+        return tags | features | estimated_units(_own(self.estimates, machine))
 
     def _read_units_of(self, machine: str) -> dict[str, str]:
         return {name: tag.unit for name, tag in _own(self.tags, machine).items()}
@@ -174,8 +191,21 @@ def judged(path: Path, source: YamlFile) -> Config:
     if mistakes or file is None:
         raise Mistakes(mistakes)
     said = tuple(sorted(warnings))
-    found_parts = parts.connections, parts.tags, parts.components, parts.suppliers, parts.features
-    return Config(path, file, *found_parts, said)
+    found_parts = parts.connections, parts.tags, parts.components, parts.suppliers, parts.features, parts.estimates
+    config = Config(path, file, *found_parts, warnings=said)
+    return _with_models(config, source) if parts.estimates else config
+
+
+def _with_models(config: Config, source: YamlFile) -> Config:
+    """Return a config with what was learned of wear; that a file of it cannot be used is a warning."""
+    from gateway.wear_models import estimated  # a site that estimates nothing starts without it
+
+    found, warnings = estimated(config), list(config.warnings)
+    for key, each in found.items():
+        machine, _slash, name = key.partition("/")
+        if each.trouble:
+            warnings.append(source.mistake(("machines", machine, "estimates", name, "model"), each.trouble))
+    return replace(config, estimated=found, warnings=tuple(sorted(warnings)))
 
 
 def _require_schema(file: YamlFile) -> None:

@@ -31,6 +31,7 @@ from gateway.actions import Actions, HandAnswer, HandReply, Outcome
 from gateway.control_client import address_of
 from gateway.storage import FAILURES
 from maintenance.assets import Found
+from maintenance.symptoms import SAID_MAX
 from marketplace.authority.scopes import ScopeKind
 from marketplace.money import Money
 
@@ -115,6 +116,13 @@ class Fitted(_Body):
     used: str | None = Field(default=None, max_length=64)
     note: str = _Remark
     found: Found | None = None
+
+
+class Symptom(_Body):
+    """What a person sees, hears or smells of a component."""
+
+    component: str = _Key
+    said: str = Field(min_length=1, max_length=SAID_MAX)
 
 
 class Stock(_Body):
@@ -209,6 +217,8 @@ ACTS: Final[Mapping[str, _Act]] = {
         Fitted,
         lambda a, b, who: a.fitted(b.component, b.serial, b.used, b.note, who, METHOD, found=b.found or ""),
     ),
+    "symptom": _Act(Symptom, lambda a, b, who: a.symptom(b.component, b.said, who, METHOD)),
+    "symptom-over": _Act(Symptom, lambda a, b, who: a.symptom_over(b.component, b.said, who, METHOD)),
     "stock": _Act(Stock, lambda a, b, who: a.stock(b.item, b.quantity, who, METHOD)),
     "stop": _Act(Reach, lambda a, b, who: a.stop(b.scope, b.key, b.reason, who, METHOD)),
     "resume": _Act(Reach, lambda a, b, who: a.resume(b.scope, b.key, b.reason, who, METHOD)),

@@ -22,6 +22,7 @@ from gateway.web import accounts
 from gateway.web import app as page
 from gateway.web.accounts import Account
 from gateway.web.context import ComponentInfo, MachineInfo, Names, Network, TagInfo, WebContext
+from maintenance.symptoms import choices, table_for
 from marketplace.store import Database
 
 
@@ -53,7 +54,8 @@ def _component(config: Config, key: str, patience: Patience) -> ComponentInfo:
     settings = config.components[key]
     waiting = max(settings.patience, patience(key))
     terms = config.file.timing.terms(settings.buying, waiting, settings.life_shape) if settings.buying else None
-    return ComponentInfo(key, settings.name, terms, settings.stale_after.duration)
+    symptoms = choices(table_for(key, config.file.symptoms))
+    return ComponentInfo(key, settings.name, terms, settings.stale_after.duration, symptoms)
 
 
 def circumstances_of(config: Config) -> Circumstances:

@@ -3,17 +3,18 @@
 Promises: a value within its deadband counts as heard and is neither stored nor judged again; a batch costs a few
 operations on columns however many tags there are; how long a value took from the machine's clock to here is counted.
 Values that a machine recalled from its own history are passed on to be stored, and judge nothing. Windows become
-samples of the features computed from them, beside the event loop, and go no further. Refuses to know databases and
-money.
+samples of the features computed from them, beside the event loop, and go no further. What values tell of wear
+(`maintenance.estimation`) comes behind them as samples of its own. Refuses to know databases and money.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from gettext import ngettext
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from connectors.counters import Latencies
 from connectors.samples import TICKS_PER_SECOND, Batch, Keys, Quality, ticks_of
 from gateway.live import Board
 from maintenance.derivation import Derivation, answer
+from maintenance.estimation import Estimation
 from maintenance.monitor import Monitor
 
 
@@ -101,12 +103,14 @@ class Intake:
         sieve: Sieve,
         clock: Callable[[], datetime],
         derivation: Derivation | None = None,
+        estimation: Estimation | None = None,
     ) -> None:
         self._monitor = monitor
         self._board = board
         self.sieve = sieve
         self._clock = clock
         self.derive_by(derivation or Derivation({}))
+        self._estimation = estimation or Estimation({})
         self.samples = 0
         self.lag = Latencies()
 
@@ -115,6 +119,23 @@ class Intake:
         self._derivation = derivation
         for tag, unit in derivation.speeds.items():
             self._monitor.watch(tag, unit)
+
+    def estimate_by(self, estimation: Estimation) -> None:
+        """Estimate by these from now on; what was known of the parts goes on where it still fits."""
+        estimation.restore(self._estimation.snapshot())
+        self._estimation = estimation
+
+    def lost(self, tags: Sequence[str]) -> None:
+        """The wire to these tags is gone."""
+        self._estimation.doubt(tags)
+
+    def snapshot(self) -> dict[str, dict[str, Any]]:
+        """Return what estimates know, JSON-able."""
+        return self._estimation.snapshot()
+
+    def restore(self, states: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take up a snapshot."""
+        self._estimation.restore(states)
 
     async def derived(self, batch: Batch) -> Batch:
         """Return a batch with samples of features in place of its windows; `take` takes none that has any."""
@@ -133,6 +154,7 @@ class Intake:
         self.samples += len(batch)
         if batch.recalled or not len(batch):
             return batch
+        batch = self._estimation.joined(batch, self._monitor.life)
         self._board.put(batch)
         sifted = self.sieve.sift(batch)
         self._monitor.fold(sifted)

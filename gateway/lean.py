@@ -28,6 +28,8 @@ _LARGE: Final = 32 * 1024
 
 _ENGINE: Final = "sqlalchemy.ext.asyncio"
 _OPCUA: Final = "asyncua"
+_EXECUTORS: Final = "apscheduler.executors.pool"
+_PROCESSES: Final = ("multiprocessing", "concurrent.futures.process")
 _OPCUA_TYPES: Final = ("ua", "Node", "uamethod")
 """What asyncua's own modules and our connector take from its package, before anything inside it."""
 
@@ -69,6 +71,7 @@ def trim() -> None:
     without_rich()
     without_orm()
     without_opcua_server()
+    without_processes()
 
 
 def without_rich() -> None:
@@ -125,6 +128,26 @@ def without_opcua_server() -> None:
         return getattr(package, name)
 
     vars(package)["__getattr__"] = find
+
+
+def without_processes() -> None:
+    """Import APScheduler's executors without pools of processes, of which a gateway has none: 2 MB.
+
+    They take from there no more than the name of the error that such a pool raises, until somebody makes one.
+    """
+    closed = [name for name in _PROCESSES if name not in sys.modules]
+    if _EXECUTORS in sys.modules or find_spec("apscheduler") is None:
+        return
+    for name in closed:
+        sys.modules[name] = ModuleType(name)
+        vars(sys.modules[name])["BrokenProcessPool"] = RuntimeError
+    try:
+        import_module(_EXECUTORS)
+    except (ImportError, AttributeError):
+        sys.modules.pop(_EXECUTORS, None)
+    finally:
+        for name in closed:
+            del sys.modules[name]
 
 
 def _unopened(name: str) -> ModuleType | None:

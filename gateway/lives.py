@@ -8,18 +8,30 @@ only after it is durable.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from gettext import gettext as _
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.settings import ComponentConfig
 from maintenance.assets import Fitting, FittingState, Found, Life, machine_of
+from maintenance.fittings import counters_now, counters_told
 from maintenance.monitor import Monitor
 from maintenance.settings import counter_tags
-from maintenance.store import close_life, open_life, open_lives, record_reading, save_fitting
+from maintenance.store import (
+    close_life,
+    drop_reports,
+    keep_report,
+    open_life,
+    open_lives,
+    record_reading,
+    reports,
+    save_fitting,
+)
+from maintenance.symptoms import REPORTS_MAX, Report
 from marketplace import fulfilment
 from marketplace.audit import log as audit
 from marketplace.audit.actor import Actor, ActorKind
@@ -88,7 +100,8 @@ class Lives:
             life = current.id if current else ""
             accepted = await fulfilment.may_accept_fitting(tx, owner, component, life, items)
         if accepted:
-            await self._begin(fitting, actor, used_before=0.0, counters=self._counters(component, fitting.evidence))
+            counters = counters_told(fitting, self._counters(component))
+            await self._begin(fitting, actor, used_before=0.0, counters=counters)
         elif fitting.id not in self._proposed:
             self._proposed.add(fitting.id)
             async with self._database.write() as tx:
@@ -97,11 +110,8 @@ class Lives:
                 await audit.append(tx, owner, "fitting.proposed", component, actor, facts, self._clock())
         return accepted
 
-    def _counters(self, component: str, evidence: str) -> dict[str, float]:
-        """The counter at fitting, where the proposal rests on a counter that fell."""
-        told = json.loads(evidence)
-        names = counter_tags(self._components[component].wear)
-        return {told.get("tag", names[-1]): float(told["reading"])} if names and "reading" in told else {}
+    def _counters(self, component: str) -> tuple[str, ...]:
+        return counter_tags(self._components[component].wear)
 
     async def fitted_by(
         self,
@@ -120,11 +130,7 @@ class Lives:
             fitting = Fitting(
                 secrets.token_hex(8), component, self._clock(), FittingState.DONE, person.id, "said", serial
             )
-            counters = {}
-            for name in counter_tags(self._components[component].wear):
-                latest = self._monitor.latest(f"{machine_of(component)}/{name}")
-                if latest is not None:
-                    counters[name] = latest.value
+            counters = counters_now(self._monitor, component, self._counters(component))
             await self._begin(fitting, person, used_before=used, counters=counters, note=note, found=found)
 
     async def _begin(
@@ -145,6 +151,7 @@ class Lives:
         async with self._database.write() as tx:
             ended = await close_life(tx, owner, component, fitting.at, found, ran)
             await open_life(tx, owner, life)
+            await drop_reports(tx, owner, component)
             await save_fitting(tx, owner, done)
             await fulfilment.fitted(tx, owner, component, ended or "", actor, now)
             facts = {
@@ -176,3 +183,51 @@ class Lives:
             facts = {"value": f"{value:g}"} | ({"clock": clock} if clock else {})
             await audit.append(tx, self._owner, "reading.entered", component, person, facts, now)
             self._monitor.reading(component, value, now, person.id, clock)  # refused: nothing of it is kept
+
+    async def recall(self) -> None:
+        """Tell the monitor what people report, as it is kept."""
+        async with self._changing:
+            async with self._database.read() as tx:
+                kept = await reports(tx, self._owner)
+            for component in self._components:
+                self._monitor.reported(component, kept.get(component, ()))
+
+    async def report_by(self, component: str, said: str, person: Actor, *, own_words: bool) -> bool:
+        """Keep a symptom that a named person reports of the part that is in a component now.
+
+        own_words: the table does not know it. False, and nothing is kept: it is reported already. Raises ValueError
+        where there are `REPORTS_MAX` of them.
+        """
+        async with self._changing:
+            now = self._clock()
+            async with self._database.write() as tx:
+                before = (await reports(tx, self._owner)).get(component, ())
+                if said.casefold() in {each.said.casefold() for each in before}:
+                    return False
+                if len(before) >= REPORTS_MAX:
+                    sentence = _("{component} has {count} symptoms already; take back those that are over")
+                    raise ValueError(sentence.format(component=component, count=len(before)))
+                report = Report(said, now, person.id)
+                await keep_report(tx, self._owner, component, report)
+                await self._audit_report(tx, "symptom.reported", component, said, person, own_words)
+            self._monitor.reported(component, (*before, report))
+        return True
+
+    async def take_back(self, component: str, said: str, person: Actor, *, own_words: bool) -> bool:
+        """A named person says that a symptom is over, or never was; False where nobody reports it."""
+        async with self._changing:
+            async with self._database.write() as tx:
+                if not await drop_reports(tx, self._owner, component, said):
+                    return False
+                await self._audit_report(tx, "symptom.taken_back", component, said, person, own_words)
+                left = (await reports(tx, self._owner)).get(component, ())
+            self._monitor.reported(component, left)
+        return True
+
+    async def _audit_report(
+        self, tx: AsyncConnection, kind: str, component: str, said: str, person: Actor, own_words: bool
+    ) -> None:
+        """A person's own words go to the erasable table; the log names those of the config's table."""
+        note = await audit.note(tx, self._owner, said) if own_words else ""
+        facts = {"symptom": "" if own_words else said, "note": note}
+        await audit.append(tx, self._owner, kind, component, person, facts, self._clock())

@@ -6,7 +6,8 @@ of the plant. What the caller typed is read here, and a refusal is a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from gettext import gettext as _
@@ -25,6 +26,7 @@ from gateway.yaml_file import Mistakes
 from maintenance.assets import Found
 from maintenance.clocks import clock_read, use_before
 from maintenance.needs import Measure
+from maintenance.symptoms import in_words, nearest, recognised, table_for
 from marketplace import sentences, stock
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.keys import KeyUnreadable
@@ -185,6 +187,41 @@ class Operations:
         await self._lives.fitted_by(component, _person(person, method), serial, before, note, said)
         self._board.tell({"needs", "orders"})
         return Outcome(True, "FITTED", _("{component}: the next life has begun.").format(component=component))
+
+    async def symptom(self, component: str, said: str, person: str, method: str) -> Outcome:
+        """Enter what a person sees, hears or smells of a component, in the words of the config's table or their own."""
+        if refusal := self._refusal(person, Right.OPERATE) or self._stranger(component):
+            return refusal
+        table = table_for(component, self._config.file.symptoms)
+        try:
+            typed = in_words(said)
+            known = recognised(table, typed)
+            words, actor = known or typed, _person(person, method)
+            kept = await self._lives.report_by(component, words, actor, own_words=known is None)
+        except ValueError as error:
+            return Outcome(False, "SYMPTOM_REFUSED", _("{reason}. Nothing was entered.").format(reason=error))
+        if not kept:
+            sentence = _("{component}: “{said}” is reported already; nothing changed.")
+            return Outcome(False, "SYMPTOM_KNOWN", sentence.format(component=component, said=words))
+        self._board.tell({"needs"})
+        if known is not None:
+            sentence = _("{component}: “{said}” was entered.")
+            return Outcome(True, "SYMPTOM_ENTERED", sentence.format(component=component, said=known))
+        return Outcome(True, "SYMPTOM_NOTED", _noted(component, words, nearest(table, words)))
+
+    async def symptom_over(self, component: str, said: str, person: str, method: str) -> Outcome:
+        """Take back what was entered so: it is over, or never was."""
+        if refusal := self._refusal(person, Right.OPERATE) or self._stranger(component):
+            return refusal
+        table, sentence = table_for(component, self._config.file.symptoms), _("{component}: nobody reports “{said}”.")
+        with suppress(ValueError):
+            said = in_words(said)
+            own_words = recognised(table, said) is None
+            if await self._lives.take_back(component, said, _person(person, method), own_words=own_words):
+                self._board.tell({"needs"})
+                sentence = _("{component}: “{said}” was taken back.")
+                return Outcome(True, "SYMPTOM_TAKEN_BACK", sentence.format(component=component, said=said))
+        return Outcome(False, "SYMPTOM_UNKNOWN", sentence.format(component=component, said=said))
 
     async def stock(self, item: str, quantity: str, person: str, method: str) -> Outcome:
         """Enter how many of an item are on the shelf, as counted."""
@@ -393,6 +430,17 @@ class Operations:
 
     def _units(self, component: str) -> dict[str, str]:
         return self._config.units_of(component.partition("/")[0])
+
+
+def _noted(component: str, said: str, near: Sequence[str]) -> str:
+    """Return that a symptom is a note, and what of the table was perhaps meant."""
+    sentence = _(
+        "{component}: “{said}” was noted, but the symptoms of the config do not know it, so it chooses no job."
+    ).format(component=component, said=said)
+    if not near:
+        return sentence
+    meant = _("If one of these was meant, report that and take the note back: {near}.")
+    return f"{sentence} {meant.format(near=', '.join(near))}"
 
 
 def _no_alarm() -> Outcome:

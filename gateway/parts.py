@@ -21,28 +21,31 @@ from connectors.settings import ConnectionSettings, TagSettings, connector_types
 from gateway.complaints import complaints, unknown
 from gateway.settings import ComponentConfig, PersonSettings, SiteSettings
 from gateway.yaml_file import Mistake, Place, YamlFile
+from maintenance.estimates import EstimateSettings, informed
 from maintenance.settings import JobSettings
 from maintenance.symptoms import SymptomSettings
 from maintenance.windows import FeatureSettings
 from marketplace.settings import SUPPLIERS, ItemSettings, SupplierSettings, UnknownAdapter, supplier_type
-from marketplace.windows import Weekly
+from marketplace.windows import Once, Weekly, window_said
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(slots=True)
 class Parts:
-    """What of a file is valid by itself; tags, features and components are keyed `machine/tag` and so on."""
+    """What of a file is valid by itself; tags, features, estimates and components are keyed `machine/tag` and so on."""
 
     site: SiteSettings | None = None
     people: dict[str, PersonSettings] = field(default_factory=dict)
     connections: dict[str, ConnectionSettings] = field(default_factory=dict)
     tags: dict[str, TagSettings] = field(default_factory=dict)
     features: dict[str, FeatureSettings] = field(default_factory=dict)
+    estimates: dict[str, EstimateSettings] = field(default_factory=dict)
     components: dict[str, ComponentConfig] = field(default_factory=dict)
     items: dict[str, ItemSettings] = field(default_factory=dict)
     suppliers: dict[str, SupplierSettings] = field(default_factory=dict)
-    windows: tuple[Weekly, ...] = ()
+    windows: dict[int, Weekly | Once] = field(default_factory=dict)
+    """By their place in the list."""
     jobs: dict[str, JobSettings] = field(default_factory=dict)
     symptoms: dict[int, SymptomSettings] = field(default_factory=dict)
     """By their place in the list."""
@@ -56,7 +59,7 @@ def parts_of(file: YamlFile, base: Path) -> tuple[Parts, list[Mistake]]:
     parts, mistakes = Parts(), list[Mistake]()
     parts.site = _alone(SiteSettings, file.data.get("site"))
     parts.people = _each(PersonSettings, file, ("people",))
-    parts.windows = tuple(_windows(file))
+    parts.windows = dict(_windows(file))
     parts.jobs = _each(JobSettings, file, ("jobs",))
     rows = file.data.get("symptoms")
     judged = enumerate(rows if isinstance(rows, list) else ())
@@ -65,14 +68,22 @@ def parts_of(file: YamlFile, base: Path) -> tuple[Parts, list[Mistake]]:
     for name, _value in entries(file, ("connections",)):
         _connection(file, name, parts, mistakes, base)
     for machine, said in entries(file, ("machines",)):
+        estimates = _each(EstimateSettings, file, ("machines", machine, "estimates"))
+        parts.estimates.update({f"{machine}/{key}": value for key, value in estimates.items()})
         components = _each(ComponentConfig, file, ("machines", machine, "components"))
-        parts.components.update({f"{machine}/{key}": value for key, value in components.items()})
+        parts.components.update({f"{machine}/{key}": _whole(value, estimates) for key, value in components.items()})
         features = _each(FeatureSettings, file, ("machines", machine, "features"))
         parts.features.update({f"{machine}/{key}": value for key, value in features.items()})
         _tags(file, machine, said, parts, mistakes)
     for name, _value in entries(file, ("suppliers",)):
         _supplier(file, name, parts, mistakes)
     return parts, mistakes
+
+
+def _whole(component: ComponentConfig, estimates: Mapping[str, EstimateSettings]) -> ComponentConfig:
+    """Return a component that hears how far its estimate may be off, whether or not anybody wrote that."""
+    wear = informed(component, estimates)
+    return component if wear is None else component.model_copy(update={"wear": wear})
 
 
 def entries(file: YamlFile, place: Place) -> Iterator[tuple[str, Any]]:
@@ -84,11 +95,11 @@ def entries(file: YamlFile, place: Place) -> Iterator[tuple[str, Any]]:
         yield from found.items()
 
 
-def _windows(file: YamlFile) -> Iterator[Weekly]:
+def _windows(file: YamlFile) -> Iterator[tuple[int, Weekly | Once]]:
     said = file.data.get("maintenance_windows")
-    for each in said if isinstance(said, list) else ():
+    for place, each in enumerate(said if isinstance(said, list) else ()):
         with suppress(ValueError):
-            yield Weekly.parse(str(each))
+            yield place, window_said(str(each))
 
 
 def _alone(model: type[Model], value: Any) -> Model | None:

@@ -24,9 +24,12 @@ from gateway.learning.service import Learning
 from gateway.live import Board, Link
 from gateway.lives import Lives
 from gateway.settings import ComponentConfig
+from gateway.shadow import Shadow
 from gateway.views.circumstances import Circumstances, refined
 from maintenance import store as telemetry_store
 from maintenance.derivation import Derivation
+from maintenance.estimates import Estimate
+from maintenance.estimation import Estimation
 from maintenance.monitor import Monitor
 from maintenance.needs import JobLine, Need
 from maintenance.windows import Feature
@@ -51,6 +54,7 @@ class Site:
     deadbands: Mapping[str, float] = field(default_factory=dict)
     features: Mapping[str, Feature] = field(default_factory=dict)
     circumstances: Circumstances = field(default_factory=Circumstances)
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Pipeline:
     """Carries samples and needs; `intake` is where samples come in.
 
     careful: whether every purchase asks a person now, whatever its mode. alarms: look after what people must know.
+    shadow: keeps what would be bought, where nothing is.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class Pipeline:
         careful: Callable[[], bool] = bool,
         alarms: AlarmWatch | None = None,
         learning: Learning | None = None,
+        shadow: Shadow | None = None,
     ) -> None:
         self._site = site
         self._databases = databases
@@ -105,8 +111,10 @@ class Pipeline:
         self._advised: dict[str, Advice] = {}
         self._terms: dict[str, TimingTerms] = {}
         self._learning = learning
+        self._shadow = shadow
         self._deciding = asyncio.Lock()
-        self.intake = Intake(monitor, board, Sieve(site.deadbands), clock, Derivation(site.features))
+        derivation, estimation = Derivation(site.features), Estimation(site.estimates)
+        self.intake = Intake(monitor, board, Sieve(site.deadbands), clock, derivation, estimation)
         self.decided_at: datetime | None = None
 
     def reconfigure(self, site: Site) -> None:
@@ -114,6 +122,7 @@ class Pipeline:
         self._site = site
         self.intake.sieve = Sieve(site.deadbands)
         self.intake.derive_by(Derivation(site.features))
+        self.intake.estimate_by(Estimation(site.estimates))
 
     @property
     def samples(self) -> int:
@@ -132,6 +141,7 @@ class Pipeline:
         self._board.notify(Link(status.name, status.connected, status.since, status.reason, faults))
         if not status.connected:
             self._monitor.connection_lost(self._site.tags.get(status.name, ()))
+            self.intake.lost(self._site.tags.get(status.name, ()))
 
     async def decide(self) -> None:
         """Take one decision step: settle fittings, revise every need, and want what timing says to buy."""
@@ -153,6 +163,8 @@ class Pipeline:
         self._advised.clear()
         self._terms = await self._refined(needs, now)
         await self._look_after_alarms(needs, now)
+        if self._shadow is not None:
+            await self._keep_shadow(self._shadow, needs, now)
         if self._purchasing.held():
             return
         policy = await self._policy()
@@ -171,6 +183,18 @@ class Pipeline:
         except Exception:
             log.exception("alarms know no decisions at this step")
         await self._alarms.look(known, self._advised, now)
+
+    async def _keep_shadow(self, shadow: Shadow, needs: Sequence[Need], now: datetime) -> None:
+        """Keep what would be bought; what fails in it is tried again at the next step."""
+
+        def advised(need: Need, now: datetime) -> Advice | None:
+            known = self._site.components.get(need.component)
+            return None if known is None else self._advice(need, known, now)
+
+        try:
+            await shadow.step(needs, advised, now)
+        except Exception:
+            log.exception("what would be bought could not be kept; it is tried again at the next step")
 
     def _advice(self, need: Need, component: ComponentConfig, now: datetime) -> Advice | None:
         """Return what timing says of a need, None where nothing is bought for it; once in a step, for it costs as much
@@ -253,4 +277,10 @@ class Pipeline:
     async def keep_snapshots(self) -> None:
         """Write down what the monitor knows, so that a restart goes on from it."""
         async with self._databases.telemetry.write() as tx:
-            await telemetry_store.save_snapshots(tx, self._monitor.snapshot(), self._clock())
+            states = self._monitor.snapshot() | self.intake.snapshot()
+            await telemetry_store.save_snapshots(tx, states, self._clock())
+
+    async def resume(self) -> None:
+        """Go on from what was written down of estimates; the monitor has what is its own."""
+        async with self._databases.telemetry.read() as tx:
+            self.intake.restore(await telemetry_store.load_snapshots(tx))

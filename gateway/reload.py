@@ -1,8 +1,9 @@
 """Another config while the gateway runs: the difference is applied, and what stays the same sees nothing of it.
 
-Connections, machines, their tags and components may differ. A mistake anywhere, or a change of anything else (money,
-people, suppliers, storage, the page), changes nothing and says so: those need a restart. That a config was changed, by
-whom, and to which file by its hash, is in the audit log, for what machines tell is what money follows.
+Connections, machines, their tags and components, jobs, symptoms and maintenance windows may differ. A mistake anywhere,
+or a change of anything else (money, people, suppliers, storage, the page), changes nothing and says so: those need a
+restart. That a config was changed, by whom, and to which file by its hash, is in the audit log, for what machines tell
+is what money follows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from gettext import gettext as _
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -31,7 +32,7 @@ from marketplace.audit.actor import Actor
 if TYPE_CHECKING:
     from gateway.build import Gateway
 
-CHANGEABLE: Final = frozenset({"connections", "machines"})
+CHANGEABLE: Final = frozenset({"connections", "machines", "jobs", "symptoms", "maintenance_windows"})
 """Sections of the file that are applied without a restart."""
 
 log = structlog.get_logger()
@@ -39,7 +40,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is new, gone and otherwise in a config, by kind: connections, tags, features, components."""
+    """What is new, gone and otherwise in a config, by kind: connections, tags, jobs and so on; rows by their place."""
 
     new: Mapping[str, int]
     gone: Mapping[str, int]
@@ -53,7 +54,8 @@ class Difference:
     def __str__(self) -> str:
         parts = []
         words = {"connections": _("connections"), "tags": _("tags")}
-        words |= {"features": _("features"), "components": _("components")}
+        words |= {"features": _("features"), "estimated": _("estimates"), "components": _("components")}
+        words |= {"jobs": _("jobs"), "symptoms": _("symptoms"), "windows": _("maintenance windows")}
         for kind, text in words.items():
             counts = self.new[kind], self.gone[kind], self.changed[kind]
             if any(counts):
@@ -63,13 +65,26 @@ class Difference:
 
 def difference(before: Config, after: Config) -> Difference:
     """Return how two configs differ in what may be changed."""
-    kinds = ("connections", "tags", "features", "components")
-    pairs = {kind: (getattr(before, kind), getattr(after, kind)) for kind in kinds}
+    old, new = _entries(before), _entries(after)
+    pairs = {kind: (old[kind], new[kind]) for kind in old}
     return Difference(
         {kind: len(new.keys() - old.keys()) for kind, (old, new) in pairs.items()},
         {kind: len(old.keys() - new.keys()) for kind, (old, new) in pairs.items()},
         {kind: sum(new[key] != old[key] for key in new.keys() & old.keys()) for kind, (old, new) in pairs.items()},
     )
+
+
+def _entries(config: Config) -> dict[str, Mapping[Any, Any]]:
+    return {
+        "connections": config.connections,
+        "tags": config.tags,
+        "features": config.features,
+        "estimated": config.estimated,
+        "components": config.components,
+        "jobs": config.file.jobs,
+        "symptoms": dict(enumerate(config.file.symptoms)),
+        "windows": dict(enumerate(config.file.maintenance_windows)),
+    }
 
 
 def fixed_sections(before: Config, after: Config) -> list[str]:
@@ -100,19 +115,26 @@ async def reload(gateway: Gateway, actor: Actor) -> Outcome:
 async def _apply(gateway: Gateway, before: Config, after: Config, actor: Actor) -> None:
     spend, now = gateway.databases.spend, gateway.clock()
     lives = await first_lives(spend, after.owner, after.components, now)
-    facts = {"sha256": hashlib.sha256(after.path.read_bytes()).hexdigest()}
+    facts = {"sha256": hashlib.sha256(after.path.read_bytes()).hexdigest(), **_models(after)}
     async with spend.write() as tx:
         await audit.append(tx, after.owner, "config.reloaded", after.path.name, actor, facts, now)
     begun_anew = gateway.monitor.change(watched(after), lives)
     if begun_anew:
         log.info("the config has changed; these components are learned anew", components=begun_anew)
     gateway.reconfigure(after)
+    await gateway.pipeline.lives.recall()
     await gateway.learning.reconfigure(curriculum(after))
     await gateway.trusting.audit_choices()  # before anything is spoken with less protection than before
     await gateway.conversations.change(wiring(before), wiring(after))
     gone = [name for name in before.connections if name not in after.connections]
-    heard = {*after.tags, *after.features}
-    gateway.board.forget(gone, [tag for tag in (*before.tags, *before.features) if tag not in heard])
+    heard = set(after.shown)
+    gateway.board.forget(gone, [tag for tag in before.shown if tag not in heard])
+
+
+def _models(config: Config) -> dict[str, str]:
+    """Return the version of what every estimate was taught, where there is any: money follows what they say."""
+    taught = {key: each.taught.version for key, each in config.estimated.items() if each.taught is not None}
+    return {"models": ", ".join(f"{key} {version}" for key, version in sorted(taught.items()))} if taught else {}
 
 
 def watched(config: Config) -> dict[str, Watched]:

@@ -31,6 +31,7 @@ from pydantic import (
 from gateway.actions import Right
 from gateway.learning.phases import Phase
 from maintenance.alarms.settings import ComponentAlarms, SiteAlarms
+from maintenance.estimates import EstimateSettings
 from maintenance.settings import ComponentSettings, DeviationWear, JobSettings, UsageWear, shape_of
 from maintenance.symptoms import SymptomSettings
 from maintenance.windows import FeatureSettings
@@ -40,7 +41,7 @@ from marketplace.documents import Delivery
 from marketplace.money import decimals_of
 from marketplace.settings import Amount, BuyingSettings, Duration, ItemSettings, Settings, TimingSettings
 from marketplace.timing import WATCHED_PATIENCE
-from marketplace.windows import Weekly
+from marketplace.windows import Once, Weekly, window_said
 
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 """A permanent identifier; names are free, keys are not. No slash: `machine/component` is made of two of them."""
@@ -107,12 +108,12 @@ Size = Annotated[
 """Space on a disk in bytes, written with its unit: `500 MiB`, `4 GiB`."""
 
 MaintenanceWindow = Annotated[
-    Weekly,
-    PlainValidator(lambda value: value if isinstance(value, Weekly) else Weekly.parse(str(value))),
+    Weekly | Once,
+    PlainValidator(lambda value: value if isinstance(value, Weekly | Once) else window_said(str(value))),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["saturday 06:00-14:00", "monday-friday 22:00-06:00"]}),
+    WithJsonSchema({"type": "string", "examples": ["saturday 06:00-14:00", "2026-12-12 06:00 to 14:00"]}),
 ]
-"""A window that returns every week, in the site's time zone."""
+"""A window that returns every week, or comes once, in the site's time zone."""
 
 SAMPLES_MIN = 64 * 2**20
 """Below it the ring would forget what was just written."""
@@ -341,6 +342,8 @@ class MachineSettings(Settings):
     tags: Mapping[Key, Any] = Field(default_factory=dict)
     features: Mapping[Key, FeatureSettings] = Field(default_factory=dict)
     """Numbers computed from windows and spectra; each is a tag of the machine like those that are read."""
+    estimates: Mapping[Key, EstimateSettings] = Field(default_factory=dict)
+    """Wear that nobody measures, by what measured parts taught; each is a tag of the machine, too."""
     components: Mapping[Key, ComponentConfig] = Field(default_factory=dict)
 
     _empty = model_validator(mode="before")(_without_empty)
@@ -371,6 +374,8 @@ class ConfigFile(Settings):
     """How far a kind may come by itself: `bound` keeps it to the rule that needs no history."""
     alarms: AlarmSettings = AlarmSettings()
     policy: Path = Path("policy.yaml")
+    shadow: bool = False
+    """Watch and decide as ever, keep what would be bought, and reach no supplier; ended by a restart without it."""
 
     _empty = model_validator(mode="before")(_without_empty)
 

@@ -87,6 +87,8 @@ machines:
 #   relubricate: {{title: Relubricate, lines: {{grease: {{item: grease, quantity: 1, kind: consumable}}}}}}
 # symptoms:
 #   - {{component: "*/spindle-bearing", evidence: DEVIATION_TAG, tag: spindle-temperature, job: relubricate}}
+#   - {{component: "*/spindle-bearing", said: squeals, job: relubricate}}         # a person: 'toolcrib symptom'
+#   - {{component: "*/spindle-bearing", said: seized, failure: true}}             # it has failed; its own job
 
 items:                           # a part is its manufacturer and its part number (mpn); unit C62 is a piece
   bearing-7014:
@@ -110,9 +112,9 @@ suppliers:
 
 timing: {{approval: 8 h, step: 1 h, quote_deadline: 5 s}}
 
-# When machines may be worked on, in the site's time zone; at any time if left out. A job's line of kind 'service' is
-# booked for the first window with room for the job after its parts are here.
-# maintenance_windows: [saturday 06:00-14:00, monday-friday 22:00-06:00]
+# When machines may be worked on, each week or once, in the site's time zone; at any time if left out. A job's line of
+# kind 'service' is booked for the first window with room for the job after its parts are here.
+# maintenance_windows: [saturday 06:00-14:00, monday-friday 22:00-06:00, 2026-12-12 06:00 to 14:00]
 
 # How long somebody may take to acknowledge an alarm about money ('toolcrib alarms') before it stops what it names.
 # Beside it, by kind, alarms about machines, which stop nothing: 'toolcrib alarms kinds' lists them, each with its usual
@@ -120,6 +122,9 @@ timing: {{approval: 8 h, step: 1 h, quote_deadline: 5 s}}
 alarms: {{acknowledge_within: {{default: 8 h}}}}
 
 policy: {policy}                 # only the place; it counts once a person runs 'toolcrib policy apply {policy}'
+
+# A shadow watches and decides, keeps what it would buy ('toolcrib shadow'), and reaches no supplier.
+# shadow: true
 """
 
 POLICY: Final = """\

@@ -15,20 +15,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from maintenance import growing
 from maintenance.features import Vector
-from maintenance.learning import FOLDS, REGRESSIONS, Regression, Walk, told
+from maintenance.learning import FOLDS, REGRESSIONS, Regression
+from maintenance.walks import Walk, told
 
-TREES: Final = 120
-RATE: Final = 0.06
-LEAVES: Final = 12
-DEPTH: Final = LEAVES - 1
-LEAF_MIN: Final = 40
-"""Frames that a leaf speaks for at least."""
-SHRINKAGE: Final = 10.0
+DEPTH: Final = growing.LEAVES - 1
 EVERY: Final = 2
 """Every second frame is learned from: neighbours say the same."""
-LIVES_MIN: Final = 10
-"""With fewer lives trees learn the units, not the wear."""
+CHECKED: Final = 16
+"""One frame in so many shows that the arrays say what the trees did."""
 
 Numbers = NDArray[np.int32]
 
@@ -52,7 +48,9 @@ class Boosted:
         which = np.arange(len(rows))[:, None]
         for _level in range(DEPTH):
             lower = rows[which, self.feature[tree, node]] <= self.threshold[tree, node]
-            node = np.where(lower, self.left[tree, node], self.right[tree, node])
+            before, node = node, np.where(lower, self.left[tree, node], self.right[tree, node])
+            if np.array_equal(node, before):
+                break
         values: Vector = self.first + self.value[tree, node].sum(axis=1)
         return values
 
@@ -74,44 +72,30 @@ REGRESSIONS["boosted"] = boosted_of
 
 
 def available() -> bool:
-    """Tell whether the extra `learning` is installed."""
+    """Whether scikit-learn is installed."""
     return find_spec("sklearn") is not None
 
 
 def boosted(walks: Sequence[Walk], usual: float) -> tuple[Regression, list[Vector]]:
-    """Fit trees; lives are left out in groups. Raises ImportError without the extra `learning`."""
-    groups = min(FOLDS, len(walks))
-    unseen: list[Vector] = [np.zeros(0)] * len(walks)
+    """Grow trees, and others without each group of lives in turn; all see values in the same bins, which know no end.
+
+    Raises NotImplementedError, see `maintenance.growing`.
+    """
+    groups, lives = min(FOLDS, len(walks)), np.repeat(np.arange(len(walks)), [len(walk.rest) for walk in walks])
+    rows = np.vstack([np.hstack([walk.common, walk.special]) for walk in walks])
+    value = np.concatenate([told(walk.rest, usual) for walk in walks])
+    taught = np.concatenate([np.arange(len(walk.rest)) % EVERY == 0 for walk in walks])
+    bins = growing.Bins.of(rows[taught])
+    binned, unseen = bins.binned(rows), np.zeros(len(rows))
     for group in range(groups):
-        trees = _grown([walk for at, walk in enumerate(walks) if at % groups != group], usual)
-        for at in range(group, len(walks), groups):
-            unseen[at] = trees.predict(walks[at].common, walks[at].special)
-    return _grown(walks, usual), unseen
-
-
-def _grown(walks: Sequence[Walk], usual: float) -> Boosted:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits
-
-    forest = HistGradientBoostingRegressor(
-        max_iter=TREES,
-        learning_rate=RATE,
-        max_leaf_nodes=LEAVES,
-        min_samples_leaf=LEAF_MIN,
-        l2_regularization=SHRINKAGE,
-        early_stopping=False,
-        random_state=0,
-    )
-    rows = np.vstack([np.hstack([walk.common, walk.special])[::EVERY] for walk in walks])
-    value = np.concatenate([told(walk.rest[::EVERY], usual) for walk in walks])
-    with threadpool_limits(1):  # threads that wait for each other on a busy edge server cost more than they bring
-        forest.fit(rows, value)
-        first = float(np.ravel(forest._baseline_prediction)[0])
-        trees = _arrays(first, [stage[0].nodes for stage in forest._predictors])
-        same = np.allclose(trees.predict(rows[:, :0], rows), forest.predict(rows), rtol=0, atol=1e-9)
-    if not same:
+        others, mine = taught & (lives % groups != group), lives % groups == group
+        unseen[mine] = growing.forest(bins, binned[others], value[others]).predict(binned[mine])
+    forest = growing.forest(bins, binned[taught], value[taught])
+    trees = _arrays(forest.first, forest.nodes)
+    some = rows[taught][::CHECKED]
+    if not np.allclose(trees.predict(some[:, :0], some), forest.grown[::CHECKED], rtol=0, atol=1e-9):
         raise NotImplementedError("this version of scikit-learn keeps its trees otherwise; the ridge goes on alone")
-    return trees
+    return trees, [unseen[lives == life] for life in range(len(walks))]
 
 
 def _arrays(first: float, trees: Sequence[Any]) -> Boosted:

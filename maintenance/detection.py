@@ -33,13 +33,19 @@ class Baseline:
         return cls(rows.mean(axis=0), rows.var(axis=0, ddof=1))
 
 
-def pooled_scatter(own: Baseline, peers: Iterable[Baseline]) -> Vector:
-    """Return the healthy standard deviation of each signal: root mean variance over all baselines.
+def pooled_variance(baselines: Iterable[Baseline]) -> Vector:
+    """Return the mean healthy variance of each signal over baselines, at least one."""
+    mean: Vector = np.mean([each.variance for each in baselines], axis=0)
+    return mean
+
+
+def scatter(own: Baseline, variance: Vector) -> Vector:
+    """Return the healthy standard deviation of each signal by the variance that peers share.
 
     A signal that stood still gets 0, which leaves it out of the index.
     """
-    scatter = np.sqrt(np.mean([own.variance, *(peer.variance for peer in peers)], axis=0))
-    return np.where(scatter > RESOLUTION * np.abs(own.mean), scatter, 0.0)
+    deviation = np.sqrt(variance)
+    return np.where(deviation > RESOLUTION * np.abs(own.mean), deviation, 0.0)
 
 
 def z_scores(distance: Vector, scatter: Vector) -> Vector:

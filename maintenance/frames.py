@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maintenance.features import Vector
-from maintenance.learning import History
 
 FRAMES_MAX: Final = 4096
 """Frames of one life: eight rated lives of 500 each; with 14 signals 280 kB."""
@@ -26,6 +25,30 @@ CHUNK: Final = 64
 
 Told = Sequence[tuple[float, Sequence[float]]]
 """Frames as the monitor tells them: the use at the end of each, and its values in the order of the signals."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """One life that has ended: frames of shape (frames, signals), and the use at the end of each, ascending.
+
+    left: what was left when it ended, by use; 0 after a failure.
+    """
+
+    unit: str
+    frames: Vector
+    use: Vector
+    left: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 2 or len(self.frames) != len(self.use) or not np.all(np.diff(self.use) > 0):
+            raise ValueError("a history has one ascending use for each frame")
+        if not np.all(np.isfinite(self.frames)):
+            raise ValueError("the frames of a history are whole")
+
+    @property
+    def life(self) -> float:
+        """The use from new to the end of life."""
+        return float(self.use[-1]) + self.left
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,9 +1,8 @@
 """Learning from lives that have ended: how much is left, and how sure one may be, by what others of the kind showed.
 
-A `History` is one life, frame by frame. `learn` regresses the logarithm of the remaining use on each frame's features
-(ridge regression, its strength chosen by leaving out one life at a time) and keeps what the lives that were left out
-really had left where the regression said so much: that table, smoothed by kernels, is the belief (Nadaraya and Watson,
-1964; conditional Kaplan-Meier after Beran, 1981, without censoring). A model never judges a life that it has seen.
+`learn` regresses the logarithm of the remaining use on each frame's features (`maintenance.walks`; ridge regression,
+its strength chosen by leaving out one life at a time) and keeps what the lives that were left out really had left where
+the regression said so much (`maintenance.tables`): that is the belief. A model never judges a life that it has seen.
 With the extra `learning`, `maintenance.boosting` replaces the ridge by boosted trees; all else stays.
 
 A model is a value: JSON-able, hashed, the same from the same lives. What it is worth in money, and whether it takes
@@ -14,20 +13,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Protocol
 
 import numpy as np
 
-from maintenance.bank import ALPHAS, Bank, Rows
+from maintenance.bank import Bank, Rows
 from maintenance.features import Vector
+from maintenance.frames import History
+from maintenance.tables import Table, table, tables_without
+from maintenance.walks import Reference, Walk, features, told, untold, walks, weights
 
 FORMAT: Final = 1
-FLOOR, CAP, NEAR = 0.05, 1.0, 0.3
-"""In shares of the usual life: what is added before the logarithm, beyond what a rest counts as that, and how near the
-end frames begin to weigh fully. Decisions need the end; how long a healthy part lasts, its frames do not say."""
 STRENGTHS: Final = (np.inf, 3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0)
 """Ridge penalties that are tried on the averages; with the first, only deviation and trend speak."""
 GENTLE = 1.0
@@ -38,132 +37,6 @@ SMOOTHING = 0.5
 """Weight of a new prediction against those before it."""
 FOLDS: Final = 5
 """Lives are left out in this many groups where leaving out each alone takes too long."""
-WIDTH, WIDTH_SHARE = 0.01, 0.04
-REST, REST_SHARE = 0.005, 0.03
-"""Kernels of the table, in shares of the usual life and of the value: over predictions, and over what was left."""
-SURPRISE: Final = 0.01
-"""Share of parts that fail within a usual life by what no signal shows."""
-PREDICTIONS, USES, AHEAD = 48, 96, 1.6
-"""The table's rows and columns, and how many usual lives it looks ahead."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class History:
-    """One life that has ended: frames of shape (frames, signals), and the use at the end of each, ascending.
-
-    left: what was left when it ended, by use; 0 after a failure.
-    """
-
-    unit: str
-    frames: Vector
-    use: Vector
-    left: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.frames.ndim != 2 or len(self.frames) != len(self.use) or not np.all(np.diff(self.use) > 0):
-            raise ValueError("a history has one ascending use for each frame")
-        if not np.all(np.isfinite(self.frames)):
-            raise ValueError("the frames of a history are whole")
-
-    @property
-    def life(self) -> float:
-        """The use from new to the end of life."""
-        return float(self.use[-1]) + self.left
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reference:
-    """What is healthy in a kind: the mean of its units' healthy means, and the scatter within a unit, by signal."""
-
-    centre: Vector
-    scatter: Vector
-
-    @classmethod
-    def of(cls, histories: Sequence[History], healthy: int) -> Reference:
-        """Return it from the first frames of lives."""
-        first = [each.frames[:healthy] for each in histories]
-        centre = np.mean([each.mean(axis=0) for each in first], axis=0)
-        return cls(centre, np.sqrt(np.mean([each.var(axis=0, ddof=1) for each in first], axis=0)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Walk:
-    """A history as features, one row for each frame after the healthy ones, and what was left then."""
-
-    unit: str
-    common: Vector
-    special: Vector
-    use: Vector
-    rest: Vector
-
-
-def walks(histories: Sequence[History], reference: Reference, healthy: int, usual: float) -> list[Walk]:
-    """Return each history's features; all lives walk side by side. Lives that ended before health was known are left
-    out."""
-    lasting = [each for each in histories if len(each.frames) > healthy]
-    if not lasting:
-        return []
-    bank = Bank(len(lasting), len(reference.centre))
-    rows = np.arange(len(lasting))
-    bank.begin(rows, np.array([each.frames[:healthy].mean(axis=0) for each in lasting]))
-    steps: list[tuple[Rows, Vector, Vector]] = []
-    for at in range(healthy, max(len(each.frames) for each in lasting)):
-        rows = np.array([row for row in rows if at < len(lasting[row].frames)])
-        frames = np.array([lasting[row].frames[at] for row in rows])
-        use = np.array([lasting[row].use[at] for row in rows])
-        bank.take(rows, frames, use, reference.scatter)
-        steps.append((rows, *features(bank, rows, use, reference, usual)))
-    return [_walk(each, row, steps, healthy) for row, each in enumerate(lasting)]
-
-
-def _walk(history: History, row: int, steps: Sequence[tuple[Rows, Vector, Vector]], healthy: int) -> Walk:
-    mine = [(common, special, int(np.searchsorted(rows, row))) for rows, common, special in steps if row in rows]
-    use = history.use[healthy:]
-    return Walk(
-        history.unit,
-        np.array([common[at] for common, _, at in mine]),
-        np.array([special[at] for _, special, at in mine]),
-        use,
-        history.life - use,
-    )
-
-
-def features(bank: Bank, rows: Rows, use: Vector, reference: Reference, usual: float) -> tuple[Vector, Vector]:
-    """Return what every kind of wear has in common (deviation, trend), and what this kind has (averages, age).
-
-    The averages are told from the unit's own health and from the kind's, plainly and by signed logarithms, because
-    signals move ever faster towards the end.
-    """
-    shifted, drift = bank.deviation[rows], np.maximum(bank.slope(rows), 0.0)
-    to_failure = np.maximum(3.0 - shifted, 0.0) / np.maximum(drift, 1.0 / usual)
-    common = np.stack(
-        [np.log(np.maximum(shifted, 0.3)), shifted, np.log(np.minimum(to_failure / usual, CAP) + FLOOR)], axis=1
-    )
-    scatter = np.where(reference.scatter > 0, reference.scatter, np.inf)
-    own = dict(zip(ALPHAS, np.moveaxis(bank.averages[rows] / scatter, 1, 0), strict=True))
-    apart = (bank.healthy[rows] - reference.centre) / scatter
-    special = [own[0.1] - own[0.03], own[0.1], own[0.2] + apart, own[0.06] + apart]
-    special += [_signed_log(own[0.1]), _signed_log(own[0.06] + apart), use[:, None] / usual]
-    return common, np.hstack(special)
-
-
-def _signed_log(values: Vector) -> Vector:
-    return np.sign(values) * np.log1p(np.abs(values))
-
-
-def told(rest: Vector, usual: float) -> Vector:
-    """Return what is regressed on: the logarithm of what is left."""
-    return np.log(np.minimum(rest / usual, CAP) + FLOOR)
-
-
-def untold(value: Vector, usual: float) -> Vector:
-    """Return what is left by a regressed value."""
-    return usual * (np.exp(np.clip(value, np.log(FLOOR), np.log(CAP + FLOOR))) - FLOOR)
-
-
-def weights(rest: Vector, usual: float) -> Vector:
-    """Return how much frames weigh: the nearer to the end, the more."""
-    return 1.0 / (1.0 + rest / (NEAR * usual))
 
 
 class Regression(Protocol):
@@ -257,54 +130,6 @@ def smoothed(values: Vector) -> Vector:
     return result
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Table:
-    """What was left where so much was predicted: survival of shape (predictions, uses), a row for each prediction."""
-
-    predictions: Vector
-    use: Vector
-    survival: Vector
-
-    def at(self, prediction: float) -> Vector:
-        """Return the survival over `use` for one prediction, between the rows."""
-        place = float(np.interp(prediction, self.predictions, np.arange(len(self.predictions))))
-        low = min(int(place), len(self.predictions) - 2)
-        share = place - low
-        between: Vector = (1.0 - share) * self.survival[low] + share * self.survival[low + 1]
-        return between
-
-
-def table(predicted: Sequence[Vector], rests: Sequence[Vector], usual: float) -> Table:
-    """Return the table of lives: what regressions that had not seen them predicted, and what was left.
-
-    With few lives the kernels are wider: what one life showed is not what the next will.
-    """
-    wider = 1.0 + 3.0 / max(len(predicted), 1)
-    said, left = np.concatenate(list(predicted)), np.concatenate(list(rests))
-    rows = usual * np.concatenate(
-        (np.linspace(0.0, 0.3, PREDICTIONS // 2, endpoint=False), np.linspace(0.3, CAP, PREDICTIONS // 2))
-    )
-    use = usual * np.concatenate(([0.0], np.linspace(0.0, 0.5, USES // 2)[1:], np.geomspace(0.5, AHEAD, USES // 2)[1:]))
-    survival = []
-    for prediction in rows:
-        width = wider * (WIDTH * usual + WIDTH_SHARE * prediction)
-        nearness = -0.5 * ((said - prediction) / width) ** 2
-        weight = np.exp(nearness - nearness.max())
-        survival.append(_kernel_survival(left, weight, use, wider * (REST * usual + REST_SHARE * prediction)))
-    surprise = np.exp(-SURPRISE * use / usual)
-    return Table(rows, use, np.minimum.accumulate(np.array(survival) * surprise, axis=1))
-
-
-def _kernel_survival(left: Vector, weight: Vector, use: Vector, width: float) -> Vector:
-    """Return the survival of weighed rests, each blurred by a logistic kernel, given that all still work."""
-    kept = weight > 1e-4
-    left, weight = left[kept], weight[kept]
-    blurred = 1.0 / (1.0 + np.exp(np.clip((use[:, None] - left) / (0.55 * width), -40.0, 40.0)))
-    survival = blurred @ weight
-    conditional: Vector = survival / survival[0]
-    return conditional
-
-
 @dataclass(frozen=True, eq=False)
 class Learned:
     """A model of one kind: what is healthy in it, a regression, and the table of what its word was worth.
@@ -324,6 +149,10 @@ class Learned:
         """Return what is left of each row, by use, not yet smoothed."""
         common, special = features(bank, rows, use, self.reference, self.usual)
         return untold(self.regression.predict(common, special), self.usual)
+
+    def followed(self, before: float | None, left: float) -> float:
+        """Return what is left by a new word after those before it, older ones fading; `before` is None at first."""
+        return left if before is None else before + SMOOTHING * (left - before)
 
     def document(self) -> dict[str, Any]:
         """Return it, JSON-able."""
@@ -350,22 +179,34 @@ class Learned:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """A model, and what it would have said of each life had it not seen it: for whoever judges it."""
+    """A model, and what it would have said of each life had it not seen it: for whoever judges it.
+
+    error: of what it said, squared and weighed towards the end, the mean over lives.
+    """
 
     model: Learned
     walks: tuple[Walk, ...]
     predicted: tuple[Vector, ...]
+    error: float
 
-    def unseen_table(self, at: int) -> Table:
-        """Return the table without one life."""
-        others = [index for index in range(len(self.walks)) if index != at]
-        return table(
-            [self.predicted[index] for index in others], [self.walks[index].rest for index in others], self.model.usual
-        )
+    def unseen_tables(self) -> list[Table]:
+        """Return, for each life, the table without it; of many lives, without its group."""
+        lives = len(self.walks)
+        count = min(FOLDS, lives) if lives > 2 * FOLDS else lives
+        groups = [range(group, lives, count) for group in range(count)]
+        without = tables_without(self.predicted, [walk.rest for walk in self.walks], self.model.usual, groups)
+        return [without[at % count] for at in range(lives)]
 
 
 def learn(histories: Sequence[History], signals: Sequence[str], healthy: int, fit: Fit = ridge) -> Lesson:
     """Learn from at least two lives. Raises ValueError with fewer, or where they do not fit the signals."""
+    return next(lessons(histories, signals, healthy, [fit]))
+
+
+def lessons(
+    histories: Sequence[History], signals: Sequence[str], healthy: int, fits: Sequence[Fit]
+) -> Iterator[Lesson]:
+    """Learn from the same lives in several ways, one after the other; see `learn`."""
     if any(each.frames.shape[1] != len(signals) for each in histories):
         raise ValueError("every history has one column for each signal")
     lives = [each for each in histories if len(each.frames) > healthy]
@@ -373,12 +214,13 @@ def learn(histories: Sequence[History], signals: Sequence[str], healthy: int, fi
         raise ValueError("it takes two lives that outlasted their healthy frames to learn anything")
     usual = float(np.median([each.life for each in lives]))
     reference = Reference.of(lives, healthy)
-    walked = walks(lives, reference, healthy, usual)
-    regression, unseen = fit(walked, usual)
-    predicted = [smoothed(untold(each, usual)) for each in unseen]
-    known = table(predicted, [each.rest for each in walked], usual)
-    model = Learned(tuple(signals), healthy, usual, len(lives), reference, regression, known)
-    return Lesson(model, tuple(walked), tuple(predicted))
+    walked = tuple(walks(lives, reference, healthy, usual))
+    for fit in fits:
+        regression, unseen = fit(walked, usual)
+        predicted = tuple(smoothed(untold(each, usual)) for each in unseen)
+        known = table(predicted, [each.rest for each in walked], usual)
+        model = Learned(tuple(signals), healthy, usual, len(lives), reference, regression, known)
+        yield Lesson(model, walked, predicted, _error(walked, unseen, usual))
 
 
 REGRESSIONS: Final[dict[str, Callable[[Mapping[str, Any]], Regression]]] = {

@@ -15,26 +15,28 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from gettext import gettext as _
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from connectors.samples import TICKS_PER_SECOND, Batch, Numbers, Provenance, Sample, Values, ticks_of
 from maintenance.assets import Fitting, FittingState, Life
-from maintenance.learning import Learned
 from maintenance.lifetimes import Lifetimes
-from maintenance.needs import NEVER_HEARD, Evidence, JobLine, Need
+from maintenance.needs import FAILURE_SAID, NEVER_HEARD, Evidence, JobLine, Need
 from maintenance.picture import Picture, draw
 from maintenance.points import NEVER, Points, Reading
-from maintenance.prognosis import Basis
+from maintenance.prognosis import Basis, failed
 from maintenance.settings import DeviationWear, clock_name, kind_of, wear_tags
 from maintenance.slots import Slot, Typed, Watched
-from maintenance.symptoms import job_for
+from maintenance.symptoms import Report, evidence_of, job_for
 from maintenance.trackers import tracker_of
 from maintenance.trackers.by_deviation import DeviationTracker
 from maintenance.trackers.by_usage import UsageTracker
 from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import CLOCK, Assessment
+
+if TYPE_CHECKING:  # loaded only where something was learned
+    from maintenance.learning import Learned
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
@@ -64,10 +66,14 @@ class Monitor:
     def change(self, components: Mapping[str, Watched], lives: Mapping[str, Life]) -> list[str]:
         """Watch these components from now on, each with the life in it; return those that begin anew.
 
-        A component that is watched as before goes on as if nothing had happened; one that is watched otherwise takes
-        over what it knew where that still fits.
+        A component that is watched as before goes on as if nothing had happened, also where a symptom calls for another
+        job now; one that is watched otherwise takes over what it knew where that still fits.
         """
         states = {key: slot.document(self._points) for key, slot in self._slots.items()}
+        reports = {key: slot.reports for key, slot in self._slots.items()}
+        for key, slot in self._slots.items():
+            if key in components and components[key].is_worn_like(slot.watched):
+                slot.watched = components[key]
         changed = [key for key, slot in self._slots.items() if components.get(key) != slot.watched]
         for key in changed:
             self._drop(self._slots.pop(key))
@@ -76,6 +82,7 @@ class Monitor:
             self._slots[key] = self._slot(key, components[key])
             if key in lives:
                 self._begin(self._slots[key], lives[key])
+            self._slots[key].reports = reports.get(key, ())
         return [key for key in new if key in states and not self._slots[key].restore(states[key], self._points)]
 
     def _drop(self, slot: Slot) -> None:
@@ -210,7 +217,10 @@ class Monitor:
         if slot.life is None:
             reasons.append(Evidence("NO_LIFE", {}))
         reasons += stale
-        return Assessment(found.belief, found.health, tuple(reasons))
+        told = evidence_of(slot.watched.symptoms, slot.reports)
+        if any(each.code == FAILURE_SAID for each in told):
+            return Assessment(failed(found.belief), 0.0, (*told, *reasons))
+        return Assessment(found.belief, found.health, (*reasons, *told))
 
     def _silent(self, slot: Slot, now: datetime) -> list[Evidence]:
         """The tags whose newest good value is too old to stand for now, or never came."""
@@ -279,10 +289,14 @@ class Monitor:
         slot.typed[clock] = Typed(value, at, by)
         slot.provenance = slot.provenance or Provenance.A
 
+    def reported(self, component: str, reports: Iterable[Report]) -> None:
+        """Go by what people say of the part in a component, all of it, until another part is fitted."""
+        self._slots[component].reports = tuple(reports)
+
     def _begin(self, slot: Slot, life: Life) -> None:
         hours = (life.fitted_at - _EPOCH) / _HOUR
         slot.tracker.begin(life.used_before, hours, life.counters)
-        slot.life, slot.typed = life, {}
+        slot.life, slot.typed, slot.reports = life, {}, ()
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """Return the state of every component by key, JSON-able; numbers come back exactly."""

@@ -14,7 +14,18 @@ from enum import StrEnum
 from connectors.samples import Measure
 from maintenance.belief import Belief, Provenance
 
-__all__ = ["NEVER_HEARD", "Belief", "Evidence", "JobKind", "JobLine", "Measure", "Need", "Provenance"]
+__all__ = [
+    "FAILURE_SAID",
+    "NEVER_HEARD",
+    "NOTED",
+    "Belief",
+    "Evidence",
+    "JobKind",
+    "JobLine",
+    "Measure",
+    "Need",
+    "Provenance",
+]
 
 
 class JobKind(StrEnum):
@@ -48,6 +59,12 @@ NEVER_HEARD = "NEVER_HEARD"
 """Evidence: a tag that this stands on has not said anything yet."""
 
 
+NOTED = "NOTED"
+"""Evidence: what a person says of it in their own words. It decides nothing, and is shown only while it stands."""
+
+FAILURE_SAID = "FAILURE_SAID"
+"""Evidence: a person said what means, by the table of symptoms, that it has failed."""
+
 HALF_WORN = 0.5
 
 
@@ -75,7 +92,9 @@ class Need:
 
     @property
     def told_enough(self) -> bool:
-        """Whether anything may be wanted for it: all its tags have spoken, and what is believed is known well, or it
-        shows that it is worn. A new site is not asked about every part whose past nobody knows."""
-        heard = all(reason.code != NEVER_HEARD for reason in self.evidence)
-        return heard and (self.belief.known or self.health < HALF_WORN)
+        """Whether anything may be wanted for it: a person says that it has failed; or all its tags have spoken, and
+        what is believed is known well, or it shows that it is worn. A new site is not asked about every part whose past
+        nobody knows."""
+        codes = {reason.code for reason in self.evidence}
+        heard = NEVER_HEARD not in codes
+        return FAILURE_SAID in codes or (heard and (self.belief.known or self.health < HALF_WORN))

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 
@@ -139,9 +140,12 @@ def quickened(use: Vector, growth: Vector | float) -> Vector:
     return counted
 
 
+@lru_cache(maxsize=256)
 def grid(horizon: float) -> Vector:
-    """Return remaining uses from 0 to `horizon`, finer near 0."""
-    return np.concatenate(([0.0], np.geomspace(horizon * 1e-4, horizon, GRID_POINTS - 1)))
+    """Return remaining uses from 0 to `horizon`, finer near 0; all beliefs that look equally far ahead share them."""
+    uses = np.concatenate(([0.0], np.geomspace(horizon * 1e-4, horizon, GRID_POINTS - 1)))
+    uses.flags.writeable = False
+    return uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,12 @@ def usage_survival(clock: Clocked, use: Vector) -> Vector:
     survival = np.exp(spent[:, None, :] - ahead)
     survived: Vector = np.einsum("am,aum->u", weight, survival) / weight.sum()
     return survived
+
+
+def failed(belief: Belief) -> Belief:
+    """Return what is believed of the same part once it has failed: it ends within the hour."""
+    use, survival = np.array([0.0, belief.use_per_hour, 2 * belief.use_per_hour]), np.array([1.0, 0.0, 0.0])
+    return replace(belief, use=use, survival=survival)
 
 
 def by_due(used: float, rated: float, basis: Basis) -> Belief:

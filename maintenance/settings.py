@@ -127,6 +127,9 @@ class LevelWear(_Clocked):
     as_new: Quantity
     limit: Quantity
     clock: str | None = Field(default=None, description="a counter of use; without it the calendar is the clock")
+    deviation: str | None = Field(
+        default=None, description="a tag of the level's standard deviation, below 0 while it cannot be told"
+    )
     smoothing: Quantity = Field(default=Measure(1, "h"), description="time constant of the level")
     frame: Quantity | None = Field(default=None, description="span averaged into one point of the trend")
 
@@ -200,7 +203,9 @@ def wear_tags(wear: Wearing) -> tuple[str, ...]:
     match wear:
         case UsageWear():
             signals: tuple[str, ...] = ()
-        case LevelWear() | ForetoldWear():
+        case LevelWear():
+            signals = (wear.tag,) if wear.deviation is None else (wear.tag, wear.deviation)
+        case ForetoldWear():
             signals = (wear.tag,)
         case DeviationWear():
             signals = (*wear.tags, *wear.regime)
@@ -312,6 +317,7 @@ def problems(component: ComponentSettings, tags: Mapping[str, str]) -> list[Prob
         found += _life_problems(component, tags)
     if isinstance(wear, LevelWear):
         found += _limit_problems(wear, tags.get(wear.tag))
+        found += _deviation_problems(wear, tags)
     if isinstance(wear, DeviationWear):
         found += _signal_problems(wear, tags)
     if isinstance(wear, UsageWear):
@@ -410,7 +416,7 @@ def _places(wear: Wearing) -> Iterator[tuple[str, str | None]]:
         case ForetoldWear():
             yield "wear.tag", wear.tag
         case LevelWear():
-            yield from (("wear.tag", wear.tag), ("wear.clock", wear.clock))
+            yield from (("wear.tag", wear.tag), ("wear.deviation", wear.deviation), ("wear.clock", wear.clock))
         case DeviationWear():
             yield from ((f"wear.tags.{place}", name) for place, name in enumerate(wear.tags))
             yield from ((f"wear.regime.{name}", name) for name in wear.regime)
@@ -459,6 +465,15 @@ def _limit_problems(wear: LevelWear, unit: str | None) -> Iterator[Problem]:
             )
     if wear.as_new.unit == wear.limit.unit and wear.as_new.value == wear.limit.value:
         yield "wear.limit", _("the limit is what the part has as new, so nothing could wear")
+
+
+def _deviation_problems(wear: LevelWear, tags: Mapping[str, str]) -> Iterator[Problem]:
+    unit, level = tags.get(wear.deviation or ""), tags.get(wear.tag)
+    if unit is not None and level is not None and unit != level:
+        sentence = _("the tag {tag} is in {unit}, this is in {other}")
+        yield "wear.deviation", sentence.format(tag=wear.tag, unit=level, other=unit)
+    if wear.deviation in (wear.tag, wear.clock) and wear.deviation is not None:
+        yield "wear.deviation", _("a tag is named twice")
 
 
 def _duration_problems(component: ComponentSettings) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ Plain state: a `Slot` is a component with its tracker and its life; its tags are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from connectors.samples import Provenance
 from maintenance.assets import Life
 from maintenance.points import Points
 from maintenance.settings import ComponentSettings, JobSettings
-from maintenance.symptoms import Table
+from maintenance.symptoms import Report, Table
 from maintenance.trackers.tracker import Tracker
 
 
@@ -31,6 +31,10 @@ class Watched:
     symptoms: Table = ()
     jobs: Mapping[str, JobSettings] = field(default_factory=dict)
 
+    def is_worn_like(self, other: Watched) -> bool:
+        """Return whether both are watched alike, whichever jobs their symptoms call for."""
+        return self == replace(other, symptoms=self.symptoms, jobs=self.jobs)
+
 
 @dataclass(frozen=True, slots=True)
 class Typed:
@@ -46,6 +50,7 @@ class Slot:
     """A component: what is watched, its tracker, the numbers of its tags, its life, and what was last said of it.
 
     typed: the newest reading that a person typed in, by the name of its clock; "" where there is but one.
+    reports: what people say of its part; whoever keeps them tells them again after a restart.
     """
 
     key: str
@@ -55,6 +60,7 @@ class Slot:
     life: Life | None = None
     provenance: Provenance | None = None
     typed: dict[str, Typed] = field(default_factory=dict)
+    reports: tuple[Report, ...] = ()
     revision: int = 0
     said: str = ""
 

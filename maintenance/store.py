@@ -1,11 +1,10 @@
 """The tables of maintenance: what must never be lost, and what may lose its last second.
 
-`durable` (lives, fittings, typed readings) belongs into the spend database, so that a life and its audit entry commit
-together; `telemetry` (snapshots, needs, frames of lives, what was learned of them, and the ring of samples in
-`history`) lies beside it. Rows of `durable` carry
-plant and gateway. Times are integers of microseconds since 1970 UTC, constraints are named, nothing depends on a
-dialect. Functions take an open connection and open nothing; whoever changes a life writes the audit entry in the same
-transaction.
+`durable` (lives, fittings, typed readings, what people report) belongs into the spend database, so that a life and its
+audit entry commit together; `telemetry` (snapshots, needs, frames of lives, what was learned of them, and the ring of
+samples in `history`) lies beside it. Rows of `durable` carry plant and gateway. Times are integers of microseconds
+since 1970 UTC, constraints are named, nothing depends on a dialect. Functions take an open connection and open nothing;
+whoever changes a life writes the audit entry in the same transaction.
 """
 
 from __future__ import annotations
@@ -43,6 +42,7 @@ from maintenance.documents import need_document, need_of
 from maintenance.frames import Frames
 from maintenance.needs import Need
 from maintenance.picture import Picture
+from maintenance.symptoms import Report
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -136,6 +136,19 @@ reading = Table(
     Column("by", String(64), nullable=False),
     Index("ix_reading_component", "plant", "component", "at"),
 )
+
+symptom = Table(
+    "symptom",
+    durable,
+    Column("plant", String(64), primary_key=True),
+    Column("component", String(130), primary_key=True),
+    Column("known_as", String(400), primary_key=True),  # what is said, case folded
+    Column("gateway_id", String(64), nullable=False),
+    Column("said", String(100), nullable=False),
+    Column("at", PlantTime, nullable=False),
+    Column("by", String(64), nullable=False),
+)
+"""What people report of the parts that are in their slots now; what is over is no longer here."""
 
 snapshot = Table(
     "snapshot",
@@ -280,6 +293,29 @@ async def readings(
         .limit(limit)
     )
     return [(row.at, row.value, row.by) for row in await connection.execute(query)][::-1]
+
+
+async def keep_report(connection: AsyncConnection, owner: Owner, component: str, report: Report) -> None:
+    """Keep what a person reports. Raises sqlalchemy.exc.IntegrityError when somebody has reported it before."""
+    row = {"said": report.said, "known_as": report.said.casefold(), "at": report.at, "by": report.by}
+    await connection.execute(insert(symptom).values(**owner.columns, component=component, **row))
+
+
+async def drop_reports(connection: AsyncConnection, owner: Owner, component: str, said: str | None = None) -> int:
+    """Forget a symptom of a component, or all of them; returns how many went."""
+    mine = (symptom.c.plant == owner.columns["plant"]) & (symptom.c.component == component)
+    if said is not None:
+        mine &= symptom.c.known_as == said.casefold()
+    return (await connection.execute(delete(symptom).where(mine))).rowcount
+
+
+async def reports(connection: AsyncConnection, owner: Owner) -> dict[str, tuple[Report, ...]]:
+    """Return what people report by component, oldest first."""
+    query = select(symptom).where(symptom.c.plant == owner.columns["plant"]).order_by(symptom.c.at, symptom.c.known_as)
+    found: dict[str, tuple[Report, ...]] = {}
+    for row in await connection.execute(query):
+        found[row.component] = (*found.get(row.component, ()), Report(row.said, row.at, row.by))
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -91,6 +91,10 @@ class Rise:
         """By how much the signal is above its beginning: 0.1 is about a tenth."""
         return self.slow.level - self.base.level
 
+    def now(self, value: float) -> float:
+        """Return by how much one value above 0 is above the signal's beginning, unsmoothed."""
+        return math.log(value) - self.base.level
+
     @classmethod
     def of(cls, snapshot: Mapping[str, Any]) -> Rise:
         """Return what a snapshot holds."""

@@ -22,6 +22,8 @@ from marketplace.stakes import Stakes, Supply, Survival, plan
 
 PHASES: Final = 5
 """Beginnings from which the decisions of a life are replayed."""
+ROUNDING: Final = 1e-9
+"""What sums of costs may be wrong by, in shares of what a failure costs."""
 PRIOR_LIVES: Final = 2.0
 PRIOR_SPREAD: Final = 1.0 / 3.0
 
@@ -55,10 +57,33 @@ def replayed(
     beliefs: Beliefs, failed_at: float, stakes: Stakes, supply: Supply, step: float, phases: int = PHASES
 ) -> Course:
     """Return the course of one life. `failed_at` is its use at the failure, in hours."""
-    first = next((at for at in _moments(0.0, failed_at, step) if _due(beliefs(at), stakes, supply, step)), None)
-    orders = [_order(beliefs, first, phase * step / phases, failed_at, stakes, supply, step) for phase in range(phases)]
-    each = [_course(beliefs, failed_at, order, stakes, supply, step) for order in orders]
-    return Course(*(float(np.mean([getattr(one, name) for one in each])) for name in ("cost", "use", "failed")))
+    (course,) = replays(beliefs, failed_at, [stakes], supply, step, phases)
+    return course
+
+
+def replays(
+    beliefs: Beliefs, failed_at: float, stakes: Sequence[Stakes], supply: Supply, step: float, phases: int = PHASES
+) -> list[Course]:
+    """Return the courses of one life under stakes that differ only in what an hour of use is worth, the least first.
+
+    The more it is worth, the later it is ordered: an order put off is fitted no earlier, so that its use is never less
+    (monotone comparative statics: Topkis, Minimizing a submodular function on a lattice, 1978). So nobody asks again
+    of the moments at which a smaller worth was not enough.
+    """
+    found, moments = [], _moments(0.0, failed_at, step)
+    for each in stakes:
+        due = (at for at, when in enumerate(moments) if _due(beliefs(when), each, supply, step))
+        moments = moments[next(due, len(moments)) :]
+        first = moments[0] if moments else None
+        orders = [
+            _order(beliefs, first, phase * step / phases, failed_at, each, supply, step) for phase in range(phases)
+        ]
+        courses = [_course(beliefs, failed_at, order, each, supply, step) for order in orders]
+        found.append(Course(*(float(np.mean([getattr(one, name) for one in courses])) for name in _FIELDS)))
+    return found
+
+
+_FIELDS: Final = ("cost", "use", "failed")
 
 
 def _moments(phase: float, failed_at: float, step: float) -> Sequence[float]:
@@ -66,7 +91,24 @@ def _moments(phase: float, failed_at: float, step: float) -> Sequence[float]:
 
 
 def _due(believed: Survival | None, stakes: Stakes, supply: Supply, step: float) -> bool:
-    return believed is not None and plan(believed, stakes, [supply], step).order_after <= 0.0
+    if believed is None or _early(believed, stakes, supply, step):
+        return False
+    return plan(believed, stakes, [supply], step).order_after <= 0.0
+
+
+def _early(believed: Survival, stakes: Stakes, supply: Supply, step: float) -> bool:
+    """Tell whether an order a step later is surely the better one, so that nobody need plan.
+
+    Let e be the probability of a failure before the part of that later order is there. By the formula of
+    `marketplace.stakes` it costs at most e (standstill (mean delay + longest delay) + failure - planned) more than an
+    order now: the emergency of one never placed, lateness, the failure itself. It saves its holding over the step, or
+    the use of the old part, whichever is less.
+    """
+    latest = max(supply.delays)
+    alive = float(believed.at(np.array([step + latest]))[0][0])
+    waiting = stakes.standstill * (supply.delay + latest) + stakes.failure - stakes.planned
+    saved = min(stakes.holding, stakes.running) * step * alive
+    return (1.0 - alive) * waiting + ROUNDING * (waiting + stakes.failure) < saved
 
 
 def _order(

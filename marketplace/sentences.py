@@ -229,6 +229,8 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "LEVEL_TREND": _later(
         "{tag} stands at {value} {unit} and changes by {slope_per_day} {unit} a day; the limit is {limit} {unit}."
     ),
+    "LEVEL_ESTIMATED": _later("{tag} is an estimate; it is usually off by {off} {unit}."),
+    "LEVEL_DOUBTED": _later("{tag} is an estimate that cannot be believed now, so a person must look at the part."),
     "NO_LEVEL_YET": _later("{tag} has told nothing usable yet."),
     "FORETOLD": _later("The machine itself says by {tag} that it is due at {at}."),
     "NOT_FORETOLD": _later("{tag} has not told yet when it is due."),
@@ -275,6 +277,9 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "NEVER_HEARD": _later("{tag} has not been heard yet."),
     "STALE": _later("{tag} has been silent for too long."),
     "JOB_CHOSEN": _later("Row {row} of the symptoms calls for {job}: {evidence} {tag}."),
+    "REPORTED": _later("{by} reports: {symptom} ({at})."),
+    "NOTED": _later("{by} notes: {symptom} ({at}); the symptoms of the config do not know it, so it chooses no job."),
+    "FAILURE_SAID": _later("Row {row} of the symptoms takes it for failed: {symptom}."),
     "READING": _later("{value} was read on {at} and typed in."),
     "FAILURE_BEFORE_ARRIVAL": _later(
         "It fails before a part could be there with a probability of {probability}; {threshold} is the limit."

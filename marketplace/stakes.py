@@ -184,18 +184,24 @@ class Openings:
     """When a job may begin without a stop of its own: spans that return every `period`, in hours after `origin`.
 
     spans: ascending and apart, within 0 and the period; a job may begin at either end. closed: what it costs besides
-    to begin at another time.
+    to begin at another time. once: spans that come once, besides, ascending and apart, in hours after `origin`.
     """
 
     spans: tuple[tuple[float, float], ...]
     closed: float
     period: float = WEEK_HOURS
     origin: float = 0.0
+    once: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         edges = [edge for span in self.spans for edge in span]
-        if not edges or edges != sorted(edges) or edges[0] < 0 or edges[-1] > self.period:
-            raise ValueError("openings ascend and lie within their period, and there is one")
+        single = [edge for span in self.once for edge in span]
+        if not edges and not single:
+            raise ValueError("openings ascend, and there is one")
+        if edges and (edges != sorted(edges) or edges[0] < 0 or edges[-1] > self.period):
+            raise ValueError("openings ascend and lie within their period")
+        if single != sorted(single) or (single and single[0] < 0):
+            raise ValueError("openings ascend from their origin")
         if not 0.0 <= self.closed < np.inf:
             raise ValueError("what a stop costs is finite and not below zero")
 
@@ -204,7 +210,15 @@ class Openings:
         return np.where(self.next(hours) - hours > SECOND, self.closed, 0.0)
 
     def next(self, hours: Vector) -> Vector:
-        """Return the first moment at or after each at which a job may begin."""
+        """Return the first moment at or after each at which a job may begin; infinite where there is none."""
+        since = hours - self.origin
+        places = np.searchsorted(np.array([shut for _open, shut in self.once]) + SECOND, since)
+        opens = np.array([*(opened for opened, _shut in self.once), np.inf])
+        return np.minimum(np.maximum(hours, opens[places] + self.origin), self._returning(hours))
+
+    def _returning(self, hours: Vector) -> Vector:
+        if not self.spans:
+            return np.full_like(hours, np.inf)
         shuts = np.array([shut for _open, shut in self.spans])
         opens = np.array([opened for opened, _shut in self.spans])
         since = hours - self.origin
@@ -503,10 +517,10 @@ def _later_or_at_once(
     survival: Survival, stakes: Stakes, arrivals: Vector, at_once: Vector, openings: Openings | None
 ) -> tuple[Vector, Vector]:
     evenly = np.linspace(0.0, survival.horizon, REPLACEMENTS)
-    moments = np.unique(np.concatenate((evenly, arrivals.ravel())))  # the same for every order: none has better ones
+    moments = np.sort(np.concatenate((evenly, arrivals.ravel())))  # the same for every order: none has better ones
     if openings is not None:
         opened = openings.next(moments)  # beyond what is believed nothing is known, and no window is waited for
-        moments = np.unique(np.concatenate((moments, opened[opened <= survival.horizon])))
+        moments = np.sort(np.concatenate((moments, opened[opened <= survival.horizon])))
     ahead = _replacement_at(survival, stakes, moments, openings)
     least = np.minimum.accumulate(ahead[::-1])[::-1]
     at = np.minimum.accumulate(np.where(ahead <= least, moments, np.inf)[::-1])[::-1]

@@ -1,10 +1,12 @@
-"""Maintenance windows: when a machine may be worked on, week by week, in the plant's own time zone.
+"""Maintenance windows: when a machine may be worked on, week by week or once, in the plant's own time zone.
 
 A window is said as people say it: `saturday 06:00-14:00`, `monday-friday 22:00-06:00` (over midnight), `daily
-00:00-24:00`. `Windows.next` returns the first one with room for a job, as plant time. Windows that touch are one. Where
-clocks are put forward or back a window keeps to what is safe: it begins at the later and ends at the earlier of the two
-moments that a wall clock's reading may mean, so no moment of it reads outside of what was said; one that lies wholly in
-the hour that is skipped or comes twice is left out that day. A plant that names none may be worked on at any time.
+00:00-24:00`, `2026-12-12 06:00 to 14:00`, `2026-12-24 14:00 to 2027-01-02 06:00`. `Windows.next` returns the first one
+with room for a job, as plant time. Windows that overlap or touch are one. Where clocks are put forward or back a window
+keeps to what is safe: it begins at the later and ends at the earlier of the two moments that a wall clock's reading may
+mean, so no moment of it reads outside of what was said; one that lies wholly in the hour that is skipped or comes twice
+is left out that day. A plant that names none may be worked on at any time; one that names only windows that come once
+may be worked on in these, and in none when they are over.
 It knows no clock: the moment to start from and the time zone are arguments.
 """
 
@@ -25,7 +27,16 @@ LOOK_AHEAD: Final = timedelta(days=21)
 """A week repeats itself; a window that the clocks leave out in one week is there in the next."""
 JOB_MAX: Final = timedelta(days=31)
 """A job that takes longer than this is no job for a maintenance window."""
+ONCE_MAX: Final = timedelta(days=62)
+"""The longest window that comes once: twice the longest job, as where a plant is rebuilt in summer."""
+YEAR_MIN, YEAR_MAX = 2000, 2099
 _SAID: Final = re.compile(r"([a-z]+)(?:\s*-\s*([a-z]+))?\s+(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
+
+
+_DATED: Final = re.compile(r"\s*\d{4}-")
+_SAID_ONCE: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2})\s+(\d{1,2}):(\d{2})\s*(?:to|-)\s*(?:(\d{4}-\d{2}-\d{2})\s+)?(\d{1,2}):(\d{2})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,7 @@ class Weekly:
         """Return the window that a text such as `saturday 06:00-14:00` says. Raises ValueError with a sentence."""
         said = _SAID.fullmatch(text.strip().lower())
         if said is None:
-            raise ValueError(_("write days and times, such as 'saturday 06:00-14:00' or 'monday-friday 22:00-06:00'"))
+            raise ValueError(_("write days and times, such as 'saturday 06:00-14:00' or '2026-12-12 06:00 to 14:00'"))
         first, last, *figures = said.groups()
         since, to = _time_of_day(*figures[:2]), _time_of_day(*figures[2:])
         if since == DAY:
@@ -73,6 +84,60 @@ class Weekly:
         ends = self.to if self.to > self.since else self.to + DAY
         start, end = max(_moments(day, self.since, zone)), min(_moments(day, ends, zone))
         return Window(start, end) if start < end else None
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A window that comes once: from `since` after local midnight of `day` until `to` after that of `last`."""
+
+    day: date
+    since: timedelta
+    last: date
+    to: timedelta
+
+    @classmethod
+    def parse(cls, text: str) -> Once:
+        """Return the window that a text such as `2026-12-12 06:00 to 14:00` says. Raises ValueError with a sentence.
+
+        An end without a day that is not after the beginning lies on the day after.
+        """
+        said = _SAID_ONCE.fullmatch(text.strip().lower())
+        if said is None:
+            raise ValueError(_("write a day and times, such as '2026-12-12 06:00 to 14:00'"))
+        begins, hours, minutes, ends, *until = said.groups()
+        since, to, day = _time_of_day(hours, minutes), _time_of_day(*until), _day(begins)
+        if since == DAY:
+            raise ValueError(_("a window begins before 24:00; 24:00 is only its end"))
+        last = _day(ends) if ends else day + DAY * (to <= since)
+        if not timedelta(0) < (last - day) + (to - since) <= ONCE_MAX:
+            raise ValueError(_("a window ends after it begins, within {days} days").format(days=ONCE_MAX.days))
+        return cls(day, since, last, to)
+
+    def __str__(self) -> str:
+        ends = _written(self.to)
+        if self.last != self.day + DAY * (self.to <= self.since):
+            ends = f"{self.last} {ends}"
+        return f"{self.day} {_written(self.since)} to {ends}"
+
+    def within(self, zone: tzinfo) -> Window | None:
+        """Return the window, None where it lies in an hour that clocks leave out or show twice."""
+        start, end = max(_moments(self.day, self.since, zone)), min(_moments(self.last, self.to, zone))
+        return Window(start, end) if start < end else None
+
+
+def window_said(text: str) -> Weekly | Once:
+    """Return the window that a text says, weekly or once. Raises ValueError with a sentence."""
+    return Once.parse(text) if _DATED.match(text) else Weekly.parse(text)
+
+
+def _day(text: str) -> date:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(_("{day} is no day").format(day=text)) from None
+    if not YEAR_MIN <= found.year <= YEAR_MAX:
+        raise ValueError(_("{day} is no day of this century").format(day=text))
+    return found
 
 
 def _time_of_day(hours: str, minutes: str) -> timedelta:
@@ -107,10 +172,18 @@ def _moments(day: date, after_midnight: timedelta, zone: tzinfo) -> tuple[dateti
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """When the plant may be worked on; `weekly` empty: always."""
+    """When the plant may be worked on; `weekly` and `once` empty: always."""
 
     weekly: tuple[Weekly, ...] = ()
     zone: tzinfo = UTC
+    once: tuple[Once, ...] = ()
+
+    @classmethod
+    def of(cls, said: Iterable[Weekly | Once], zone: tzinfo) -> Windows:
+        """Return the windows that are said together."""
+        said = tuple(said)
+        weekly = tuple(each for each in said if isinstance(each, Weekly))
+        return cls(weekly, zone, tuple(each for each in said if isinstance(each, Once)))
 
     def next(self, after: datetime, duration: timedelta = timedelta(0)) -> Window | None:
         """Return the first window with room for a job that begins at or after a moment (aware).
@@ -118,38 +191,75 @@ class Windows:
         What is returned begins with the job and ends where the window does; None: no window is long enough. Raises
         ValueError for a duration below zero or beyond `JOB_MAX`, and for a naive moment.
         """
-        if not timedelta(0) <= duration <= JOB_MAX:
-            raise ValueError(_("a job takes up to {days} days").format(days=JOB_MAX.days))
-        if after.tzinfo is None:
-            raise ValueError("plant time is aware")
-        after = after.astimezone(UTC)
-        if not self.weekly:
+        after = _checked(after, duration)
+        if not self.weekly and not self.once:
             return Window(after, after + duration)
-        for window in _joined(self._between(after, after + LOOK_AHEAD + duration)):
+        found = self._first(after, after + LOOK_AHEAD + duration, after, duration)
+        if found is not None:
+            return found
+        for single in self._to_come(after):
+            found = self._first(single.start - WEEK, single.end + WEEK, after, duration)
+            if found is not None:
+                return found
+        return None
+
+    def _first(self, since: datetime, until: datetime, after: datetime, duration: timedelta) -> Window | None:
+        for window in _joined(self._between(since, until)):
             start = max(window.start, after)
             if start < window.end and start + duration <= window.end:
                 return Window(start, window.end)
         return None
 
     def beginnings(self, after: datetime, duration: timedelta = timedelta(0)) -> tuple[tuple[datetime, datetime], ...]:
-        """Return from when until when a job may begin in the week after a moment (aware), in their order.
+        """Return from when until when a job may begin in the week after a moment (aware), and again each week.
 
-        Empty where it may begin at any time, or no window is long enough. Raises ValueError as `next` does.
+        In their order; of those windows alone that return. Empty where it may begin at any time, or no window is long
+        enough. Raises ValueError as `next` does.
         """
-        if self.next(after, duration) is None or not self.weekly:
-            return ()
-        after = after.astimezone(UTC)
+        after = _checked(after, duration)
         until = after + WEEK
-        found = _joined(self._between(after, until + duration))
+        found = _joined(self._returning(after, until + duration))
         spans = ((max(each.start, after), min(each.end - duration, until)) for each in found)
         return tuple((first, last) for first, last in spans if first <= last)
 
+    def chances(self, after: datetime, duration: timedelta = timedelta(0)) -> tuple[tuple[datetime, datetime], ...]:
+        """Return the same of windows that come once, each with what it joins of those that return, for ever.
+
+        In their order and apart. Raises ValueError as `next` does.
+        """
+        after = _checked(after, duration)
+        found: set[Window] = set()
+        for single in self._to_come(after):
+            around = _joined(self._between(single.start - WEEK, single.end + WEEK))
+            found.update(each for each in around if each.start <= single.start and single.end <= each.end)
+        spans = ((max(each.start, after), each.end - duration) for each in _joined(found))
+        return tuple((first, last) for first, last in spans if first <= last)
+
+    def _to_come(self, after: datetime) -> list[Window]:
+        """Return the windows that come once and are not over, in their order, each for itself."""
+        found = (each.within(self.zone) for each in self.once)
+        return sorted((each for each in found if each is not None and each.end > after), key=lambda each: each.start)
+
     def _between(self, after: datetime, until: datetime) -> Iterator[Window]:
         """Yield every window that may reach into a span."""
+        yield from self._returning(after, until)
+        yield from (each for each in self._to_come(after) if each.start <= until)
+
+    def _returning(self, after: datetime, until: datetime) -> Iterator[Window]:
+        """Yield every window that may reach into a span and returns each week."""
         first = after.astimezone(self.zone).date() - 2 * DAY  # one that begins the day before may end in it
         for ahead in range((until - after).days + 4):
             found = (each.on(first + ahead * DAY, self.zone) for each in self.weekly)
             yield from (window for window in found if window is not None)
+
+
+def _checked(after: datetime, duration: timedelta) -> datetime:
+    """Return a moment in UTC. Raises ValueError as `Windows.next` does."""
+    if not timedelta(0) <= duration <= JOB_MAX:
+        raise ValueError(_("a job takes up to {days} days").format(days=JOB_MAX.days))
+    if after.tzinfo is None:
+        raise ValueError("plant time is aware")
+    return after.astimezone(UTC)
 
 
 def _joined(windows: Iterable[Window]) -> list[Window]:

@@ -322,9 +322,9 @@ def _shape(key: int) -> tuple[int, int]:
     return width, status
 
 
-_SHAPES: Final = [_shape(key) for key in range(65536)]
-_WIDTHS: Final = [width for width, _status in _SHAPES]
-_STATUS_AT: Final = np.array([status for _width, status in _SHAPES], np.int64)
+_WIDTHS, _STATUSES = (bytes(each) for each in zip(*map(_shape, range(65536)), strict=True))
+"""By mask and type, a byte each: as lists they would be two megabytes."""
+_STATUS_AT: Final = np.frombuffer(_STATUSES, np.uint8)
 
 
 def _changes(body: bytes, at: int, end: int, handle_bytes: int = 4) -> Changes:
@@ -355,7 +355,7 @@ def _is_uniform(body: bytes, at: int, end: int, count: int, missing: int) -> boo
 def _uniform(body: bytes, at: int, _end: int, count: int, missing: int) -> Changes:
     """Read items of one shape: every column is a view of the message, copied once into its own type."""
     mask, kind = body[at + 4], body[at + 5]
-    width, place = _SHAPES[mask | kind << 8]
+    width, place = _WIDTHS[mask | kind << 8], _STATUSES[mask | kind << 8]
 
     def column(form: str, offset: int) -> NDArray[Any]:
         return np.ndarray((count,), form, body, at + offset, (width - missing,))
@@ -435,8 +435,8 @@ def _times(mask: int) -> int:
     """Return how many bytes an item has behind its value."""
     if mask & 0xC0:
         raise Malformed(f"an item has the unknown encoding mask {mask:#x}")
-    width, status = _SHAPES[mask & ~HAS_VALUE]
-    return width - status
+    plain = mask & ~HAS_VALUE
+    return _WIDTHS[plain] - _STATUSES[plain]
 
 
 _EMPTY: Final = Changes(

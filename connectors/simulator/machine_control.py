@@ -149,7 +149,7 @@ async def serve_machine(
 ) -> None:
     """Serve machines until cancelled; `ready` is told where, once everything listens. Raises PortInUse, SimulatorError.
 
-    history: the values of the machines themselves (not of `tags`) are remembered.
+    history: the values of the machines themselves (not of `tags`, and no windows) are remembered.
     """
     private_directory(state)
     identity = await asyncio.to_thread(load_or_make, state, APPLICATION_URI)
@@ -158,7 +158,8 @@ async def serve_machine(
     await server.start()
     try:
         if history:
-            server.historize([key for key in server.keys if not key.startswith("tag-")])
+            windows = {plan.window for plan in plans}  # ten thousand of them would be half a gigabyte
+            server.historize([key for key in server.keys if not key.startswith("tag-") and key not in windows])
         await control.start()
         ready(MachineReady(server.url, identity.fingerprint, tags))
         while True:

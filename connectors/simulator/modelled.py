@@ -3,7 +3,8 @@
 Three kinds: in the shape of Machinery (OPC 40001-1: a machine with identification, components, counters, lifetimes),
 of Machine Tools (OPC 40501-1: the same with monitoring, tools and prognoses) and of plain Devices (OPC 10000-100).
 What they show wears by the laws of `wear`, as the other simulated machines do. `shape_of` says what stands where,
-`show` what every variable shows now; both are pure. A fitted part sets its lifetime back to its start.
+`show` what every variable shows now; both are pure. A fitted part sets its lifetime back to its start. A machine may
+have an accelerometer, which sends raw windows.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uatypes import LocalizedText, String, VariantType
 
 from connectors.simulator import companions as types
+from connectors.simulator.accelerometer import Accelerometer, RollingBearing
 from connectors.simulator.companions import DI, MACHINE_TOOL, MACHINERY
 from connectors.simulator.machines import ComponentPlan, Machine, MachinePlan
 from connectors.simulator.shape import (
+    ANALOG,
     BASE_OBJECT,
     FOLDER,
+    OWN,
     PROPERTY,
     UA,
     VARIABLE,
@@ -91,14 +95,34 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """An accelerometer at a component's bearing, and how fast the shaft in it turns while the machine runs."""
+
+    component: str
+    sensor: Accelerometer
+    speed_rpm: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelledPlan:
-    """A machine: which shape it has, its nameplate, how it runs, its parts."""
+    """A machine: which shape it has, its nameplate, how it runs, its parts, and what listens to one of them."""
 
     key: str
     model: Model
     nameplate: Nameplate
     hours_per_day: float
     parts: tuple[Part, ...]
+    listening: Listening | None = None
+
+    @property
+    def window(self) -> str:
+        """The key of the variable that shows windows, where the machine has one."""
+        return f"{self.key}.vibration"
+
+    @property
+    def speed(self) -> str:
+        """The key of the variable that shows the shaft's speed, in rpm."""
+        return f"{self.key}.speed"
 
     def plan(self) -> MachinePlan:
         """Return how it wears."""
@@ -166,6 +190,22 @@ DEVICE: Final = ModelledPlan(
         ),
     ),
 )
+PUMP: Final = ModelledPlan(
+    key="P-101",
+    model=Model.DEVICE,
+    nameplate=Nameplate("Hydrowerk", "NCP 65", "HW-NCP65", "101-77"),
+    hours_per_day=24,
+    parts=(
+        Part(
+            ComponentPlan("bearing", WearLaw(life=4_000), wear=0.05),
+            "DriveEndBearing",
+            Nameplate("Nordlager", "6205", "NL-6205", "B-6205-9"),
+            (Lifetime("BearingHours", 0.0, 4_000.0, "HUR", "h", _HOURS, (3_600.0,)),),
+        ),
+    ),
+    listening=Listening("bearing", Accelerometer(RollingBearing(9, 7.94, 39.04)), speed_rpm=1480),
+)
+"""It sends raw windows of the vibration at its bearing, whose outer ring begins to flake."""
 PLANS: Final[Mapping[Model, ModelledPlan]] = {
     Model.MACHINERY: MACHINING,
     Model.MACHINE_TOOL: MILLING,
@@ -348,8 +388,16 @@ def _device(plan: ModelledPlan) -> Shape:
         )
         for part in plan.parts
     )
-    children = (*_nameplate(plan.nameplate), *parts, _counters(plan.key))
+    children = (*_nameplate(plan.nameplate), *parts, _counters(plan.key), *_heard(plan))
     return Shape(plan.key, types.DEVICE, children)
+
+
+def _heard(plan: ModelledPlan) -> tuple[Shape, ...]:
+    """What an accelerometer shows: an array of numbers, waiting for its first, and the speed it was taken at."""
+    if plan.listening is None:
+        return ()
+    window = Shape("Vibration", ANALOG, (unit("MSK", "m/s2"),), value=Value(VariantType.Double, [0.0]), key=plan.window)
+    return window, measured("ShaftSpeed", plan.speed, "RPM", "rpm")
 
 
 def _nameplate(nameplate: Nameplate) -> tuple[Shape, ...]:
@@ -379,6 +427,8 @@ def show(plan: ModelledPlan, machine: Machine, now: datetime) -> dict[str, Any]:
     if plan.model is not Model.DEVICE:
         shown[f"{plan.key}.power"] = 18.0 if machine.running else 0.4
         shown[f"{plan.key}.state"] = LocalizedText(String("Executing" if machine.running else "OutOfService"))
+    if plan.listening is not None:
+        shown |= _vibration(plan, plan.listening, machine, now)
     for part in plan.parts:
         shown |= dict(_lives(plan, part, machine.slots[part.plan.key]))
     if plan.model is Model.MACHINE_TOOL:
@@ -387,6 +437,37 @@ def show(plan: ModelledPlan, machine: Machine, now: datetime) -> dict[str, Any]:
             left = _left(part, machine.slots[part.plan.key]) * 24 / plan.hours_per_day
             shown[f"{plan.key}.{part.plan.key}.predicted"] = now + timedelta(hours=left)
     return shown
+
+
+def listening_config(plan: ModelledPlan) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the tags and features by which a gateway's config would listen to a machine; empty where none can."""
+    if plan.listening is None:
+        return {}
+    sensor, node = plan.listening.sensor, f"nsu={OWN};s="
+    bearing = {
+        "balls": sensor.bearing.balls,
+        "ball_diameter": f"{sensor.bearing.ball_diameter_mm:g} mm",
+        "pitch_diameter": f"{sensor.bearing.pitch_diameter_mm:g} mm",
+        "contact_angle": f"{sensor.bearing.contact_angle_deg:g} deg",
+    }
+    raw = {"from": "vibration", "sampling_rate": f"{sensor.rate_hz:g} Hz"}
+    return {
+        "tags": {
+            "vibration": {"node": node + plan.window, "unit": "m/s2", "window": True},
+            "speed": {"node": node + plan.speed, "unit": "rpm"},
+        },
+        "features": {
+            "outer-ring": {**raw, "kind": "envelope_bpfo", "shaft_speed": "speed", "bearing": bearing},
+            "knock": {**raw, "kind": "kurtosis"},
+        },
+    }
+
+
+def _vibration(plan: ModelledPlan, listening: Listening, machine: Machine, now: datetime) -> dict[str, Any]:
+    """The speed first: a window is judged by the speed that is known when it comes. Its chance is that moment's own."""
+    rpm = listening.speed_rpm if machine.running else 0.0
+    wear, seed = machine.slots[listening.component].wear, int(now.timestamp() * 1e6)
+    return {plan.speed: rpm, plan.window: listening.sensor.window(wear, rpm / 60, seed).tolist()}
 
 
 def _lives(plan: ModelledPlan, part: Part, slot: Slot) -> Iterator[tuple[str, float]]:

@@ -18,7 +18,7 @@ import numpy as np
 from connectors.samples import Batch, Measure, Provenance, Quality, Sample
 from connectors.simulator.recordings import CMapss, Recording, RecordingError
 from maintenance.assets import Life
-from maintenance.learning import History
+from maintenance.frames import History
 from maintenance.monitor import Monitor
 from maintenance.needs import Belief
 from maintenance.profiles import (

@@ -1,7 +1,7 @@
 """How the cost of buying falls as lives are seen to end: over perfect foresight, with 0, 2, 5, 10 and 50 of them.
 
 Each draw takes so many lives of the folds that are not decided, by chance, and decides every engine once by whoever is
-in charge after them (`gateway.promotion`). A draw stands for a plant that has that much history; the ninetieth
+in charge after them (`gateway.learning.judging`). A draw stands for a plant that has that much history; the ninetieth
 percentile says how bad luck ends.
 """
 

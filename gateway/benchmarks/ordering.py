@@ -1,10 +1,11 @@
 """What it costs to buy for recorded engines, over perfect foresight: with all the lives of others, and with none.
 
 Five folds by unit, for each of five ways to make them; a unit is decided by what never saw it. With history: whoever is
-in charge after the lives of the other folds (`gateway.promotion`): the rule that needs none, a ridge regression, or
-boosted trees where the extra `learning` is installed. Without: the unit's own past and the first 25 cycles, without
-labels, of ten units of the other folds; beside it with its own past alone, and with a rating that is wrong by 30 %
-either way. See `gateway.replacement` for what things cost and `gateway.benchmarks.engines` for how engines are played.
+in charge after the lives of the other folds, as the judge of a gateway says (`gateway.learning.judging`): the rule that
+needs none, a ridge regression, or boosted trees where the extra `learning` is installed. Without: the unit's own past
+and the first 25 cycles, without labels, of ten units of the other folds; beside it with its own past alone, and with a
+rating that is wrong by 30 % either way. See `gateway.replacement` for what things cost and `gateway.benchmarks.engines`
+for how engines are played.
 """
 
 from __future__ import annotations
@@ -13,34 +14,39 @@ import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from connectors.samples import Measure
 from connectors.simulator.recordings import Recording
-from gateway.benchmarks.engines import CYCLE, HEALTHY, RATED, START, believed, engines_of, folds, histories, peers_of
-from gateway.promotion import LIVES_MIN, RULE, Setting, beliefs_of, ways
+from gateway.benchmarks.engines import CYCLE, RATED, START, believed, engines_of, folds, histories, peers_of
+from gateway.learning.documents import checked
+from gateway.learning.judging import judge
+from gateway.learning.kinds import Kind, Wearing
+from gateway.learning.standing import Standing
+from gateway.learning.task import Case, Closed, Verdict
+from gateway.learning.task import Task as KindTask
 from gateway.replacement import FAILURE, HOLDING, LEAD_TIME, PLANNED, STEP, WAITING, Course, cost_ratio, interval
-from maintenance import boosting
-from maintenance.learning import Fit, History, Learned, Lesson, learn, ridge, smoothed, untold, walks
-from maintenance.needs import Belief
-from maintenance.profiles import TURBOFAN_MOVING
+from maintenance.assets import Found
+from maintenance.frames import History
+from maintenance.learning import Learned, smoothed
+from maintenance.profiles import turbofan
+from maintenance.walks import untold, walks
 from marketplace.hindsight import Beliefs
 from marketplace.stakes import Supply, Survival, plan
 from marketplace.timing import WATCHED_PATIENCE, Costs, TimingTerms, advise, stakes_of
 
 FOLD_SEEDS: Final = 5
-PHASE: Final = 2
-"""Cycles between the beliefs by which the rule is weighed against models: decisions may fall on any of them."""
+RULE: Final = "rule"
+"""Who is in charge where no model is."""
 RATINGS: Final = (0.7, 1.3)
 COSTS: Final = Costs("EUR", PLANNED, FAILURE, WAITING, HOLDING)
 SUPPLY: Final = Supply("maker", 0.0, (float(LEAD_TIME),))
-SETTING: Final = Setting(COSTS, SUPPLY, float(STEP))
 TERMS: Final = TimingTerms(
     lead_time=LEAD_TIME * CYCLE,
     approval=timedelta(0),
@@ -62,10 +68,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Lived:
-    """One fold: engines to be bought for, and others that have ended, each with what the rule believed of it."""
+    """One fold: engines to be bought for, and others that have ended."""
 
     engines: tuple[Task, ...]
-    ended: tuple[Task, ...]
+    ended: tuple[Recording, ...]
 
 
 def measure(directory: Path, subset: str, seed: int) -> tuple[dict[str, Any], list[Course]]:
@@ -126,65 +132,46 @@ def _tasks(engines: Mapping[int, Recording], seed: str) -> list[Task]:
 
 
 def lives(engines: Mapping[int, Recording], seed: str, count: int | None = None) -> list[Lived]:
-    """Return every fold with so many lives of the others, or all.
-
-    A life that has ended has its peers in its own fold, so that whenever it is learned from they may be, too.
-    """
+    """Return every fold with so many lives of the others, or all."""
     parts = folds(list(engines), seed)
     found = []
     for number, fold in enumerate(parts):
         tests = peers_of(engines, sorted(engines.keys() - set(fold)), f"{seed}/{number}")
-        others = [(unit, part) for part in parts if part is not fold for unit in part]
+        others = [unit for part in parts if part is not fold for unit in part]
         most = len(others) if count is None else min(count, len(others))
         drawn = random.Random(f"{seed}/{number}/{count}").sample(others, most)
-        ended = (
-            Task(engines[unit], peers_of(engines, [peer for peer in part if peer != unit], f"{seed}/{unit}"))
-            for unit, part in drawn
-        )
-        found.append(Lived(tuple(Task(engines[unit], tests) for unit in fold), tuple(ended)))
+        ended = tuple(engines[unit] for unit in drawn)
+        found.append(Lived(tuple(Task(engines[unit], tests) for unit in fold), ended))
     return found
 
 
-def bought(task: Task) -> Course:
+def bought(task: Task, terms: TimingTerms = TERMS) -> Course:
     """Return the course of an engine that is bought for by the rule without history, as the shipped timing says."""
     for cycle, belief in believed(task.engine, task.peers, STEP, task.rated).items():
-        if advise(belief, TERMS, START + cycle * CYCLE).buy:
+        if advise(belief, terms, START + cycle * CYCLE).buy:
             return Course(len(task.engine), cycle + LEAD_TIME, cycle + LEAD_TIME)
     return Course(len(task.engine), None, None)
 
 
 def decided(lived: Lived) -> tuple[str, dict[int, Course]]:
     """Return who is in charge after the lives that have ended, and the courses of the engines that it buys for."""
-    rule = [(_rule(task), float(len(task.engine))) for task in lived.ended]
-    ended = [task.engine for task in lived.ended]
-    past = histories(ended, ended)
-    lessons = [partial(_lesson, past, fit) for kind, fit in fits() if len(lived.ended) >= LIVES_MIN[kind]]
-    chosen, learned = ways(rule, RATED, lessons, SETTING)
-    if chosen.kind == RULE:
-        return chosen.kind, {task.engine.unit: bought(task) for task in lived.engines}
-    model = learned[chosen.kind].model
-    new = histories([task.engine for task in lived.engines], [task.engine for task in lived.ended])
-    courses = {unit: _course(foreseen(model, life), life, model, chosen.patience) for unit, life in new.items()}
-    return chosen.kind, courses
+    verdict = judged(list(histories(lived.ended, lived.ended).values()))
+    standing = verdict.standing
+    if not standing.model:
+        terms = replace(TERMS, patience=max(TERMS.patience, standing.patience))
+        return RULE, {task.engine.unit: bought(task, terms) for task in lived.engines}
+    model = checked(verdict.document, standing.version)
+    new = histories([task.engine for task in lived.engines], lived.ended)
+    courses = {unit: _course(foreseen(model, life), life, model, standing.patience) for unit, life in new.items()}
+    return standing.model, courses
 
 
-def fits() -> list[tuple[str, Fit]]:
-    """Return the ways to learn that are installed, the plainest first."""
-    return [("ridge", ridge), *([("boosted", boosting.boosted)] if boosting.available() else [])]
-
-
-def _lesson(past: Mapping[int, History], fit: Fit) -> Lesson:
-    return learn(list(past.values()), TURBOFAN_MOVING, HEALTHY, fit)
-
-
-def _rule(task: Task) -> Beliefs:
-    found = believed(task.engine, task.peers, PHASE)
-
-    def at(cycle: float) -> Survival | None:
-        belief: Belief | None = found.get(int(cycle) - int(cycle) % PHASE)
-        return None if belief is None else Survival(belief.use / belief.use_per_hour, belief.survival)
-
-    return at
+def judged(past: Sequence[History]) -> Verdict:
+    """Return what a gateway's judge makes of lives that have ended."""
+    case = Case(turbofan(rated_life=Measure(RATED, "cycles")), "cycles", COSTS, SUPPLY.delays, float(STEP))
+    closed = tuple(Closed(each.unit, "engine", each.life, each.life, Found.FAILED) for each in past)
+    task = KindTask(Kind(Wearing.DEVIATION, "engines"), {"engine": case}, closed, Standing())
+    return judge(task, {each.unit: each for each in past})
 
 
 def foreseen(model: Learned, life: History) -> Beliefs:
@@ -193,7 +180,12 @@ def foreseen(model: Learned, life: History) -> Beliefs:
     if walk is None:
         return lambda _cycle: None
     predicted = smoothed(untold(model.regression.predict(walk.common, walk.special), model.usual))
-    return beliefs_of(model.table, walk.use, predicted)
+
+    def at(cycle: float) -> Survival | None:
+        place = int(np.searchsorted(walk.use, cycle, "right")) - 1
+        return None if place < 0 else Survival(model.table.use, model.table.at(float(predicted[place])))
+
+    return at
 
 
 def _course(beliefs: Beliefs, life: History, model: Learned, patience: float) -> Course:

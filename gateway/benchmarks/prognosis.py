@@ -16,10 +16,11 @@ import numpy as np
 
 from connectors.simulator.recordings import CMapss, Recording, RecordingError
 from gateway.benchmarks.engines import HEALTHY, engines_of, histories
-from gateway.benchmarks.ordering import fits
+from gateway.learning.promotion import fits
 from maintenance.features import Vector
-from maintenance.learning import Learned, learn, smoothed, untold, walks
+from maintenance.learning import Learned, learn, smoothed
 from maintenance.profiles import TURBOFAN_MOVING
+from maintenance.walks import untold, walks
 
 CAP: Final = 125.0
 EARLY, LATE = 13.0, 10.0
@@ -31,8 +32,7 @@ def measure(directory: Path, subset: str, seed: int) -> dict[str, Any]:
     training = list(engines_of(directory, subset).values())
     tests, left = _tests(directory, subset)
     past = list(histories(training, training).values())
-    _kind, fit = fits()[-1]
-    model = learn(past, TURBOFAN_MOVING, HEALTHY, fit).model
+    model = learn(past, TURBOFAN_MOVING, HEALTHY, list(fits().values())[-1]).model
     told = {unit: _last_word(model, life) for unit, life in histories(tests, training).items()}
     said = np.array([told[each.unit][0] for each in tests])
     inside = [low <= true <= high for (_word, low, high), true in zip(told.values(), left, strict=True)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.commands.looking import OrderArgument, order_hash
-from gateway.commands.output import MISTAKE, ConfigOption, Failure, JsonOption, find_data, say, say_json
+from gateway.commands.output import MISTAKE, ConfigOption, Failure, JsonOption, find_data, load_config, say, say_json
 
 if TYPE_CHECKING:
     from gateway.config import DataPlace
@@ -31,7 +31,7 @@ clock_app = typer.Typer(help="The plant's clock, where it has jumped.", no_args_
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     app.add_typer(clock_app, name="clock", rich_help_panel=PANEL)
-    for command in (approve, deny, cancel, release, answer, received, reading, fitted, stock, prices, reload):
+    for command in (approve, deny, cancel, release, answer, received, reading, symptom, fitted, stock, prices, reload):
         app.command(rich_help_panel=PANEL)(command)
     app.command("sign-in", rich_help_panel=PANEL)(sign_in)
 
@@ -178,6 +178,44 @@ def reading(
     """Enter what a person read off a machine."""
     body = {"component": component, "value": value} | ({"clock": clock} if clock else {})
     act(find_data(config), "reading", body, as_json, person)
+
+
+def symptom(
+    component: ComponentArgument,
+    said: Annotated[
+        str, typer.Argument(help="What you see, hear or smell, such as 'grinding noise'; left out: what it may be.")
+    ] = "",
+    over: Annotated[bool, typer.Option("--over", help="It is over, or never was: take it back.")] = False,
+    person: PersonOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Report a symptom of a component; the config's table says which job it calls for."""
+    if said:
+        act(
+            find_data(config),
+            "symptom-over" if over else "symptom",
+            {"component": component, "said": said},
+            as_json,
+            person,
+        )
+        return
+    known = _may_be_said(component, config)
+    if as_json:
+        say_json({"component": component, "symptoms": known})
+    for each in known if not as_json else ():
+        say(each)
+
+
+def _may_be_said(component: str, config: Path | None) -> list[str]:
+    """Return what the config knows of symptoms of a component. Raises `Failure`."""
+    from maintenance.symptoms import choices, table_for
+
+    site = load_config(config)
+    if component not in site.components:
+        sentence = _("there is no component {component}; the config has: {known}")
+        raise Failure(sentence.format(component=component, known=", ".join(sorted(site.components))), exit_code=MISTAKE)
+    return list(choices(table_for(component, site.file.symptoms)))
 
 
 def fitted(

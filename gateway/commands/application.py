@@ -18,6 +18,7 @@ from gateway.commands import (
     acting,
     alarms,
     audit,
+    backtesting,
     browsing,
     files,
     keeping,
@@ -28,6 +29,7 @@ from gateway.commands import (
     simulating,
     stopping,
     tags,
+    teaching,
     trusting,
 )
 from gateway.commands.output import MISTAKE, Failure, complain
@@ -61,11 +63,12 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # rich would add a third to the time of --help
     )
-    for module in (files, browsing, running, looking, acting, stopping, alarms, keeping):
+    for module in (files, browsing, running, looking, backtesting, acting, stopping, alarms, keeping):
         module.add_to(app)
     app.add_typer(tags.app, name="tags", rich_help_panel=files.PANEL)
     app.add_typer(policy.app, name="policy", rich_help_panel=files.PANEL)
     app.add_typer(audit.app, name="audit", rich_help_panel=looking.PANEL)
+    app.command("learn", rich_help_panel=looking.PANEL)(teaching.learn)
     app.command("peek", rich_help_panel=files.PANEL)(peeking.peek)
     app.add_typer(trusting.app, name="trust", rich_help_panel=acting.PANEL)
     app.add_typer(simulating.app, name="simulate", rich_help_panel=running.PANEL)

@@ -27,6 +27,7 @@ from gateway.commands.output import (
 if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
+    from zoneinfo import ZoneInfo
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from gateway.learning.kinds import Kind
     from gateway.learning.standing import Standing
     from gateway.views import ComponentPlan, JobLineView, KindView, NeedView, OrderView
+    from gateway.views.foresight import Foresight
 
 T = TypeVar("T")
 
@@ -72,10 +74,7 @@ def needs(component: ComponentArgument = None, config: ConfigOption = None, as_j
 
 
 def _say_need(view: NeedView | None, component: str, site: Config, as_json: bool) -> None:
-    if view is None:
-        known = ", ".join(sorted(site.components)) or _("none")
-        sentence = _("nothing is known of {component} yet; the config has: {known}")
-        raise Failure(sentence.format(component=component, known=known))
+    view = _known_view(view, component, site)
     if as_json:
         say_json(view.as_dict())
         return
@@ -92,6 +91,15 @@ def _say_need(view: NeedView | None, component: str, site: Config, as_json: bool
         say(f"- {line.item}: {_covered(line, site)}")
     for each in view.evidence:
         say(sentence_of(each.code, each.parameters))
+
+
+def _known_view(view: NeedView | None, component: str, site: Config) -> NeedView:
+    """Return a need that is known. Raises `Failure` with the components that there are."""
+    if view is not None:
+        return view
+    known = ", ".join(sorted(site.components)) or _("none")
+    sentence = _("nothing is known of {component} yet; the config has: {known}")
+    raise Failure(sentence.format(component=component, known=known))
 
 
 def _covered(line: JobLineView, site: Config) -> str:
@@ -259,22 +267,85 @@ def _say_orders(found: list[OrderView], place: DataPlace, as_json: bool, *, noth
     say_table(columns, rows, nothing=nothing, right=(3,))
 
 
-def why(order: OrderArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Why an order was made, in plain sentences."""
+WhyArgument = Annotated[
+    str,
+    typer.Argument(help="The order's number, such as G1-0001-7, or a component.", metavar="ORDER|MACHINE/COMPONENT"),
+]
+
+
+def why(subject: WhyArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Why an order was made, or what is advised for a component: evidence, forecast, and what would change it."""
+    if "/" in subject:
+        _why_component(subject, load_config(config), as_json)
+    else:
+        _why_order(subject, find_data(config), as_json)
+
+
+def _why_order(order: str, place: DataPlace, as_json: bool) -> None:
     from gateway import i18n
+    from gateway.views.changes import changes
+    from gateway.views.foresight import foresee
     from marketplace.audit import explain
 
-    place = find_data(config)
     i18n.activate(place.language)
     try:
-        sentences = wait_for(look_at(place, lambda tx: explain.why(tx, order, zone=place.zone)))
+        story = wait_for(look_at(place, lambda tx: explain.tell(tx, order, zone=place.zone)))
     except explain.NothingKnown as error:
         raise Failure(str(error)) from error
+    beliefs = []
+    for one in story.recorded:
+        by = one.weighed
+        seen = foresee(one.belief, by.now, by.terms, one.figures)
+        beliefs.append((one.component, seen, wait_for(changes(one.belief, by.terms, by.now, place.zone))))
     if as_json:
-        say_json({"order": order, "why": sentences})
+        told = [{"component": key, **seen.as_dict(), "changes": turned} for key, seen, turned in beliefs]
+        say_json({"order": order, "why": story.sentences, "beliefs": told})
         return
-    for sentence in sentences:
+    for sentence in story.sentences:
         say(sentence)
+    for key, seen, turned in beliefs:
+        say(_("What was believed then of {component}:").format(component=key))
+        _say_belief(seen, turned, place.zone, _("What would have changed the advice:"))
+
+
+def _why_component(component: str, site: Config, as_json: bool) -> None:
+    from gateway import i18n
+    from gateway.views.changes import changes
+    from marketplace.evidence import weighed
+    from marketplace.sentences import sentence
+
+    i18n.activate(site.site.language)
+    found = wait_for(_needs(site, plant_now(site.directory)))
+    view = _known_view(next((each for each in found if each.component == component), None), component, site)
+    advice = view.advice
+    turned = []
+    if advice is not None:
+        turned = wait_for(changes(view.belief, advice.weighed.terms, advice.weighed.now, site.zone))
+    reasons = [
+        " ".join(filter(None, (sentence(each.evidence.code, each.evidence.parameters), each.in_brackets())))
+        for each in weighed(view.evidence, view.health, view.belief.life)
+    ]
+    if advice is not None:
+        reasons.append(sentence(advice.code, advice.parameters))
+    if as_json:
+        say_json({"component": component, "why": reasons, **view.foresight.as_dict(), "changes": turned})
+        return
+    for reason in reasons:
+        say(reason)
+    _say_belief(view.foresight, turned, site.zone, "" if advice is None else _("What would change the advice:"))
+
+
+def _say_belief(seen: Foresight, turned: list[str], zone: ZoneInfo, heading: str) -> None:
+    """Say a belief as a picture and in words, and what would turn the advice round; no heading: there is no advice."""
+    from gateway.commands.timeline import timeline
+
+    for line in timeline(seen, zone):
+        say(f"  {line}")
+    say(seen.words(zone))
+    if heading:
+        say(heading)
+        for each in turned or [_("Nothing near: no single figure, up to ten times as much or as little.")]:
+            say(f"- {each}")
 
 
 def states(

@@ -139,6 +139,9 @@ def machine(
     port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 4840,
     insecure: Annotated[bool, typer.Option("--insecure", help="Also take clients without encryption.")] = False,
     history: Annotated[bool, typer.Option("--history", help="Remember values and answer HistoryRead.")] = False,
+    vibration: Annotated[
+        bool, typer.Option("--vibration", help="Also a pump that sends raw windows of its bearing, which wears.")
+    ] = False,
     tell: TellOption = None,
     speed: SpeedOption = 1.0,
     clock: ClockOption = None,
@@ -149,13 +152,15 @@ def machine(
 
     from connectors.simulator.errors import SimulatorError
     from connectors.simulator.machine_control import MachineReady, serve_machine
-    from connectors.simulator.modelled import PLANS, Model
+    from connectors.simulator.modelled import PLANS, PUMP, Model, listening_config
 
     try:
         plans = [PLANS[Model(each)] for each in model or [Model.MACHINERY]]
     except ValueError as error:
         known = ", ".join(Model)
         raise Failure(_("{error}; there are {known}").format(error=error, known=known), exit_code=MISTAKE) from error
+    if vibration:
+        plans.append(PUMP)
 
     def ready(found: MachineReady) -> None:
         if tell is not None:
@@ -165,6 +170,10 @@ def machine(
             return
         say(_("OPC-UA: {url}").format(url=found.url))
         say(_("  server certificate: {fingerprint}").format(fingerprint=found.fingerprint))
+        if vibration:
+            say(_("below the machine in a config:"))
+            for section, said in listening_config(PUMP).items():
+                say(f"  {section}: {json.dumps(said)}")
 
     try:
         serve(

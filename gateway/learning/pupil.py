@@ -1,31 +1,27 @@
 """What is run in a process of its own: reads the frames of a kind's lives, judges, and answers with a verdict.
 
 Task and verdict are pickled values, from and to the gateway that started this process, over pipes that nobody else
-holds. The telemetry database is opened for reading only. It is nice, and uses one core.
+holds. The telemetry database is opened for reading only. It was started nice, and uses one core.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import pickle
 import sys
 import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
-from gateway.learning.judging import Task, Verdict, judge
+from gateway.learning.judging import judge
 from gateway.learning.kinds import Wearing
+from gateway.learning.task import Task, Verdict
 from gateway.storage import NORMAL, Storage
-from maintenance.frames import Frames
-from maintenance.learning import History
+from maintenance.frames import Frames, History
 from maintenance.settings import DeviationWear
 from maintenance.store import load_frames
 from marketplace.store import Database
-
-NICENESS: Final = 10
 
 
 async def histories(telemetry: Database, task: Task) -> dict[str, History]:
@@ -61,7 +57,6 @@ async def taught(path: Path, task: Task) -> Verdict:
 
 def main() -> None:
     """Answer one task."""
-    os.nice(NICENESS)
     path, task = pickle.load(sys.stdin.buffer)  # noqa: S301 - ourselves at both ends
     try:
         verdict = asyncio.run(taught(path, task))
@@ -69,7 +64,3 @@ def main() -> None:
         traceback.print_exc()
         sys.exit(" ".join(repr(getattr(error, "orig", error)).split()))  # in one line: the gateway logs the last
     sys.stdout.buffer.write(pickle.dumps(verdict))
-
-
-if __name__ == "__main__":
-    main()

@@ -20,12 +20,13 @@ import structlog
 
 from gateway.config import Config
 from gateway.databases import Databases
-from gateway.learning.judging import RETRIAL_LIVES, Case, Closed, Task, Verdict, checked, digest
+from gateway.learning.documents import checked, digest
 from gateway.learning.keeping import FrameKeeper
 from gateway.learning.kinds import Kind, Wearing, kinds_of
 from gateway.learning.phases import Phase
 from gateway.learning.retraining import NotJudged
 from gateway.learning.standing import Standing, keep, standings
+from gateway.learning.task import RETRIAL_LIVES, Case, Closed, Task, Verdict
 from gateway.learning.watching import Trouble, Watch
 from gateway.settings import ComponentConfig
 from gateway.storage import FAILURES

@@ -14,7 +14,7 @@ import numpy as np
 
 from gateway.learning.standing import Bounds
 from maintenance.features import Vector
-from maintenance.frames import Told
+from maintenance.frames import History, Told
 
 FRAMES: Final = 10
 """Frames that must agree: as many as make one opinion of a deviation."""
@@ -84,3 +84,19 @@ class Watch:
             for code, which in (("SENSOR_STUCK", stuck), ("OUT_OF_RANGE", (seen.beyond >= FRAMES) & ~stuck)):
                 found += [Trouble(code, component, self._signals[at]) for at in np.flatnonzero(which)]
         return found
+
+
+def bounds_of(lives: Sequence[History]) -> tuple[Bounds, ...]:
+    """Return what each signal did in lives: what later frames are held against."""
+    every = np.concatenate([each.frames for each in lives])
+    still = np.max([[longest_still(column) for column in each.frames.T] for each in lives], axis=0)
+    low, high = every.min(axis=0), every.max(axis=0)
+    return tuple(
+        Bounds(float(low[signal]), float(high[signal]), int(still[signal])) for signal in range(every.shape[1])
+    )
+
+
+def longest_still(values: Vector) -> int:
+    """Return over how many values in a row the same one stood."""
+    moved = np.flatnonzero(np.append(np.diff(values) != 0, True))
+    return int(np.diff(moved, prepend=-1).max())

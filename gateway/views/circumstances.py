@@ -134,20 +134,26 @@ def _on_its_way(
     return on_its_way(supplier, law, (now - since) / HOUR, promised)
 
 
+Spans = tuple[tuple[float, float], ...]
+
+
 class _Opened:
     """When jobs may begin, looked up once for jobs that take as long."""
 
     def __init__(self, windows: Windows, now: datetime) -> None:
         self._windows, self._now = windows, now
-        self._spans: dict[timedelta, tuple[tuple[float, float], ...]] = {}
+        self._found: dict[timedelta, tuple[Spans, Spans]] = {}
 
     def of(self, need: Need, terms: TimingTerms) -> Openings | None:
         """Return when a need's job may begin without a stop of its own, in hours from now; None: at any time."""
         takes = min(need.duration or timedelta(0), JOB_MAX)
-        if takes not in self._spans:
-            found = self._windows.beginnings(self._now, takes)
-            self._spans[takes] = tuple(((one - self._now) / HOUR, (other - self._now) / HOUR) for one, other in found)
-        spans = self._spans[takes]
-        if not spans or terms.costs is None:
+        if takes not in self._found:
+            returning, single = self._windows.beginnings(self._now, takes), self._windows.chances(self._now, takes)
+            self._found[takes] = self._hours(returning), self._hours(single)
+        spans, once = self._found[takes]
+        if not (spans or once) or terms.costs is None:
             return None
-        return Openings(spans, terms.costs.standstill * ((need.duration or JOB_TAKES) / HOUR))
+        return Openings(spans, terms.costs.standstill * ((need.duration or JOB_TAKES) / HOUR), once=once)
+
+    def _hours(self, found: Sequence[tuple[datetime, datetime]]) -> Spans:
+        return tuple(((one - self._now) / HOUR, (other - self._now) / HOUR) for one, other in found)

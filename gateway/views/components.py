@@ -14,21 +14,20 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.views.circumstances import Circumstances, needed_by, refined
+from gateway.views.foresight import FAR, Foresight, foresee
+from gateway.views.foresight import under_way as with_parts
 from gateway.views.jobs import JobLineView, job_lines
 from gateway.views.texts import text_of
-from maintenance.needs import Evidence, Need
+from maintenance.needs import Belief, Evidence, JobKind, Need
 from marketplace import store
 from marketplace.authority.gate import GateClosed, current_policy
 from marketplace.authority.policy import Policy, mode_of
 from marketplace.ordering.states import RequisitionState
 from marketplace.store import Owner
-from marketplace.timing import TimingTerms, advise
+from marketplace.timing import Advice, TimingTerms, advise
 
 EARLY, LIKELY, LATE = 0.1, 0.5, 0.9
 """Failure probabilities at which a remaining life is told: rather early, even odds, rather late."""
-
-FAR = timedelta(days=36_525)
-"""Beyond a century a date says nothing, and some cannot be written in every time zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,8 @@ class NeedView:
     health: 1 as new to 0 worn out. remaining_days: calendar days until failure is as likely as not; `early` and
     `late` at 10 % and 90 %; None: beyond what is known. failure_probability: that it fails before a part ordered now
     could be there. fit_by: when a part is best fitted, in a maintenance window where there are any. state: `idle`,
-    `to_be_fitted`, a requisition's state, or the state of order `order`.
+    `to_be_fitted`, a requisition's state, or the state of order `order`. belief, advice: what these figures are taken
+    from; no advice: nothing is bought for it. foresight: both as a picture shows them.
     """
 
     machine: str
@@ -70,6 +70,9 @@ class NeedView:
     known: bool
     stale: bool
     as_of: datetime
+    belief: Belief
+    foresight: Foresight
+    advice: Advice | None = None
     evidence: tuple[Evidence, ...] = ()
     lines: tuple[JobLineView, ...] = ()
     duration: timedelta | None = None
@@ -140,6 +143,12 @@ def need_view(
         known=need.belief.known,
         stale=now - need.as_of > plan.stale_after,
         as_of=need.as_of,
+        belief=need.belief,
+        foresight=with_parts(
+            foresee(need.belief, now, plan.terms, {} if advice is None else advice.parameters),
+            (each.expected_at for line in lines if line.kind != JobKind.SERVICE for each in line.on_its_way),
+        ),
+        advice=advice,
         evidence=need.evidence,
         lines=lines,
         duration=need.duration,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from gettext import gettext as _
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -95,6 +96,25 @@ async def reading(request: web.Request) -> web.StreamResponse:
         )
 
     return await _form(request, form, act)
+
+
+async def symptom(request: web.Request) -> web.StreamResponse:
+    """Report a symptom of a component: one of the list, else in words."""
+    return await _say(request, request.app[CONTEXT].actions.symptom)
+
+
+async def symptom_over(request: web.Request) -> web.StreamResponse:
+    """Take back what is reported of a component."""
+    return await _say(request, request.app[CONTEXT].actions.symptom_over)
+
+
+async def _say(request: web.Request, act: Callable[[str, str, str, str], Awaitable[Outcome]]) -> web.StreamResponse:
+    account, posted = require(request, Right.OPERATE), await request.post()
+    machine, component = request.match_info["machine"], request.match_info["component"]
+    said = str(posted.get("words", "")).strip() or str(posted.get("symptom", ""))
+    outcome = await act(f"{machine}/{component}", said[: forms.TEXT_MAX], account.id, METHOD)
+    flash(request, outcome.message, ok=outcome.ok)
+    raise web.HTTPSeeOther(f"/machines/{quote(machine)}/{quote(component)}")
 
 
 async def fitted(request: web.Request) -> web.StreamResponse:

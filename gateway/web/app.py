@@ -47,6 +47,8 @@ def create_app(context: WebContext) -> web.Application:
             web.get("/machines", pages.machines),
             web.get("/machines/{machine}", pages.machine),
             web.get("/machines/{machine}/{component}", pages.component),
+            web.post("/machines/{machine}/{component}/symptom", acts.symptom),
+            web.post("/machines/{machine}/{component}/symptom/over", acts.symptom_over),
             web.get("/machines/{machine}/tags/{tag}", tags.tag),
             web.get("/orders", pages.orders),
             web.get("/orders/{number}", pages.order),

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from gettext import gettext as _
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -20,14 +21,33 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from gateway.i18n import day, figure, number
+from gateway.views.foresight import Foresight
 
-WIDTH, HEIGHT = 640, 270
-LEFT, RIGHT, TOP, BOTTOM = 60, 12, 28, 34
 POINTS_MAX = 400
 """More cannot be told apart at this width; further points are thinned, keeping each stretch's extremes."""
+ROW, LANE, FOOT = 22, 34, 34
+"""Heights: a row of labels above the plot, the lane of the failure below it, the days at the foot."""
+PAST_LEAST, PAST_MOST = 0.12, 4.0
+"""How much past is drawn beside what is ahead, as a share of it: so that neither squeezes the other into a corner."""
 
 Point = tuple[datetime, float]
 Timed = TypeVar("Timed", bound=tuple[Any, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Measures of one rendering, in units of its view box; `kind` is its class, by which a style sheet chooses."""
+
+    kind: str
+    width: int
+    plot: int
+    left: int
+    right: int = 12
+    stations: int = 4
+
+
+FRAMES = (Frame("wide", 640, 208, 60), Frame("narrow", 340, 180, 46, stations=2))
+"""What fits a desk and what fits a telephone: letters keep their size, whatever the width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +55,9 @@ class Chart:
     """What to draw, all values in `unit`. `limit` is the value at which the component is worn out.
 
     band: (time, 10 % line, middle, 90 % line) of where the value will be; empty when nothing can be foreseen.
+    foresight: when it fails, by when to decide and when a part arrives; None where nobody asked.
     spread: (time, lowest, highest) of what each point of the history stands for. gaps: over these no line runs.
-    begin: where the chart starts; at its first point if left out.
+    begin: where the chart starts; at its first point if left out. past: `now` has long been, as in a record.
     """
 
     title: str
@@ -45,64 +66,101 @@ class Chart:
     now: datetime
     limit: float | None = None
     band: Sequence[tuple[datetime, float, float, float]] = ()
-    decide_by: datetime | None = None
+    foresight: Foresight | None = None
     spread: Sequence[tuple[datetime, float, float]] = ()
     gaps: Sequence[datetime] = ()
     begin: datetime | None = None
+    past: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
+    """Where moments and values lie. top, floor: of the plot; foot: of the lane below it, where there is one."""
+
+    frame: Frame
     begin: datetime
     end: datetime
     low: float
     high: float
+    top: int
+    floor: int
+    foot: int
+
+    @property
+    def left(self) -> int:
+        return self.frame.left
+
+    @property
+    def right(self) -> int:
+        return self.frame.width - self.frame.right
+
+    @property
+    def height(self) -> int:
+        return self.foot + FOOT
+
+    @property
+    def plots(self) -> bool:
+        return self.floor > self.top
 
     def x(self, moment: datetime) -> float:
-        return LEFT + (moment - self.begin) / (self.end - self.begin) * (WIDTH - LEFT - RIGHT)
+        return self.left + (moment - self.begin) / (self.end - self.begin) * (self.right - self.left)
 
     def y(self, value: float) -> float:
-        return HEIGHT - BOTTOM - (value - self.low) / (self.high - self.low) * (HEIGHT - TOP - BOTTOM)
+        return self.floor - (value - self.low) / (self.high - self.low) * (self.floor - self.top)
 
 
 def draw(chart: Chart, zone: ZoneInfo) -> Markup:
-    """Return the chart as SVG, or nothing when there is no history to draw."""
+    """Return the chart for every width, of which the style sheet shows one; nothing where there is nothing to draw."""
+    drawn = [picture(chart, zone, frame) for frame in FRAMES]
+    return Markup('<div class="charts">{}</div>').format(Markup().join(drawn)) if all(drawn) else Markup()
+
+
+def picture(chart: Chart, zone: ZoneInfo, frame: Frame = FRAMES[0]) -> Markup:
+    """Return the chart as one SVG; nothing without history and without a moment ahead."""
     history = thin([point for point in chart.history if math.isfinite(point[1])], POINTS_MAX)
-    if not history:
+    if not history and not _ahead(chart):
         return Markup()
-    scale = _scale(chart, history)
-    plot = Markup('<svg x="{0}" y="{1}" width="{2}" height="{3}" viewBox="{0} {1} {2} {3}">{4}</svg>').format(
-        LEFT,
-        TOP,
-        WIDTH - LEFT - RIGHT,
-        HEIGHT - TOP - BOTTOM,
-        _spread(scale, chart) + _band(scale, chart) + _line(scale, history, chart.gaps),
-    )  # an inner svg cuts off what leaves the plot
-    parts = [
-        _axes(scale, chart, zone),
-        plot,
-        _limit(scale, chart),
-        _upright(scale, chart.now, "now", _("now"), high=False),
-        _decide(scale, chart),
-    ]
+    scale = _scale(chart, history, frame)
+    parts = [_days(scale, zone), _lane(scale, chart.foresight), _uprights(scale, chart)]
+    if history:
+        limit, label = _limit(scale, chart)
+        parts = [_values(scale, chart), _plot(scale, chart, history), limit, *parts, label]
     return Markup(
-        '<svg class="chart" viewBox="0 0 {width} {height}" role="img" preserveAspectRatio="xMidYMid meet">'
+        '<svg class="chart {kind}" viewBox="0 0 {width} {height}" role="img" preserveAspectRatio="xMidYMid meet">'
         "<title>{title}</title><desc>{words}</desc>{parts}</svg>"
     ).format(
-        width=WIDTH, height=HEIGHT, title=chart.title, words=describe(chart, history, zone), parts=Markup().join(parts)
+        kind=frame.kind,
+        width=frame.width,
+        height=scale.height,
+        title=chart.title,
+        words=describe(chart, history, zone),
+        parts=Markup().join(parts),
+    )
+
+
+def _plot(scale: _Scale, chart: Chart, history: Sequence[Point]) -> Markup:
+    """Draw what was measured and its course; an inner svg cuts off what leaves the plot."""
+    return Markup('<svg x="{0}" y="{1}" width="{2}" height="{3}" viewBox="{0} {1} {2} {3}">{4}</svg>').format(
+        scale.left,
+        scale.top,
+        scale.right - scale.left,
+        scale.floor - scale.top,
+        _spread(scale, chart) + _band(scale, chart) + _line(scale, history, chart.gaps),
     )
 
 
 def describe(chart: Chart, history: Sequence[Point], zone: ZoneInfo) -> str:
     """Return in words what the chart shows."""
-    said = [_("Last value {value} {unit}.").format(value=figure(history[-1][1]), unit=chart.unit)]
-    if chart.limit is not None:
+    said = []
+    if history:
+        said.append(_("Last value {value} {unit}.").format(value=figure(history[-1][1]), unit=chart.unit))
+    if history and chart.limit is not None:
         said.append(_("Limit {value} {unit}.").format(value=figure(chart.limit), unit=chart.unit))
         crossing = crosses(chart)
         if crossing is not None:
             said.append(_("Expected to reach it about {day}.").format(day=day(crossing, zone)))
-    if chart.decide_by is not None:
-        said.append(_("Decide by {day}.").format(day=day(chart.decide_by, zone)))
+    if chart.foresight is not None:
+        said.append(chart.foresight.words(zone))
     return " ".join(said)
 
 
@@ -131,21 +189,49 @@ def _value(point: Point) -> float:
     return point[1]
 
 
-def _scale(chart: Chart, history: Sequence[Point]) -> _Scale:
-    begin, now = chart.begin or history[0][0], max(history[-1][0], chart.now)
-    past = max(now - begin, timedelta(hours=1))
-    ahead = [moment for moment, *_values in chart.band if moment > now]
-    crossing = crosses(chart)
-    wanted = [moment for moment in (crossing, chart.decide_by) if moment is not None and moment > now]
-    length = max(wanted, default=max(ahead, default=now)) - now
-    # a far forecast shall not squeeze the history into a corner, so the future takes at most three times the past
-    end = now + max(min(length * 1.15, past * 3), past * 0.015)
+def _ahead(chart: Chart) -> list[datetime]:
+    """Return the moments that a chart must reach to; a long tail is drawn as far again as what matters, no further."""
+    seen = chart.foresight
+    if seen is None:
+        return []
+    early, _quarter, even, _third, late = seen.fails
+    wanted = [each for each in (even or early, seen.decide_by, seen.arrives) if each is not None]
+    tail = late if late is not None and late > chart.now else None
+    if wanted and tail is not None:
+        tail = min(tail, max(chart.now, *wanted) + max(max(wanted) - chart.now, timedelta(0)))
+    return wanted if tail is None else [*wanted, tail]
+
+
+def _scale(chart: Chart, history: Sequence[Point], frame: Frame) -> _Scale:
+    begin, end = _span(chart, history)
+    low, high = _range(chart, [point for point in history if point[0] >= begin] or history[-1:])
+    seen = chart.foresight
+    marks = 0 if seen is None else (seen.decide_by is not None) + (seen.arrives is not None)
+    top = 6 + ROW * max(marks, 1)
+    floor = top + (frame.plot if history else 0)
+    return _Scale(frame, begin, end, low, high, top, floor, floor + (0 if seen is None else LANE))
+
+
+def _span(chart: Chart, history: Sequence[Point]) -> tuple[datetime, datetime]:
+    """Return from when to when: what is ahead as far as it matters, and of the past what does not dwarf it."""
+    now = max(history[-1][0], chart.now) if history else chart.now
+    band = [moment for moment, *_values in chart.band if moment > now]
+    wanted = [moment for moment in (crosses(chart), *_ahead(chart)) if moment is not None and moment > now]
+    ahead = (max(wanted, default=max(band, default=now)) - now) * 1.08
+    first = chart.begin or (history[0][0] if history else min([now, *_ahead(chart)]))
+    past = max(now - first, timedelta(hours=1))
+    if chart.foresight is not None and ahead:
+        past = min(max(now - first, ahead * PAST_LEAST), ahead * PAST_MOST)
+    begin, end = now - past, now + max(ahead, past * 0.015)
+    return begin, max(end, begin + timedelta(minutes=1))
+
+
+def _range(chart: Chart, history: Sequence[Point]) -> tuple[float, float]:
     values = [value for _moment, value in history] + ([] if chart.limit is None else [chart.limit])
     values += [value for _moment, *both in chart.spread for value in both if math.isfinite(value)]
-    low, high = min(values), max(values)
+    low, high = min(values, default=0.0), max(values, default=1.0)
     room = (high - low) * 0.14 or max(abs(high) * 0.1, 1.0)
-    floor = 0.0 if 0 <= low <= (high - low) else low - room
-    return _Scale(begin, max(end, begin + timedelta(minutes=1)), floor, high + room)
+    return (0.0 if 0 <= low <= (high - low) else low - room), high + room
 
 
 def _line(scale: _Scale, history: Sequence[Point], gaps: Sequence[datetime]) -> Markup:
@@ -193,69 +279,131 @@ def _band(scale: _Scale, chart: Chart) -> Markup:
 
 def _bounded(place: float) -> float:
     """Far outside the plot is far enough: a browser need not handle numbers without end."""
-    return min(max(place, -50.0 * HEIGHT), 50.0 * HEIGHT)
+    return min(max(place, -10_000.0), 10_000.0)
 
 
-def _limit(scale: _Scale, chart: Chart) -> Markup:
+def _limit(scale: _Scale, chart: Chart) -> tuple[Markup, Markup]:
+    """Draw the limit: its line, and its label, which lies over whatever crosses it."""
     if chart.limit is None:
-        return Markup()
+        return Markup(), Markup()
     y = scale.y(chart.limit)
     label = _("limit {value} {unit}").format(value=figure(chart.limit), unit=chart.unit)
-    return Markup(
-        '<line class="limit" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        '<text class="limit-label" x="{}" y="{:.1f}">{}</text>'
-    ).format(LEFT, WIDTH - RIGHT, LEFT + 6, y - 6, label, y=y)
+    line = Markup('<line class="limit" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>')
+    text = Markup('<text class="limit-label" x="{}" y="{:.1f}">{}</text>')
+    return line.format(scale.left, scale.right, y=y), text.format(scale.left + 6, y - 6, label)
 
 
-def _decide(scale: _Scale, chart: Chart) -> Markup:
-    if chart.decide_by is None or not scale.begin <= chart.decide_by <= scale.end:
+def _lane(scale: _Scale, seen: Foresight | None) -> Markup:
+    """Draw when it fails: 10 to 90 % pale, the middle half darker, even odds as a mark; open where nothing is known."""
+    if seen is None:
         return Markup()
-    return _upright(scale, chart.decide_by, "decide", _("decide by"), high=True)
+    middle = scale.floor + LANE / 2 + 3
+    parts = [
+        Markup('<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
+            scale.left - 8, middle + 4, _("fails")
+        ),
+        Markup('<line class="grid" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>').format(
+            scale.left, scale.right, y=middle
+        ),
+    ]
+    early, early_half, even, late_half, late = seen.fails
+    for first, last, kind in ((early, late, "risk"), (early_half, late_half, "risk half")):
+        if first is not None and first < scale.end:
+            parts.append(_stretch(scale, first, last, middle, kind))
+    if even is not None and scale.begin <= even <= scale.end:
+        parts.append(
+            Markup('<line class="even" x1="{x:.1f}" x2="{x:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(
+                middle - 10, middle + 10, x=scale.x(even)
+            )
+        )
+    return Markup().join(parts)
 
 
-def _upright(scale: _Scale, moment: datetime, kind: str, label: str, *, high: bool) -> Markup:
-    """Draw an upright with its label: above the plot, or at its foot to the left of the line."""
-    x = scale.x(moment)
-    anchor = "end" if x > WIDTH - RIGHT - 70 or not high else "start" if x < LEFT + 70 else "middle"
+def _stretch(scale: _Scale, first: datetime, last: datetime | None, middle: float, kind: str) -> Markup:
+    """Draw one stretch of the lane; one that goes on beyond the chart ends in an arrow."""
+    left, end = scale.x(max(first, scale.begin)), float(scale.right)
+    if last is not None and last <= scale.end:
+        end = max(scale.x(max(last, scale.begin)), left + 2)
+        return Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="12" rx="4"/>').format(
+            kind, left, middle - 6, end - left
+        )
+    point = max(end - 7, left)
     return Markup(
-        '<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
-        '<text class="{kind}-label" x="{at:.1f}" y="{y}" text-anchor="{anchor}">{label}</text>'
-    ).format(
-        kind=kind,
-        x=x,
-        at=x if high else x - 6,
-        top=TOP - 6,
-        bottom=HEIGHT - BOTTOM,
-        y=TOP - 12 if high else HEIGHT - BOTTOM - 6,
-        anchor=anchor,
-        label=label,
+        '<path class="{}" d="M{l:.1f} {t:.1f} H{p:.1f} L{e:.1f} {m:.1f} L{p:.1f} {b:.1f} H{l:.1f} Z"/>'
+    ).format(kind, l=left, p=point, e=end, t=middle - 6, m=middle, b=middle + 6)
+
+
+def _uprights(scale: _Scale, chart: Chart) -> Markup:
+    """Draw now, the last moment to decide and the arrival of a part; each label in a row of its own, over all lines."""
+    seen = chart.foresight
+    marks: list[tuple[datetime | None, str, str]] = []
+    if seen is not None:
+        marks = [(seen.decide_by, "decide", _("decide by")), (seen.arrives, "arrive", _("part is here"))]
+    drawn = [(_line_at(scale, chart.now, "now", scale.top - 4), _now(scale, chart))] if scale.plots else []
+    for row, (moment, kind, label) in enumerate(mark for mark in marks if mark[0] is not None):
+        if moment is not None and scale.begin <= moment <= scale.end:
+            base = 16 + ROW * row
+            drawn.append((_line_at(scale, moment, kind, base + 5), _label(scale, moment, kind, label, base)))
+    return Markup().join([line for line, _text in drawn] + [text for _line, text in drawn])
+
+
+def _line_at(scale: _Scale, moment: datetime, kind: str, top: int) -> Markup:
+    return Markup('<line class="{}" x1="{x:.1f}" x2="{x:.1f}" y1="{}" y2="{}"/>').format(
+        kind, top, scale.foot, x=scale.x(moment)
     )
 
 
-def _axes(scale: _Scale, chart: Chart, zone: ZoneInfo) -> Markup:
+def _now(scale: _Scale, chart: Chart) -> Markup:
+    """Label now at the foot of its line, beside what has been."""
+    label = _("then") if chart.past else _("now")
+    return Markup('<text class="now-label" x="{:.1f}" y="{}" text-anchor="end">{}</text>').format(
+        scale.x(chart.now) - 6, scale.floor - 6, label
+    )
+
+
+def _label(scale: _Scale, moment: datetime, kind: str, label: str, base: int) -> Markup:
+    """Label an upright above the plot: about its line, or on the side where there is room."""
+    x = scale.x(moment)
+    room = 4.0 * len(label) + 4
+    anchor = "end" if x > scale.right - room else "start" if x < scale.left + room or kind == "arrive" else "middle"
+    if kind == "arrive" and x + 2 * room > scale.right:
+        anchor = "end"
+    return Markup('<text class="{}-label" x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
+        kind, x, base, anchor, label
+    )
+
+
+def _values(scale: _Scale, chart: Chart) -> Markup:
+    """Draw the lines of round values, and the unit above them."""
     values = ticks(scale.low, scale.high)
     places = _places(values)
+    thousands = max(map(abs, values), default=0.0) >= 10_000 and places == 0
     rows = [
         Markup('<line class="grid" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>').format(
-            LEFT, WIDTH - RIGHT, y=scale.y(value)
+            scale.left, scale.right, y=scale.y(value)
         )
         + Markup('<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
-            LEFT - 8, scale.y(value) + 4, number(value, places)
+            scale.left - 8, scale.y(value) + 4, _thousands(value) if thousands else number(value, places)
         )
         for value in values
     ]
-    days = [
-        Markup('<text class="{}" x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
-            "tick minor" if index % 2 else "tick",  # on a telephone the minor ones would run into each other
-            scale.x(moment),
-            HEIGHT - 12,
-            anchor,
-            _short(moment, scale, zone),
+    unit = Markup('<text class="tick" x="2" y="16">{}</text>').format(chart.unit)
+    return Markup().join([*rows, unit])
+
+
+def _thousands(value: float) -> str:
+    """Return a large value as people write it where there is little room: 200 k."""
+    told = number(Decimal(f"{value / 1000:.4g}").normalize())
+    return told if value == 0 else f"{told}\N{NO-BREAK SPACE}k"
+
+
+def _days(scale: _Scale, zone: ZoneInfo) -> Markup:
+    return Markup().join(
+        Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="{}">{}</text>').format(
+            scale.x(moment), scale.height - 10, anchor, _short(moment, scale, zone)
         )
-        for index, (moment, anchor) in enumerate(_moments(scale))
-    ]
-    unit = Markup('<text class="tick" x="2" y="14">{}</text>').format(chart.unit)
-    return Markup().join([*rows, *days, unit])
+        for moment, anchor in _moments(scale)
+    )
 
 
 def _places(values: Sequence[float]) -> int:
@@ -265,9 +413,9 @@ def _places(values: Sequence[float]) -> int:
 
 
 def _moments(scale: _Scale) -> list[tuple[datetime, str]]:
-    length = scale.end - scale.begin
-    anchors = ["start", "middle", "middle", "middle", "end"]
-    return [(scale.begin + length * (index / 4), anchor) for index, anchor in enumerate(anchors)]
+    length, last = scale.end - scale.begin, scale.frame.stations
+    anchors = ["start", *["middle"] * (last - 1), "end"]
+    return [(scale.begin + length * (index / last), anchor) for index, anchor in enumerate(anchors)]
 
 
 def _short(moment: datetime, scale: _Scale, zone: ZoneInfo) -> str:

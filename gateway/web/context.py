@@ -36,12 +36,13 @@ class TagInfo:
 
 @dataclass(frozen=True, slots=True)
 class ComponentInfo:
-    """A component as the config names it; no terms: it is never bought for."""
+    """A component as the config names it; no terms: it is never bought for. symptoms: what people may say of it."""
 
     key: str
     name: str
     terms: TimingTerms | None = None
     stale_after: timedelta = timedelta(days=1)
+    symptoms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class WebContext:
     speed: float = 1.0
     language: str = "en"
     settings: Mapping[str, ComponentSettings] = field(default_factory=dict)
-    circumstances: Circumstances = field(default_factory=Circumstances)
+    circumstances: Callable[[], Circumstances] = Circumstances
 
     def plans(self) -> dict[str, ComponentPlan]:
         """Return what views need to know about each component."""

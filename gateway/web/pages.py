@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 from markupsafe import Markup
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway import views
+from gateway.actions import Right
 from gateway.live import Link
 from gateway.views import NeedView, OrderView
-from gateway.web import charts
+from gateway.web import pictures
 from gateway.web.accounts import Account
 from gateway.web.context import CONTEXT, ComponentInfo, MachineInfo, WebContext
 from gateway.web.render import page
@@ -21,8 +23,9 @@ from gateway.web.security import ACCOUNT
 from gateway.web.tags import TagRow, rows_of
 from maintenance.picture import Picture
 from maintenance.store import lives as lives_of
-from maintenance.store import load_needs
-from marketplace.audit.explain import tell
+from maintenance.store import load_needs, reports
+from marketplace.audit.explain import Story, tell
+from marketplace.evidence import Weighing, weighed
 from marketplace.ordering.states import ENDED, OrderState
 
 if TYPE_CHECKING:
@@ -105,10 +108,16 @@ async def _waiting(context: WebContext, spend: AsyncConnection, order: OrderView
     return Waiting(order, asked, [*story.wear[:2], *story.choice[:1]])
 
 
-async def _reasons(context: WebContext, spend: AsyncConnection, number: str) -> list[str]:
-    """Return why there is an order, without what the page shows beside it: the goods, the offers, what followed."""
-    story = await tell(spend, number, zone=context.time_zone, called=context.called)
-    return [*story.wear, *story.choice, *story.authority]
+async def _panels(context: WebContext, story: Story) -> list[pictures.Panel]:
+    """Return the beliefs that an order was placed on, as pictures."""
+    if not story.recorded:
+        return []
+    try:
+        async with context.telemetry.read() as telemetry:
+            stored = await load_needs(telemetry)
+    except SQLAlchemyError:  # who decides on money shall not wait for a telemetry store; the picture says what it lacks
+        stored = {}
+    return await pictures.panels_of_record(story.recorded, stored, context.called, context.time_zone)
 
 
 async def machines(request: web.Request) -> web.Response:
@@ -141,8 +150,15 @@ async def component(request: web.Request) -> web.Response:
     found = context.component(key)
     if found is None:
         raise web.HTTPNotFound
-    card = _card(context, found[0], await _known(context), charts_for={key})
+    known = await _known(context)
+    card = _card(context, found[0], known, charts_for=set())
     row = next(each for each in card.components if each.info.key == key)
+    panel: pictures.Panel | None = None
+    weighings: Sequence[Weighing] = ()
+    if key in known:
+        need = known[key].need
+        panel = await pictures.panel_of_need(need, known[key].picture, context.time_zone)
+        weighings = weighed(need.evidence, need.health, need.belief.life)
     async with context.spend.read() as spend:
         bought = [
             order
@@ -150,7 +166,19 @@ async def component(request: web.Request) -> web.Response:
             if any(line.component == key for line in order.lines)
         ]
         lives = [life for life in await lives_of(spend, context.owner, key) if life.removed_at is not None]
-    return page(request, "component.html", card=card, row=row, orders=bought, lives=lives[: -LIVES_MAX - 1 : -1])
+        said = (await reports(spend, context.owner)).get(key, ())
+    return page(
+        request,
+        "component.html",
+        card=card,
+        row=row,
+        panel=panel,
+        weighings=weighings,
+        orders=bought,
+        lives=lives[: -LIVES_MAX - 1 : -1],
+        reports=said,
+        may_report=request[ACCOUNT].can(Right.OPERATE),
+    )
 
 
 async def orders(request: web.Request) -> web.Response:
@@ -185,7 +213,7 @@ async def _order_page(request: web.Request, template: str, *, status: int = 200,
         offers = await views.offers(spend, context.owner, number)
         events = await views.history(spend, context.owner, number)
         milestones = [event for event in events if event.kind.partition(".")[0] in MILESTONES]
-        reasons = await _reasons(context, spend, number)
+        story = await tell(spend, number, zone=context.time_zone, called=context.called)
     return page(
         request,
         template,
@@ -194,7 +222,8 @@ async def _order_page(request: web.Request, template: str, *, status: int = 200,
         offers=offers,
         events=milestones,
         entries=len(events),
-        reasons=reasons,
+        reasons=[*story.wear, *story.choice, *story.authority],  # the page shows beside it what else the story tells
+        panels=await _panels(context, story),
         within=_within(found, request[ACCOUNT]),
         **values,
     )
@@ -231,7 +260,7 @@ async def _known(context: WebContext) -> dict[str, Known]:
     async with context.spend.read() as spend:
         needs = [need for need, _picture in stored.values()]
         found = await views.need_views(
-            spend, context.owner, needs, context.plans(), context.clock(), context.circumstances
+            spend, context.owner, needs, context.plans(), context.clock(), context.circumstances()
         )
     return {view.component: Known(view, stored[view.component][1]) for view in found}
 
@@ -256,20 +285,8 @@ def _card(context: WebContext, machine: MachineInfo, needs: dict[str, Known], *,
     rows = []
     for info in machine.components:
         known = needs.get(info.key)
-        shown = Markup() if known is None or info.key not in charts_for else _chart(context, info, known)
+        shown = Markup()
+        if known is not None and info.key in charts_for:
+            shown = pictures.of_need(known.need, known.picture, context.time_zone)
         rows.append(ComponentRow(info, None if known is None else known.need, shown))
     return MachineCard(machine, link, rows_of(context, machine, link), rows)
-
-
-def _chart(context: WebContext, info: ComponentInfo, known: Known) -> Markup:
-    picture = known.picture
-    chart = charts.Chart(
-        title=info.name,
-        unit=picture.unit,
-        history=picture.history,
-        now=context.clock(),
-        limit=picture.threshold,
-        band=[(point.at, point.low, point.middle, point.high) for point in picture.forecast],
-        decide_by=known.need.decide_by,
-    )
-    return charts.draw(chart, context.time_zone)

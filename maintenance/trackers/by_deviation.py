@@ -10,27 +10,28 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from gettext import gettext as _
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maintenance import detection, health, learning, prognosis
-from maintenance.bank import Bank
+from maintenance import detection, health, prognosis
+from maintenance.bank import DEVIATING, SMOOTHING, Bank, trend_of
 from maintenance.belief import Belief
+from maintenance.departure import Departure, Return, departure
 from maintenance.detection import Baseline
-from maintenance.features import TRIM, DiscountedTrend, Framer, Trend, Vector
-from maintenance.learning import Learned
+from maintenance.features import TRIM, Framer, Vector
 from maintenance.needs import Evidence
-from maintenance.prognosis import Basis, Drift
+from maintenance.prognosis import Basis
 from maintenance.sensors import Stillness
 from maintenance.settings import ComponentSettings, DeviationWear, in_unit
 from maintenance.trackers.pool import Pool
-from maintenance.trackers.tracker import CLOCK, KEEP, Assessment, Outlook, Proposal, Tracker, number
+from maintenance.trackers.tracker import CLOCK, Assessment, Outlook, Proposal, Tracker, number
 from maintenance.usage import SUSTAINED
 
-SMOOTHING = 0.1
-"""Weight of a new frame in the deviation: about ten frames make one opinion."""
+if TYPE_CHECKING:  # loaded only where something was learned
+    from maintenance.learning import Learned
+
 FRAMES_PER_LIFE = 500
 """A frame is this part of the rated life, so that a baseline of 25 is a twentieth of it; but at least an hour."""
 ROW = np.array([0])
@@ -68,8 +69,6 @@ class DeviationTracker(Tracker):
         self.framer = Framer(signals + len(self._tolerance), self._frame_hours)
         self.healthy: list[list[float]] = []
         self.healthy_use: list[float] = []
-        self.smooth = np.zeros(signals)
-        self.trend = DiscountedTrend(KEEP)
         self.bank = Bank(1, signals)
         self.stillness = Stillness(signals)
         self.wild = 0
@@ -77,7 +76,7 @@ class DeviationTracker(Tracker):
         self.left: float | None = None
         self.strange = False
         self.last_use = -math.inf
-        self.worst, self.new_count, self.new_since = 0.0, 0, 0.0
+        self.back = Return()
         self.closed: list[tuple[float, list[float]]] = []
         self._reference: tuple[int, Baseline, Vector] | None = None
 
@@ -122,13 +121,13 @@ class DeviationTracker(Tracker):
             self._calm(frame)
         frame = self._tamed(frame, wild)
         self._closed(frame, use)
-        self.smooth = self._smoothed(frame, SMOOTHING)
-        deviation = detection.index(self._z(self.smooth))
-        if deviation is not None:
-            if not self.wild:
-                self.trend.take(use, deviation)
+        if np.any(self._scatter() > 0):
+            deviation = float(self.bank.deviation[0])
             self.history.take(ends, deviation)
-            self._watch_for_new(deviation, ends)
+            self.back.take(deviation, ends)
+
+    def _z(self, distance: Vector) -> Vector:
+        return detection.z_scores(distance, self._scatter())
 
     def _hear(self, z: Vector) -> None:
         """Fold the step of each signal into its noise, in healthy scatters; one that is missing makes none."""
@@ -146,7 +145,7 @@ class DeviationTracker(Tracker):
 
     def _confirmed(self, place: int) -> bool:
         """Whether health is left by what all signals but one say."""
-        others = detection.index(np.delete(self._z(self.smooth), place))
+        others = detection.index(np.delete(self._z(self.bank.averages[0, DEVIATING]), place))
         return others is not None and others > detection.LEFT
 
     def _tamed(self, frame: Vector, wild: NDArray[np.bool_]) -> Vector:
@@ -159,8 +158,9 @@ class DeviationTracker(Tracker):
     def _calm(self, frame: Vector) -> None:
         """Signals that were wild are themselves again: what they have moved meanwhile is learned anew."""
         if self.wild >= SUSTAINED:
-            self.smooth = np.where(np.isfinite(frame), frame - self._own().mean, self.smooth)
             self.bank.begin(ROW, self._own().mean[None, :])
+            distance = frame - self._own().mean
+            self.bank.averages[0] = np.where(np.isfinite(distance), distance, 0.0)
             self.left = None
         self.wild = 0
 
@@ -188,7 +188,7 @@ class DeviationTracker(Tracker):
         model = self._model()
         if model is not None:
             left = float(model.predict(self.bank, ROW, at)[0])
-            self.left = left if self.left is None else self.left + learning.SMOOTHING * (left - self.left)
+            self.left = model.followed(self.left, left)
         self._keep(frame, use)
 
     def _keep(self, frame: Vector, use: float) -> None:
@@ -221,64 +221,58 @@ class DeviationTracker(Tracker):
         return self._reference
 
     def _smoothed(self, frame: Vector, alpha: float) -> Vector:
+        smooth: Vector = self.bank.averages[0, DEVIATING]
         distance = frame - self._own().mean
-        return np.where(np.isfinite(frame), self.smooth + alpha * (distance - self.smooth), self.smooth)
-
-    def _z(self, smooth: Vector) -> Vector:
-        return detection.z_scores(smooth, self._scatter())
-
-    def _watch_for_new(self, deviation: float, hours: float) -> None:
-        self.worst = max(self.worst, deviation)
-        if self.worst < prognosis.FAILURE_DEVIATION / 2 or deviation > self.worst / 3:
-            self.new_count = 0
-            return
-        self.new_since = hours if not self.new_count else self.new_since
-        self.new_count += 1
+        return np.where(np.isfinite(frame), smooth + alpha * (distance - smooth), smooth)
 
     def proposal(self) -> Proposal | None:
         """Return a deviation that is gone for several frames, or a counter's jump back."""
-        if self.new_count < SUSTAINED:
+        if not self.back.lasting:
             return self.clock_proposal()
-        return Proposal("DEVIATION_GONE", self.new_since, {"was": number(self.worst)})
+        return Proposal("DEVIATION_GONE", self.back.since, {"was": number(self.back.worst)})
 
     def dismiss(self) -> None:
         """The part is the old one, whatever its signals say."""
         super().dismiss()
-        self.worst, self.new_count = 0.0, 0
+        self.back = Return()
 
-    def _now(self, use_per_hour: float) -> tuple[Vector, float, Drift]:
-        """Return z-scores, deviation and its drift with the open frame in, so far as it is filled."""
+    def usual(self, use_per_hour: float) -> float:
+        """Return the use in which wear that has begun comes to the usual failure, as far as is known before."""
         healthy = self._wear.baseline * self._frame_hours * use_per_hour
-        usual = self.rated / prognosis.QUARTER or prognosis.QUARTER * healthy
-        smooth, fresh = self.smooth, False
+        return self.rated / prognosis.QUARTER or prognosis.QUARTER * healthy
+
+    def horizon(self, use_per_hour: float) -> float:
+        """Return how much use a belief looks ahead."""
+        return prognosis.LIVES_AHEAD * self.rated or FRAMES_AHEAD * self._frame_hours * use_per_hour
+
+    def _now(self, use_per_hour: float) -> Departure:
+        """Return how far the unit is from its healthy self with the open frame in, so far as it is filled."""
+        smooth, fresh = self.bank.averages[0, DEVIATING], None
         use = self.clock.used_at(self.framer.end_hours)
         if any(self.framer.counts) and not (self.clock.counted and use <= self.last_use):
             frame = self._comparable(self.framer.open_frame())
             frame = self._tamed(frame, self._wild(frame))
-            smooth, fresh = self._smoothed(frame, SMOOTHING * self.framer.fill), True
-        z = self._z(smooth)
-        deviation = detection.index(z)
-        if deviation is None:
-            return z, 0.0, prognosis.deviation_drift(None, 0.0, usual)
-        fit = (self.trend.with_point(use, deviation) if fresh else self.trend).fit()
-        return z, deviation, prognosis.deviation_drift(_widened(fit), deviation, usual)
+            smooth, fresh = self._smoothed(frame, SMOOTHING * self.framer.fill), use
+        trend = trend_of(self.bank.moments(ROW)[0])
+        return departure(smooth, self._scatter(), trend, self.usual(use_per_hour), fresh)
 
     def assess(self, hours: float, basis: Basis) -> Assessment:
         """Believe the model, or carry the deviation on along its trend; before there is a healthy self, only a rated
         life can speak."""
-        horizon = prognosis.LIVES_AHEAD * self.rated or FRAMES_AHEAD * self._frame_hours * basis.use_per_hour
+        horizon = self.horizon(basis.use_per_hour)
         if not self.complete:
             have = {"have": str(len(self.healthy)), "want": str(self._wear.baseline)}
             unknown, used = replace(basis, known=False), self.clock.used_at(hours)
             belief = prognosis.by_usage(used, used, self.rated or horizon, 3.0, unknown)
             return Assessment(belief, 1.0, (Evidence("BASELINE", have), *self.clock_evidence()))
-        z, deviation, rate = self._now(basis.use_per_hour)
+        now = self._now(basis.use_per_hour)
+        z, deviation = now.z, now.deviation
         told_enough = self.clock.past_known and not self.clock.doubted and bool(np.any(np.isfinite(z)))
         doubts = self._doubts(z, hours)
         known = basis.known and told_enough and self.proposal() is None and not self.strange and not doubts
         basis = replace(basis, known=known)
         learned = self._learned(z, self.clock.used_at(hours), basis)
-        belief = learned[0] if learned else prognosis.by_deviation(deviation, rate, horizon, basis)
+        belief = learned[0] if learned else prognosis.by_deviation(deviation, now.rate, horizon, basis)
         figures = {"ratio": number(deviation), "failure": number(prognosis.FAILURE_DEVIATION)}
         evidence = [*(learned[1:] if learned else ()), Evidence("DEVIATION", figures), *self._loudest(z), *doubts]
         evidence += [Evidence("REGIME_UNSEEN", {})] if self.strange else []
@@ -320,9 +314,9 @@ class DeviationTracker(Tracker):
         """Return the deviation and its course to the usual failure level."""
         if not self.complete:
             return Outlook(0.0, 0.0, 0.0, prognosis.FAILURE_DEVIATION, "σ")
-        _, deviation, rate = self._now(self.clock.rate.per_hour)
-        slope = max(rate.mean, 0.0)
-        return Outlook(deviation, slope, rate.deviation, prognosis.FAILURE_DEVIATION, "σ")
+        now = self._now(self.clock.rate.per_hour)
+        slope = max(now.rate.mean, 0.0)
+        return Outlook(now.deviation, slope, now.rate.deviation, prognosis.FAILURE_DEVIATION, "σ")
 
     def identity(self) -> list[Any]:
         """Return also the signals, the baseline and the frame."""
@@ -335,14 +329,12 @@ class DeviationTracker(Tracker):
         return super().snapshot() | {
             "framer": self.framer.snapshot(),
             "healthy": [self.healthy, self.healthy_use],
-            "smooth": self.smooth.tolist(),
-            "trend": self.trend.snapshot(),
             "bank": self.bank.snapshot(0),
             "stillness": self.stillness.snapshot(),
             "wild": self.wild,
             "noise": [self.noise.tolist(), [None if math.isnan(each) else each for each in self.newest.tolist()]],
             "left": [self.left, self.strange],
-            "seen": [last_use, self.worst, self.new_count, self.new_since],
+            "seen": [last_use, *self.back.snapshot()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -350,21 +342,20 @@ class DeviationTracker(Tracker):
         super().restore(state)
         self.framer = Framer(**state["framer"])
         self.healthy, self.healthy_use = state["healthy"]
-        self.smooth, self.trend = np.array(state["smooth"]), DiscountedTrend(**state["trend"])
-        self.bank.restore(0, state["bank"])
+        self.bank.restore(0, state["bank"] | _moments(state))
         if "stillness" in state:  # a snapshot from before sensors were watched has none, and learns it anew
             self.stillness.restore(state["stillness"])
             self.wild = state["wild"]
             self.noise, self.newest = (np.array(row, np.float64) for row in state["noise"])
         self.left, self.strange = state["left"]
-        last_use, self.worst, self.new_count, self.new_since = state["seen"]
+        last_use, *seen = state["seen"]
+        self.back = Return(*seen)
         self.last_use = -math.inf if last_use is None else last_use
         if self.complete:
             self._pool.put(self._component, np.array(self.healthy), self._tolerance)
 
 
-def _widened(trend: Trend | None) -> Trend | None:
-    """Points that were smoothed are alike: the error of their slope is that much larger than least squares says."""
-    if trend is None:
-        return None
-    return replace(trend, slope_deviation=trend.slope_deviation * math.sqrt((2.0 - SMOOTHING) / SMOOTHING))
+def _moments(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the trend of a snapshot from before it was the bank's, which lacked two of its moments."""
+    trend = state.get("trend")
+    return {} if trend is None else {"moments": [*state["bank"]["moments"], trend["yy"], trend["points"]]}

@@ -17,6 +17,8 @@ from maintenance.settings import ComponentSettings, LevelWear, in_unit
 from maintenance.trackers.tracker import CLOCK, KEEP, Assessment, Outlook, Proposal, Tracker, number
 from maintenance.usage import SUSTAINED
 
+DEVIATION = 1
+"""The signal number of the level's stated deviation."""
 LEVEL_SAMPLES = 5
 """Samples before a level says anything: the first few of a connection may be a machine that starts up."""
 AS_NEW, WORN = 0.15, 0.35
@@ -35,7 +37,11 @@ broken wire, or a machine that should have been stopped. In each case a person s
 
 
 class LevelTracker(Tracker):
-    """A life measured by a level on its way to an engineering limit; folded as the share of that way."""
+    """A life measured by a level on its way to an engineering limit; folded as the share of that way.
+
+    A level whose deviation is stated is no better known than that, however steady it is, and not known at all before
+    the first one or while it is below 0.
+    """
 
     kind = "level"
 
@@ -45,6 +51,7 @@ class LevelTracker(Tracker):
         assert isinstance(wear, LevelWear)
         self.habits = habits
         self._tag, self._unit = wear.tag, wear.limit.unit
+        self._is_stated = wear.deviation is not None
         self._as_new, self._limit = wear.as_new.value, wear.limit.value
         self._smoothing_hours = in_unit(wear.smoothing, "h")
         usual_hours = self.rated / self.clock.rate.prior / FRAMES_PER_LIFE
@@ -64,6 +71,7 @@ class LevelTracker(Tracker):
         self.new_count = 0
         self.typed = False
         self.wild, self.tame = 0, 0
+        self.stated: float | None = None
 
     def take(self, signal: int, value: float, hours: float) -> None:
         """Fold a level, or a reading of the counter of use."""
@@ -71,8 +79,11 @@ class LevelTracker(Tracker):
         if signal == CLOCK:
             self.clock.take(value, hours)
             return
+        if signal == DEVIATION:
+            self.stated = value
+            return
         young = self.trend.points < LEARNING_FRAMES
-        if self.sense.take(value, self.clock.used_at(hours), hours, self._swaps, learning=young):
+        if self._is_stated or self.sense.take(value, self.clock.used_at(hours), hours, self._swaps, learning=young):
             self._weigh(value, hours)
 
     def _weigh(self, value: float, hours: float) -> None:
@@ -116,7 +127,7 @@ class LevelTracker(Tracker):
             raise ValueError(_("a newer level is known already"))
         self._turn(hours)
         self._fold(value, hours)
-        self.typed = True
+        self.typed, self.stated = True, 0.0  # it was measured; the estimate may disagree at its next word
 
     def _clipped(self, worn: float) -> float:
         """A spark is no wear: trends see what the smoother would believe at most."""
@@ -165,7 +176,7 @@ class LevelTracker(Tracker):
         doubts = self._doubts(hours)
         known = basis.known and self.proposal() is None and not self.clock.doubted and not doubts
         worn, (trend, rate) = self.robust.level, self._rate()
-        deviation = self.robust.deviation
+        deviation = math.hypot(self.robust.deviation, self._stated_share())
         belief = prognosis.by_level(worn, deviation, rate, self.rated, replace(basis, known=known), self.habits)
         parameters = {"tag": self._tag, "value": number(self._value(worn)), "limit": number(self._limit)}
         parameters["unit"] = self._unit
@@ -174,17 +185,28 @@ class LevelTracker(Tracker):
             code = "LEVEL_TREND"
             per_day = rate.mean * (self._limit - self._as_new) * basis.use_per_hour * 24
             parameters["slope_per_day"] = number(per_day)
-        evidence = (Evidence(code, parameters), *doubts, *self.clock_evidence())
+        evidence = (Evidence(code, parameters), *self._estimated(), *doubts, *self.clock_evidence())
         return Assessment(belief, health.of_level(self._value(worn), self._as_new, self._limit), evidence)
 
+    def _stated_share(self) -> float:
+        """The stated deviation as a share of the way; it is of the estimate's whole error, which no average lessens."""
+        return max(self.stated or 0.0, 0.0) / abs(self._limit - self._as_new)
+
+    def _estimated(self) -> list[Evidence]:
+        if self.stated is None or self.stated < 0:
+            return []
+        return [Evidence("LEVEL_ESTIMATED", {"tag": self._tag, "off": number(self.stated), "unit": self._unit})]
+
     def _doubts(self, hours: float) -> list[Evidence]:
-        """Whatever makes the sensor less than believable."""
+        """Whatever makes the level less than believable: the sensor itself, or whoever estimates it."""
         used = self.clock.used_at(hours)
-        stuck = self.sense.is_stuck(used, hours, self.rated, counted=self.clock.counted)
+        stuck = not self._is_stated and self.sense.is_stuck(used, hours, self.rated, counted=self.clock.counted)
         found = self.sense.doubts(self._tag, self._unit, self._swaps, stuck=stuck)
         if self.wild >= 2:
             value = number(self._value(self.robust.level))
             found.append(Evidence("LEVEL_IMPLAUSIBLE", {"tag": self._tag, "value": value, "unit": self._unit}))
+        if self._is_stated and (self.stated is None or self.stated < 0):
+            found.append(Evidence("LEVEL_DOUBTED", {"tag": self._tag}))
         return found
 
     def _untold(self, hours: float, basis: Basis) -> Assessment:
@@ -212,7 +234,8 @@ class LevelTracker(Tracker):
 
     def identity(self) -> list[Any]:
         """Return also the two ends of the level and the frame."""
-        return [*super().identity(), self._unit, self._as_new, self._limit, self._frame_hours]
+        stated = [True] if self._is_stated else []
+        return [*super().identity(), self._unit, self._as_new, self._limit, self._frame_hours, *stated]
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state, JSON-able."""
@@ -224,6 +247,7 @@ class LevelTracker(Tracker):
             "long": self.long.snapshot(),
             "seen": [self.at, self.worst, self.new_since, self.new_count, self.typed],
             "wild": [self.wild, self.tame],
+            **({"stated": self.stated} if self._is_stated else {}),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -236,3 +260,4 @@ class LevelTracker(Tracker):
         self.trend, self.long = DiscountedTrend(**state["trend"]), DiscountedTrend(**state["long"])
         self.framer = Framer(**state["framer"])
         self.at, self.worst, self.new_since, self.new_count, self.typed = state["seen"]
+        self.stated = state.get("stated")

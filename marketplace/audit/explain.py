@@ -8,7 +8,7 @@ reads. People appear by name while their row exists and by their opaque id after
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -22,7 +22,9 @@ from marketplace.audit import log
 from marketplace.audit.accounts import StoredRow
 from marketplace.audit.log import AuditEntry
 from marketplace.documents import parse_timestamp
+from marketplace.evidence import Weighing, weighed
 from marketplace.money import Money, plain
+from marketplace.ordering.reason import Recorded, evidence_of, recorded
 from marketplace.sentences import reasons, sentence, standing
 from marketplace.store import Owner, award_term, line_requisition, person, purchase_order, quotation, requisition
 
@@ -39,7 +41,7 @@ class NothingKnown(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Why there is an order, in the order in which people ask."""
+    """Why there is an order, in the order in which people ask; `recorded` is what each of its wants was raised on."""
 
     what: tuple[str, ...]
     wear: tuple[str, ...]
@@ -47,6 +49,7 @@ class Story:
     choice: tuple[str, ...]
     authority: tuple[str, ...]
     since: tuple[str, ...]
+    recorded: tuple[Recorded, ...] = ()
 
     @property
     def sentences(self) -> list[str]:
@@ -81,7 +84,15 @@ async def tell(
         choice=tuple([line for want in wants for line in await _choice(connection, want, row.supplier, called)]),
         authority=tuple([line for leaf in leaves for line in await _authority(connection, leaf, names, zone, called)]),
         since=tuple(line for leaf in leaves for line in _since(leaf, zone)),
+        recorded=_recorded(wants),
     )
+
+
+def _recorded(wants: Sequence[StoredRow]) -> tuple[Recorded, ...]:
+    """Return what wants were raised on, once for each life: the lines of one job rest on the same."""
+    found = {(want.component, want.life): json.loads(want.reason) for want in reversed(wants)}
+    each = (recorded(component, life, reason) for (component, life), reason in reversed(found.items()))
+    return tuple(one for one in each if one is not None)
 
 
 async def _requisitions(connection: AsyncConnection, number: str) -> list[StoredRow]:
@@ -123,10 +134,9 @@ def _amount(quantity: str, unit: str) -> str:
 def _wear(want: StoredRow, zone: tzinfo, called: Callable[[str], str]) -> list[str]:
     """Tell what wore and how likely it fails, by the figures that the requisition was raised on."""
     reason = json.loads(want.reason)
-    lines = [
-        f"{called(want.component)}: {sentence(each['code'], _named(each['parameters'], called))}"
-        for each in reason.get("evidence", [])
-    ] or [_("It was asked for by {who}.").format(who=want.asked_by)]
+    weighings = weighed(evidence_of(reason), reason.get("health"), reason.get("belief", {}).get("life"))
+    lines = [f"{called(want.component)}: {_reason(each, called)}" for each in weighings]
+    lines = lines or [_("It was asked for by {who}.").format(who=want.asked_by)]
     figures = reason.get("parameters", {})
     verdict, *more = reasons(reason.get("code", ""), _dated(_named(figures, called), zone))
     if "here_after_hours" in figures:
@@ -146,6 +156,12 @@ def _dated(figures: Mapping[str, str], zone: tzinfo) -> dict[str, str]:
     """Return figures with the day of the fitting as people tell it."""
     fit_by = figures.get("fit_by")
     return {**figures, "fit_by": _time(parse_timestamp(fit_by), zone)} if fit_by else dict(figures)
+
+
+def _reason(each: Weighing, called: Callable[[str], str]) -> str:
+    """Tell one reason with its weight."""
+    said = sentence(each.evidence.code, _named(each.evidence.parameters, called))
+    return f"{said} {each.in_brackets()}".rstrip()
 
 
 def _likely(figures: Mapping[str, str], raised_at: datetime, zone: tzinfo) -> str:

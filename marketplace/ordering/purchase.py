@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -51,6 +51,7 @@ from marketplace.store import Database, Owner
 from marketplace.store import requisition as requisitions
 from marketplace.suppliers.supplier import OutcomeUnknown, Supplier, SupplierError
 from marketplace.timing import Advice
+from marketplace.windows import Windows
 
 __all__ = ["Act", "Purchasing", "PurchasingTerms"]
 
@@ -98,6 +99,10 @@ class Purchasing:
         self.locks = Locks()
         self.sending = Sending(database, owner, suppliers, terms, clock, held=held)
         self.rounds = Rounds(database, owner, suppliers, catalogue, terms, clock)
+
+    def open_in(self, windows: Windows) -> None:
+        """Book services in these maintenance windows from now on; what is booked stays as it is."""
+        self.terms = self.rounds.terms = replace(self.terms, windows=windows)
 
     # A need asks.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from maintenance.needs import Belief, JobLine, Need, Provenance
+from maintenance.needs import NOTED, Belief, Evidence, JobLine, Need, Provenance
 from marketplace.documents import parse_timestamp, timestamp
 from marketplace.money import Money, Rate
 from marketplace.settings import BuyingSettings
@@ -29,13 +29,47 @@ def reason_for(need: Need, line: JobLine, advice: Advice, economics: BuyingSetti
         "kind": str(line.kind),
         "code": advice.code,
         "parameters": dict(advice.parameters),
-        "evidence": [{"code": each.code, "parameters": dict(each.parameters)} for each in need.evidence],
+        "evidence": [
+            {"code": each.code, "parameters": dict(each.parameters)} for each in need.evidence if each.code != NOTED
+        ],  # what people write in their own words decides nothing, and could not be erased from here
         "price": str(economics.price),
         "standstill": _write_rate(economics.standstill),
         "holding": _write_rate(economics.holding_rate),
+        "health": need.health,
         "belief": write_belief(need.belief),
         "timing": _write_weighed(advice.weighed),
     }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recorded:
+    """What one want was raised on, as it was then: the belief, its evidence, and what timing weighed and found.
+
+    health: None where an older version did not record it. figures: those of the advice, as texts.
+    """
+
+    component: str
+    life: str
+    belief: Belief
+    health: float | None
+    evidence: tuple[Evidence, ...]
+    weighed: Weighed
+    figures: Mapping[str, str]
+
+
+def recorded(component: str, life: str, reason: Mapping[str, Any]) -> Recorded | None:
+    """Return what a kept reason was made of; None where a person asked, or it was recorded with too little."""
+    try:
+        belief, by = read_belief(reason["belief"]), weighed(reason)
+    except KeyError:
+        return None
+    evidence = evidence_of(reason)
+    return Recorded(component, life, belief, reason.get("health"), evidence, by, reason.get("parameters", {}))
+
+
+def evidence_of(reason: Mapping[str, Any]) -> tuple[Evidence, ...]:
+    """Return the reasons in a kept reason, as maintenance told them."""
+    return tuple(Evidence(each["code"], each["parameters"]) for each in reason.get("evidence", ()))
 
 
 def reason_text(reason: Mapping[str, Any]) -> str:
@@ -106,7 +140,8 @@ def _read_openings(written: Mapping[str, Any] | None) -> Openings | None:
     if written is None:
         return None
     spans = tuple((opens, shuts) for opens, shuts in written["spans"])
-    return Openings(spans, written["closed"], written["period"], written["origin"])
+    once = tuple((opens, shuts) for opens, shuts in written.get("once", ()))
+    return Openings(spans, written["closed"], written["period"], written["origin"], once)
 
 
 def _write_rate(rate: Rate) -> dict[str, Any]:

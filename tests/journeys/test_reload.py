@@ -208,3 +208,33 @@ async def test_a_machine_begins_to_be_heard_by_its_windows_and_ends_to_be(line: 
     done = await line.gateway.operations.reload("anna", "socket")
     assert done.message == "Applied: tags +0 -1 ~0, features +0 -1 ~0, components +0 -1 ~0."
     assert "mill/knock" not in readings
+
+
+async def test_jobs_symptoms_and_windows_are_taken_up_and_what_people_said_is_judged_anew(line: Line):
+    await line.edit(machines={"mill": machine("hall", "a") | {"components": {"bearing": component("a")}}})
+    assert (await line.gateway.operations.reload("anna", "socket")).ok
+    await line.server.write("a", 5.0)
+    await line.until(lambda: line.shows("mill/a", 5.0))
+    said = await line.gateway.operations.symptom("mill/bearing", "grinding noise", "anna", "socket")
+    assert (said.ok, said.code) == (True, "SYMPTOM_NOTED")
+    monitor, clock = line.gateway.monitor, line.gateway.clock
+    before = monitor.assess("mill/bearing", clock())
+    row = {"component": "*", "said": "Grinding noise", "job": "grease"}
+    await line.edit(
+        jobs={"grease": {"title": "Relubricate"}},
+        symptoms=[row],
+        maintenance_windows=["saturday 06:00-14:00", "2099-12-12 06:00 to 14:00"],
+    )
+    done = await line.gateway.operations.reload("anna", "socket")
+    assert done.message == "Applied: jobs +1 -0 ~0, symptoms +1 -0 ~0, maintenance windows +2 -0 ~0."
+    after = monitor.assess("mill/bearing", clock())
+    assert (before.job, after.job) == ("Replace", "Relubricate")
+    assert monitor.latest("mill/a").quality is Quality.GOOD
+    assert line.gateway.purchasing.terms.windows == line.gateway.purchasing.rounds.terms.windows
+    assert len(line.gateway.purchasing.terms.windows.once) == 1
+    await line.edit(symptoms=[row | {"failure": True}], maintenance_windows=["saturday 06:00-14:00"])
+    done = await line.gateway.operations.reload("anna", "socket")
+    assert done.message == "Applied: symptoms +0 -0 ~1, maintenance windows +0 -1 ~0."
+    assert monitor.assess("mill/bearing", clock()).health == 0.0
+    over = await line.gateway.operations.symptom_over("mill/bearing", "grinding noise", "anna", "socket")
+    assert (over.ok, monitor.assess("mill/bearing", clock()).job) == (True, "Replace")

@@ -1,7 +1,7 @@
 """A page by hand, and the picture of the README:
 
 python -m tests.showcase serve                 a page on loopback, with a sign-in link
-python -m tests.showcase picture docs/page.png [--dark] [--phone] [--full] [--path /machines]
+python -m tests.showcase picture docs/page.png [--dark] [--phone] [--width 320] [--full] [--path /machines]
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ async def take_picture(arguments: argparse.Namespace, directory: Path) -> None:
     """Sign in with a real browser and keep what it shows."""
     from playwright.async_api import async_playwright
 
-    width, height = (360, 780) if arguments.phone else (1280, arguments.height)
+    width, height = (arguments.width, 780) if arguments.phone else (1280, arguments.height)
     async with plant(directory, empty=arguments.empty) as made, made.served() as address, async_playwright() as tool:
         browser = await tool.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = await browser.new_page(
@@ -65,6 +65,7 @@ def main() -> None:
     parser.add_argument("file", nargs="?", default="docs/page.png")
     parser.add_argument("--path", default="/machines")
     parser.add_argument("--height", type=int, default=860)
+    parser.add_argument("--width", type=int, default=360)
     parser.add_argument("--scale", type=float, default=1)
     parser.add_argument("--click", action="append", default=[])
     for flag in ("--dark", "--phone", "--full", "--empty"):

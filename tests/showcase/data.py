@@ -17,6 +17,7 @@ from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority.approval import Approver
 from marketplace.catalogue import Item
 from marketplace.money import Money
+from marketplace.settings import BuyingSettings, TimingSettings
 from marketplace.store import Owner
 from marketplace.timing import TimingTerms
 
@@ -137,7 +138,13 @@ READINGS = {f"{machine}/{tag}": (unit, float(value)) for machine, tag, unit, val
 
 def terms_of(part: Part) -> TimingTerms:
     """Return when the part is bought."""
-    return TimingTerms(timedelta(days=part.lead), timedelta(hours=8), timedelta(hours=1), 0.05)
+    return TimingSettings.model_validate({"failure_probability": "5 %"}).terms(economics_of(part))
+
+
+def economics_of(part: Part) -> BuyingSettings:
+    """Return what the plant says of the part's costs."""
+    numbers = {"lead_time": f"{part.lead} d", "price": f"{part.price} EUR", "standstill": "90 EUR/h"}
+    return BuyingSettings.model_validate(numbers)
 
 
 def need_of(part: Part, at: datetime) -> Need:
@@ -153,7 +160,15 @@ def need_of(part: Part, at: datetime) -> Need:
         revision=1,
         job=part.job,
         lines=(line,),
-        belief=Belief.of(hours, survival, unit="h", use_per_hour=1.0, as_of=at, provenance=part.provenance),
+        belief=Belief.of(
+            hours,
+            survival,
+            unit="h",
+            use_per_hour=1.0,
+            as_of=at,
+            provenance=part.provenance,
+            life=24.0 * (part.past + part.median),
+        ),
         health=part.health,
         evidence=(evidence_of(part),),
         as_of=at,

@@ -153,6 +153,12 @@ class PlantActions:
     ) -> Outcome:
         return self._enter("fitted", component, serial, used, note, *([found] if found else []), person, method)
 
+    async def symptom(self, component: str, said: str, person: str, method: str) -> Outcome:
+        return self._enter("symptom", component, said, person, method)
+
+    async def symptom_over(self, component: str, said: str, person: str, method: str) -> Outcome:
+        return self._enter("symptom_over", component, said, person, method)
+
     async def stock(self, item: str, quantity: str, person: str, method: str) -> Outcome:
         return self._enter("stock", item, quantity, person, method)
 

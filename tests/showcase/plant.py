@@ -31,7 +31,6 @@ from marketplace.authority.gate import apply_policy
 from marketplace.authority.policy import Mode
 from marketplace.documents import Delivery, DespatchAdvice
 from marketplace.ordering.purchase import Purchasing, PurchasingTerms
-from marketplace.settings import BuyingSettings
 from marketplace.timing import advise
 from tests.showcase.data import (
     ANNA,
@@ -49,6 +48,7 @@ from tests.showcase.data import (
     SUPPLIERS,
     ZONE,
     Part,
+    economics_of,
     need_of,
     picture_of,
     terms_of,
@@ -254,9 +254,7 @@ async def want(made: Plant, part: Part) -> str:
     need = need_of(part, made.clock())
     advice = advise(need.belief, terms_of(part), made.clock())
     assert advice.buy, part.component
-    numbers = {"lead_time": f"{part.lead} d", "price": f"{part.price} EUR", "standstill": "90 EUR/h"}
-    economics = BuyingSettings.model_validate(numbers)
-    raised = await made.purchasing.want(need, need.lines[0], advice, Mode.BUY, economics)
+    raised = await made.purchasing.want(need, need.lines[0], advice, Mode.BUY, economics_of(part))
     assert raised is not None
     link = store.line_requisition.c
     async with made.spend.read() as tx:

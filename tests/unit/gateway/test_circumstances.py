@@ -18,7 +18,7 @@ from maintenance.needs import JobKind, JobLine, Need
 from marketplace import stock
 from marketplace.settings import BuyingSettings, TimingSettings
 from marketplace.timing import FIT_LATER, ON_ITS_WAY, SET_ASIDE, TimingTerms, advise
-from marketplace.windows import Weekly, Windows
+from marketplace.windows import Once, Weekly, Windows
 from tests.showcase.data import NOW, OWNER, PARTS, PERSON, need_of
 from tests.showcase.plant import Plant, plant
 
@@ -137,6 +137,25 @@ async def test_timing_names_the_window_that_a_booking_takes(made):
     window = SATURDAYS.next(fit_by, timedelta(hours=3))
     assert window is not None
     assert abs(window.start - fit_by) < timedelta(seconds=2)
+
+
+async def test_a_window_that_comes_once_is_an_opening_too_and_timing_may_name_it(made):
+    await count(made, "seal-kit-80", 1)
+    job = replace(NEEDS["press/seals"], duration=timedelta(hours=3))
+    plain = (await terms_of(made, job, around=Circumstances(SUPPLIERS, SATURDAYS)))["press/seals"]
+    before = advise(job.belief, plain, NOW).fit_by
+    assert before is not None
+    day = (before - timedelta(days=1)).date()
+    windows = replace(SATURDAYS, once=(Once.parse(f"{day} 06:00 to {before.date()} 12:00"),))
+    terms = (await terms_of(made, job, around=Circumstances(SUPPLIERS, windows)))["press/seals"]
+    assert (terms.openings.spans, len(terms.openings.once)) == (plain.openings.spans, 1)
+    fit_by = advise(job.belief, terms, NOW).fit_by
+    window = windows.next(fit_by, timedelta(hours=3))
+    assert abs(window.start - fit_by) < timedelta(seconds=2)
+    only = Circumstances(SUPPLIERS, Windows((), SATURDAYS.zone, windows.once))
+    alone = (await terms_of(made, job, around=only))["press/seals"].openings
+    ((opens, _shuts),) = terms.openings.once  # it shuts later, joined with that Saturday's window
+    assert (alone.spans, alone.once) == ((), ((opens, opens + 30 - 3),))
 
 
 async def test_without_costs_nothing_is_refined(made):

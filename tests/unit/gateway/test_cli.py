@@ -143,8 +143,8 @@ def test_help_names_every_command():
     shown = toolcrib("--help")
     assert shown.returncode == 0
     for name in ("init", "check", "schema", "run", "demo", "needs", "orders", "approvals", "why", "approve", "deny",
-                 "received", "reading", "fitted", "learning", "stock", "answer", "prices", "states", "audit", "policy",
-                 "simulate",
+                 "received", "reading", "symptom", "fitted", "learning", "stock", "answer", "prices", "states", "audit",
+                 "policy", "simulate",
                  "benchmark", "sign-in", "status", "cancel", "release", "stop", "resume", "stops",
                  "alarms"):  # fmt: skip
         assert f" {name} " in shown.stdout
@@ -316,6 +316,20 @@ def test_of_one_component_its_job_is_told_line_by_line(worn, capsys):
     assert [(line["on_shelf"], line["missing"]) for line in told["lines"]] == [("1", "1"), ("0", "1")]
 
 
+def test_what_may_be_said_of_a_component_is_listed(worn, capsys):
+    config = Path("toolcrib.yaml")
+    rows = (
+        "symptoms:\n  - {component: '*', said: seized, failure: true}\n  - {component: '*', said: hot, failure: true}\n"
+    )
+    config.write_text(f"{config.read_text()}\n{rows}")
+    assert main(["symptom", "mill/spindle-bearing"]) == 0
+    assert capsys.readouterr().out == "seized\nhot\n"
+    assert main(["symptom", "mill/spindel", "--json"]) == 2
+    assert "the config has: mill/spindle-bearing" in capsys.readouterr().err
+    assert main(["symptom", "mill/spindle-bearing", "seized"]) == 1
+    assert "is not running" in capsys.readouterr().err
+
+
 def test_a_component_that_nobody_knows_is_one_sentence(worn, capsys):
     assert main(["needs", "mill/spindel"]) == 1
     assert capsys.readouterr().err == ("nothing is known of mill/spindel yet; the config has: mill/spindle-bearing\n")
@@ -324,6 +338,19 @@ def test_a_component_that_nobody_knows_is_one_sentence(worn, capsys):
 def test_why_of_an_order_that_does_not_exist_is_one_sentence(worked, capsys):
     assert main(["why", "G1-9999-9"]) == 1
     assert capsys.readouterr().err == "There is no order G1-9999-9.\n"
+
+
+def test_why_of_a_component_is_its_reasons_its_belief_and_what_would_change_the_advice(worn, capsys):
+    assert main(["why", "mill/spindle-bearing"]) == 0
+    said = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert said[0] == "It has run 10 of 20 h. (60 % of the way to worn out)"
+    assert "What would change the advice:" in said
+    assert any(line.startswith("It fails with 10 % by ") for line in said)
+    assert main(["why", "mill/spindle-bearing", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert set(told) == {"component", "why", "fails", "decide_by", "arrives", "changes"}
+    assert main(["why", "mill/spindel"]) == 1
+    assert "nothing is known of mill/spindel yet" in capsys.readouterr().err
 
 
 def test_the_tables_of_states_can_be_printed(capsys):

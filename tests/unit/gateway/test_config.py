@@ -186,6 +186,37 @@ def test_a_job_with_a_service_fits_into_a_window(site, windows, duration, said):
     assert all("bearing.job.duration: " in line and told in line for line, told in zip(found, said, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("windows", "said"),
+    [
+        ("saturday 06:00-14:00, 2099-12-12 06:00 to 14:00", []),
+        ("saturday 06:00-14:00, 2020-12-12 06:00 to 14:00", ["maintenance_windows[1]: is over"]),
+        ("2099-12-12 06:00 to 14:00", ["maintenance_windows: none of them returns every week"]),
+        ("saturday 06:00-14:00, 2027-03-28 02:10 to 02:50", ["maintenance_windows[1]: lies in an hour that clocks"]),
+    ],
+)
+def test_windows_that_are_of_no_use_are_warned_of_where_they_stand(site, windows, said):
+    found = config.load(edited(site, "schema: 1", f"schema: 1\nmaintenance_windows: [{windows}]")).warnings
+    told = [str(each) for each in found if "maintenance_windows" in str(each)]
+    assert len(told) == len(said), told
+    assert all(start in line for line, start in zip(told, said, strict=True)), told
+
+
+def test_a_window_that_is_none_is_a_mistake_by_line_and_column(site):
+    text = "schema: 1\nmaintenance_windows: [saturday 06:00-14:00, 2026-02-30 06:00 to 14:00]"
+    (line,) = mistakes(edited(site, "schema: 1", text))
+    assert "4:45: maintenance_windows[1]: 2026-02-30 is no day" in line
+
+
+@pytest.mark.parametrize(("hours", "count"), [(14, 0), (15, 1)])
+def test_a_job_with_a_service_may_wait_for_a_window_that_comes_once(site, hours, count):
+    once = "2099-12-12 06:00 to 20:00"
+    edited(site, "schema: 1", f"schema: 1\nmaintenance_windows: [saturday 06:00-14:00, {once}]")
+    path = edited(site, "lines: {bearing", f"duration: {hours} h, lines: {{{SERVICE}, bearing")
+    found = mistakes(path) if count else []
+    assert len(found) == count, found
+
+
 SYMPTOMS = """
 jobs:
   relubricate: {title: Relubricate, duration: 1 h, lines: {grease: {item: bearing-7014, quantity: 1}}}
@@ -201,9 +232,21 @@ def test_a_table_says_which_job_a_symptom_calls_for(site):
     assert found.jobs["relubricate"].title == "Relubricate"
 
 
+def test_a_table_knows_what_people_say(site):
+    edited(site, "\nitems:", f"{SYMPTOMS}  - {{component: '*', said: seized, failure: true}}\nitems:")
+    row = config.load(site).file.symptoms[1]
+    assert (row.said, row.job, row.failure, row.evidence) == ("seized", "", True, "REPORTED")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
+        ("evidence: LEVEL, tag: vibration", "said: squeals, evidence: LEVEL", ["symptoms[0]: has either 'evidence'"]),
+        ("evidence: LEVEL, tag: vibration, job: relubricate", "said: squeals, job: relubricat",
+         ["symptoms[0].job: is not known here; did you mean 'relubricate'?"]),
+        ("tag: vibration, job: relubricate", "failure: true", ["symptoms[0]: needs a 'job'"]),
+        ("evidence: LEVEL", "evidence: NOTED", ["symptoms[0].evidence: is not known here"]),
+        ("evidence: LEVEL", "evidence: FAILURE_SAID", ["symptoms[0].evidence: is not known here"]),
         ("job: relubricate", "job: relubricat", ["symptoms[0].job: is not known here; did you mean 'relubricate'?"]),
         ("evidence: LEVEL", "evidence: LEVLE", ["symptoms[0].evidence: is not known here; did you mean 'LEVEL'?"]),
         ("evidence: LEVEL", "evidence: JOB_CHOSEN", ["symptoms[0].evidence: is not known here"]),

@@ -91,6 +91,8 @@ async def test_every_act_of_people_has_an_address(directory, actions):
     await act(directory, "shelve", alarm="b" * 32, span="8 h", reason="part ordered")
     await act(directory, "unshelve", alarm="b" * 32)
     await act(directory, "reload")
+    await act(directory, "symptom", component="mill/bearing", said="squeals")
+    await act(directory, "symptom-over", component="mill/bearing", said="squeals")
     answer = {"number": "G1-1", "reply": "confirmed", "total": "12.50 EUR", "promised_at": "2026-03-09T22:59:00+00:00"}
     await act(directory, "answer", **answer)
     for subject in ("G1-1", "0f" * 16):
@@ -98,7 +100,8 @@ async def test_every_act_of_people_has_an_address(directory, actions):
     names = [name for name, _arguments in actions.acts]
     acts = [
         "deny", "cancel", "received", "reading", "fitted", "stock", "prices", "policy_apply", "stop", "resume",
-        "acknowledge", "clock_accept", "shelve", "unshelve", "reload", "answered",
+        "acknowledge", "clock_accept", "shelve", "unshelve", "reload",
+        "symptom", "symptom_over", "answered",
     ]  # fmt: skip
     assert names == [*acts, "release", "release"]
     assert actions.acts[8][1] == ("machine", "mill", "smoke", "anna", "socket")
@@ -229,6 +232,6 @@ def test_every_act_that_changes_anything_is_there():
     assert set(control.ACTS) == {
         "approve", "deny", "cancel", "release", "answer", "received", "reading", "fitted", "stock", "policy", "prices",
         "stop", "resume", "acknowledge", "clock", "reload", "rotate-audit-key", "confirm-restore", "trust",
-        "shelve", "unshelve",
+        "shelve", "unshelve", "symptom", "symptom-over",
     }  # fmt: skip
     assert all(json.dumps(each.body.model_json_schema()) for each in control.ACTS.values())

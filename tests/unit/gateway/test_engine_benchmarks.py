@@ -51,6 +51,7 @@ def test_a_file_that_is_no_such_file_is_named(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.long  # some hundred engines are decided
 def test_the_cost_falls_as_lives_are_seen_to_end_and_never_rises(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["benchmark", "learning", "--data", str(engines(tmp_path)), "--draws", "2", "--json"]) == 0

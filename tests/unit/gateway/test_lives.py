@@ -15,6 +15,7 @@ from maintenance import store
 from maintenance.assets import Found, Life
 from maintenance.monitor import Monitor
 from maintenance.slots import Watched
+from maintenance.symptoms import REPORTS_MAX
 from marketplace import stock
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
@@ -239,3 +240,47 @@ async def test_a_reading_of_a_named_clock_is_kept_with_its_name(clocked: Bench):
     async with clocked.databases.spend.read() as tx:
         (entry,) = [each for each in await log.entries(tx, SPINDLE, owner=OWNER) if each.kind == "reading.entered"]
     assert entry.facts == {"value": "105", "clock": "starts"}
+
+
+async def codes(bench: Bench) -> list[str]:
+    return [each.code for each in bench.monitor.assess(SEAL, bench.now).evidence]
+
+
+async def test_what_a_person_reports_is_evidence_until_it_is_taken_back(bench: Bench):
+    assert await bench.lives.report_by(SEAL, "leaks", BEN, own_words=True)
+    assert "NOTED" in await codes(bench)
+    assert not await bench.lives.report_by(SEAL, "LEAKS", BEN, own_words=True)
+    assert await bench.lives.take_back(SEAL, "Leaks", BEN, own_words=True)
+    assert "NOTED" not in await codes(bench)
+    assert not await bench.lives.take_back(SEAL, "leaks", BEN, own_words=True)
+    audited = await bench.audited()
+    assert (audited.count("symptom.reported"), audited.count("symptom.taken_back")) == (1, 1)
+
+
+@pytest.mark.parametrize("own_words", [True, False])
+async def test_only_words_of_the_table_stand_in_the_log(bench: Bench, own_words: bool):
+    await bench.lives.report_by(SEAL, "leaks", BEN, own_words=own_words)
+    async with bench.databases.spend.read() as tx:
+        entry = next(each for each in await log.entries(tx, SEAL, owner=OWNER) if each.kind == "symptom.reported")
+    assert ("leaks" in str(entry.facts), entry.actor.id) == (not own_words, "ben")
+
+
+async def test_a_restart_recalls_what_people_report_and_a_fitting_ends_it(bench: Bench):
+    await bench.lives.report_by(SEAL, "leaks", BEN, own_words=True)
+    lives = await first_lives(bench.databases.spend, OWNER, CONFIG, bench.now)
+    bench.monitor = Monitor({SEAL: Watched("press", CONFIG[SEAL], {"cycles": "cycles"})}, lives)
+    bench.lives = Lives(bench.databases.spend, OWNER, bench.monitor, CONFIG, lambda: bench.now)
+    assert "NOTED" not in await codes(bench)
+    await bench.lives.recall()
+    assert "NOTED" in await codes(bench)
+    await bench.lives.fitted_by(SEAL, BEN, "S-2", 0.0, "")
+    assert "NOTED" not in await codes(bench)
+    await bench.lives.recall()
+    assert "NOTED" not in await codes(bench)
+
+
+async def test_there_is_an_end_to_what_is_reported(bench: Bench):
+    for number in range(REPORTS_MAX):
+        await bench.lives.report_by(SEAL, f"noise {number}", BEN, own_words=True)
+    with pytest.raises(ValueError, match="take back those that are over"):
+        await bench.lives.report_by(SEAL, "one more", BEN, own_words=True)

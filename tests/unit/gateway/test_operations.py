@@ -1,14 +1,16 @@
-"""Confirming a restore, as a person does it: plainly, or in a new epoch of the log when a witness saw what is lost."""
+"""What people do: confirming a restore, plainly or in a new epoch of the log; and reporting symptoms."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gateway.actions import Outcome, Right
 from gateway.operations import Operations
+from maintenance.symptoms import SymptomSettings
 from marketplace.audit.keys import KeyUnreadable
 from marketplace.audit.note import KeyKind, VerifierKey
 from marketplace.ordering.purchase import Act
@@ -103,3 +105,75 @@ async def test_what_keeps_an_epoch_from_beginning_confirms_nothing(code, key, sa
 async def test_whoever_may_not_apply_a_policy_may_not_begin_an_epoch():
     log = Log()
     assert ((await confirmed(Fresh(), log, "bert")).code, log.began) == ("NOT_AUTHORISED", [])
+
+
+OIL = "mill/oil"
+ROWS = (
+    SymptomSettings(component="*/oil", said="Grinding noise", job="relubricate"),
+    SymptomSettings(component="*/oil", said="seized", failure=True),
+)
+
+
+@dataclass
+class Slip:
+    """What people report, kept on a slip of paper with room for two."""
+
+    said: dict[str, bool] = field(default_factory=dict)
+
+    async def report_by(self, _component: str, said: str, _person: Any, *, own_words: bool) -> bool:
+        if len(self.said) == 2:
+            raise ValueError("the slip is full")
+        return said not in self.said and self.said.setdefault(said, own_words) is own_words
+
+    async def take_back(self, _component: str, said: str, _person: Any, *, own_words: bool) -> bool:
+        return self.said.pop(said, None) is own_words
+
+
+@dataclass
+class Workshop(Site):
+    people: dict[str, Anna] = field(default_factory=lambda: {"anna": Anna(frozenset({Right.OPERATE})), "ben": Anna()})
+    components: dict[str, None] = field(default_factory=lambda: {OIL: None})
+    file: Any = field(default_factory=lambda: SimpleNamespace(symptoms=ROWS))
+
+
+def workshop(slip: Slip) -> Operations:
+    parts: list[Any] = [Workshop(), None, slip, Nobody(), None, None, None, None]
+    return Operations(*parts)
+
+
+async def test_a_symptom_is_entered_in_the_words_of_the_table_and_taken_back():
+    slip = Slip()
+    acts = workshop(slip)
+    done = await acts.symptom(OIL, " grinding  NOISE", "anna", "web")
+    assert (done.ok, done.code, slip.said) == (True, "SYMPTOM_ENTERED", {"Grinding noise": False})
+    again = await acts.symptom(OIL, "grinding noise", "anna", "web")
+    assert (again.ok, again.code) == (False, "SYMPTOM_KNOWN")
+    over = await acts.symptom_over(OIL, "Grinding noise", "anna", "web")
+    assert (over.code, slip.said) == ("SYMPTOM_TAKEN_BACK", {})
+    assert (await acts.symptom_over(OIL, "Grinding noise", "anna", "web")).code == "SYMPTOM_UNKNOWN"
+
+
+async def test_what_the_table_does_not_know_is_a_note_and_the_nearest_are_named():
+    slip = Slip()
+    done = await workshop(slip).symptom(OIL, "grinding nose", "anna", "web")
+    assert (done.ok, done.code, slip.said) == (True, "SYMPTOM_NOTED", {"grinding nose": True})
+    assert "chooses no job" in done.message
+    assert done.message.endswith("Grinding noise.")
+    assert (await workshop(slip).symptom(OIL, "zzz", "anna", "web")).message.endswith("it chooses no job.")
+
+
+@pytest.mark.parametrize(
+    ("component", "said", "person", "code"),
+    [
+        (OIL, "seized", "ben", "NOT_AUTHORISED"),
+        (OIL, "seized", "nobody", "NOT_AUTHORISED"),
+        ("mill/none", "seized", "anna", "COMPONENT_UNKNOWN"),
+        (OIL, "x" * 101, "anna", "SYMPTOM_REFUSED"),
+        (OIL, "", "anna", "SYMPTOM_REFUSED"),
+        (OIL, "a third", "anna", "SYMPTOM_REFUSED"),
+    ],
+)
+async def test_who_may_not_or_what_is_no_symptom_is_refused(component: str, said: str, person: str, code: str):
+    slip = Slip({"warm": True, "loud": True})
+    done = await workshop(slip).symptom(component, said, person, "web")
+    assert (done.ok, done.code, len(slip.said)) == (False, code, 2)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from maintenance.learning import History
+from maintenance.frames import History
 
 SIGNALS = ("a", "b", "c", "d", "e", "f")
+WIDE = tuple(f"s{number}" for number in range(14))
+"""As many as a turbofan has that say anything."""
 DIRECTION = np.array([1.0, -0.8, 0.6, 0.0, 1.2, -0.5])
 """How far wear moves each signal, in healthy scatters times five; the fourth says nothing."""
 
@@ -20,6 +22,14 @@ def life(unit: int, *, seed: int = 0, usual: int = 150) -> History:
     offset = chance.normal(0, 0.3, len(SIGNALS))
     frames = 100.0 + offset + wear[:, None] * DIRECTION + chance.normal(0, 1.0, (length, len(SIGNALS)))
     return History(f"unit-{unit}", frames, np.arange(1.0, length + 1))
+
+
+def wide(unit: int) -> History:
+    """A life of about 200 frames of fourteen signals."""
+    several = [life(unit, seed=seed, usual=200) for seed in range(3)]
+    frames = min(len(each.use) for each in several)
+    together = np.hstack([each.frames[-frames:] for each in several])[:, : len(WIDE)]
+    return History(f"unit-{unit}", together, np.arange(1.0, frames + 1))
 
 
 def lives(count: int, *, seed: int = 0) -> list[History]:

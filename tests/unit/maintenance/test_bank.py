@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maintenance.bank import ALPHAS, DEVIATING, KEEP, Bank, deviation
+from maintenance.bank import ALPHAS, DEVIATING, KEEP, Bank, deviation, trend_of
 from maintenance.features import DiscountedTrend, ewma, trimmed_mean
 
 CHANCE = np.random.default_rng(3)
@@ -67,3 +67,35 @@ def test_a_signal_without_a_scatter_is_left_out():
     distance = np.array([[1.0, 2.0, 900.0], [1.0, np.nan, 900.0]])
     assert deviation(distance, np.array([1.0, 1.0, 0.0])) == pytest.approx([1.5, 1.0])
     assert deviation(distance, np.zeros(3)) == pytest.approx([0.0, 0.0])
+
+
+def test_a_component_of_many_signals_is_less_than_a_kilobyte_however_long_it_lives():
+    bank, rows = Bank(100, 14), np.arange(100)
+    bank.begin(rows, np.zeros((100, 14)))
+    sizes = set()
+    for use in range(60):
+        bank.take(rows, CHANCE.normal(0, 1, (100, 14)), np.full(100, float(use)), np.ones(14))
+        arrays = [each for each in vars(bank).values() if isinstance(each, np.ndarray)]
+        sizes.add(sum(each.nbytes for each in arrays) / 100)
+    assert len(sizes) == 1
+    assert max(sizes) < 1000
+
+
+def test_the_trend_of_a_row_is_that_of_its_deviation():
+    bank, trend = walked(), DiscountedTrend(KEEP)
+    again = walked(FRAMES[:0])
+    for use, frame in enumerate(FRAMES):
+        again.take(np.array([0]), frame[None, :], np.array([float(use)]), SCATTER)
+        trend.take(float(use), float(again.deviation[0]))
+    found = trend_of(bank.moments(np.array([0]))[0])
+    assert found.fit() == trend.fit()
+    assert found.points == len(FRAMES)
+
+
+def test_a_row_whose_signals_all_stand_still_has_no_trend():
+    bank = Bank(2, 7)
+    bank.begin(np.arange(2), np.full((2, 7), 10.0))
+    for use, frame in enumerate(FRAMES):
+        bank.take(np.arange(2), np.array([frame, frame]), np.full(2, float(use)), np.array([SCATTER, 0 * SCATTER]))
+    assert [trend_of(each).points for each in bank.moments(np.arange(2))] == [len(FRAMES), 0]
+    assert bank.deviation[1] == 0

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from maintenance.detection import Baseline, index, pooled_scatter, z_scores
+from maintenance.detection import Baseline, index, pooled_variance, scatter, z_scores
 from maintenance.features import vector
 
 
@@ -23,12 +23,12 @@ def test_the_variance_is_the_sample_variance():
 
 def test_peers_share_their_scatter_not_their_mean():
     own, peers = healthy(0, [10.0], [1.0]), [healthy(seed, [50.0], [1.0]) for seed in range(1, 40)]
-    assert pooled_scatter(own, peers)[0] == pytest.approx(1.0, abs=0.1)
+    assert scatter(own, pooled_variance([own, *peers]))[0] == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_signal_that_stood_still_has_no_scale():
     baseline = healthy(1, [10.0, 5.0], [1.0, 0.0])
-    z = z_scores(vector([1.0, 1.0]), pooled_scatter(baseline, []))
+    z = z_scores(vector([1.0, 1.0]), scatter(baseline, pooled_variance([baseline])))
     assert np.isfinite(z[0])
     assert math.isnan(z[1])
 

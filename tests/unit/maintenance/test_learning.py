@@ -4,71 +4,69 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 
 from maintenance import boosting
 from maintenance.bank import Bank
-from maintenance.learning import (
-    Fit,
-    History,
-    Learned,
-    Table,
-    learn,
-    learned_of,
-    ridge,
-    smoothed,
-    table,
-    told,
-    untold,
-    walks,
-)
+from maintenance.frames import History
+from maintenance.learning import Fit, Learned, Lesson, learn, learned_of, lessons, ridge, smoothed
+from maintenance.tables import Table, table
+from maintenance.walks import told, untold, walks
 from tests.unit.maintenance.lives import SIGNALS, life, lives
 
 HEALTHY = 25
 FITS = [pytest.param(ridge, id="ridge"), pytest.param(boosting.boosted, id="boosted")]
 
 
-def predicted(model: Learned, history: History) -> np.ndarray:
-    walk = walks([history], model.reference, model.healthy, model.usual)[0]
-    return smoothed(untold(model.regression.predict(walk.common, walk.special), model.usual))
+@cache
+def taught(count: int, fit: Fit = ridge) -> Lesson:
+    """What so many lives teach, learned once for all tests."""
+    return learn(lives(count), SIGNALS, HEALTHY, fit)
+
+
+def predicted(model: Learned, *histories: History) -> list[np.ndarray]:
+    walked = walks(histories, model.reference, model.healthy, model.usual)
+    return [smoothed(untold(model.regression.predict(walk.common, walk.special), model.usual)) for walk in walked]
 
 
 @pytest.mark.parametrize("fit", FITS)
 def test_what_is_left_of_a_life_that_it_never_saw_is_told_near_its_end(fit: Fit):
-    model = learn(lives(8), SIGNALS, HEALTHY, fit).model
-    errors = [predicted(model, life(unit, seed=9))[-30:] - np.arange(29, -1, -1.0) for unit in range(10)]
+    model = taught(8, fit).model
+    words = predicted(model, *lives(10, seed=9))
+    errors = [each[-30:] - np.arange(29, -1, -1.0) for each in words]
     assert np.mean(np.abs(errors)) < 12
     assert model.lives == 8
 
 
 @pytest.mark.parametrize("fit", FITS)
 def test_the_same_lives_give_the_same_model_and_it_comes_back_from_its_document(fit: Fit):
-    first, again = (learn(lives(4), SIGNALS, HEALTHY, fit).model for _ in range(2))
+    first, again = taught(4, fit).model, learn(lives(4), SIGNALS, HEALTHY, fit).model
     back = learned_of(json.loads(json.dumps(first.document())))
     assert first.version == again.version == back.version
-    assert np.array_equal(predicted(first, life(77)), predicted(back, life(77)))
-    assert learn(lives(3), SIGNALS, HEALTHY, ridge).model.version != first.version
+    assert np.array_equal(predicted(first, life(77))[0], predicted(back, life(77))[0])
+    assert taught(3).model.version != first.version
 
 
 def test_one_row_at_a_time_is_told_what_many_are_told_together():
-    model, one = learn(lives(6), SIGNALS, HEALTHY).model, life(5, seed=3)
+    model, one = taught(4).model, life(5, seed=3)
     bank, row = Bank(3, len(SIGNALS)), np.array([1])
     bank.begin(row, one.frames[:HEALTHY].mean(axis=0, keepdims=True))
     said = []
     for frame, use in zip(one.frames[HEALTHY:], one.use[HEALTHY:], strict=True):
         bank.take(row, frame[None, :], np.array([use]), model.reference.scatter)
         said.append(model.predict(bank, row, np.array([use]))[0])
-    assert smoothed(np.array(said)) == pytest.approx(predicted(model, one))
+    assert smoothed(np.array(said)) == pytest.approx(predicted(model, one)[0])
 
 
 def test_nine_intervals_in_ten_hold_what_was_really_left():
-    lesson = learn(lives(30), SIGNALS, HEALTHY)
+    lesson = taught(30)
     held = []
-    for unit in range(40):
-        one = life(unit, seed=5)
-        for prediction, use in zip(predicted(lesson.model, one)[10::10], one.use[HEALTHY + 10 :: 10], strict=True):
+    new = lives(40, seed=5)
+    for one, words in zip(new, predicted(lesson.model, *new), strict=True):
+        for prediction, use in zip(words[10::10], one.use[HEALTHY + 10 :: 10], strict=True):
             survival = lesson.model.table.at(prediction)
             gone = 1 - np.interp(one.life - use, lesson.model.table.use, survival)
             held.append(0.05 <= gone <= 0.95)
@@ -77,7 +75,7 @@ def test_nine_intervals_in_ten_hold_what_was_really_left():
 
 @pytest.mark.parametrize("prediction", [-5.0, 0.0, 3.7, 80.0, 1e6])
 def test_a_row_of_the_table_is_a_distribution(prediction: float):
-    known = learn(lives(5), SIGNALS, HEALTHY).model.table
+    known = taught(4).model.table
     survival = known.at(prediction)
     assert survival[0] == pytest.approx(1.0)
     assert np.all(np.diff(survival) <= 1e-12)
@@ -87,7 +85,7 @@ def test_a_row_of_the_table_is_a_distribution(prediction: float):
 
 
 def test_where_more_is_predicted_more_is_left():
-    known = learn(lives(30), SIGNALS, HEALTHY).model.table
+    known = taught(30).model.table
     means = [np.trapezoid(known.at(prediction), known.use) for prediction in (5, 20, 50, 100)]
     assert means == sorted(means)
 
@@ -105,11 +103,10 @@ def _spread(known: Table) -> float:
 
 
 def test_a_table_without_a_life_has_not_seen_it():
-    lesson = learn(lives(4), SIGNALS, HEALTHY)
-    without = lesson.unseen_table(0)
-    others = learn(lives(4), SIGNALS, HEALTHY)
-    alone = table(others.predicted[1:], [walk.rest for walk in others.walks[1:]], others.model.usual)
-    assert np.array_equal(without.survival, alone.survival)
+    lesson = taught(4)
+    without = lesson.unseen_tables()[0]
+    alone = table(lesson.predicted[1:], [walk.rest for walk in lesson.walks[1:]], lesson.model.usual)
+    assert np.allclose(without.survival, alone.survival, atol=0.002)
 
 
 def test_what_is_regressed_on_comes_back():
@@ -146,6 +143,23 @@ def test_a_history_is_whole_and_ascends():
 
 @pytest.mark.parametrize("wrong", [{"format": 0}, {"kind": "oracle"}])
 def test_a_document_of_another_version_is_refused(wrong: dict):
-    document = learn(lives(3), SIGNALS, HEALTHY).model.document()
+    document = taught(3).model.document()
     with pytest.raises(ValueError, match="another version"):
         learned_of(document | wrong)
+
+
+def test_of_many_lives_each_is_told_by_the_table_without_its_group():
+    lesson = taught(30)
+    tables = lesson.unseen_tables()
+    assert len({id(each) for each in tables}) == 5
+    assert tables[3] is tables[8] is not tables[4]
+    others = [at for at in range(30) if at % 5 != 3]
+    alone = table([lesson.predicted[at] for at in others], [lesson.walks[at].rest for at in others], lesson.model.usual)
+    assert np.allclose(tables[3].survival, alone.survival, atol=0.002)
+
+
+def test_several_ways_to_learn_share_the_lives_and_are_each_what_they_are_alone():
+    both = list(lessons(lives(4), SIGNALS, HEALTHY, [ridge, boosting.boosted]))
+    assert [each.model.version for each in both] == [taught(4).model.version, taught(4, boosting.boosted).model.version]
+    assert both[0].walks is both[1].walks
+    assert all(each.error > 0 for each in both)

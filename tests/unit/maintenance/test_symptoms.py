@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -10,11 +11,23 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from maintenance.monitor import Monitor
-from maintenance.needs import Evidence
+from maintenance.needs import FAILURE_SAID, NOTED, Evidence
 from maintenance.settings import JobSettings
 from maintenance.slots import Watched
-from maintenance.symptoms import JOB_CHOSEN, SymptomSettings, job_for, table_for
-from tests.unit.maintenance.conftest import TAGS, Mill, settings
+from maintenance.symptoms import (
+    JOB_CHOSEN,
+    REPORTED,
+    Report,
+    SymptomSettings,
+    choices,
+    evidence_of,
+    in_words,
+    job_for,
+    nearest,
+    recognised,
+    table_for,
+)
+from tests.unit.maintenance.conftest import TAGS, Mill, settings, watched
 
 OWN = JobSettings(title="Replace the bearing")
 JOBS = {"relubricate": JobSettings(title="Relubricate"), "align": JobSettings(title="Align the shaft")}
@@ -57,8 +70,13 @@ def test_components_are_named_by_a_pattern(pattern: str, concerned: bool):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"evidence": "deviation"}, {"evidence": ""}, {"job": ""}, {"component": ""}, {"tga": "x"}]
-)
+    "wrong",
+    [
+        {"evidence": "deviation"}, {"evidence": ""}, {"job": ""}, {"component": ""}, {"tga": "x"}, {"said": "squeals"},
+        {"evidence": REPORTED}, {"failure": True}, {"evidence": REPORTED, "said": " \n"},
+        {"evidence": REPORTED, "said": "x" * 101}, {"evidence": REPORTED, "said": "squeals", "tag": "vibration"},
+    ],
+)  # fmt: skip
 def test_a_row_that_could_not_be_meant_is_refused(wrong: dict[str, str]):
     with pytest.raises(ValidationError):
         SymptomSettings.model_validate(row().model_dump() | wrong)
@@ -102,3 +120,94 @@ def test_the_monitor_asks_the_table_at_every_revision(make_mill: Callable[..., M
     assert codes[-1] == JOB_CHOSEN
     plain = Monitor({"mill/oil": Watched("mill", settings("oil"), TAGS)}).assess("mill/oil", mill.now)
     assert plain.job == "Replace the oil"
+
+
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+SAYINGS = table_for(
+    "mill/oil",
+    [
+        SymptomSettings(component="saw/*", said="smokes", failure=True),
+        SymptomSettings(component="mill/*", said="Grinding noise", job="relubricate"),
+        SymptomSettings(component="*/oil", said="leaks", failure=True),
+        SymptomSettings(component="mill/*", said="grinding  NOISE", job="align"),
+    ],
+)
+
+
+def report(said: str, hours: float = 0.0) -> Report:
+    return Report(said, MONDAY + timedelta(hours=hours), "ben")
+
+
+def test_what_people_may_say_is_listed_once_and_in_its_order():
+    assert choices(SAYINGS) == ("Grinding noise", "leaks")
+    assert recognised(SAYINGS, "grinding NOISE") == "Grinding noise"
+    assert recognised(SAYINGS, "smokes") is None
+
+
+def test_the_nearest_sayings_are_named():
+    assert nearest(SAYINGS, "grinding nose") == ["Grinding noise"]
+    assert nearest(SAYINGS, "LEAK") == ["leaks"]
+    assert nearest(SAYINGS, "zzz") == []
+
+
+def test_what_a_person_says_is_evidence_with_its_source_and_chooses_the_job():
+    told = evidence_of(SAYINGS, [report("grinding noise"), report("warm", 1.0)])
+    assert [each.code for each in told] == [REPORTED, NOTED]
+    assert told[0].parameters == {"symptom": "grinding noise", "by": "ben", "at": "2026-03-02T00:00:00+00:00"}
+    job, evidence = job_for(OWN, SAYINGS, JOBS, told)
+    assert job.title == "Relubricate"
+    figures = {"job": "relubricate", "row": "2", "evidence": REPORTED, "tag": "Grinding noise"}
+    assert evidence[-1] == Evidence(JOB_CHOSEN, figures)
+
+
+def test_a_note_chooses_nothing():
+    told = evidence_of(SAYINGS, [report("grindingnoise")])
+    assert job_for(OWN, SAYINGS, JOBS, told) == (OWN, told)
+
+
+def test_a_row_without_a_job_leaves_it_to_the_component_and_ends_the_search():
+    told = evidence_of(SAYINGS[1:], [report("leaks"), report("grinding noise")])
+    assert told[-1] == Evidence(FAILURE_SAID, {"row": "3", "symptom": "leaks"})
+    assert job_for(OWN, SAYINGS[1:], JOBS, told) == (OWN, told)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "x" * 101, "bell\a"])
+def test_what_is_no_symptom_is_refused(text: str):
+    with pytest.raises(ValueError, match="in a few words"):
+        in_words(text)
+    assert in_words("  Gera\u0308usch \n beim Anlauf ") == "Ger\u00e4usch beim Anlauf"
+
+
+def oil(table: tuple[tuple[int, SymptomSettings], ...] = SAYINGS) -> Monitor:
+    return Monitor({"mill/oil": Watched("mill", settings("oil"), TAGS, table, JOBS)})
+
+
+@given(st.lists(st.sampled_from(["grinding noise", "leaks", "warm", "smokes"]), unique=True))
+def test_words_never_make_known_what_is_not_and_move_a_belief_only_by_the_table(said: list[str]):
+    silent = oil().assess("mill/oil", MONDAY)
+    monitor = oil()
+    monitor.reported("mill/oil", [report(each) for each in said])
+    need = monitor.assess("mill/oil", MONDAY)
+    assert (need.belief.known, need.belief.provenance) == (silent.belief.known, silent.belief.provenance)
+    failed = "leaks" in said
+    within = [need.belief.failure_probability(timedelta(hours=hours)) for hours in (1, 100, 10_000)]
+    expected = [silent.belief.failure_probability(timedelta(hours=hours)) for hours in (1, 100, 10_000)]
+    assert within == ([1.0, 1.0, 1.0] if failed else expected)
+    assert (need.health, need.told_enough) == ((0.0, True) if failed else (silent.health, silent.told_enough))
+
+
+def test_another_symptom_is_another_revision_and_ends_with_the_part(mill: Mill):
+    before = mill.monitor.assess("mill/oil", mill.now)
+    mill.monitor.reported("mill/oil", [report("warm")])
+    need = mill.monitor.assess("mill/oil", mill.now)
+    assert need.revision == before.revision + 1
+    assert NOTED in [each.code for each in need.evidence]
+    mill.fit("oil")
+    assert NOTED not in [each.code for each in mill.monitor.assess("mill/oil", mill.now).evidence]
+
+
+def test_a_component_that_is_watched_otherwise_keeps_what_people_say(mill: Mill):
+    mill.monitor.reported("mill/oil", [report("warm")])
+    other = watched(oil={"rated_life": "900 h"})
+    mill.monitor.change(other, {"mill/oil": mill.monitor.life("mill/oil")})
+    assert NOTED in [each.code for each in mill.monitor.assess("mill/oil", mill.now).evidence]

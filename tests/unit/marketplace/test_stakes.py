@@ -353,3 +353,24 @@ def test_the_long_run_costs_what_the_best_age_of_replacement_costs(shape: float,
     length = np.cumsum(np.concatenate(([1.0], alive[:-1])) + alive) / 2 * ages[0]
     best = float(np.min((60.0 + (failure - 60.0) * (1.0 - alive)) / length))
     assert long_run(60.0, failure, 10.0, shape) == pytest.approx(best, rel=0.02)
+
+
+def test_an_opening_that_comes_once_is_taken_where_it_is_sooner():
+    both = replace(WEEKLY, once=((10.0, 12.0), (300.0, 301.0)))
+    asked = np.array([0.0, 11.0, 13.0, 99.0, 299.0, 302.0])
+    assert both.next(asked).tolist() == [10.0, 11.0, 94.0, 160.0, 300.0, 328.0]
+    assert both.stop(np.array([10.0, 12.0, 13.0])).tolist() == [0.0, 0.0, 80.0]
+    later = replace(both, origin=5.0)
+    assert later.next(asked + 5.0).tolist() == (both.next(asked) + 5.0).tolist()
+
+
+def test_after_the_last_opening_that_comes_once_every_moment_costs_a_stop():
+    single = Openings((), 80.0, once=((10.0, 12.0),))
+    assert single.next(np.array([3.0, 11.0, 13.0])).tolist() == [10.0, 11.0, np.inf]
+    assert single.stop(np.array([3.0, 11.0, 13.0])).tolist() == [80.0, 0.0, 80.0]
+
+
+@pytest.mark.parametrize("once", [(), ((5.0, 4.0),), ((-1.0, 4.0),), ((6.0, 7.0), (1.0, 2.0))])
+def test_openings_that_come_once_ascend_from_their_origin(once):
+    with pytest.raises(ValueError, match="opening"):
+        Openings((), 80.0, once=once)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maintenance.needs import Belief, JobKind, JobLine, Provenance
+from maintenance.prognosis import failed
 from marketplace.lead_times import LeadTime
 from marketplace.sources import delays
 from marketplace.stakes import Openings, Supply, Survival
@@ -58,6 +59,13 @@ def test_it_buys_when_failure_before_arrival_reaches_the_threshold():
     advice = advise(LINEAR, terms_of(lead_time_hours=41), NOW)
     assert advice.buy
     assert advice.code == FAILURE_BEFORE_ARRIVAL
+
+
+@pytest.mark.parametrize("shape", [None, 3.0])
+def test_what_a_person_says_has_failed_is_bought_now(shape):
+    for terms in (terms_of(), replace(costly(20.0), life_shape=shape)):
+        advice = advise(failed(LINEAR), terms, NOW)
+        assert (advice.buy, advice.probability) == (True, 1.0)
 
 
 def test_lead_time_approval_and_one_step_all_count():

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketplace.windows import JOB_MAX, Weekly, Window, Windows
+from marketplace.windows import JOB_MAX, Once, Weekly, Window, Windows, window_said
 
 BERLIN, NEW_YORK, LORD_HOWE = (ZoneInfo(name) for name in ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe"))
 HOURS = [timedelta(hours=hours) for hours in range(49)]
 
 
 def windows(*said: str, zone: ZoneInfo = BERLIN) -> Windows:
-    return Windows(tuple(map(Weekly.parse, said)), zone)
+    return Windows.of(map(window_said, said), zone)
 
 
 def utc(text: str) -> datetime:
@@ -216,3 +216,92 @@ def test_every_beginning_is_one_that_a_booking_would_take(minutes, duration):
     if spans and duration > timedelta(0):
         assert first_window is not None
         assert spans[0][0] == first_window.start
+
+
+@pytest.mark.parametrize(
+    ("said", "start", "end", "written"),
+    [
+        ("2026-12-12 06:00 to 14:00", "2026-12-12T05:00", "2026-12-12T13:00", "2026-12-12 06:00 to 14:00"),
+        (" 2026-07-12  6:00-14:00 ", "2026-07-12T04:00", "2026-07-12T12:00", "2026-07-12 06:00 to 14:00"),
+        ("2026-12-12 22:00 to 06:00", "2026-12-12T21:00", "2026-12-13T05:00", "2026-12-12 22:00 to 06:00"),
+        ("2026-12-12 00:00 to 24:00", "2026-12-11T23:00", "2026-12-12T23:00", "2026-12-12 00:00 to 24:00"),
+        ("2026-12-24 14:00 TO 2027-01-02 06:00", "2026-12-24T13:00", "2027-01-02T05:00",
+         "2026-12-24 14:00 to 2027-01-02 06:00"),
+        ("2026-03-28 12:00 to 2026-03-29 12:00", "2026-03-28T11:00", "2026-03-29T10:00",
+         "2026-03-28 12:00 to 12:00"),
+    ],
+)  # fmt: skip
+def test_a_window_that_comes_once_is_said_in_words(said: str, start: str, end: str, written: str):
+    found = Once.parse(said)
+    assert (found.within(BERLIN), str(found)) == (Window(utc(start), utc(end)), written)
+    assert window_said(written) == found
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("2026-12-12", "write a day and times"),
+        ("2026-12-12 06:00", "write a day and times"),
+        ("2026-02-30 06:00 to 14:00", "2026-02-30 is no day"),
+        ("2026-12-12 06:00 to 2026-12-11 14:00", "ends after it begins"),
+        ("2026-12-12 06:00 to 2026-12-12 06:00", "ends after it begins"),
+        ("2026-12-12 06:00 to 2027-12-12 06:00", "within 62 days"),
+        ("2026-12-12 06:00 to 25:00", "25:00 is no time of day"),
+        ("2026-12-12 24:00 to 06:00", "begins before 24:00"),
+        ("1026-12-12 06:00 to 14:00", "of this century"),
+        ("12.12.2026 06:00 to 14:00", "write days and times"),
+    ],
+)
+def test_what_is_no_window_that_comes_once_is_refused(said: str, told: str):
+    with pytest.raises(ValueError, match=told):
+        window_said(said)
+
+
+def test_a_window_in_the_hour_that_clocks_skip_never_comes():
+    assert Once.parse("2026-03-29 02:10 to 02:50").within(BERLIN) is None
+
+
+def test_a_window_that_comes_once_counts_beside_those_that_return():
+    plant = windows("saturday 06:00-14:00", "2026-03-04 10:00 to 12:00")
+    assert plant.next(utc("2026-03-02T08:00")) == Window(utc("2026-03-04T09:00"), utc("2026-03-04T11:00"))
+    assert plant.next(utc("2026-03-02T08:00"), timedelta(hours=3)).start == utc("2026-03-07T05:00")
+    assert plant.next(utc("2026-03-04T11:00")).start == utc("2026-03-07T05:00")
+
+
+def test_a_window_that_comes_once_joins_those_it_touches_however_far_away():
+    plant = windows("saturday 06:00-14:00", "2026-12-12 14:00 to 20:00", "2026-12-12 19:00 to 21:00")
+    monday, long = utc("2026-03-02T08:00"), timedelta(hours=15)
+    assert plant.next(monday, long) == Window(utc("2026-12-12T05:00"), utc("2026-12-12T20:00"))
+    assert plant.chances(monday, long) == ((utc("2026-12-12T05:00"), utc("2026-12-12T05:00")),)
+    assert plant.beginnings(monday, long) == ()
+    assert plant.next(monday, timedelta(hours=16)) is None
+    assert plant.chances(monday, timedelta(hours=16)) == ()
+
+
+def test_a_plant_with_only_windows_that_came_once_is_worked_on_no_more():
+    plant = windows("2026-12-12 06:00 to 14:00")
+    assert plant.next(utc("2026-12-12T06:00")) == Window(utc("2026-12-12T06:00"), utc("2026-12-12T13:00"))
+    assert plant.next(utc("2026-12-12T13:00")) is None
+    assert plant.chances(utc("2026-12-12T13:00")) == plant.beginnings(utc("2026-12-12T06:00")) == ()
+
+
+singles = st.builds(
+    lambda day, since, hours: Window(day + timedelta(hours=since), day + timedelta(hours=since + hours)),
+    st.integers(0, 200).map(lambda days: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=days)),
+    st.integers(0, 23),
+    st.integers(1, 40),
+).map(lambda each: Once.parse(f"{each.start:%Y-%m-%d %H:%M} to {each.end:%Y-%m-%d %H:%M}"))
+early = st.datetimes(datetime(2026, 1, 1), datetime(2026, 8, 1)).map(lambda each: each.replace(tzinfo=UTC))  # noqa: DTZ001
+
+
+@given(st.lists(week, max_size=2), st.lists(singles, max_size=3), early, st.sampled_from(HOURS))
+@settings(max_examples=60)
+def test_one_window_more_never_lets_anybody_wait_longer(
+    weekly: list[Weekly], once: list[Once], after: datetime, duration: timedelta
+):
+    few, more = (Windows(tuple(weekly), BERLIN, tuple(each)) for each in (once[1:], once))
+    if not (weekly or once[1:]):
+        return  # without any it may be worked on at any time
+    before, now = few.next(after, duration), more.next(after, duration)
+    assert before is None or (now is not None and now.start <= before.start)
+    assert all(more.next(first, duration).start == first for first, _last in more.chances(after, duration))

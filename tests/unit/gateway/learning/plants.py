@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.learning.judging import Case, Closed, Task
 from gateway.learning.kinds import Kind, Wearing
 from gateway.learning.phases import Phase
 from gateway.learning.standing import Standing
+from gateway.learning.task import Case, Closed, Task
 from maintenance.assets import Found
-from maintenance.learning import History
+from maintenance.frames import History
 from maintenance.settings import ComponentSettings
 from marketplace.timing import Costs
 from tests.unit.maintenance.lives import SIGNALS, life

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,20 +15,20 @@ import pytest
 import structlog
 from sqlalchemy import text
 
-from gateway.databases import Databases, open_databases, telemetry_file
-from gateway.learning.judging import Task, Verdict, judge
+from gateway.databases import Databases, open_databases
+from gateway.learning.judging import judge
 from gateway.learning.kinds import Kind, kind_of, kinds_of
 from gateway.learning.phases import Phase
 from gateway.learning.pupil import histories
 from gateway.learning.retraining import NotJudged, retrained
 from gateway.learning.service import Curriculum, Learning
 from gateway.learning.standing import Standing, patience_of
+from gateway.learning.task import Task, Verdict
 from gateway.settings import ComponentConfig
 from gateway.views.learning import kind_views, reason
 from maintenance import store
 from maintenance.assets import Found, Life
-from maintenance.frames import CHUNK, Frames
-from maintenance.learning import History
+from maintenance.frames import CHUNK, Frames, History
 from maintenance.monitor import Monitor
 from maintenance.settings import ComponentSettings
 from maintenance.slots import Watched
@@ -38,7 +37,7 @@ from marketplace.audit import log
 from marketplace.settings import TimingSettings
 from marketplace.store import Owner
 from tests.unit.gateway.learning.plants import SEALS, SPINDLE, SPINDLES, quick, seal, spindle
-from tests.unit.maintenance.lives import SIGNALS
+from tests.unit.maintenance.lives import SIGNALS, WIDE
 
 OWNER = Owner("northworks", "N1")
 SEAL = "press/seal"
@@ -46,8 +45,8 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 BUYING = {"lead_time": "8 h", "price": "100 EUR", "standstill": "10 EUR/h", "failure": "400 EUR"}
 BUYING |= {"holding": "1 EUR/h"}
-UNITS = dict.fromkeys(SIGNALS, "1")
-LIVES = quick(6)
+UNITS = dict.fromkeys((*SIGNALS, *WIDE), "1")
+LIVES = quick(9)
 JUDGED: dict[str, Verdict] = {}
 """Verdicts by task: the same lives are judged once for all tests."""
 PARTS = {"mill/spindle": spindle(), "press/seal": seal()}
@@ -86,14 +85,16 @@ class Bench:
         )
         return self.learning
 
-    async def lived(self, lives: Sequence[History], found: Found | None = Found.FAILED) -> None:
+    async def lived(
+        self, lives: Sequence[History], found: Found | None = Found.FAILED, signals: tuple[str, ...] = SIGNALS
+    ) -> None:
         """Let spindles live and end, one after the other."""
         for one in lives:
             begun, self.now = self.now, self.now + one.life * HOUR
             told = list(zip(one.use.tolist(), one.frames.tolist(), strict=True))
-            frames = Frames.none(len(SIGNALS)).taking(told)
+            frames = Frames.none(len(signals)).taking(told)
             rows = [
-                FrameRow(one.unit, at // CHUNK, SPINDLE, SIGNALS, 1, frames[at : at + CHUNK])
+                FrameRow(one.unit, at // CHUNK, SPINDLE, signals, 1, frames[at : at + CHUNK])
                 for at in range(0, len(frames), CHUNK)
             ]
             async with self.databases.telemetry.write() as tx:
@@ -120,13 +121,19 @@ class Bench:
         return self.learning.standings()[SPINDLES]
 
 
+@asynccontextmanager
+async def benched(directory: Path, parts: dict[str, ComponentSettings]) -> AsyncIterator[Bench]:
+    async with open_databases(directory) as databases:
+        lives = {key: Life(f"{key}-now", key, START) for key in parts}
+        watched = {key: Watched(key.partition("/")[0], settings, UNITS) for key, settings in parts.items()}
+        bench = Bench(databases, Monitor(watched, lives), None, [])  # type: ignore[arg-type]
+        await bench.again(curriculum(parts)).begin()
+        yield bench
+
+
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with open_databases(tmp_path) as databases:
-        lives = {key: Life(f"{key}-now", key, START) for key in PARTS}
-        watched = {key: Watched(key.partition("/")[0], settings, UNITS) for key, settings in PARTS.items()}
-        bench = Bench(databases, Monitor(watched, lives), None, [])  # type: ignore[arg-type]
-        await bench.again().begin()
+    async with benched(tmp_path, PARTS) as bench:
         yield bench
 
 
@@ -141,7 +148,7 @@ async def test_lives_that_closed_are_learned_from_and_the_change_is_in_the_log(b
     )
     (entry,) = await bench.audited()
     assert (entry["before"], entry["after"], entry["version"]) == ("bound", "autonomous", standing.version)
-    assert f"Over 6 lives it would have saved {standing.gain:.2f} EUR a life" in reason(standing)
+    assert f"Over 9 lives it would have saved {standing.gain:.2f} EUR a life" in reason(standing)
 
 
 async def test_a_restart_goes_on_with_what_was_learned_and_asks_nothing(bench: Bench):
@@ -220,11 +227,11 @@ async def test_signals_that_go_where_no_life_went_take_the_model_back_until_more
     await bench.lived(LIVES)
     await bench.learning.judge_due()
     assert await closes(bench, LIVES[0].frames[:12] + 500.0)
-    assert (bench.spindle().code, bench.spindle().barred_until) == ("OUT_OF_RANGE", 8)
+    assert (bench.spindle().code, bench.spindle().barred_until) == ("OUT_OF_RANGE", 11)
     bench.learning.ask(SPINDLES)
     await bench.learning.judge_due()
     assert bench.spindle().phase is not Phase.AUTONOMOUS
-    assert "once 8 lives have ended" in reason(bench.spindle())
+    assert "once 11 lives have ended" in reason(bench.spindle())
 
 
 async def test_one_silent_signal_is_a_lost_sensor_and_a_silent_machine_is_none(bench: Bench):
@@ -285,7 +292,7 @@ async def test_programs_read_how_far_a_kind_has_come(bench: Bench):
     async with bench.databases.spend.read() as tx:
         views = await kind_views(tx, OWNER, PARTS)
     spindles, seals = (json.loads(json.dumps(view.as_dict())) for view in views)
-    assert (spindles["kind"], spindles["phase"], spindles["lives"]) == ("spindles", "autonomous", 6)
+    assert (spindles["kind"], spindles["phase"], spindles["lives"]) == ("spindles", "autonomous", 9)
     assert (seals["kind"], seals["phase"], seals["code"], seals["version"]) == (
         "seal-kit",
         "bound",
@@ -306,33 +313,6 @@ def test_what_wears_alike_is_of_one_kind():
     }
     assert kind_of("b/due", due) is None
     assert all(Kind.of(key) == kind for key, kind in ((str(kind), kind) for kind in kinds_of(parts)))
-
-
-@pytest.mark.serial
-async def test_a_kind_is_judged_in_a_process_of_its_own_and_the_loop_goes_on(bench: Bench):
-    await bench.lived(LIVES)
-    path, spent = telemetry_file(bench.databases.telemetry.path.parent), []
-
-    async def looks() -> None:
-        """Note what this process, all threads together, computes between two turns of the loop."""
-        before = time.process_time()
-        while True:
-            await asyncio.sleep(0.001)
-            now = time.process_time()
-            spent.append(now - before)
-            before = now
-
-    async def beside(task: Task) -> Verdict:
-        return await retrained(path, task)
-
-    bench.learning._retraining = beside
-    looking = asyncio.create_task(looks())
-    await bench.learning.judge_due()
-    looking.cancel()
-    await asyncio.gather(looking, return_exceptions=True)
-    assert bench.spindle().phase is Phase.AUTONOMOUS
-    assert bench.learning.seconds[SPINDLES] > 0
-    assert max(spent) < 0.005, sorted(spent)[-5:]
 
 
 async def test_a_process_that_fails_is_no_verdict(monkeypatch: pytest.MonkeyPatch):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.learning.judging import bounds_of
-from gateway.learning.watching import FRAMES, Watch
-from maintenance.learning import History
+from gateway.learning.watching import FRAMES, Watch, bounds_of, longest_still
+from maintenance.frames import History
 from tests.unit.gateway.learning.plants import quick
 from tests.unit.maintenance.lives import SIGNALS
 
@@ -57,3 +58,10 @@ def test_a_new_part_begins_anew_and_frames_of_other_signals_are_passed_over():
     watching.forget("mill/spindle")
     watching.take("mill/spindle", [(float(at), [999.0]) for at in range(FRAMES)])
     assert codes(watching) == []
+
+
+@given(st.lists(st.sampled_from([1.0, 2.0]), min_size=1, max_size=20))
+def test_the_longest_standstill_is_counted(values: list[float]):
+    runs = "".join(f"{value:g}" for value in values)
+    longest = max(len(run) for run in runs.replace("12", "1 2").replace("21", "2 1").split())
+    assert longest_still(np.array(values)) == longest

@@ -1,9 +1,12 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select, update
 
 from gateway.actions import HandAnswer, HandReply, Outcome
+from maintenance.store import keep_report
+from maintenance.symptoms import Report
 from marketplace import store
 from marketplace.money import Money
 from marketplace.ordering.edges import problem
@@ -170,6 +173,35 @@ async def test_what_cannot_be_read_is_shown_again_with_why(bare, stranger, path,
     assert said in page.text
     assert "Nothing was entered." in page.text
     assert bare.actions.entered == []
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "act"),
+    [
+        ("symptom", {"symptom": "squeals"}, ("symptom", "squeals")),
+        ("symptom", {"symptom": "squeals", "words": " smells "}, ("symptom", "smells")),
+        ("symptom/over", {"symptom": "squeals"}, ("symptom_over", "squeals")),
+    ],
+)
+async def test_a_symptom_is_reported_on_the_page_of_its_component(bare, stranger, path, form, act):
+    await stranger.sign_in(bare, "jonas")
+    shown = (await stranger.get("/machines/mill/coolant")).text
+    assert 'action="/machines/mill/coolant/symptom"' in shown
+    page = await stranger.post(f"/machines/mill/coolant/{path}", **form)
+    assert page.path == "/machines/mill/coolant"
+    assert bare.actions.entered == [(act[0], "mill/coolant", act[1], "jonas", "web")]
+
+
+async def test_a_page_lists_what_people_report_and_what_may_be_said(bare, stranger):
+    mill = bare.context.machines["mill"]
+    said = replace(mill, components=tuple(replace(each, symptoms=("<squeals>",)) for each in mill.components))
+    bare.context.machines["mill"] = said
+    async with bare.spend.write() as tx:
+        await keep_report(tx, bare.context.owner, "mill/coolant", Report("smells & foams", bare.clock(), "jonas"))
+    await stranger.sign_in(bare, "jonas")
+    text = (await stranger.get("/machines/mill/coolant")).text
+    assert "<option>&lt;squeals&gt;</option>" in text
+    assert '<input type="hidden" name="symptom" value="smells &amp; foams">' in text
 
 
 async def test_a_refusal_is_shown_with_what_was_typed(bare, stranger):

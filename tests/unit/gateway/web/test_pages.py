@@ -99,6 +99,46 @@ async def test_who_may_not_approve_sees_no_button_for_it(made, anna):
     assert "Review and decide" not in (await anna.get("/")).text
 
 
+async def test_the_decision_page_shows_what_was_believed_when_it_was_ordered_and_not_what_is_believed_now(made, anna):
+    path, part = f"/orders/{made.numbers['dear']}/decide", PARTS["conveyor/motor"]
+    before = (await anna.get(path)).text
+    assert "What was believed then: Conveyor 12, Gear motor" in before
+    assert "What would have changed the advice" in before
+    assert before.count("<title>Conveyor 12, Gear motor, as it was then</title>") == 2
+    another = replace(part, median=900.0, limit=77.0)
+    async with made.telemetry.write() as tx:
+        await save_needs(tx, [(need_of(another, NOW), picture_of(part, NOW))])
+    assert re.findall("<desc>.*?</desc>", (await anna.get(path)).text) == re.findall("<desc>.*?</desc>", before)
+
+
+async def test_an_order_is_decided_even_where_the_telemetry_store_is_broken(made, anna):
+    async with made.telemetry.write() as tx:
+        await tx.exec_driver_sql("DROP TABLE need")
+    page = await anna.get(f"/orders/{made.numbers['dear']}/decide")
+    assert (page.status, "no longer kept" in page.text, "Approve 996.80" in page.text) == (200, True, True)
+
+
+async def test_a_component_explains_itself_by_weight_in_a_picture_and_by_what_would_change_the_advice(made, anna):
+    text = (await anna.get("/machines/compressor/oil-filter")).text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Reasons, the heaviest first" in text
+    assert "It has run 1782 of 2000 h." in text
+    assert "89 % of the way to worn out" in text
+    assert "as likely as not by 2026-03-09" in text
+    assert "Such a part usually lasts" in text
+    assert re.search(r"<li>It could wait (until [-0-9]+ )?if [a-z ]+ [0-9.]+", text)
+    assert text.count('class="risk half"') == text.count('class="arrive"') == 2
+
+
+async def test_where_nothing_is_bought_no_advice_is_explained(made, anna):
+    machine = made.context.machines["press"]
+    bare = tuple(replace(each, terms=None) for each in machine.components)
+    made.context.machines["press"] = replace(machine, components=bare)
+    text = (await anna.get("/machines/press/filter")).text
+    assert "What would change the advice" not in text
+    assert 'class="even"' in text
+    assert 'class="decide"' not in text
+
+
 async def test_what_is_above_a_persons_own_limit_offers_no_approval(made, anna):
     number = made.numbers["dear"]
     async with made.spend.write() as tx:

@@ -16,6 +16,7 @@ from gateway.web.security import FORM_BYTES_MAX, POLICY, host_of, may_call
 POSTS = [
     "/orders/X/approve", "/orders/X/deny", "/orders/X/cancel", "/orders/X/received", "/orders/X/answer",
     "/audit/verify", "/enter/reading", "/enter/fitted", "/enter/stock", "/sign-out",
+    "/machines/mill/bearing/symptom", "/machines/mill/bearing/symptom/over",
 ]  # fmt: skip
 
 
@@ -110,7 +111,7 @@ async def test_every_route_that_changes_something_is_a_post(bare):
         if route.method == "GET" and re.search("approve|deny|cancel|verify|sign-out", route.resource.canonical)
     }
     assert looking == set()
-    assert len(acting) == 18
+    assert len(acting) == 20
 
 
 async def test_every_answer_carries_the_strict_headers(bare, stranger):

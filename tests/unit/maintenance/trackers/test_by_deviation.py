@@ -13,7 +13,8 @@ import numpy as np
 
 from connectors.samples import Provenance, Quality, Sample
 from maintenance.assets import Fitting, FittingState, Life
-from maintenance.learning import History, Learned, learn
+from maintenance.frames import History
+from maintenance.learning import Learned, learn
 from maintenance.monitor import Monitor
 from maintenance.needs import Need
 from maintenance.settings import ComponentSettings
@@ -243,6 +244,19 @@ def test_a_restart_goes_on_from_the_same_belief(now: datetime):
     again, _ = taught(now)
     again.monitor.teach("pump", model)
     assert again.monitor.restore(json.loads(json.dumps(fleet.monitor.snapshot()))) == []
+    again.hour, again.rng = fleet.hour, random.Random(9)
+    fleet.rng = random.Random(9)
+    assert fleet.run(5).need.belief.survival.tolist() == again.run(5).need.belief.survival.tolist()
+
+
+def test_a_snapshot_from_before_the_trend_was_the_banks_still_fits(now: datetime):
+    fleet = Fleet(now).run(100, lambda hour: hour * 0.02)
+    again, states = Fleet(now), json.loads(json.dumps(fleet.monitor.snapshot()))
+    tracker = states[fleet.keys[0]]["tracker"]
+    *moments, yy, points = tracker["bank"]["moments"]
+    tracker["bank"]["moments"] = moments
+    tracker |= {"smooth": tracker["bank"]["averages"][2], "trend": {"yy": yy, "points": int(points)}}
+    assert again.monitor.restore(states) == []
     again.hour, again.rng = fleet.hour, random.Random(9)
     fleet.rng = random.Random(9)
     assert fleet.run(5).need.belief.survival.tolist() == again.run(5).need.belief.survival.tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -10,12 +11,18 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import delete, insert, update
 
+from maintenance.needs import Evidence
 from marketplace import store
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.audit.explain import NothingKnown, tell, why
 from marketplace.authority import gate
+from marketplace.ordering.reason import reason_for
+from marketplace.settings import BuyingSettings
 from marketplace.store import audit_leaf, award_term, free_text, line_requisition, quotation, requisition
+from tests.unit.marketplace.fakes import LINE, a_need, advice
+
+ECONOMICS = BuyingSettings.model_validate({"lead_time": "5 d", "price": "60 EUR", "standstill": "900 EUR/h"})
 
 REASON = {
     "job": "Replace the spindle bearing",
@@ -141,6 +148,25 @@ async def test_the_whole_story_is_told_in_plain_sentences(story):
         "and within its period.",
     )
     assert told.since == ("2026-03-02 08:00 UTC: proposed.", "2026-03-02 08:00 UTC: confirmed by the supplier.")
+
+
+async def test_reasons_are_told_by_weight_and_what_was_believed_comes_along_once_for_each_life(told, owner, now):
+    need, said = a_need(now), advice(now)
+    clocks = tuple(
+        Evidence("USAGE_BY_CLOCK", {"clock": name, "used": used, "rated": "100", "unit": "h"})
+        for name, used in (("hours", "20"), ("strokes", "80"))
+    )
+    reason = reason_for(replace(need, evidence=clocks), LINE, said, ECONOMICS)
+    async with told.write() as tx:
+        await want(tx, owner, now, "r1", "G1-0001-A", reason=reason)
+        await want(tx, owner, now, "r2", "G1-0001-A", reason=reason)
+        story = await tell(tx, "G1-0001-A", called=str.upper)
+    assert story.wear[:2] == (
+        "MILL/SPINDLE-BEARING: By its clock strokes it has run 80 of 100 h. (80 % of the way to worn out)",
+        "MILL/SPINDLE-BEARING: By its clock hours it has run 20 of 100 h. (20 % of the way to worn out)",
+    )
+    (one,) = story.recorded
+    assert (one.component, one.life, one.weighed) == ("mill/spindle-bearing", "life-1", said.weighed)
 
 
 async def test_why_is_the_story_in_one_piece(story):

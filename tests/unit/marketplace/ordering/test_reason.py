@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maintenance.needs import Belief, Provenance
+from maintenance.needs import Belief, Evidence, Provenance
 from marketplace.ordering.reason import (
     award_terms,
+    evidence_of,
     read_belief,
     reason_for,
     reason_text,
+    recorded,
     weighed,
     write_belief,
 )
@@ -47,6 +49,13 @@ def test_it_says_what_wore_what_timing_said_and_what_things_cost(now):
     assert told["price"] == "60.00 EUR"
 
 
+def test_it_leaves_out_what_people_said_in_words_that_must_be_erasable(now):
+    said = Evidence("REPORTED", {"symptom": "squeals", "by": "ben", "at": "2026-03-02"})
+    noted = Evidence("NOTED", {"symptom": "Ben was at it", "by": "ben", "at": "2026-03-02"})
+    told = reason_for(replace(a_need(now), evidence=(said, noted)), LINE, advice(now), ECONOMICS)
+    assert [each["code"] for each in told["evidence"]] == ["REPORTED"]
+
+
 def test_its_text_is_sorted_and_keeps_letters_as_people_write_them():
     assert reason_text({"b": "Größe", "a": 1}) == '{"a": 1, "b": "Größe"}'
 
@@ -64,6 +73,7 @@ UNDER_WAY = Held(Supply("north", 0.0, (5.5, 70.0), (0.75, 0.25)))
         replace(COSTLY, openings=OPENINGS, supplies=(Supply("north", 7.5, (5.0, 6.0), price=3.0), *COSTLY.supplies)),
         replace(COSTLY, held=Held(Supply("", 0.0, (0.0,)), bought=False), openings=OPENINGS),
         replace(COSTLY, held=UNDER_WAY, life_shape=3.0),
+        replace(COSTLY, openings=replace(OPENINGS, once=((400.0, 420.5),))),
     ],
 )
 def test_what_timing_weighed_comes_back(now, terms):
@@ -72,6 +82,28 @@ def test_what_timing_weighed_comes_back(now, terms):
     told = json.loads(reason_text(reason_for(need, LINE, said, ECONOMICS)))
     assert weighed(told) == Weighed(terms, now + timedelta(microseconds=1)) == said.weighed
     assert advise(read_belief(told["belief"]), weighed(told).terms, weighed(told).now) == said
+
+
+def test_what_a_want_was_raised_on_comes_back_whole(now):
+    need, said = a_need(now), advice(now)
+    told = json.loads(reason_text(reason_for(need, LINE, said, ECONOMICS)))
+    found = recorded("mill/spindle-bearing", "life-1", told)
+    assert (found.component, found.life, found.health) == ("mill/spindle-bearing", "life-1", need.health)
+    assert (found.evidence, found.weighed, found.figures) == (need.evidence, said.weighed, said.parameters)
+    assert found.belief.survival.tolist() == need.belief.survival.tolist()
+
+
+@pytest.mark.parametrize("missing", ["belief", "timing"])
+def test_a_reason_with_too_little_in_it_gives_no_record(now, missing):
+    told = reason_for(a_need(now), LINE, advice(now), ECONOMICS)
+    assert recorded("c", "l", {key: value for key, value in told.items() if key != missing}) is None
+    assert evidence_of({}) == ()
+
+
+def test_a_reason_of_an_older_version_has_no_health(now):
+    told = reason_for(a_need(now), LINE, advice(now), ECONOMICS)
+    found = recorded("c", "l", {key: value for key, value in told.items() if key not in ("health", "parameters")})
+    assert (found.health, found.figures) == (None, {})
 
 
 def test_a_reason_from_before_there_were_costs_is_decided_by_its_ceiling(now):

@@ -1,0 +1,340 @@
+"""Commands that say what would have been bought: over recorded telemetry, and by a gateway that is a shadow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+from gettext import gettext as _
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.commands.output import (
+    MISTAKE,
+    ConfigOption,
+    Failure,
+    JsonOption,
+    complain,
+    databases,
+    load_config,
+    say,
+    say_json,
+    say_table,
+    wait_for,
+)
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from gateway.backtest.playing import Plant, Playing
+    from gateway.backtest.report import Comparison, Findings, Purchase
+    from gateway.backtest.telemetry import Read
+    from gateway.backtest.wouldbe import WatchedLife
+    from gateway.config import Config
+    from maintenance.assets import Life
+
+PANEL = "Looking"
+SHOWN_MAX = 200
+"""Purchases that are shown one by one at a terminal; '--json' has them all."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (backtest, shadow):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+ConfigArgument = Annotated[Path, typer.Argument(help="The site's config.")]
+TelemetryOption = Annotated[
+    Path,
+    typer.Option(
+        "--telemetry",
+        exists=True,
+        help="A CSV file, a folder of them, or a gateway's data folder; read, never written.",
+    ),
+]
+OrdersOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--orders",
+        exists=True,
+        dir_okay=False,
+        help="What was really bought: time, component, event[, cost, supplier].",
+    ),
+]
+FromOption = Annotated[str | None, typer.Option("--from", help="Since when, such as 2026-01-01.")]
+ToOption = Annotated[str | None, typer.Option("--to", help="Until before when.")]
+StepOption = Annotated[
+    str | None, typer.Option("--step", help="Decide as often as this, such as '1 d', instead of 'timing.step'.")
+]
+NewOption = Annotated[bool, typer.Option("--new", help="Every part was new when the telemetry begins.")]
+ResetsOption = Annotated[
+    bool, typer.Option("--resets-are-failures", help="A counter reset tells of a failure, not of a replacement.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the draws behind the intervals.")]
+
+
+def backtest(
+    file: ConfigArgument,
+    telemetry: TelemetryOption,
+    orders: OrdersOption = None,
+    since: FromOption = None,
+    until: ToOption = None,
+    step: StepOption = None,
+    new: NewOption = False,
+    resets_fail: ResetsOption = False,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """What would have been bought over recorded telemetry, what it would have cost, and what it would have saved.
+
+    Nothing is bought, no supplier and no machine is asked. Rows of --orders have the columns time, component, event
+    (ordered, received, fitted, failed) and perhaps cost and supplier. Ctrl-C ends it with what was found so far.
+    """
+    from gateway import i18n
+    from gateway.backtest.plant_orders import OrdersBroken, read_orders
+    from gateway.backtest.playing import Playing
+    from gateway.backtest.report import findings
+    from gateway.backtest.telemetry import Read, TelemetryBroken
+    from gateway.plants import cases_of, plant_of
+
+    site = load_config(file)
+    i18n.activate(site.site.language)
+    plant = plant_of(site, _span(step))
+    begin, end = _moment(since, site.zone), _moment(until, site.zone)
+    try:
+        currencies = {
+            key: "" if each.buying is None else each.buying.price.currency for key, each in site.components.items()
+        }
+        events = [] if orders is None else read_orders(orders, site.zone, currencies)
+        run, read = Playing(plant, events, new=new, resets_fail=resets_fail), Read()
+        _play(run, read, telemetry, plant, site, begin, end)
+    except (TelemetryBroken, OrdersBroken) as error:
+        raise Failure(str(error), exit_code=MISTAKE) from error
+    except OSError as error:
+        raise Failure(
+            _("{path} cannot be read: {reason}").format(path=error.filename, reason=error.strerror)
+        ) from error
+    found = findings(run.played.ended, run.played.open.values(), cases_of(plant), told=orders is not None, seed=seed)
+    if as_json:
+        say_json(_document(run, read, found))
+    else:
+        _say(run, read, found, site)
+
+
+def shadow(config: ConfigOption = None, seed: SeedOption = 0, as_json: JsonOption = False) -> None:
+    """What a gateway that is a shadow would have bought, and what that would have saved against what happened.
+
+    A life counts once its end is known: 'toolcrib fitted' says when a part was changed, and whether it had failed.
+    """
+    from gateway import i18n
+    from gateway.backtest.report import findings
+    from gateway.plants import cases_of, plant_of
+    from gateway.shadow import completed
+
+    site = load_config(config)
+    i18n.activate(site.site.language)
+    kept, lives = wait_for(_shadowed(site))
+    ended, going = completed(kept, lives)
+    found = findings(ended, going, cases_of(plant_of(site)), told=True, seed=seed)
+    if as_json:
+        say_json({"shadow": site.file.shadow, **found.as_dict()})
+        return
+    if not site.file.shadow:
+        say(_("This gateway buys; what follows was kept while 'shadow: true' stood in its config."))
+    else:
+        say(_("This gateway is a shadow: nothing is bought, and nobody is asked."))
+    say_findings(found, site)
+
+
+async def _shadowed(site: Config) -> tuple[list[WatchedLife], list[Life]]:
+    from gateway.shadow import FILE, read
+    from maintenance import store
+
+    async with databases(site.directory) as opened, opened.spend.read() as tx:
+        lives = await store.lives(tx, site.owner)
+    try:
+        return list(read(site.directory / FILE)[0].values()), lives
+    except OSError as error:
+        raise Failure(
+            _("{path} cannot be read: {reason}").format(path=error.filename, reason=error.strerror)
+        ) from error
+
+
+def _unreadable(error: OSError) -> Failure:
+    return Failure(_("{path} cannot be read: {reason}").format(path=error.filename, reason=error.strerror))
+
+
+def _play(
+    run: Playing,
+    read: Read,
+    telemetry: Path,
+    plant: Plant,
+    site: Config,
+    since: datetime | None,
+    until: datetime | None,
+) -> None:
+    batches = _batches(telemetry, site, since, until, read)
+    with _progress(read) as show, closing(batches):
+        try:
+            run.play(batches, since, until, show)
+        except KeyboardInterrupt:
+            complain(_("Ended by hand; this is what was found so far."))
+
+
+def _batches(path: Path, site: Config, since: datetime | None, until: datetime | None, read: Read) -> Any:
+    from gateway.backtest import recorded, telemetry
+
+    tags = sorted({*site.tags, *site.features})
+    store = recorded.store_in(path)
+    if store is not None:
+        return recorded.batches(store, tags, since, until, read)
+    return telemetry.batches(telemetry.csv_files(path), telemetry.resolver(tags), site.zone, read)
+
+
+@contextmanager
+def _progress(read: Read) -> Iterator[Callable[[], None]]:
+    """Show how much has been read, on stderr; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(_("Telemetry played"), total=1.0)
+        yield lambda: bar.update(task, completed=read.share)
+
+
+def _span(text: str | None) -> timedelta | None:
+    from marketplace.settings import duration
+
+    try:
+        found = None if text is None else duration(text)
+    except ValueError as error:
+        raise Failure(f"--step: {error}", exit_code=MISTAKE) from error
+    if found is not None and found < timedelta(minutes=1):
+        raise Failure(_("--step: decide no more often than every minute"), exit_code=MISTAKE)
+    return found
+
+
+def _moment(text: str | None, zone: ZoneInfo) -> datetime | None:
+    from gateway.backtest.plant_orders import moment
+
+    try:
+        return None if text is None else moment(text, zone)
+    except ValueError as error:
+        raise Failure(str(error), exit_code=MISTAKE) from error
+
+
+def _document(run: Playing, read: Read, found: Findings) -> dict[str, Any]:
+    played = run.played
+    times = {name: None if at is None else at.isoformat() for name, at in (("from", played.begin), ("to", played.end))}
+    told = {
+        "values": played.values,
+        "bad": read.bad,
+        "late": read.late,
+        "named": read.named,
+        "ignored": list(read.ignored),
+    }
+    return {**times, "complete": played.whole, "decisions": played.decisions, **found.as_dict(), "telemetry": told}
+
+
+def _say(run: Playing, read: Read, found: Findings, site: Config) -> None:
+    from gateway import i18n
+
+    played = run.played
+    if played.begin is None or played.end is None:
+        say(_("There is no telemetry in that time."))
+    else:
+        text = _(
+            "Played {values} values from {begin} to {end}; decided {count} times. Nothing was bought, nobody asked."
+        )
+        begin, end = i18n.when(played.begin, site.zone), i18n.when(played.end, site.zone)
+        say(text.format(values=played.values, begin=begin, end=end, count=played.decisions))
+    say_findings(found, site)
+    if not found.comparisons:
+        say(_("Say with --orders what was fitted and what failed, or with --new that parts were new at the beginning."))
+    if read.bad or read.late:
+        text = _("{bad} rows or values could not be understood and {late} came late; they are left out. The first:")
+        say(text.format(bad=read.bad, late=read.late))
+        for each in read.named[:5]:
+            say(f"  {each}")
+    if read.ignored:
+        say(_("Not in the config, hence ignored: {names}").format(names=", ".join(read.ignored)))
+
+
+def say_findings(found: Findings, site: Config) -> None:
+    """Write purchases and comparisons for people."""
+    from gateway import i18n
+
+    columns = (_("component"), _("wants"), _("when"), _("decide by"), _("there"), _("fitted"), _("then"), _("cost"))
+    rows = [_row(each, site) for each in found.purchases[:SHOWN_MAX]]
+    say_table(columns, rows, nothing=_("Nothing would have been bought."), right=(7,))
+    if len(found.purchases) > SHOWN_MAX:
+        say(_("and {count} more; --json has them all").format(count=len(found.purchases) - SHOWN_MAX))
+    for sentence in _reasons(found.purchases, site.zone):
+        say(sentence)
+    say("")
+    told = _(
+        "Lives that ended: {lives}, by a failure: {failed}; of unknown beginning and not counted: {uncounted}; "
+        "open: {open}."
+    )
+    say(told.format(lives=found.lives, failed=found.failed, uncounted=found.uncounted, open=found.open))
+    for each in found.comparisons:
+        say(_comparison(each))
+    if not found.comparisons:
+        say(_("What would have been saved cannot be said: no life is known from its beginning to its end."))
+    for currency, spent in found.spent.items():
+        say(_("The parts would have cost {amount}.").format(amount=f"{i18n.figure(spent, 6)} {currency}"))
+
+
+def _row(each: Purchase, site: Config) -> tuple[str, ...]:
+    from gateway import i18n
+    from gateway.backtest.wouldbe import wanted
+
+    def day(moment: datetime | None) -> str:
+        return "-" if moment is None else i18n.when(moment, site.zone)
+
+    if each.ended is None:
+        then = _("goes on")
+    elif not each.failed:
+        then = _("replaced {day}").format(day=day(each.ended))
+    else:
+        then = _("failed {day}").format(day=day(each.ended))
+    when = _("{day} (asks)").format(day=day(each.at)) if each.asks else day(each.at)
+    cost = f"{each.price:.2f} {each.currency}".strip()
+    return each.component, wanted(each.lines), when, day(each.decide_by), day(each.there), day(each.fitted), then, cost
+
+
+def _reasons(purchases: Sequence[Purchase], zone: ZoneInfo) -> Iterator[str]:
+    """Yield why each was bought, in a sentence."""
+    from gateway import i18n
+    from marketplace.sentences import sentence
+
+    for each in purchases[:SHOWN_MAX]:
+        yield f"{each.component}, {i18n.when(each.at, zone)}: {sentence(each.code, each.parameters)}"
+
+
+def _comparison(each: Comparison) -> str:
+    names: Mapping[str, str] = {
+        "what_happened": _("what really happened"),
+        "at_rated_life": _("replacing at the rated life"),
+        "at_failure": _("ordering at the failure"),
+        "perfect_foresight": _("perfect foresight"),
+    }
+    saved = each.saving
+    text = _("Against {what}, over {lives} lives of {units} components: {amount:.2f} {currency} saved")
+    if saved.amount < 0:
+        text = _("Against {what}, over {lives} lives of {units} components: {amount:.2f} {currency} more spent")
+    amount, what = abs(saved.amount), names[each.against]
+    said = text.format(what=what, lives=saved.lives, units=saved.units, amount=amount, currency=each.currency)
+    if saved.interval is None:
+        said += " " + _("(too few lives for an interval)")
+    else:
+        low, high = sorted(abs(each) for each in saved.interval) if saved.interval[1] < 0 else saved.interval
+        said += " " + _("(95 % interval {low:.2f} to {high:.2f})").format(low=low, high=high)
+    if saved.ratio is not None:
+        said += ", " + _("{ratio:.2f} times its cost").format(ratio=saved.ratio)
+    failures = _("failures {ours:.1f} instead of {theirs:.1f}")
+    return f"{said}; {failures.format(ours=each.our_failures, theirs=each.their_failures)}."

@@ -1,0 +1,55 @@
+"""What units share is found once, whenever it is asked for, and is the same in whatever order they came."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from maintenance.regimes import Regimes
+from maintenance.trackers.pool import Pool
+
+CHANCE = np.random.default_rng(5)
+LOADS = np.array([0.5])
+
+
+def healthy(frames: int = 25) -> np.ndarray:
+    """Three signals and a load, which is low or high and moves all of them."""
+    load = CHANCE.choice([10.0, 20.0], (frames, 1))
+    return np.hstack([load * [1.0, 2.0, 3.0] + CHANCE.normal(0, 1, (frames, 3)), load])
+
+
+def test_many_units_that_come_to_know_themselves_cost_one_finding(monkeypatch: pytest.MonkeyPatch):
+    found, of = [], Regimes.of
+
+    def counted(*told: np.ndarray) -> Regimes:
+        found.append(len(told[1]))
+        return of(*told)
+
+    monkeypatch.setattr(Regimes, "of", counted)
+    pool = Pool()
+    for unit in range(40):
+        pool.put(f"u{unit}", healthy(), LOADS)
+    for unit in range(40):
+        assert pool.scatter(f"u{unit}").shape == pool.baseline(f"u{unit}").mean.shape == (3,)
+    assert found == [40 * 25]
+
+
+@pytest.mark.parametrize("tolerance", [LOADS, np.zeros(0)])
+def test_the_order_in_which_units_come_decides_nothing(tolerance: np.ndarray):
+    rows = {f"u{unit}": healthy() for unit in range(6)}
+    pools = [Pool(), Pool()]
+    for pool, units in zip(pools, (list(rows), list(rows)[::-1]), strict=True):
+        for unit in units:
+            pool.put(unit, rows[unit], tolerance)
+            pool.scatter(unit)  # as trackers do in between
+    for unit in rows:
+        first, second = (pool.scatter(unit) for pool in pools)
+        assert np.array_equal(first, second)
+        assert np.array_equal(*(pool.baseline(unit).mean for pool in pools))
+
+
+def test_a_unit_that_does_not_know_itself_has_no_health():
+    pool = Pool()
+    pool.put("u0", healthy(), LOADS)
+    with pytest.raises(KeyError):
+        pool.scatter("u1")
