@@ -35,7 +35,7 @@ from maintenance.alarms.stillness import Sensor, Stillness
 from maintenance.assets import machine_of
 from maintenance.monitor import Monitor
 from maintenance.needs import Need
-from maintenance.settings import DeviationWear, LevelWear
+from maintenance.settings import measured_tags
 from marketplace.authority.policy import Mode, mode_of
 from marketplace.ordering.states import OrderState
 from marketplace.store import Database, Owner
@@ -97,9 +97,7 @@ def _sensors(config: Config, rules: Rules) -> Iterator[Sensor]:
     """Yield the tags in which wear is measured: counters stand still with their machine, and are no such."""
     for key, component in config.components.items():
         after = timedelta(hours=rules.of(key).terms[AlarmKind.SENSOR_STUCK].limit)
-        wear = component.wear
-        measured = (wear.tag,) if isinstance(wear, LevelWear) else wear.tags if isinstance(wear, DeviationWear) else ()
-        yield from (Sensor(f"{machine_of(key)}/{tag}", key, after) for tag in measured)
+        yield from (Sensor(f"{machine_of(key)}/{tag}", key, after) for tag in measured_tags(component.wear))
 
 
 class AlarmWatch:

@@ -14,11 +14,13 @@ from maintenance.settings import (
     ClockSettings,
     ComponentSettings,
     LevelWear,
+    ModesWear,
     UsageWear,
     clock_unit,
     counter_unit,
     in_unit,
     is_convertible,
+    of_mode,
 )
 
 
@@ -30,6 +32,8 @@ def clock_read(
     Without a name it is the one clock that the reading's unit fits. Raises ValueError with a sentence.
     """
     wear, clocks = component.wear, _clocks(component)
+    if isinstance(wear, ModesWear):
+        return _mode_read(component, wear, tags, value, clock)
     if clock and clock not in clocks:
         raise ValueError(_("there is no clock {clock}; {clocks}").format(clock=clock, clocks=_listed(clocks)))
     if isinstance(wear, LevelWear):
@@ -45,6 +49,16 @@ def clock_read(
         raise ValueError(sentence.format(measure=value, clocks=_listed(clocks)))
     sentence = _("{measure} may be of several clocks, so nothing is taken; say which: {clocks}")
     raise ValueError(sentence.format(measure=value, clocks=", ".join(fitting)))
+
+
+def _mode_read(
+    component: ComponentSettings, wear: ModesWear, tags: Mapping[str, str], value: Measure, name: str
+) -> tuple[str, float]:
+    """Return which mode a typed reading is of, and what it says in the unit of that mode."""
+    if name not in wear.modes:
+        sentence = _("this component wears in several ways; say which was read: {modes}")
+        raise ValueError(sentence.format(modes=", ".join(wear.modes)))
+    return name, clock_read(of_mode(component, wear.modes[name]), tags, value)[1]
 
 
 def _clocks(component: ComponentSettings) -> Mapping[str, ClockSettings]:
@@ -63,5 +77,7 @@ def use_before(component: ComponentSettings, tags: Mapping[str, str], used: Meas
     """
     if used.value == 0:
         return 0.0
+    if isinstance(component.wear, ModesWear):
+        return use_before(of_mode(component, next(iter(component.wear.modes.values()))), tags, used)
     first = next(iter(_clocks(component).values()), None)
     return in_unit(used, clock_unit(component.wear, tags) if first is None else counter_unit(first, tags))

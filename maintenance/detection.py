@@ -58,3 +58,20 @@ def index(z: Vector) -> float | None:
     """Return how far the unit is from its healthy self: the trimmed mean of |z|, or None if no signal tells."""
     present = np.abs(z[np.isfinite(z)])
     return trimmed_mean(present) if present.size else None
+
+
+LEFT, HEALTHY = 1.0, 0.75
+"""A smoothed deviation of one scatter has left health, one of three quarters has not: healthy frames, smoothed over
+ten, stay within a quarter of a scatter or two."""
+
+
+def lone(z: Vector) -> int | None:
+    """Return the place of the signal that contradicts all others, None where there is no such.
+
+    Without it the unit is healthy, and with it it is not. A single signal has no other to contradict it.
+    """
+    size = np.abs(np.nan_to_num(z))
+    place = int(np.argmax(size))
+    found, others = index(z), index(np.delete(z, place))
+    contradicted = found is not None and others is not None and found > LEFT and others < HEALTHY
+    return place if contradicted else None

@@ -241,7 +241,7 @@ class Monitor:
         end = belief.remaining_time(0.9) or belief.remaining_time(0.5)
         ahead = end * 1.2 if end else PICTURE_AHEAD
         outlook = slot.tracker.outlook(hours)
-        return draw(component, slot.tracker.history, outlook, belief.use_per_hour, ahead, now)
+        return draw(component, slot.tracker.past(hours), outlook, belief.use_per_hour, ahead, now)
 
     def notice(self) -> list[Fitting]:
         """Return the fittings that telemetry suggests and nobody has settled; an id stays the same while it stands."""

@@ -47,6 +47,10 @@ CLOCKS_MAX = 8
 """Clocks of one part; what wears by more is several components."""
 
 
+MODES_MAX = 8
+"""Ways in which one part fails; a part that fails in more is an assembly, hence several components."""
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -153,7 +157,31 @@ class ForetoldWear(_Clocked):
     tag: str = Field(description="the moment, in seconds since 1970 UTC as OPC-UA times are read")
 
 
-Wearing = UsageWear | LevelWear | DeviationWear | ForetoldWear
+class UsageMode(UsageWear, LifeSettings):
+    """One of several ways in which a part fails: by use, on one clock."""
+
+
+class LevelMode(LevelWear, LifeSettings):
+    """One of several ways in which a part fails: by a level."""
+
+
+class DeviationMode(DeviationWear, LifeSettings):
+    """One of several ways in which a part fails: away from its healthy self."""
+
+
+Mode = UsageMode | LevelMode | DeviationMode
+
+
+class ModesWear(_Settings):
+    """Wears in several ways, each with its own evidence, of which the first to end its life counts."""
+
+    by: Literal["modes"]
+    modes: dict[ClockName, Annotated[Mode, Field(discriminator="by")]] = Field(
+        min_length=2, max_length=MODES_MAX, description="several kinds of evidence, each by its name"
+    )
+
+
+Wearing = UsageWear | LevelWear | DeviationWear | ForetoldWear | ModesWear
 Wear = Annotated[Wearing, Field(discriminator="by")]
 
 
@@ -181,6 +209,8 @@ def wear_tags(wear: Wearing) -> tuple[str, ...]:
             signals = (wear.tag,)
         case DeviationWear():
             signals = (*wear.tags, *wear.regime)
+        case ModesWear():
+            return tuple(name for mode in wear.modes.values() for name in wear_tags(mode))
     return (*signals, *counter_tags(wear))
 
 
@@ -191,13 +221,29 @@ def counter_tags(wear: Wearing) -> tuple[str, ...]:
             names = [clock.tag for clock in wear.clocks.values()] or [wear.tag]
         case LevelWear() | DeviationWear():
             names = [wear.clock]
+        case ModesWear():
+            names = [name for mode in wear.modes.values() for name in counter_tags(mode)]
         case ForetoldWear():
             names = []
     return tuple(name for name in names if name is not None)
 
 
+def measured_tags(wear: Wearing) -> tuple[str, ...]:
+    """Return the tags in which wear itself is measured; several modes may be clocked by the same counter."""
+    match wear:
+        case LevelWear():
+            return (wear.tag,)
+        case DeviationWear():
+            return wear.tags
+        case ModesWear():
+            return tuple(tag for mode in wear.modes.values() for tag in measured_tags(mode))
+    return ()
+
+
 def clock_name(wear: Wearing, tag: str) -> str:
-    """Return the name of the clock that a tag counts, or "" where a component has but one or it is none."""
+    """Return the name of the clock that a tag counts, or of the mode that reads it; "" where there is but one."""
+    if isinstance(wear, ModesWear):
+        return next((name for name, mode in wear.modes.items() if tag in wear_tags(mode)), "")
     clocks = wear.clocks if isinstance(wear, UsageWear) else {}
     return next((name for name, clock in clocks.items() if clock.tag == tag), "")
 
@@ -220,7 +266,7 @@ def clock_unit(wear: Wearing, tags: Mapping[str, str]) -> str:
 
     Where several clocks run, only the calendar is common to them.
     """
-    if isinstance(wear, ForetoldWear) or (isinstance(wear, UsageWear) and wear.clocks):
+    if isinstance(wear, ForetoldWear | ModesWear) or (isinstance(wear, UsageWear) and wear.clocks):
         return "h"
     name = wear.tag if isinstance(wear, UsageWear) else wear.clock
     return "h" if name is None else tags[name]
@@ -264,6 +310,8 @@ def is_convertible(unit: str, other: str) -> bool:
 def problems(component: ComponentSettings, tags: Mapping[str, str]) -> list[Problem]:
     """Return every mistake that only the machine's tags (name to unit) can show, each with its path."""
     wear = component.wear
+    if isinstance(wear, ModesWear):
+        return list(_mode_problems(component, wear, tags))
     found = list(_unknown_tags(wear, tags))
     if not found:
         found += _life_problems(component, tags)
@@ -278,6 +326,36 @@ def problems(component: ComponentSettings, tags: Mapping[str, str]) -> list[Prob
         found += _moment_problems(component, tags.get(wear.tag))
     found += _duration_problems(component)
     return found
+
+
+def of_mode(component: ComponentSettings, mode: Mode) -> ComponentSettings:
+    """Return a component as one of its modes sees it: its life where it says one, the component's otherwise."""
+    life = mode if _stated(mode) else component
+    return component.model_copy(update={"wear": mode, "rated_life": life.rated_life, "b10_life": life.b10_life})
+
+
+def _mode_problems(component: ComponentSettings, wear: ModesWear, tags: Mapping[str, str]) -> Iterator[Problem]:
+    yield from _duration_problems(component)
+    for name, mode in wear.modes.items():
+        place = f"wear.modes.{name}"
+        if isinstance(mode, UsageMode) and mode.clocks:
+            yield f"{place}.clocks", _("each clock is a mode of its own here: name it beside this one")
+            continue
+        if isinstance(mode, DeviationMode) and mode.peers is not None:
+            yield f"{place}.peers", _("only what wears by deviation alone can share its healthy scatter with peers")
+        for path, sentence in problems(of_mode(component, mode), tags):
+            head, _dot, rest = path.partition(".")
+            if head == "wear":
+                yield f"{place}.{rest}", sentence
+            elif head in LifeSettings.model_fields and _stated(mode):
+                yield f"{place}.{path}", sentence
+            elif head in LifeSettings.model_fields:
+                yield path, sentence
+    seen: set[str] = set()
+    for name, mode in wear.modes.items():
+        for tag in sorted(set(measured_tags(mode)) & seen):
+            yield f"wear.modes.{name}", _("the tag {tag} speaks for another mode already").format(tag=tag)
+        seen |= set(measured_tags(mode))
 
 
 def _signal_problems(wear: DeviationWear, tags: Mapping[str, str]) -> Iterator[Problem]:

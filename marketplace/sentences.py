@@ -254,6 +254,26 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "MODEL": _later("By what {lives} ended lives of its kind taught (model {version}), {left} {unit} are left."),
     "LIFETIMES": _later("By what {lives} lives of such parts taught (model {version}), half reach {usual} {unit}."),
     "REGIME_UNSEEN": _later("It is run in a way in which nobody has seen it healthy."),
+    "SENSOR_STUCK": _later(
+        "{tag} has stood at {value} {unit} for far longer than it ever did; its sensor may be stuck. Look at it."
+    ),
+    "SENSOR_NOISY": _later("{tag} is {times} times as noisy as it was; its sensor may be failing."),
+    "UNIT_SWAPPED": _later(
+        "{tag} leapt as if {unit} and {other} had been swapped; what it told since is not counted. Look at its unit."
+    ),
+    "LEVEL_IMPLAUSIBLE": _later("{tag} tells {value} {unit}, which is hardly wear; look at its sensor and its unit."),
+    "SIGNAL_STUCK": _later("{tag} has not moved for far longer than it ever did; its sensor may be stuck."),
+    "SIGNALS_WILD": _later(
+        "A signal is more than {scatters} healthy scatters away from where it was; a sensor or its unit may well be "
+        "wrong. Look at it and at the part."
+    ),
+    "SIGNAL_ALONE": _later(
+        "{tag} is {z} scatters away from where it was when healthy, and no other signal confirms that; its sensor may "
+        "drift, or tell another unit."
+    ),
+    "MODES_CONTRADICT": _later(
+        "Its evidence contradicts itself: {worn} says that it wears out, {new} that it is like new. Look at both."
+    ),
     "NEVER_HEARD": _later("{tag} has not been heard yet."),
     "STALE": _later("{tag} has been silent for too long."),
     "JOB_CHOSEN": _later("Row {row} of the symptoms calls for {job}: {evidence} {tag}."),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from maintenance.settings import ComponentSettings, DeviationWear, ForetoldWear, LevelWear, UsageWear
+from maintenance.settings import ComponentSettings, DeviationWear, ForetoldWear, LevelWear, ModesWear, UsageWear
 from maintenance.trackers.by_clocks import ClocksTracker
 from maintenance.trackers.by_deviation import DeviationTracker
 from maintenance.trackers.by_foretelling import ForetoldTracker
 from maintenance.trackers.by_level import LevelTracker
+from maintenance.trackers.by_modes import ModesTracker
 from maintenance.trackers.by_usage import UsageTracker
 from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import Tracker
@@ -23,5 +24,7 @@ def tracker_of(component: str, settings: ComponentSettings, tags: Mapping[str, s
             return LevelTracker(settings, tags)
         case ForetoldWear():
             return ForetoldTracker(settings, tags)
+        case ModesWear():
+            return ModesTracker(settings, tags, lambda mode: tracker_of(component, mode, tags, Pool()))
         case DeviationWear():
             return DeviationTracker(component, settings, tags, pool)

@@ -13,18 +13,21 @@ from gettext import gettext as _
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from maintenance import health, prognosis
+from maintenance import detection, health, prognosis
 from maintenance.bank import DEVIATING, SMOOTHING, Bank, trend_of
 from maintenance.belief import Belief
 from maintenance.departure import Departure, Return, departure
 from maintenance.detection import Baseline
-from maintenance.features import Framer, Vector
+from maintenance.features import TRIM, Framer, Vector
 from maintenance.needs import Evidence
 from maintenance.prognosis import Basis
+from maintenance.sensors import Stillness
 from maintenance.settings import ComponentSettings, DeviationWear, in_unit
 from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import CLOCK, Assessment, Outlook, Proposal, Tracker, number
+from maintenance.usage import SUSTAINED
 
 if TYPE_CHECKING:  # loaded only where something was learned
     from maintenance.learning import Learned
@@ -34,6 +37,13 @@ FRAMES_PER_LIFE = 500
 ROW = np.array([0])
 FRAMES_HELD = 2000
 """Frames held for whoever learns from them, four rated lives; older ones go where nobody fetches them."""
+WILD_Z = 12.0
+"""Four times as far out as is usual at failure, a sensor is doubted unless other signals confirm it."""
+ODD_Z = 50.0
+"""So far out nobody can tell, whatever the others say."""
+NOISY_Z, NOISE = 4.5, 0.2
+"""In health the mean step from one frame to the next is 1.1 scatters (2 / sqrt(pi)); four times that, over about five
+frames, is another measurement, not more wear."""
 FRAMES_AHEAD = 1000
 """How far a deviation looks ahead where no life is rated."""
 
@@ -60,6 +70,9 @@ class DeviationTracker(Tracker):
         self.healthy: list[list[float]] = []
         self.healthy_use: list[float] = []
         self.bank = Bank(1, signals)
+        self.stillness = Stillness(signals)
+        self.wild = 0
+        self.noise, self.newest = np.zeros(signals), np.full(signals, math.nan)
         self.left: float | None = None
         self.strange = False
         self.last_use = -math.inf
@@ -92,6 +105,7 @@ class DeviationTracker(Tracker):
         if self.clock.counted and use <= self.last_use:
             return  # the machine stood still; at rest it is not itself
         self.last_use = use
+        self.stillness.take(frame[: len(self._wear.tags)], use, ends)
         if not self.complete:
             self._learn(frame, use)
             return
@@ -99,11 +113,56 @@ class DeviationTracker(Tracker):
         self.strange = not np.any(np.isfinite(frame))
         if self.strange:
             return
+        self._hear(self._z(frame - self._own().mean))
+        wild = self._wild(frame)
+        if np.any(wild):
+            self.wild += 1
+        elif self.wild:
+            self._calm(frame)
+        frame = self._tamed(frame, wild)
         self._closed(frame, use)
         if np.any(self._scatter() > 0):
             deviation = float(self.bank.deviation[0])
             self.history.take(ends, deviation)
             self.back.take(deviation, ends)
+
+    def _z(self, distance: Vector) -> Vector:
+        return detection.z_scores(distance, self._scatter())
+
+    def _hear(self, z: Vector) -> None:
+        """Fold the step of each signal into its noise, in healthy scatters; one that is missing makes none."""
+        step = np.minimum(np.abs(z - self.newest), WILD_Z)
+        self.noise = np.where(np.isfinite(step), self.noise + NOISE * (step - self.noise), self.noise)
+        self.newest = np.where(np.isfinite(z), z, self.newest)
+
+    def _wild(self, frame: Vector) -> NDArray[np.bool_]:
+        """Tell of each signal whether it is so far out that nobody can tell wear from a sensor."""
+        size = np.abs(np.nan_to_num(self._z(frame - self._own().mean)))
+        wild = size > ODD_Z
+        for place in np.flatnonzero(size > WILD_Z).tolist():
+            wild[place] |= not self._confirmed(place)
+        return wild
+
+    def _confirmed(self, place: int) -> bool:
+        """Whether health is left by what all signals but one say."""
+        others = detection.index(np.delete(self._z(self.bank.averages[0, DEVIATING]), place))
+        return others is not None and others > detection.LEFT
+
+    def _tamed(self, frame: Vector, wild: NDArray[np.bool_]) -> Vector:
+        """Return a frame without what is wild; where that lasts it moves the health, so that a person is asked."""
+        if self.wild < SUSTAINED:
+            return np.where(wild, np.nan, frame)
+        reach = WILD_Z * self._scatter()
+        return np.where(wild, np.clip(frame, self._own().mean - reach, self._own().mean + reach), frame)
+
+    def _calm(self, frame: Vector) -> None:
+        """Signals that were wild are themselves again: what they have moved meanwhile is learned anew."""
+        if self.wild >= SUSTAINED:
+            self.bank.begin(ROW, self._own().mean[None, :])
+            distance = frame - self._own().mean
+            self.bank.averages[0] = np.where(np.isfinite(distance), distance, 0.0)
+            self.left = None
+        self.wild = 0
 
     def _learn(self, frame: Vector, use: float) -> None:
         """A frame with a missing signal teaches nothing about health."""
@@ -192,6 +251,7 @@ class DeviationTracker(Tracker):
         use = self.clock.used_at(self.framer.end_hours)
         if any(self.framer.counts) and not (self.clock.counted and use <= self.last_use):
             frame = self._comparable(self.framer.open_frame())
+            frame = self._tamed(frame, self._wild(frame))
             smooth, fresh = self._smoothed(frame, SMOOTHING * self.framer.fill), use
         trend = trend_of(self.bank.moments(ROW)[0])
         return departure(smooth, self._scatter(), trend, self.usual(use_per_hour), fresh)
@@ -208,16 +268,32 @@ class DeviationTracker(Tracker):
         now = self._now(basis.use_per_hour)
         z, deviation = now.z, now.deviation
         told_enough = self.clock.past_known and not self.clock.doubted and bool(np.any(np.isfinite(z)))
-        known = basis.known and told_enough and self.proposal() is None and not self.strange
+        doubts = self._doubts(z, hours)
+        known = basis.known and told_enough and self.proposal() is None and not self.strange and not doubts
         basis = replace(basis, known=known)
         learned = self._learned(z, self.clock.used_at(hours), basis)
         belief = learned[0] if learned else prognosis.by_deviation(deviation, now.rate, horizon, basis)
         figures = {"ratio": number(deviation), "failure": number(prognosis.FAILURE_DEVIATION)}
-        evidence = [*(learned[1:] if learned else ()), Evidence("DEVIATION", figures), *self._loudest(z)]
+        evidence = [*(learned[1:] if learned else ()), Evidence("DEVIATION", figures), *self._loudest(z), *doubts]
         evidence += [Evidence("REGIME_UNSEEN", {})] if self.strange else []
         evidence += [] if self.clock.past_known else [Evidence("PAST_UNKNOWN", {})]
         score = health.of_deviation(deviation, prognosis.FAILURE_DEVIATION)
         return Assessment(belief, score, (*evidence, *self.clock_evidence()))
+
+    def _doubts(self, z: Vector, hours: float) -> list[Evidence]:
+        """Whatever makes sensors less than believable: one that stands still, or is far out where no other is."""
+        use, names, counted = self.clock.used_at(hours), self._wear.tags, self.clock.counted
+        stuck = self.stillness.stuck(use, hours, self.rated, counted=counted)
+        found = [Evidence("SIGNAL_STUCK", {"tag": names[place]}) for place in stuck]
+        noisy = [place for place in np.flatnonzero(self.noise > NOISY_Z).tolist() if not self._confirmed(place)]
+        for place in noisy if len(noisy) > int(len(names) * TRIM) else ():  # fewer are trimmed away anyhow
+            times = number(self.noise[place] * math.sqrt(math.pi) / 2)
+            found.append(Evidence("SENSOR_NOISY", {"tag": names[place], "times": times}))
+        if self.wild:
+            found.append(Evidence("SIGNALS_WILD", {"scatters": number(WILD_Z)}))
+        elif (lone := detection.lone(z)) is not None:
+            found.append(Evidence("SIGNAL_ALONE", {"tag": names[lone], "z": f"{z[lone]:+.0f}"}))
+        return found
 
     def _learned(self, z: Vector, use: float, basis: Basis) -> tuple[Belief, Evidence] | None:
         """Return what the model believes and its name, None where there is none or a signal that it needs is lost."""
@@ -254,6 +330,9 @@ class DeviationTracker(Tracker):
             "framer": self.framer.snapshot(),
             "healthy": [self.healthy, self.healthy_use],
             "bank": self.bank.snapshot(0),
+            "stillness": self.stillness.snapshot(),
+            "wild": self.wild,
+            "noise": [self.noise.tolist(), [None if math.isnan(each) else each for each in self.newest.tolist()]],
             "left": [self.left, self.strange],
             "seen": [last_use, *self.back.snapshot()],
         }
@@ -264,6 +343,10 @@ class DeviationTracker(Tracker):
         self.framer = Framer(**state["framer"])
         self.healthy, self.healthy_use = state["healthy"]
         self.bank.restore(0, state["bank"] | _moments(state))
+        if "stillness" in state:  # a snapshot from before sensors were watched has none, and learns it anew
+            self.stillness.restore(state["stillness"])
+            self.wild = state["wild"]
+            self.noise, self.newest = (np.array(row, np.float64) for row in state["noise"])
         self.left, self.strange = state["left"]
         last_use, *seen = state["seen"]
         self.back = Return(*seen)

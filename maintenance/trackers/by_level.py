@@ -12,6 +12,7 @@ from maintenance import health, prognosis
 from maintenance.features import DiscountedTrend, Framer, RobustLevel, Trend
 from maintenance.needs import Evidence
 from maintenance.prognosis import Basis, Drift, Habits
+from maintenance.sensors import Sense, swaps_of
 from maintenance.settings import ComponentSettings, LevelWear, in_unit
 from maintenance.trackers.tracker import CLOCK, KEEP, Assessment, Outlook, Proposal, Tracker, number
 from maintenance.usage import SUSTAINED
@@ -26,6 +27,13 @@ KEEP_LONG = 0.99
 """The longer past, five times the trend's, tells whether wear accelerates."""
 FRAMES_PER_LIFE = 200
 """A level's frame is this part of the rated life, so that a trend's memory is a tenth of it."""
+NOISE_FLOOR = 0.005
+"""Noise of less than this share of the way to the limit decides nothing."""
+LEARNING_FRAMES = 5
+"""Frames of a part in which its sensor is learned, whatever the machine does meanwhile."""
+LEAST_WORN, MOST_WORN = -1.0, 3.0
+"""What lies as far before new as the limit lies behind, or thrice as far as the limit, is hardly wear: another unit, a
+broken wire, or a machine that should have been stopped. In each case a person should look."""
 
 
 class LevelTracker(Tracker):
@@ -48,11 +56,13 @@ class LevelTracker(Tracker):
         self._smoothing_hours = in_unit(wear.smoothing, "h")
         usual_hours = self.rated / self.clock.rate.prior / FRAMES_PER_LIFE
         self._frame_hours = in_unit(wear.frame, "h") if wear.frame else max(usual_hours, 1 / 60)
+        self._swaps = swaps_of(self._unit)
         self.forget()
 
     def forget(self) -> None:
         """A new part has its own level and its own trend."""
-        self.robust = RobustLevel(floor=0.005)
+        self.robust = RobustLevel(floor=NOISE_FLOOR)
+        self.sense = Sense(floor=NOISE_FLOOR * abs(self._limit - self._as_new))
         self.framer = Framer(1, self._frame_hours)
         self.trend, self.long = DiscountedTrend(KEEP), DiscountedTrend(KEEP_LONG)
         self.at: float | None = None
@@ -60,21 +70,50 @@ class LevelTracker(Tracker):
         self.new_since: float | None = None
         self.new_count = 0
         self.typed = False
+        self.wild, self.tame = 0, 0
         self.stated: float | None = None
 
     def take(self, signal: int, value: float, hours: float) -> None:
         """Fold a level, or a reading of the counter of use."""
-        closed = self.framer.turn(hours)  # before the counter moves: a frame ends with its own use
-        if closed is not None and not math.isnan(closed[0]):
-            for trend in (self.trend, self.long):
-                trend.take(self.clock.used_at(hours), float(closed[0]))
-            self.history.take(hours, self._value(float(closed[0])))
+        self._turn(hours)  # before the counter moves: a frame ends with its own use
         if signal == CLOCK:
             self.clock.take(value, hours)
             return
         if signal == DEVIATION:
             self.stated = value
             return
+        young = self.trend.points < LEARNING_FRAMES
+        if self._is_stated or self.sense.take(value, self.clock.used_at(hours), hours, self._swaps, learning=young):
+            self._weigh(value, hours)
+
+    def _weigh(self, value: float, hours: float) -> None:
+        """Fold a level, unless it can hardly be wear.
+
+        Several such in a row move the level, so that a person is asked, but no trend; when they end it is learned anew.
+        """
+        worn = health.worn_share(value, self._as_new, self._limit)
+        if LEAST_WORN <= worn <= MOST_WORN:
+            self.tame += 1
+            if self.wild >= SUSTAINED and self.tame < SUSTAINED:
+                return
+            if self.wild >= SUSTAINED:
+                self.robust = RobustLevel(floor=NOISE_FLOOR)
+            self.wild = 0
+            self._fold(value, hours)
+            return
+        self.wild, self.tame = self.wild + 1, 0
+        if self.wild >= SUSTAINED:
+            self.robust.take(min(max(worn, 2 * LEAST_WORN), 2 * MOST_WORN), 1.0)
+
+    def _turn(self, hours: float) -> None:
+        closed = self.framer.turn(hours)
+        if closed is not None and not math.isnan(closed[0]):
+            for trend in (self.trend, self.long):
+                trend.take(self.clock.used_at(hours), float(closed[0]))
+            self.history.take(hours, self._value(float(closed[0])))
+
+    def _fold(self, value: float, hours: float) -> None:
+        """Fold a level that may be believed."""
         worn = health.worn_share(value, self._as_new, self._limit)
         elapsed = max(hours - self.at, 0.0) if self.at is not None else math.inf
         self.robust.take(worn, -math.expm1(-elapsed / self._smoothing_hours))
@@ -86,7 +125,8 @@ class LevelTracker(Tracker):
         """Fold a level that a person measured and typed in: one such is enough to know."""
         if self.at is not None and hours < self.at:
             raise ValueError(_("a newer level is known already"))
-        self.take(0, value, hours)
+        self._turn(hours)
+        self._fold(value, hours)
         self.typed, self.stated = True, 0.0  # it was measured; the estimate may disagree at its next word
 
     def _clipped(self, worn: float) -> float:
@@ -133,7 +173,8 @@ class LevelTracker(Tracker):
         """Let the level pass its limit at the rated drift, or the unit's own once it has one."""
         if self.robust.count < LEVEL_SAMPLES and not self.typed:
             return self._untold(hours, basis)
-        known = basis.known and self.proposal() is None and not self.clock.doubted and self._is_told()
+        doubts = self._doubts(hours)
+        known = basis.known and self.proposal() is None and not self.clock.doubted and not doubts
         worn, (trend, rate) = self.robust.level, self._rate()
         deviation = math.hypot(self.robust.deviation, self._stated_share())
         belief = prognosis.by_level(worn, deviation, rate, self.rated, replace(basis, known=known), self.habits)
@@ -144,22 +185,29 @@ class LevelTracker(Tracker):
             code = "LEVEL_TREND"
             per_day = rate.mean * (self._limit - self._as_new) * basis.use_per_hour * 24
             parameters["slope_per_day"] = number(per_day)
-        evidence = (Evidence(code, parameters), *self._doubts(), *self.clock_evidence())
+        evidence = (Evidence(code, parameters), *self._estimated(), *doubts, *self.clock_evidence())
         return Assessment(belief, health.of_level(self._value(worn), self._as_new, self._limit), evidence)
-
-    def _is_told(self) -> bool:
-        return not self._is_stated or (self.stated is not None and self.stated >= 0)
 
     def _stated_share(self) -> float:
         """The stated deviation as a share of the way; it is of the estimate's whole error, which no average lessens."""
         return max(self.stated or 0.0, 0.0) / abs(self._limit - self._as_new)
 
-    def _doubts(self) -> tuple[Evidence, ...]:
-        if not self._is_stated:
-            return ()
+    def _estimated(self) -> list[Evidence]:
         if self.stated is None or self.stated < 0:
-            return (Evidence("LEVEL_DOUBTED", {"tag": self._tag}),)
-        return (Evidence("LEVEL_ESTIMATED", {"tag": self._tag, "off": number(self.stated), "unit": self._unit}),)
+            return []
+        return [Evidence("LEVEL_ESTIMATED", {"tag": self._tag, "off": number(self.stated), "unit": self._unit})]
+
+    def _doubts(self, hours: float) -> list[Evidence]:
+        """Whatever makes the level less than believable: the sensor itself, or whoever estimates it."""
+        used = self.clock.used_at(hours)
+        stuck = not self._is_stated and self.sense.is_stuck(used, hours, self.rated, counted=self.clock.counted)
+        found = self.sense.doubts(self._tag, self._unit, self._swaps, stuck=stuck)
+        if self.wild >= 2:
+            value = number(self._value(self.robust.level))
+            found.append(Evidence("LEVEL_IMPLAUSIBLE", {"tag": self._tag, "value": value, "unit": self._unit}))
+        if self._is_stated and (self.stated is None or self.stated < 0):
+            found.append(Evidence("LEVEL_DOUBTED", {"tag": self._tag}))
+        return found
 
     def _untold(self, hours: float, basis: Basis) -> Assessment:
         """Too few samples say nothing: no alarm is raised on silence, and nothing is bought without a person."""
@@ -181,6 +229,7 @@ class LevelTracker(Tracker):
             self._unit,
             growth=max(rate.growth, 0.0),
             flow=self.habits.flow(max(rate.mean, 0.0)) * span**2,
+            start=self._as_new,
         )
 
     def identity(self) -> list[Any]:
@@ -192,10 +241,12 @@ class LevelTracker(Tracker):
         """Return the state, JSON-able."""
         return super().snapshot() | {
             "robust": self.robust.snapshot(),
+            "sense": self.sense.snapshot(),
             "framer": self.framer.snapshot(),
             "trend": self.trend.snapshot(),
             "long": self.long.snapshot(),
             "seen": [self.at, self.worst, self.new_since, self.new_count, self.typed],
+            "wild": [self.wild, self.tame],
             **({"stated": self.stated} if self._is_stated else {}),
         }
 
@@ -203,6 +254,9 @@ class LevelTracker(Tracker):
         """Take up a snapshot."""
         super().restore(state)
         self.robust = RobustLevel(**state["robust"])
+        if "sense" in state:  # a snapshot from before sensors were watched has none, and learns it anew
+            self.sense = Sense(**state["sense"])
+            self.wild, self.tame = state["wild"]
         self.trend, self.long = DiscountedTrend(**state["trend"]), DiscountedTrend(**state["long"])
         self.framer = Framer(**state["framer"])
         self.at, self.worst, self.new_since, self.new_count, self.typed = state["seen"]

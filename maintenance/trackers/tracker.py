@@ -20,6 +20,7 @@ from maintenance.settings import (
     ComponentSettings,
     CounterSettings,
     ForetoldWear,
+    ModesWear,
     UsageWear,
     Wearing,
     clock_unit,
@@ -67,7 +68,7 @@ class Proposal:
 class Outlook:
     """Where the measured quantity stands and how it goes on with use, in `unit`; slope and growth as in `Drift`.
 
-    flow: variance that chance adds per unit of use.
+    flow: variance that chance adds per unit of use. start: what a new part shows.
     """
 
     value: float
@@ -77,6 +78,7 @@ class Outlook:
     unit: str
     growth: float = 0.0
     flow: float = 0.0
+    start: float = 0.0
 
 
 class Tracker(ABC):
@@ -110,6 +112,10 @@ class Tracker(ABC):
     @abstractmethod
     def outlook(self, hours: float) -> Outlook:
         """Return the quantity to draw and its course."""
+
+    def past(self, hours: float) -> History:
+        """Return the history of the quantity that is drawn."""
+        return self.history
 
     @abstractmethod
     def proposal(self) -> Proposal | None:
@@ -185,8 +191,8 @@ def counter_clock(counter: CounterSettings, unit: str, rated: float) -> UsageClo
 def _clock(wear: Wearing, unit: str, rated: float) -> UsageClock:
     if isinstance(wear, UsageWear):
         return counter_clock(wear, unit, rated)
-    rate, per_hour = _rate(wear.hours_per_day, unit, rated)
-    counted = not isinstance(wear, ForetoldWear) and wear.clock is not None
+    rate, per_hour = _rate(24.0 if isinstance(wear, ModesWear) else wear.hours_per_day, unit, rated)
+    counted = not isinstance(wear, ForetoldWear | ModesWear) and wear.clock is not None
     return UsageClock(rate, counted, per_hour, rated)
 
 

@@ -1,0 +1,254 @@
+"""What a sensor gives away about itself: whether it is stuck, far noisier than it was, or tells another unit.
+
+Promises: constant time and memory for each value, the same values in the same order give the same doubts, and nothing
+is judged before enough is known. A value that looks as if its unit had been swapped is held back and moves nothing, as
+a counter that jumps moves no use. A doubt never says how worn a part is: it only takes the confidence away, so that a
+person is asked. Slow drift looks like wear from here; only other signals of the part can tell, see `trackers.by_modes`.
+No clock, no chance, no I/O: times are hours since 1970 UTC, use is in the component's unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from maintenance.features import Vector, ewma
+from maintenance.needs import Evidence
+
+LEARNED: Final = 30
+"""Values before noise and range are known: the mean of so many steps is right within a seventh or so."""
+CHANGES: Final = 20
+"""Changes before it is known how often a signal changes."""
+STILL_TIMES: Final = 20.0
+"""A pause of twenty usual ones is no chance: with pauses at random, one in five hundred million."""
+STILL_SHARE: Final = 0.01
+"""No pause shorter than a hundredth of a life is called stuck: nothing is decided within it."""
+STILL_LIFE: Final = 0.2
+"""In a fifth of its rated life even wear that starts late has moved by a twentieth of its way; what never changes
+within that is not measured."""
+STILL_HOURS: Final = 72.0
+"""By the calendar nobody knows when the machine rests: a long weekend is no fault of a sensor."""
+NOISY: Final = 6.0
+"""Steps so many times the learned ones are another measurement, not more wear."""
+CLIP: Final = 20.0
+"""One spark counts as no more than so many usual steps, so that two of them in a row are not called noise."""
+NOW: Final = 0.1
+SLOWLY: Final = 0.001
+"""Weights of a new step in what noise is now, and in what is usual once it was learned."""
+NEAR: Final = 0.1
+"""A value is one in another unit when it lies within a tenth of what the last would be there."""
+RETURNED: Final = 5
+"""Values in the old unit before a swap is over."""
+
+FAMILIES: Final[tuple[Mapping[str, float], ...]] = (
+    {"mm/s": 1.0, "in/s": 25.4, "m/s": 1000.0, "µm/s": 0.001, "km/h": 1000.0 / 3.6},
+    {"µm": 1.0, "mm": 1000.0, "m": 1e6, "in": 25400.0, "mil": 25.4},
+    {"m/s²": 1.0, "g": 9.80665, "mm/s²": 0.001},
+    {"Pa": 1.0, "hPa": 100.0, "kPa": 1000.0, "psi": 6894.757, "bar": 1e5, "MPa": 1e6},
+    {"1/min": 1.0, "rpm": 1.0, "Hz": 60.0},
+    {"1": 100.0, "%": 1.0},
+)
+"""Units of one quantity, each with its size in the first; a swap goes from one to another."""
+PREFIXES: Final = {"x1000": 0.001, "x0.001": 1000.0}
+"""What a unit that no family knows may be taken for."""
+TEMPERATURES: Final = {"°C": (1.0, 0.0), "K": (1.0, 273.15), "°F": (1.8, 32.0)}
+"""Degrees as they are shown: factor and offset from degrees Celsius."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """A unit that was swapped with the tag's own, one way or the other: `value * factor + offset` is shown then."""
+
+    unit: str
+    factor: float
+    offset: float = 0.0
+
+    def shown(self, value: float) -> float:
+        """Return what would be shown of a value."""
+        return value * self.factor + self.offset
+
+
+def swaps_of(unit: str) -> tuple[Swap, ...]:
+    """Return the units for which one may be taken by mistake."""
+    if unit in TEMPERATURES:
+        factor, offset = TEMPERATURES[unit]
+        there = {
+            other: (scale / factor, zero - offset * scale / factor)
+            for other, (scale, zero) in TEMPERATURES.items()
+            if other != unit
+        }
+        return tuple(
+            swap
+            for other, (scale, zero) in there.items()
+            for swap in (Swap(other, scale, zero), Swap(other, 1.0 / scale, -zero / scale))
+        )
+    family = next((each for each in FAMILIES if unit in each), PREFIXES | {unit: 1.0})
+    size = family[unit]
+    others = {other: size / each for other, each in family.items() if each != size}
+    return tuple(Swap(other, way) for other, factor in others.items() for way in (factor, 1.0 / factor))
+
+
+@dataclass(slots=True)
+class Sense:
+    """One sensor's behaviour so far; `floor` is the noise below which none is worth a word, in the tag's unit.
+
+    usual, noise: the mean step from one value to the next, as learned and now. pause: the usual use between two
+    changes. swapped: which of the unit's swaps it tells in now, as far as that can be told.
+    """
+
+    floor: float
+    count: int = 0
+    last: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    usual: float = 0.0
+    noise: float = 0.0
+    changes: int = 0
+    pause: float = 0.0
+    changed_use: float = 0.0
+    changed_hours: float = 0.0
+    swapped: int | None = None
+    returned: int = 0
+
+    def take(self, value: float, use: float, hours: float, swaps: tuple[Swap, ...], *, learning: bool = False) -> bool:
+        """Fold one finite value; return whether it may be believed.
+
+        learning: whether the part is so young that its sensor is still being learned, however many values came.
+        """
+        if self.count == 0:
+            self._begin(value, use, hours)
+            return True
+        if self._is_swapped(value, swaps):
+            return False
+        self._step(abs(value - self.last), learning or self.count < LEARNED)
+        if value != self.last:
+            self._change(use, hours)
+        self.count += 1
+        self.last, self.low, self.high = value, min(self.low, value), max(self.high, value)
+        return True
+
+    def _begin(self, value: float, use: float, hours: float) -> None:
+        self.count, self.last, self.low, self.high = 1, value, value, value
+        self.changed_use, self.changed_hours = use, hours
+
+    def _is_swapped(self, value: float, swaps: tuple[Swap, ...]) -> bool:
+        if self.swapped is not None:
+            if self._nearer(value, swaps[self.swapped]):
+                self.returned = 0
+                return True
+            self.returned += 1
+            if self.returned >= RETURNED:
+                self.swapped, self.returned = None, 0
+            return False
+        if self.count < LEARNED or self.low <= value <= self.high:
+            return False
+        if abs(value - self.last) <= NOISY * max(self.usual, self.floor):
+            return False
+        self.swapped = next((place for place, swap in enumerate(swaps) if self._fits(value, swap)), None)
+        self.returned = 0
+        return self.swapped is not None
+
+    def _fits(self, value: float, swap: Swap) -> bool:
+        expected = swap.shown(self.last)
+        slack = NEAR * abs(expected) + 3.0 * self.usual * abs(swap.factor)
+        return abs(value - expected) <= slack and self._nearer(value, swap)
+
+    def _nearer(self, value: float, swap: Swap) -> bool:
+        """Whether a value is nearer to the last as the other unit shows it, each in its own size."""
+        expected = swap.shown(self.last)
+        return abs(value - expected) * abs(self.last or 1.0) < abs(value - self.last) * abs(expected or 1.0)
+
+    def _step(self, step: float, learning: bool) -> None:
+        if learning:
+            self.usual = ewma(self.usual, step, 1.0 / min(self.count, round(1 / SLOWLY)))
+            self.noise = self.usual
+            return
+        usual = max(self.usual, self.floor)
+        self.noise = ewma(self.noise, min(step, CLIP * usual), NOW)
+        if not self.is_noisy:
+            self.usual = ewma(self.usual, min(step, NOISY * usual), SLOWLY)
+
+    def _change(self, use: float, hours: float) -> None:
+        self.changes += 1
+        self.pause = ewma(self.pause, max(use - self.changed_use, 0.0), max(1.0 / self.changes, 1.0 / CHANGES))
+        self.changed_use, self.changed_hours = use, hours
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether it is far noisier than it was learned to be."""
+        usual = max(self.usual, self.floor)
+        return usual > 0 and self.noise > NOISY * usual
+
+    def is_stuck(self, use: float, hours: float, rated: float, *, counted: bool) -> bool:
+        """Tell whether it has stood still for too long while its machine ran; `rated` is the life, 0 if none.
+
+        counted: a counter tells the use; else only the calendar does, and the machine may have been at rest.
+        """
+        if not self.count:
+            return False
+        still = use - self.changed_use
+        if not counted and hours - self.changed_hours <= STILL_HOURS:
+            return False
+        usual = self.changes >= CHANGES and still > max(STILL_TIMES * self.pause, STILL_SHARE * rated)
+        return usual or (rated > 0 and still > STILL_LIFE * rated)
+
+    def doubts(self, tag: str, unit: str, swaps: tuple[Swap, ...], *, stuck: bool) -> list[Evidence]:
+        """Return whatever takes the confidence away, with its figures; nothing from a sensor that behaves."""
+        found = []
+        if self.swapped is not None:
+            figures = {"tag": tag, "unit": unit, "other": swaps[self.swapped].unit}
+            found.append(Evidence("UNIT_SWAPPED", figures))
+        if self.is_noisy:
+            times = self.noise / max(self.usual, self.floor)
+            found.append(Evidence("SENSOR_NOISY", {"tag": tag, "times": f"{times:.0f}"}))
+        if stuck:
+            found.append(Evidence("SENSOR_STUCK", {"tag": tag, "value": f"{self.last:.4g}", "unit": unit}))
+        return found
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state, JSON-able."""
+        return asdict(self)
+
+
+class Stillness:
+    """Of several signals at once, by the frame: which stand still for far longer than they ever did."""
+
+    def __init__(self, signals: int) -> None:
+        self._last = np.full(signals, np.nan)
+        self._changes = np.zeros(signals)
+        self._pause = np.zeros(signals)
+        self._changed = np.zeros((2, signals))
+
+    def take(self, frame: Vector, use: float, hours: float) -> None:
+        """Fold a frame; a signal that is missing in it (NaN) neither changed nor stood still."""
+        first = np.isnan(self._last) & np.isfinite(frame)
+        moved = np.isfinite(frame) & ~np.isnan(self._last) & (frame != self._last)
+        self._changes[moved] += 1
+        weight = np.maximum(1.0 / np.maximum(self._changes[moved], 1.0), 1.0 / CHANGES)
+        self._pause[moved] += weight * (np.maximum(use - self._changed[0, moved], 0.0) - self._pause[moved])
+        self._changed[:, first | moved] = np.array([[use], [hours]])
+        self._last = np.where(np.isfinite(frame), frame, self._last)
+
+    def stuck(self, use: float, hours: float, rated: float, *, counted: bool) -> list[int]:
+        """Return the places of signals that stand still; see `Sense.is_stuck`.
+
+        What never moved in health has no say anyhow, so nothing is said of signals that hardly ever changed.
+        """
+        still = use - self._changed[0]
+        found = (self._changes >= CHANGES) & (still > np.maximum(STILL_TIMES * self._pause, STILL_SHARE * rated))
+        if not counted:
+            found &= hours - self._changed[1] > STILL_HOURS
+        return [int(place) for place in np.flatnonzero(found)]
+
+    def snapshot(self) -> list[list[float | None]]:
+        """Return the state, JSON-able."""
+        last = [None if np.isnan(each) else float(each) for each in self._last]
+        return [last, *np.vstack([self._changes, self._pause, self._changed]).tolist()]
+
+    def restore(self, state: list[list[float | None]]) -> None:
+        """Take up a snapshot of as many signals."""
+        last, changes, pause, *changed = (np.array(row, np.float64) for row in state)
+        self._last, self._changes, self._pause, self._changed = last, changes, pause, np.array(changed)
