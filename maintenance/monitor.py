@@ -23,6 +23,7 @@ from connectors.samples import TICKS_PER_SECOND, Batch, Numbers, Provenance, Sam
 from maintenance.assets import Fitting, FittingState, Life
 from maintenance.lifetimes import Lifetimes
 from maintenance.needs import FAILURE_SAID, NEVER_HEARD, Evidence, JobLine, Need
+from maintenance.packing import digest
 from maintenance.picture import Picture, draw
 from maintenance.points import NEVER, Points, Reading
 from maintenance.prognosis import Basis, failed
@@ -335,6 +336,6 @@ def _need(slot: Slot, found: Assessment, now: datetime) -> Need:
 
 
 def _gist(need: Need) -> str:
-    """What makes a need another revision: health by the hundredth, trust, which reasons there are, and the job."""
+    """Return the digest of what makes a need another revision: health by the hundredth, trust, reasons, the job."""
     codes = ",".join(reason.code for reason in need.evidence)
-    return f"{need.life}|{need.health:.2f}|{need.belief.known}|{need.belief.provenance}|{codes}|{need.job}"
+    return digest(f"{need.life}|{need.health:.2f}|{need.belief.known}|{need.belief.provenance}|{codes}|{need.job}")

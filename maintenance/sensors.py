@@ -9,14 +9,15 @@ No clock, no chance, no I/O: times are hours since 1970 UTC, use is in the compo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
 import numpy as np
 
 from maintenance.features import Vector, ewma
 from maintenance.needs import Evidence
+from maintenance.packing import Layout, Packer, Unpacker
 
 LEARNED: Final = 30
 """Values before noise and range are known: the mean of so many steps is right within a seventh or so."""
@@ -42,6 +43,8 @@ NEAR: Final = 0.1
 """A value is one in another unit when it lies within a tenth of what the last would be there."""
 RETURNED: Final = 5
 """Values in the old unit before a swap is over."""
+REAL_MAX: Final = float(np.finfo(np.float32).max)
+"""The largest value of a controller's REAL."""
 
 FAMILIES: Final[tuple[Mapping[str, float], ...]] = (
     {"mm/s": 1.0, "in/s": 25.4, "m/s": 1000.0, "µm/s": 0.001, "km/h": 1000.0 / 3.6},
@@ -99,6 +102,10 @@ class Sense:
     changes. swapped: which of the unit's swaps it tells in now, as far as that can be told.
     """
 
+    kept: ClassVar = Layout(
+        numbers=("last", "low", "high", "usual", "noise", "pause", "changed_use", "changed_hours"),
+        wholes=("count", "changes", "swapped", "returned"),
+    )
     floor: float
     count: int = 0
     last: float = 0.0
@@ -208,25 +215,25 @@ class Sense:
             found.append(Evidence("SENSOR_STUCK", {"tag": tag, "value": f"{self.last:.4g}", "unit": unit}))
         return found
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return asdict(self)
-
 
 class Stillness:
-    """Of several signals at once, by the frame: which stand still for far longer than they ever did."""
+    """Of several signals at once, by the frame: which stand still for far longer than they ever did.
+
+    A frame is compared as a controller's REAL, of four bytes: what is less than that is no change.
+    """
 
     def __init__(self, signals: int) -> None:
-        self._last = np.full(signals, np.nan)
-        self._changes = np.zeros(signals)
-        self._pause = np.zeros(signals)
+        self._last = np.full(signals, np.nan, np.float32)
+        self._changes = np.zeros(signals, np.uint8)
+        self._pause = np.zeros(signals, np.float32)
         self._changed = np.zeros((2, signals))
 
     def take(self, frame: Vector, use: float, hours: float) -> None:
         """Fold a frame; a signal that is missing in it (NaN) neither changed nor stood still."""
+        frame = np.clip(frame, -REAL_MAX, REAL_MAX).astype(np.float32)
         first = np.isnan(self._last) & np.isfinite(frame)
         moved = np.isfinite(frame) & ~np.isnan(self._last) & (frame != self._last)
-        self._changes[moved] += 1
+        self._changes[moved] = np.minimum(self._changes[moved], CHANGES - 1) + 1  # more are not told apart
         weight = np.maximum(1.0 / np.maximum(self._changes[moved], 1.0), 1.0 / CHANGES)
         self._pause[moved] += weight * (np.maximum(use - self._changed[0, moved], 0.0) - self._pause[moved])
         self._changed[:, first | moved] = np.array([[use], [hours]])
@@ -243,12 +250,21 @@ class Stillness:
             found &= hours - self._changed[1] > STILL_HOURS
         return [int(place) for place in np.flatnonzero(found)]
 
-    def snapshot(self) -> list[list[float | None]]:
-        """Return the state, JSON-able."""
-        last = [None if np.isnan(each) else float(each) for each in self._last]
-        return [last, *np.vstack([self._changes, self._pause, self._changed]).tolist()]
+    def pack(self, packer: Packer) -> None:
+        """Pack what is known of each signal: 25 bytes."""
+        packer.array(self._last, "<f4")
+        packer.array(self._changes, "u1")
+        packer.array(self._pause, "<f4")
+        packer.array(self._changed)
 
-    def restore(self, state: list[list[float | None]]) -> None:
-        """Take up a snapshot of as many signals."""
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed, of as many signals."""
+        signals = len(self._last)
+        self._last, self._changes = packed.array(signals, kind="<f4"), packed.array(signals, kind="u1")
+        self._pause, self._changed = packed.array(signals, kind="<f4"), packed.array(2, signals)
+
+    def adopt(self, state: Sequence[Sequence[float | None]]) -> None:
+        """Go on from a snapshot from before states were packed."""
         last, changes, pause, *changed = (np.array(row, np.float64) for row in state)
-        self._last, self._changes, self._pause, self._changed = last, changes, pause, np.array(changed)
+        self._last, self._pause = last.astype(np.float32), pause.astype(np.float32)
+        self._changes, self._changed = np.minimum(changes, CHANGES).astype(np.uint8), np.array(changed)

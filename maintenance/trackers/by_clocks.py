@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from maintenance import health, prognosis
 from maintenance.needs import Evidence
+from maintenance.packing import Packer, Unpacker
 from maintenance.prognosis import Basis
 from maintenance.settings import (
     ClockSettings,
@@ -140,15 +141,23 @@ class ClocksTracker(Tracker):
         clocks = [[name, each.counter.tag, each.unit, *each.identity()] for name, each in self._meters.items()]
         return [*super().identity(), clocks]
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return super().snapshot() | {"clocks": {name: each.clock.snapshot() for name, each in self._meters.items()}}
+    def pack(self, packer: Packer) -> None:
+        """Pack also every clock."""
+        super().pack(packer)
+        for meter in self._meters.values():
+            meter.clock.pack(packer)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot that fits."""
-        super().restore(state)
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed."""
+        super().unpack(packed)
+        for meter in self._meters.values():
+            meter.clock.unpack(packed)
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot from before states were packed."""
+        super().adopt(state)
         for name, clock in state["clocks"].items():
-            self._meters[name].clock.restore(clock)
+            self._meters[name].clock.adopt(clock)
 
 
 def _meter(name: str, clock: ClockSettings, tags: Mapping[str, str]) -> Meter:

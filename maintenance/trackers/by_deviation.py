@@ -19,9 +19,10 @@ from maintenance import detection, health, prognosis
 from maintenance.bank import DEVIATING, SMOOTHING, Bank, trend_of
 from maintenance.belief import Belief
 from maintenance.departure import Departure, Return, departure
-from maintenance.detection import Baseline
+from maintenance.detection import Baseline, Healthy
 from maintenance.features import TRIM, Framer, Vector
 from maintenance.needs import Evidence
+from maintenance.packing import Layout, Packer, Unpacker
 from maintenance.prognosis import Basis
 from maintenance.sensors import Stillness
 from maintenance.settings import ComponentSettings, DeviationWear, in_unit
@@ -41,6 +42,8 @@ WILD_Z = 12.0
 """Four times as far out as is usual at failure, a sensor is doubted unless other signals confirm it."""
 ODD_Z = 50.0
 """So far out nobody can tell, whatever the others say."""
+FARTHEST_Z = 1e30
+"""What four bytes hold, with room for a step."""
 NOISY_Z, NOISE = 4.5, 0.2
 """In health the mean step from one frame to the next is 1.1 scatters (2 / sqrt(pi)); four times that, over about five
 frames, is another measurement, not more wear."""
@@ -52,6 +55,7 @@ class DeviationTracker(Tracker):
     """A life measured by the distance from the unit's own healthy self."""
 
     kind = "deviation"
+    kept = Layout(numbers=("left",), wholes=("wild",), truths=("strange",))
 
     def __init__(self, component: str, settings: ComponentSettings, tags: Mapping[str, str], pool: Pool) -> None:
         super().__init__(settings, tags)
@@ -67,12 +71,12 @@ class DeviationTracker(Tracker):
         """A new part has its own healthy self."""
         signals = len(self._wear.tags)
         self.framer = Framer(signals + len(self._tolerance), self._frame_hours)
-        self.healthy: list[list[float]] = []
-        self.healthy_use: list[float] = []
+        self.healthy = Healthy(signals)
+        self.rows: list[tuple[float, list[float]]] = []
         self.bank = Bank(1, signals)
         self.stillness = Stillness(signals)
         self.wild = 0
-        self.noise, self.newest = np.zeros(signals), np.full(signals, math.nan)
+        self.noise, self.newest = np.zeros(signals, np.float32), np.full(signals, math.nan, np.float32)
         self.left: float | None = None
         self.strange = False
         self.last_use = -math.inf
@@ -83,7 +87,7 @@ class DeviationTracker(Tracker):
     @property
     def complete(self) -> bool:
         """Whether the healthy self is known."""
-        return len(self.healthy) >= self._wear.baseline
+        return max(self.healthy.count, len(self.rows)) >= self._wear.baseline
 
     def take(self, signal: int, value: float, hours: float) -> None:
         """Fold a value of a signal, or a reading of the counter of use."""
@@ -131,8 +135,9 @@ class DeviationTracker(Tracker):
 
     def _hear(self, z: Vector) -> None:
         """Fold the step of each signal into its noise, in healthy scatters; one that is missing makes none."""
-        step = np.minimum(np.abs(z - self.newest), WILD_Z)
-        self.noise = np.where(np.isfinite(step), self.noise + NOISE * (step - self.noise), self.noise)
+        z = np.clip(z, -FARTHEST_Z, FARTHEST_Z).astype(np.float32)
+        step = np.minimum(np.abs(z - self.newest), np.float32(WILD_Z))
+        self.noise = np.where(np.isfinite(step), self.noise + np.float32(NOISE) * (step - self.noise), self.noise)
         self.newest = np.where(np.isfinite(z), z, self.newest)
 
     def _wild(self, frame: Vector) -> NDArray[np.bool_]:
@@ -168,14 +173,23 @@ class DeviationTracker(Tracker):
         """A frame with a missing signal teaches nothing about health."""
         if not np.all(np.isfinite(frame)):
             return
-        self.healthy.append(frame.tolist())
-        self.healthy_use.append(use)
+        if len(self._tolerance):
+            self.rows.append((use, frame.tolist()))
+        else:
+            self.healthy.take(frame)
+            self._keep(frame, use)
         if self.complete:
-            rows = np.array(self.healthy)
-            self._pool.put(self._component, rows, self._tolerance)
+            self._join()
             self.bank.begin(ROW, self._own().mean[None, :])
-            for row, at in zip(self._pool.comparable(rows, len(self._tolerance)), self.healthy_use, strict=True):
-                self._keep(row, at)
+            for at, row in self.rows:
+                self._keep(self._comparable(np.array(row)), at)
+
+    def _join(self) -> None:
+        """Tell the peers what is healthy here."""
+        if self.rows:
+            self._pool.put(self._component, np.array([row for _use, row in self.rows]), self._tolerance)
+        else:
+            self._pool.know(self._component, self.healthy.baseline())
 
     def _comparable(self, frame: Vector) -> Vector:
         comparable: Vector = self._pool.comparable(frame[None, :], len(self._tolerance))[0]
@@ -261,7 +275,7 @@ class DeviationTracker(Tracker):
         life can speak."""
         horizon = self.horizon(basis.use_per_hour)
         if not self.complete:
-            have = {"have": str(len(self.healthy)), "want": str(self._wear.baseline)}
+            have = {"have": str(max(self.healthy.count, len(self.rows))), "want": str(self._wear.baseline)}
             unknown, used = replace(basis, known=False), self.clock.used_at(hours)
             belief = prognosis.by_usage(used, used, self.rated or horizon, 3.0, unknown)
             return Assessment(belief, 1.0, (Evidence("BASELINE", have), *self.clock_evidence()))
@@ -323,36 +337,61 @@ class DeviationTracker(Tracker):
         regime = {name: each.value for name, each in self._wear.regime.items()}
         return [*super().identity(), list(self._wear.tags), self._wear.baseline, self._frame_hours, regime]
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        last_use = None if self.last_use == -math.inf else self.last_use
-        return super().snapshot() | {
-            "framer": self.framer.snapshot(),
-            "healthy": [self.healthy, self.healthy_use],
-            "bank": self.bank.snapshot(0),
-            "stillness": self.stillness.snapshot(),
-            "wild": self.wild,
-            "noise": [self.noise.tolist(), [None if math.isnan(each) else each for each in self.newest.tolist()]],
-            "left": [self.left, self.strange],
-            "seen": [last_use, *self.back.snapshot()],
-        }
+    def pack(self, packer: Packer) -> None:
+        """Pack also the healthy self and how far the unit is from it.
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot; a healthy self that is known rejoins the pool."""
-        super().restore(state)
+        Where the machine is run in several ways, the healthy frames themselves: which ways there are its peers say.
+        """
+        super().pack(packer)
+        packer.things(self, self.back)
+        packer.number(None if self.last_use == -math.inf else self.last_use)
+        self.framer.pack(packer)
+        self.stillness.pack(packer)
+        packer.whole(len(self.rows))
+        packer.array(np.array([[use, *row] for use, row in self.rows]))
+        if not self.rows:
+            self.healthy.pack(packer)
+        if self.complete:
+            self.bank.pack(0, packer)
+            packer.array(self.noise, "<f4")
+            packer.array(self.newest, "<f4")
+
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed; a healthy self that is known rejoins the pool."""
+        super().unpack(packed)
+        packed.things(self, self.back)
+        last_use = packed.number()
+        self.last_use = -math.inf if last_use is None else last_use
+        self.framer.unpack(packed)
+        self.stillness.unpack(packed)
+        self.rows = [(use, row) for use, *row in packed.array(packed.count(), 1 + self.framer.signals).tolist()]
+        if not self.rows:
+            self.healthy.unpack(packed)
+        if self.complete:
+            self.bank.unpack(0, packed)
+            self.noise, self.newest = (packed.array(len(self.noise), kind="<f4") for _ in range(2))
+            self._join()
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot from before states were packed."""
+        super().adopt(state)
         self.framer = Framer(**state["framer"])
-        self.healthy, self.healthy_use = state["healthy"]
-        self.bank.restore(0, state["bank"] | _moments(state))
+        for row, use in zip(*state["healthy"], strict=True):
+            if len(self._tolerance):
+                self.rows.append((use, row))
+            else:
+                self.healthy.take(np.array(row))
+        self.bank.adopt(0, state["bank"] | _moments(state))
         if "stillness" in state:  # a snapshot from before sensors were watched has none, and learns it anew
-            self.stillness.restore(state["stillness"])
+            self.stillness.adopt(state["stillness"])
             self.wild = state["wild"]
-            self.noise, self.newest = (np.array(row, np.float64) for row in state["noise"])
+            self.noise, self.newest = (np.array(row, np.float32) for row in state["noise"])
         self.left, self.strange = state["left"]
         last_use, *seen = state["seen"]
         self.back = Return(*seen)
         self.last_use = -math.inf if last_use is None else last_use
         if self.complete:
-            self._pool.put(self._component, np.array(self.healthy), self._tolerance)
+            self._join()
 
 
 def _moments(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from maintenance import health, prognosis
 from maintenance.features import DiscountedTrend, Framer, RobustLevel, Trend
 from maintenance.needs import Evidence
+from maintenance.packing import Layout, Packer, Unpacker
 from maintenance.prognosis import Basis, Drift, Habits
 from maintenance.sensors import Sense, swaps_of
 from maintenance.settings import ComponentSettings, LevelWear, in_unit
@@ -44,6 +45,9 @@ class LevelTracker(Tracker):
     """
 
     kind = "level"
+    kept = Layout(
+        numbers=("at", "worst", "new_since", "stated"), wholes=("new_count", "wild", "tame"), truths=("typed",)
+    )
 
     def __init__(self, settings: ComponentSettings, tags: Mapping[str, str], habits: Habits = prognosis.USUAL) -> None:
         super().__init__(settings, tags)
@@ -237,22 +241,21 @@ class LevelTracker(Tracker):
         stated = [True] if self._is_stated else []
         return [*super().identity(), self._unit, self._as_new, self._limit, self._frame_hours, *stated]
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return super().snapshot() | {
-            "robust": self.robust.snapshot(),
-            "sense": self.sense.snapshot(),
-            "framer": self.framer.snapshot(),
-            "trend": self.trend.snapshot(),
-            "long": self.long.snapshot(),
-            "seen": [self.at, self.worst, self.new_since, self.new_count, self.typed],
-            "wild": [self.wild, self.tame],
-            **({"stated": self.stated} if self._is_stated else {}),
-        }
+    def pack(self, packer: Packer) -> None:
+        """Pack also the level, its trends and its sensor."""
+        super().pack(packer)
+        packer.things(self, self.robust, self.sense, self.trend, self.long)
+        self.framer.pack(packer)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot."""
-        super().restore(state)
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed."""
+        super().unpack(packed)
+        packed.things(self, self.robust, self.sense, self.trend, self.long)
+        self.framer.unpack(packed)
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot from before states were packed."""
+        super().adopt(state)
         self.robust = RobustLevel(**state["robust"])
         if "sense" in state:  # a snapshot from before sensors were watched has none, and learns it anew
             self.sense = Sense(**state["sense"])

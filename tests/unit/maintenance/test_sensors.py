@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from maintenance.packing import Packer, Unpacker
 from maintenance.sensors import FAMILIES, TEMPERATURES, Sense, Stillness, Swap, swaps_of
 
 SEEDS = st.integers(0, 10_000)
@@ -133,7 +133,9 @@ def test_a_snapshot_goes_on_in_the_same_way(seed: int, cut: int):
     sense = Sense(floor=0.01)
     for hour, value in enumerate(values):
         sense.take(value, float(hour), float(hour), swaps_of("mm/s"))
-    again = Sense(**json.loads(json.dumps(sense.snapshot())))
+    packer, again = Packer(), Sense(floor=0.01)
+    packer.things(sense)
+    Unpacker(packer.text).things(again)
     assert again == sense
 
 
@@ -145,7 +147,9 @@ def test_of_several_signals_only_those_that_stand_are_named(seed: int):
         still.take(np.array([rng.normal(), rng.normal() if hour < 40 else 7.0, math.nan]), float(hour), float(hour))
     assert still.stuck(61.0, 61.0, 0.0, counted=True) == [1]
     assert still.stuck(61.0, 61.0, 0.0, counted=False) == []
-    again = Stillness(3)
-    again.restore(json.loads(json.dumps(still.snapshot())))
+    again, packer, repacked = Stillness(3), Packer(), Packer()
+    still.pack(packer)
+    again.unpack(Unpacker(packer.text))
     assert again.stuck(61.0, 61.0, 0.0, counted=True) == [1]
-    assert again.snapshot() == still.snapshot()
+    again.pack(repacked)
+    assert repacked.text == packer.text
