@@ -75,7 +75,7 @@ class Bank:
     def _lengthen(self, rows: Rows, use: Vector) -> None:
         """Fold the deviation into its trend, as `DiscountedTrend.take` does."""
         before, value = self._use[rows], self.deviation[rows]
-        step = np.nan_to_num(np.maximum(use - before, 0.0))
+        step = np.fmax(use - before, 0.0)
         s0, s1, s2, y0, y1, yy, points = self._moments[:, rows]
         s2 = KEEP * (s2 + 2 * step * s1 + step * step * s0)
         s1, y1 = KEEP * (s1 + step * s0), KEEP * (y1 + step * y0)

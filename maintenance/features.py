@@ -54,18 +54,17 @@ class RobustLevel:
 
     def take(self, value: float, alpha: float) -> None:
         """Fold one finite value; `alpha` is bounded by `ALPHA_MAX` after the first few."""
-        self.count += 1
-        if self.count <= WARM_UP:
-            alpha = 1.0 / self.count
-        elif alpha > ALPHA_MAX:
-            alpha = ALPHA_MAX
+        self.count = count = self.count + 1
         innovation = value - self.level
-        if self.count > WARM_UP:
-            bound = CLIP * max(self.scale, self.floor)
-            innovation = min(max(innovation, -bound), bound)
+        if count <= WARM_UP:
+            alpha = 1.0 / count
+        else:
+            alpha = alpha if alpha < ALPHA_MAX else ALPHA_MAX
+            bound = CLIP * (self.scale if self.scale > self.floor else self.floor)
+            innovation = -bound if innovation < -bound else bound if innovation > bound else innovation
         self.level += alpha * innovation
-        if self.count > 1:
-            weight = max(alpha, 1.0 / self.count)
+        if count > 1:
+            weight = alpha if alpha * count > 1.0 else 1.0 / count
             self.scale += weight * (abs(innovation) - self.scale)
 
     @property

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maintenance.features import Vector, ewma
 from maintenance.needs import Evidence
@@ -43,8 +44,6 @@ NEAR: Final = 0.1
 """A value is one in another unit when it lies within a tenth of what the last would be there."""
 RETURNED: Final = 5
 """Values in the old unit before a swap is over."""
-REAL_MAX: Final = float(np.finfo(np.float32).max)
-"""The largest value of a controller's REAL."""
 
 FAMILIES: Final[tuple[Mapping[str, float], ...]] = (
     {"mm/s": 1.0, "in/s": 25.4, "m/s": 1000.0, "µm/s": 0.001, "km/h": 1000.0 / 3.6},
@@ -128,13 +127,20 @@ class Sense:
         if self.count == 0:
             self._begin(value, use, hours)
             return True
-        if self._is_swapped(value, swaps):
+        inside = self.low <= value <= self.high
+        if (self.swapped is not None or not inside) and self._is_swapped(value, swaps):
             return False
-        self._step(abs(value - self.last), learning or self.count < LEARNED)
-        if value != self.last:
+        step = abs(value - self.last)
+        if learning or self.count < LEARNED:
+            self.usual = self.noise = ewma(self.usual, step, 1.0 / min(self.count, round(1 / SLOWLY)))
+        else:
+            self._step(step)
+        if step:
             self._change(use, hours)
         self.count += 1
-        self.last, self.low, self.high = value, min(self.low, value), max(self.high, value)
+        self.last = value
+        if not inside:
+            self.low, self.high = min(self.low, value), max(self.high, value)
         return True
 
     def _begin(self, value: float, use: float, hours: float) -> None:
@@ -168,19 +174,17 @@ class Sense:
         expected = swap.shown(self.last)
         return abs(value - expected) * abs(self.last or 1.0) < abs(value - self.last) * abs(expected or 1.0)
 
-    def _step(self, step: float, learning: bool) -> None:
-        if learning:
-            self.usual = ewma(self.usual, step, 1.0 / min(self.count, round(1 / SLOWLY)))
-            self.noise = self.usual
-            return
-        usual = max(self.usual, self.floor)
-        self.noise = ewma(self.noise, min(step, CLIP * usual), NOW)
-        if not self.is_noisy:
-            self.usual = ewma(self.usual, min(step, NOISY * usual), SLOWLY)
+    def _step(self, step: float) -> None:
+        usual = self.usual if self.usual > self.floor else self.floor
+        self.noise += NOW * ((step if step < CLIP * usual else CLIP * usual) - self.noise)  # each value comes here
+        if self.noise <= NOISY * usual:
+            self.usual += SLOWLY * ((step if step < NOISY * usual else NOISY * usual) - self.usual)
 
     def _change(self, use: float, hours: float) -> None:
-        self.changes += 1
-        self.pause = ewma(self.pause, max(use - self.changed_use, 0.0), max(1.0 / self.changes, 1.0 / CHANGES))
+        pause = use - self.changed_use
+        if self.changes < CHANGES:
+            self.changes += 1  # more are not told apart
+        self.pause += ((pause if pause > 0.0 else 0.0) - self.pause) / self.changes
         self.changed_use, self.changed_hours = use, hours
 
     @property
@@ -216,6 +220,12 @@ class Sense:
         return found
 
 
+def real(values: Vector) -> NDArray[np.float32]:
+    """Return values as a controller's REAL, of four bytes; what is beyond that is infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
+
+
 class Stillness:
     """Of several signals at once, by the frame: which stand still for far longer than they ever did.
 
@@ -230,7 +240,9 @@ class Stillness:
 
     def take(self, frame: Vector, use: float, hours: float) -> None:
         """Fold a frame; a signal that is missing in it (NaN) neither changed nor stood still."""
-        frame = np.clip(frame, -REAL_MAX, REAL_MAX).astype(np.float32)
+        self._fold(real(frame), use, hours)
+
+    def _fold(self, frame: NDArray[np.float32], use: float, hours: float) -> None:
         first = np.isnan(self._last) & np.isfinite(frame)
         moved = np.isfinite(frame) & ~np.isnan(self._last) & (frame != self._last)
         self._changes[moved] = np.minimum(self._changes[moved], CHANGES - 1) + 1  # more are not told apart

@@ -55,8 +55,8 @@ class Utilisation:
     @property
     def per_hour(self) -> float:
         """Expected use per calendar hour, above 0: a machine that stood still for long is taken to start again."""
-        rate = (self.prior * self.prior_hours + self.use) / (self.prior_hours + self.hours)
-        return max(rate, self.prior * 1e-3)
+        rate, least = (self.prior * self.prior_hours + self.use) / (self.prior_hours + self.hours), self.prior * 1e-3
+        return rate if rate > least else least
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ class UsageClock:
         """Return the use at a time: the counter's, or the calendar's extrapolation since the last reading."""
         if self.counted or self.at is None:
             return self.used
-        return self.used + max(hours - self.at, 0.0) * self.rate.per_hour
+        return self.used + (hours - self.at) * self.rate.per_hour if hours > self.at else self.used
 
     def ran(self, hours: float) -> float | None:
         """Return what the part had run that was taken out at a time; None where nobody knows.

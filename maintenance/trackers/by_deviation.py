@@ -24,7 +24,7 @@ from maintenance.features import TRIM, Framer, Vector
 from maintenance.needs import Evidence
 from maintenance.packing import Layout, Packer, Unpacker
 from maintenance.prognosis import Basis
-from maintenance.sensors import Stillness
+from maintenance.sensors import Stillness, real
 from maintenance.settings import ComponentSettings, DeviationWear, in_unit
 from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import CLOCK, Assessment, Outlook, Proposal, Tracker, number
@@ -42,8 +42,6 @@ WILD_Z = 12.0
 """Four times as far out as is usual at failure, a sensor is doubted unless other signals confirm it."""
 ODD_Z = 50.0
 """So far out nobody can tell, whatever the others say."""
-FARTHEST_Z = 1e30
-"""What four bytes hold, with room for a step."""
 NOISY_Z, NOISE = 4.5, 0.2
 """In health the mean step from one frame to the next is 1.1 scatters (2 / sqrt(pi)); four times that, over about five
 frames, is another measurement, not more wear."""
@@ -117,8 +115,9 @@ class DeviationTracker(Tracker):
         self.strange = not np.any(np.isfinite(frame))
         if self.strange:
             return
-        self._hear(self._z(frame - self._own().mean))
-        wild = self._wild(frame)
+        z = self._z(frame - self._own().mean)
+        self._hear(z)
+        wild = self._wild(z)
         if np.any(wild):
             self.wild += 1
         elif self.wild:
@@ -135,14 +134,14 @@ class DeviationTracker(Tracker):
 
     def _hear(self, z: Vector) -> None:
         """Fold the step of each signal into its noise, in healthy scatters; one that is missing makes none."""
-        z = np.clip(z, -FARTHEST_Z, FARTHEST_Z).astype(np.float32)
-        step = np.minimum(np.abs(z - self.newest), np.float32(WILD_Z))
+        heard = real(z)
+        step = np.minimum(np.abs(heard - self.newest), np.float32(WILD_Z))
         self.noise = np.where(np.isfinite(step), self.noise + np.float32(NOISE) * (step - self.noise), self.noise)
-        self.newest = np.where(np.isfinite(z), z, self.newest)
+        self.newest = np.where(np.isfinite(heard), heard, self.newest)
 
-    def _wild(self, frame: Vector) -> NDArray[np.bool_]:
+    def _wild(self, z: Vector) -> NDArray[np.bool_]:
         """Tell of each signal whether it is so far out that nobody can tell wear from a sensor."""
-        size = np.abs(np.nan_to_num(self._z(frame - self._own().mean)))
+        size = np.fmax(np.abs(z), 0.0)  # one that is missing is not out at all
         wild = size > ODD_Z
         for place in np.flatnonzero(size > WILD_Z).tolist():
             wild[place] |= not self._confirmed(place)
@@ -265,7 +264,7 @@ class DeviationTracker(Tracker):
         use = self.clock.used_at(self.framer.end_hours)
         if any(self.framer.counts) and not (self.clock.counted and use <= self.last_use):
             frame = self._comparable(self.framer.open_frame())
-            frame = self._tamed(frame, self._wild(frame))
+            frame = self._tamed(frame, self._wild(self._z(frame - self._own().mean)))
             smooth, fresh = self._smoothed(frame, SMOOTHING * self.framer.fill), use
         trend = trend_of(self.bank.moments(ROW)[0])
         return departure(smooth, self._scatter(), trend, self.usual(use_per_hour), fresh)
