@@ -31,6 +31,7 @@ from maintenance.settings import DeviationWear, clock_name, kind_of, wear_tags
 from maintenance.slots import Slot, Typed, Watched
 from maintenance.symptoms import Report, evidence_of, job_for
 from maintenance.trackers import tracker_of
+from maintenance.trackers.by_clocks import ClocksTracker
 from maintenance.trackers.by_deviation import DeviationTracker
 from maintenance.trackers.by_usage import UsageTracker
 from maintenance.trackers.pool import Pool
@@ -141,10 +142,13 @@ class Monitor:
         """Believe a model from now on for components of a kind (see `kind_of`); None: the rule without history."""
         self._pools.setdefault(kind, Pool()).model = model
 
-    def believe_lives(self, component: str, lives: Lifetimes | None, count: int, version: str) -> None:
-        """Believe of a part that wears by use what `count` lives taught from now on; None: the rating alone."""
+    def believe_lives(self, component: str, lives: Mapping[str, Lifetimes], count: int, version: str) -> None:
+        """Believe of a part that wears by use what `count` lives taught from now on; nothing: the rating alone.
+
+        lives: by the name of each clock, "" where there is but one.
+        """
         tracker = self._slots[component].tracker
-        if isinstance(tracker, UsageTracker):
+        if isinstance(tracker, UsageTracker | ClocksTracker):
             tracker.believe(lives, count, version)
 
     def drain_frames(self) -> dict[str, list[tuple[float, list[float]]]]:

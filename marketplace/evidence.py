@@ -50,7 +50,7 @@ class Weighing:
         if self.share is None:
             return ""
         told = f"{self.share * 100:.0f} %"
-        if self.evidence.code == "LIFETIMES":
+        if self.evidence.code in ("LIFETIMES", "LIFETIMES_BY_CLOCK"):
             return _("moves the usual life by {share}").format(share=told)
         return _("{share} of the way to worn out").format(share=told)
 
@@ -87,6 +87,9 @@ def _weighing(each: Evidence, health: float | None, life: float | None, shared: 
             share = None if left is None else 1.0 - left
         case "LIFETIMES":
             usual = _ratio(told.get("usual"), shared.get("rated"))
+            share = None if usual is None else usual - 1.0
+        case "LIFETIMES_BY_CLOCK":
+            usual = _ratio(told.get("usual"), told.get("rated"))
             share = None if usual is None else usual - 1.0
         case _:
             return Weighing(each, Role.EXPLAINS)

@@ -253,6 +253,9 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "NO_LIFE": _later("Which part is fitted is not known."),
     "MODEL": _later("By what {lives} ended lives of its kind taught (model {version}), {left} {unit} are left."),
     "LIFETIMES": _later("By what {lives} lives of such parts taught (model {version}), half reach {usual} {unit}."),
+    "LIFETIMES_BY_CLOCK": _later(
+        "By what {lives} lives of such parts taught (model {version}), half reach {usual} {unit} by its clock {clock}."
+    ),
     "REGIME_UNSEEN": _later("It is run in a way in which nobody has seen it healthy."),
     "SENSOR_STUCK": _later(
         "{tag} has stood at {value} {unit} for far longer than it ever did; its sensor may be stuck. Look at it."
