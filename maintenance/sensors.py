@@ -9,8 +9,11 @@ No clock, no chance, no I/O: times are hours since 1970 UTC, use is in the compo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
+from statistics import fmean
 from typing import ClassVar, Final
 
 import numpy as np
@@ -44,6 +47,14 @@ NEAR: Final = 0.1
 """A value is one in another unit when it lies within a tenth of what the last would be there."""
 RETURNED: Final = 5
 """Values in the old unit before a swap is over."""
+LEAP_FRAMES: Final = (1, 2, 4, 8)
+"""Over so many frames each, before and after, a leap is looked for: the smaller it is, the longer that takes."""
+LEAP_SURE: Final = 4.3
+"""Standard deviations that the mean of frames leaves the mean of those before by chance once in a hundred thousand."""
+LEAP_BACK: Final = 2.0
+"""What is within two scatters of where it was has not leapt; what went on by two more wears."""
+FARTHEST: Final = 12.0
+"""A frame counts as no farther out than that, so that one spark is no leap of eight frames."""
 
 FAMILIES: Final[tuple[Mapping[str, float], ...]] = (
     {"mm/s": 1.0, "in/s": 25.4, "m/s": 1000.0, "µm/s": 0.001, "km/h": 1000.0 / 3.6},
@@ -224,6 +235,74 @@ def real(values: Vector) -> NDArray[np.float32]:
     """Return values as a controller's REAL, of four bytes; what is beyond that is infinite."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32)
+
+
+class Leap:
+    """Of one signal that no other can confirm: whether what it tells came in a leap, as a shifted sensor's does.
+
+    Wear that is slow against eight frames never leaps. A leap is over once the signal is back where it was for a few
+    frames, or has gone on from where it leapt to: that is wear again. Values are distances in healthy scatters.
+    """
+
+    kept: ClassVar = Layout(numbers=("before", "after"), wholes=("frames", "back"))
+
+    def __init__(self) -> None:
+        self.recent: list[float] = []
+        self.before: float | None = None
+        self.after, self.frames, self.back = 0.0, 0, 0
+
+    @property
+    def size(self) -> float:
+        """How far it leapt, 0 where it has not."""
+        return 0.0 if self.before is None else self.after - self.before
+
+    def take(self, z: float) -> None:
+        """Fold a frame; one that is missing (NaN) says nothing."""
+        if math.isnan(z):
+            return
+        kept = float(np.float32(min(max(z, -FARTHEST), FARTHEST)))  # as it is packed
+        self.recent = [*self.recent, kept][-2 * LEAP_FRAMES[-1] :]
+        if self.before is None:
+            self._look()
+        else:
+            self._follow(kept, self.before)
+
+    def with_frame(self, z: float) -> Leap:
+        """Return a copy that has seen one more frame."""
+        other = copy(self)
+        other.take(z)
+        return other
+
+    def _look(self) -> None:
+        for frames in LEAP_FRAMES:
+            if len(self.recent) < 2 * frames:
+                return
+            now, before = fmean(self.recent[-frames:]), fmean(self.recent[-2 * frames : -frames])
+            if abs(now) - abs(before) > LEAP_SURE * math.sqrt(2.0 / frames):
+                self.before, self.after, self.frames, self.back = before, now, 0, 0
+                return
+
+    def _follow(self, z: float, before: float) -> None:
+        """See whether it comes back or goes on; where it leapt to is known some frames later."""
+        longest = LEAP_FRAMES[-1]
+        self.frames, now = self.frames + 1, fmean(self.recent[-longest:])
+        if self.frames <= 2 * longest:
+            self.after = max(self.after, now, key=abs)
+        self.back = self.back + 1 if abs(z - before) < LEAP_BACK else 0
+        went_on = self.frames > 2 * longest and abs(now) > abs(self.after) + LEAP_BACK
+        if self.back >= RETURNED or went_on:
+            self.before, self.recent = None, []
+
+    def pack(self, packer: Packer) -> None:
+        """Pack what is known."""
+        packer.things(self)
+        packer.whole(len(self.recent))
+        packer.array(np.array(self.recent), "<f4")
+
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed."""
+        packed.things(self)
+        self.recent = packed.array(packed.count(), kind="<f4").tolist()
 
 
 class Stillness:

@@ -274,6 +274,10 @@ EVIDENCE: Final[Mapping[str, str]] = {
         "{tag} is {z} scatters away from where it was when healthy, and no other signal confirms that; its sensor may "
         "drift, or tell another unit."
     ),
+    "SIGNAL_LEAPT": _later(
+        "{tag} leapt by {z} healthy scatters within a few values, and there is no other signal that could confirm it. "
+        "Is the sensor sound? Look at it and at the part."
+    ),
     "MODES_CONTRADICT": _later(
         "Its evidence contradicts itself: {worn} says that it wears out, {new} that it is like new. Look at both."
     ),

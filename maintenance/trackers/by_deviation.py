@@ -24,7 +24,7 @@ from maintenance.features import TRIM, Framer, Vector
 from maintenance.needs import Evidence
 from maintenance.packing import Layout, Packer, Unpacker
 from maintenance.prognosis import Basis
-from maintenance.sensors import Stillness, real
+from maintenance.sensors import Leap, Stillness, real
 from maintenance.settings import ComponentSettings, DeviationWear, in_unit
 from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import CLOCK, Assessment, Outlook, Proposal, Tracker, number
@@ -42,6 +42,8 @@ WILD_Z = 12.0
 """Four times as far out as is usual at failure, a sensor is doubted unless other signals confirm it."""
 ODD_Z = 50.0
 """So far out nobody can tell, whatever the others say."""
+NOISY_ALONE, CALM_ALONE = 2.8, 1.8
+"""Where no other signal can confirm wear, two and a half times that is noise, until it has all but gone."""
 NOISY_Z, NOISE = 4.5, 0.2
 """In health the mean step from one frame to the next is 1.1 scatters (2 / sqrt(pi)); four times that, over about five
 frames, is another measurement, not more wear."""
@@ -53,7 +55,7 @@ class DeviationTracker(Tracker):
     """A life measured by the distance from the unit's own healthy self."""
 
     kind = "deviation"
-    kept = Layout(numbers=("left",), wholes=("wild",), truths=("strange",))
+    kept = Layout(numbers=("left",), wholes=("wild",), truths=("strange", "is_noisy"))
 
     def __init__(self, component: str, settings: ComponentSettings, tags: Mapping[str, str], pool: Pool) -> None:
         super().__init__(settings, tags)
@@ -74,6 +76,8 @@ class DeviationTracker(Tracker):
         self.bank = Bank(1, signals)
         self.stillness = Stillness(signals)
         self.wild = 0
+        self.alone = Leap() if signals == 1 else None
+        self.is_noisy = False
         self.noise, self.newest = np.zeros(signals, np.float32), np.full(signals, math.nan, np.float32)
         self.left: float | None = None
         self.strange = False
@@ -138,6 +142,9 @@ class DeviationTracker(Tracker):
         step = np.minimum(np.abs(heard - self.newest), np.float32(WILD_Z))
         self.noise = np.where(np.isfinite(step), self.noise + np.float32(NOISE) * (step - self.noise), self.noise)
         self.newest = np.where(np.isfinite(heard), heard, self.newest)
+        if self.alone is not None:
+            self.alone.take(float(heard[0]))
+            self.is_noisy = bool(self.noise[0] > (CALM_ALONE if self.is_noisy else NOISY_ALONE))
 
     def _wild(self, z: Vector) -> NDArray[np.bool_]:
         """Tell of each signal whether it is so far out that nobody can tell wear from a sensor."""
@@ -298,7 +305,8 @@ class DeviationTracker(Tracker):
         use, names, counted = self.clock.used_at(hours), self._wear.tags, self.clock.counted
         stuck = self.stillness.stuck(use, hours, self.rated, counted=counted)
         found = [Evidence("SIGNAL_STUCK", {"tag": names[place]}) for place in stuck]
-        noisy = [place for place in np.flatnonzero(self.noise > NOISY_Z).tolist() if not self._confirmed(place)]
+        loud = np.array([self.is_noisy]) if self.alone is not None else self.noise > NOISY_Z
+        noisy = [place for place in np.flatnonzero(loud).tolist() if not self._confirmed(place)]
         for place in noisy if len(noisy) > int(len(names) * TRIM) else ():  # fewer are trimmed away anyhow
             times = number(self.noise[place] * math.sqrt(math.pi) / 2)
             found.append(Evidence("SENSOR_NOISY", {"tag": names[place], "times": times}))
@@ -306,7 +314,16 @@ class DeviationTracker(Tracker):
             found.append(Evidence("SIGNALS_WILD", {"scatters": number(WILD_Z)}))
         elif (lone := detection.lone(z)) is not None:
             found.append(Evidence("SIGNAL_ALONE", {"tag": names[lone], "z": f"{z[lone]:+.0f}"}))
+        elif self.alone is not None and (size := self._leapt(self.alone)):
+            found.append(Evidence("SIGNAL_LEAPT", {"tag": names[0], "z": f"{size:+.0f}"}))
         return found
+
+    def _leapt(self, alone: Leap) -> float:
+        """Return how far the only signal has leapt, the open frame in; 0 where it has not."""
+        if any(self.framer.counts):
+            open_z = self._z(self._comparable(self.framer.open_frame()) - self._own().mean)
+            alone = alone.with_frame(float(open_z[0]))
+        return alone.size
 
     def _learned(self, z: Vector, use: float, basis: Basis) -> tuple[Belief, Evidence] | None:
         """Return what the model believes and its name, None where there is none or a signal that it needs is lost."""
@@ -354,6 +371,8 @@ class DeviationTracker(Tracker):
             self.bank.pack(0, packer)
             packer.array(self.noise, "<f4")
             packer.array(self.newest, "<f4")
+            if self.alone is not None:
+                self.alone.pack(packer)
 
     def unpack(self, packed: Unpacker) -> None:
         """Go on from what was packed; a healthy self that is known rejoins the pool."""
@@ -369,6 +388,8 @@ class DeviationTracker(Tracker):
         if self.complete:
             self.bank.unpack(0, packed)
             self.noise, self.newest = (packed.array(len(self.noise), kind="<f4") for _ in range(2))
+            if self.alone is not None:
+                self.alone.unpack(packed)
             self._join()
 
     def adopt(self, state: Mapping[str, Any]) -> None:

