@@ -177,6 +177,7 @@ class DeviationTracker(Tracker):
 
     def _learn(self, frame: Vector, use: float) -> None:
         """A frame with a missing signal teaches nothing about health."""
+        frame = self._as_packed(frame)
         if not np.all(np.isfinite(frame)):
             return
         if len(self._tolerance):
@@ -189,6 +190,14 @@ class DeviationTracker(Tracker):
             self.bank.begin(ROW, self._own().mean[None, :])
             for at, row in self.rows:
                 self._keep(self._comparable(np.array(row)), at)
+
+    def _as_packed(self, frame: Vector) -> Vector:
+        """Return a frame that is kept whole as the first one and how far it is from there, in four bytes: finer than
+        any sensor."""
+        if not self.rows:
+            return frame
+        first = np.array(self.rows[0][1])
+        return first + real(frame - first)
 
     def _join(self) -> None:
         """Tell the peers what is healthy here."""
@@ -364,8 +373,12 @@ class DeviationTracker(Tracker):
         self.framer.pack(packer)
         self.stillness.pack(packer)
         packer.whole(len(self.rows))
-        packer.array(np.array([[use, *row] for use, row in self.rows]))
-        if not self.rows:
+        if self.rows:
+            rows = np.array([row for _use, row in self.rows])
+            packer.array(rows[0])
+            packer.array(rows - rows[0], "<f4")
+            packer.array(np.array([] if self.complete else [use for use, _row in self.rows]))
+        else:
             self.healthy.pack(packer)
         if self.complete:
             self.bank.pack(0, packer)
@@ -382,8 +395,12 @@ class DeviationTracker(Tracker):
         self.last_use = -math.inf if last_use is None else last_use
         self.framer.unpack(packed)
         self.stillness.unpack(packed)
-        self.rows = [(use, row) for use, *row in packed.array(packed.count(), 1 + self.framer.signals).tolist()]
-        if not self.rows:
+        count, signals = packed.count(), self.framer.signals
+        if count:
+            rows = packed.array(signals) + packed.array(count, signals, kind="<f4")
+            uses = packed.array(count) if count < self._wear.baseline else np.zeros(count)  # told already
+            self.rows = list(zip(uses.tolist(), rows.tolist(), strict=True))
+        else:
             self.healthy.unpack(packed)
         if self.complete:
             self.bank.unpack(0, packed)
@@ -398,7 +415,7 @@ class DeviationTracker(Tracker):
         self.framer = Framer(**state["framer"])
         for row, use in zip(*state["healthy"], strict=True):
             if len(self._tolerance):
-                self.rows.append((use, row))
+                self.rows.append((use, self._as_packed(np.array(row)).tolist()))
             else:
                 self.healthy.take(np.array(row))
         self.bank.adopt(0, state["bank"] | _moments(state))

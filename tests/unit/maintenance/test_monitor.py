@@ -365,9 +365,9 @@ SIZES: dict[str, tuple[int, dict[str, Any]]] = {
     "level": (1000, WEAR["bearing"]),
     "deviation of one signal": (1100, {"wear": CURVED | {"tags": ["t0"]}}),
     "deviation of 14 signals": (3400, {"wear": CURVED}),
-    "deviation of 14 signals and 2 settings": (7800, {"wear": CURVED | REGIMES}),
+    "deviation of 14 signals and 2 settings": (5600, {"wear": CURVED | REGIMES}),
 }
-"""Bytes of a snapshot at most, and the wear. A signal takes 185, and 270 more where the machine has regimes."""
+"""Bytes of a snapshot at most, and the wear. A signal takes 175, and 135 more where the machine has regimes."""
 
 
 @pytest.mark.parametrize("name", SIZES)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pytest
 
 from connectors.samples import Provenance, Quality, Sample
 from maintenance.assets import Fitting, FittingState, Life
@@ -246,3 +247,17 @@ def test_a_restart_goes_on_from_the_same_belief(now: datetime):
     again.hour, again.rng = fleet.hour, random.Random(9)
     fleet.rng = random.Random(9)
     assert fleet.run(5).need.belief.survival.tolist() == again.run(5).need.belief.survival.tolist()
+
+
+@pytest.mark.parametrize("cut", [12, 60])
+def test_a_restart_of_units_with_regimes_gives_the_identical_need(now: datetime, cut: int):
+    whole, before, after = (Fleet(now, units=2, **SPEED) for _ in range(3))
+    for fleet in (whole, before):
+        run_at(fleet, cut, by_turns)
+    assert after.monitor.restore(json.loads(json.dumps(before.monitor.snapshot()))) == []
+    after.hour, after.rng = before.hour, before.rng
+    for fleet in (whole, after):
+        run_at(fleet, 40, by_turns, wear=1.0)
+    assert whole.need.evidence == after.need.evidence
+    assert whole.need.belief.survival.tolist() == after.need.belief.survival.tolist()
+    assert whole.monitor.drain_frames().keys() == after.monitor.drain_frames().keys()
