@@ -8,12 +8,14 @@ was. A tracker is a bank of one row; whoever learns walks many lives side by sid
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maintenance.features import TRIM, DiscountedTrend, Vector
+from maintenance.packing import Packer, Unpacker
 
 ALPHAS: Final = (0.3, 0.2, 0.1, 0.06, 0.03)
 """Weights of a new frame: memories of about 3, 5, 10, 17 and 33 frames."""
@@ -73,7 +75,7 @@ class Bank:
     def _lengthen(self, rows: Rows, use: Vector) -> None:
         """Fold the deviation into its trend, as `DiscountedTrend.take` does."""
         before, value = self._use[rows], self.deviation[rows]
-        step = np.nan_to_num(np.maximum(use - before, 0.0))
+        step = np.fmax(use - before, 0.0)
         s0, s1, s2, y0, y1, yy, points = self._moments[:, rows]
         s2 = KEEP * (s2 + 2 * step * s1 + step * step * s0)
         s1, y1 = KEEP * (s1 + step * s0), KEEP * (y1 + step * y0)
@@ -92,19 +94,24 @@ class Bank:
         drawn = determinant > 1e-9 * s0 * np.maximum(s2, 1e-12)
         return np.where(drawn, (y0 * s1 - s0 * y1) / np.where(drawn, determinant, 1.0), 0.0)
 
-    def snapshot(self, row: int) -> dict[str, Any]:
-        """Return one row, JSON-able."""
-        use = self._use[row]
-        return {
-            "averages": self.averages[row].tolist(),
-            "healthy": self.healthy[row].tolist(),
-            "deviation": float(self.deviation[row]),
-            "moments": self._moments[:, row].tolist(),
-            "use": None if np.isnan(use) else float(use),
-        }
+    def pack(self, row: int, packer: Packer) -> None:
+        """Pack one row: 48 bytes a signal and 72 besides."""
+        packer.array(self.averages[row])
+        packer.array(self.healthy[row])
+        packer.array(self._moments[:, row])
+        packer.number(float(self.deviation[row]))
+        packer.number(float(self._use[row]))
 
-    def restore(self, row: int, state: dict[str, Any]) -> None:
-        """Take up a row that was snapshot with as many signals."""
+    def unpack(self, row: int, packed: Unpacker) -> None:
+        """Go on with a row that was packed with as many signals."""
+        self.averages[row] = packed.array(*self.averages.shape[1:])
+        self.healthy[row] = packed.array(self.healthy.shape[1])
+        self._moments[:, row] = packed.array(len(_MOMENTS))
+        self.deviation[row], use = packed.number(), packed.number()
+        self._use[row] = np.nan if use is None else use
+
+    def adopt(self, row: int, state: Mapping[str, Any]) -> None:
+        """Go on with a row of a snapshot from before states were packed."""
         self.averages[row], self.healthy[row] = state["averages"], state["healthy"]
         self.deviation[row], self._moments[:, row] = state["deviation"], state["moments"]
         self._use[row] = np.nan if state["use"] is None else state["use"]

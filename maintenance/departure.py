@@ -7,12 +7,13 @@ functions. No tag, no unit, no clock.
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from maintenance import detection, prognosis
 from maintenance.bank import SMOOTHING
 from maintenance.features import DiscountedTrend, Trend, Vector
+from maintenance.packing import Layout
 from maintenance.prognosis import Drift
 from maintenance.usage import SUSTAINED
 
@@ -58,6 +59,7 @@ class Return:
     worst: the farthest it went. frames: for how many in a row it has been back, since when, in hours.
     """
 
+    kept: ClassVar = Layout(numbers=("worst", "since"), wholes=("frames",))
     worst: float = 0.0
     frames: int = 0
     since: float = 0.0
@@ -75,7 +77,3 @@ class Return:
     def lasting(self) -> bool:
         """Whether it has been back for long enough to be told."""
         return self.frames >= SUSTAINED
-
-    def snapshot(self) -> list[Any]:
-        """Return the state, JSON-able."""
-        return list(astuple(self))

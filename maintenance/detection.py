@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maintenance.features import Vector, trimmed_mean
+from maintenance.packing import Packer, Unpacker
 
 RESOLUTION = 1e-9
 """Scatter below this share of the mean is arithmetic, not noise."""
@@ -31,6 +32,39 @@ class Baseline:
     def of(cls, rows: Vector) -> Baseline:
         """Return it from whole frames of shape (frames, signals), at least two."""
         return cls(rows.mean(axis=0), rows.var(axis=0, ddof=1))
+
+
+class Healthy:
+    """What a unit was in its first frames, in constant memory: how many, their mean, and their squares about it.
+
+    B. P. Welford, Note on a method for calculating corrected sums of squares and products, Technometrics 4 (1962).
+    """
+
+    def __init__(self, signals: int) -> None:
+        self.count = 0
+        self._mean, self._squares = np.zeros(signals), np.zeros(signals)
+
+    def take(self, frame: Vector) -> None:
+        """Fold a whole frame."""
+        self.count += 1
+        distance = frame - self._mean
+        self._mean = self._mean + distance / self.count
+        self._squares = self._squares + distance * (frame - self._mean)
+
+    def baseline(self) -> Baseline:
+        """Return the healthy self, of at least two frames."""
+        return Baseline(self._mean, self._squares / (self.count - 1))
+
+    def pack(self, packer: Packer) -> None:
+        """Pack it: 16 bytes a signal."""
+        packer.whole(self.count)
+        packer.array(self._mean)
+        packer.array(self._squares)
+
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed, of as many signals."""
+        self.count = packed.count()
+        self._mean, self._squares = packed.array(len(self._mean)), packed.array(len(self._mean))
 
 
 def pooled_variance(baselines: Iterable[Baseline]) -> Vector:

@@ -2,18 +2,20 @@
 
 Three small machines: a robust smoother that a single wild value hardly moves but a lasting step does; a framer that
 averages whatever arrives within a span of plant time; a discounted straight-line fit whose memory fades. They hold
-numbers only: no tag, no unit, no clock. Their state is JSON-able.
+numbers only: no tag, no unit, no clock. Their state is packed, see `packing`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from maintenance.packing import Layout, Packer, Unpacker
 
 Vector = NDArray[np.float64]
 
@@ -44,6 +46,7 @@ class RobustLevel:
     floor: the smallest scale believed in, so that a signal that stood still can move again. Above 0.
     """
 
+    kept: ClassVar = Layout(numbers=("level", "scale"), wholes=("count",))
     floor: float
     level: float = 0.0
     scale: float = 0.0
@@ -51,18 +54,17 @@ class RobustLevel:
 
     def take(self, value: float, alpha: float) -> None:
         """Fold one finite value; `alpha` is bounded by `ALPHA_MAX` after the first few."""
-        self.count += 1
-        if self.count <= WARM_UP:
-            alpha = 1.0 / self.count
-        elif alpha > ALPHA_MAX:
-            alpha = ALPHA_MAX
+        self.count = count = self.count + 1
         innovation = value - self.level
-        if self.count > WARM_UP:
-            bound = CLIP * max(self.scale, self.floor)
-            innovation = min(max(innovation, -bound), bound)
+        if count <= WARM_UP:
+            alpha = 1.0 / count
+        else:
+            alpha = alpha if alpha < ALPHA_MAX else ALPHA_MAX
+            bound = CLIP * (self.scale if self.scale > self.floor else self.floor)
+            innovation = -bound if innovation < -bound else bound if innovation > bound else innovation
         self.level += alpha * innovation
-        if self.count > 1:
-            weight = max(alpha, 1.0 / self.count)
+        if count > 1:
+            weight = alpha if alpha * count > 1.0 else 1.0 / count
             self.scale += weight * (abs(innovation) - self.scale)
 
     @property
@@ -70,10 +72,6 @@ class RobustLevel:
         """The standard deviation of the level itself, were the noise normal: sigma = scale * sqrt(pi / 2)."""
         weight = ALPHA_MAX / (2.0 - ALPHA_MAX)
         return max(self.scale, self.floor) * math.sqrt(math.pi / 2 * max(weight, 1.0 / max(self.count, 1)))
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return asdict(self)
 
 
 @dataclass(slots=True)
@@ -136,9 +134,23 @@ class Framer:
         """How full the open frame is against a usual one, from 0 to 1."""
         return min(sum(self.counts) / max(self.usual, 1.0), 1.0)
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return asdict(self)
+    def pack(self, packer: Packer) -> None:
+        """Pack the open frame."""
+        packer.whole(self.index)
+        packer.number(self.usual)
+        for total, count, last in zip(self.sums, self.counts, self.last, strict=True):
+            packer.whole(count)
+            if count:
+                packer.number(total)
+            packer.number(last)
+
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on with the frame that was packed, of as many signals."""
+        self.index, self.usual = packed.whole(), packed.number() or 0.0
+        for signal in range(self.signals):
+            self.counts[signal] = count = packed.count()
+            self.sums[signal] = (packed.number() or 0.0) if count else 0.0
+            self.last[signal] = packed.number()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +172,7 @@ class DiscountedTrend:
     Moments are kept about the newest point, so that a life of millions of cycles costs no precision.
     """
 
+    kept: ClassVar = Layout(numbers=("at", "s0", "s1", "s2", "y0", "y1", "yy"), wholes=("points",))
     keep: float
     points: int = 0
     at: float = 0.0
@@ -201,13 +214,11 @@ class DiscountedTrend:
         copy.take(use, value)
         return copy
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return asdict(self)
 
-
-HISTORY_MAX = 240
-"""Points kept for a chart: one for each two pixels of a phone's width, and 4 kB a component."""
+HISTORY_MAX = 60
+"""Points kept for a chart, 30 at least: one for each few pixels of what a phone has room for beside the forecast."""
+STEPS = 0xFFFF
+"""A packed point is placed within so many steps of the chart's width and height: far finer than anybody sees."""
 
 
 @dataclass(slots=True)
@@ -228,11 +239,40 @@ class History:
         self.hours.append(hours)
         self.values.append(value)
         if len(self.hours) >= HISTORY_MAX:
-            self.hours, self.values, self.stride = self.hours[::2], self.values[::2], self.stride * 2
+            self._thin()
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return asdict(self)
+    def _thin(self) -> None:
+        self.hours, self.values, self.stride = self.hours[::2], self.values[::2], self.stride * 2
+
+    def pack(self, packer: Packer) -> None:
+        """Pack the points, to the `STEPS`; a picture decides nothing."""
+        for count in (len(self.hours), self.stride, self.skipped):
+            packer.whole(count)
+        for axis in (self.hours, self.values):
+            if axis:
+                low, span = min(axis), max(axis) - min(axis)
+                packer.number(low)
+                packer.number(span)
+                packer.array(np.rint((vector(axis) - low) * (STEPS / (span or 1.0))), "<u2")
+
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from the points that were packed."""
+        count, self.stride, self.skipped = packed.count(), packed.count(), packed.count()
+        self.hours, self.values = (_axis(packed, count) if count else [] for _ in range(2))
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot from before states were packed, which had more points."""
+        self.hours, self.values, self.stride, self.skipped = (
+            state[each] for each in ("hours", "values", "stride", "skipped")
+        )
+        while len(self.hours) >= HISTORY_MAX:
+            self._thin()
+
+
+def _axis(packed: Unpacker, count: int) -> list[float]:
+    low, span = packed.number() or 0.0, packed.number() or 0.0
+    placed: list[float] = (low + packed.array(count, kind="<u2") * (span / STEPS)).tolist()
+    return placed
 
 
 def vector(values: Sequence[float]) -> Vector:

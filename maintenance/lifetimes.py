@@ -58,15 +58,18 @@ NEGLIGIBLE = 1e-7
 class FinishedLife:
     """What one part ran, all in, in the clock's unit; `failed` False: it was replaced early or is still running.
 
-    Raises ValueError for a use that is not finite or below 0.
+    A part that may have failed by something else failed by as much as that is likely, from 0 to 1.
+    Raises ValueError for a use that is not finite or below 0, and for what is no probability.
     """
 
     use: float
-    failed: bool
+    failed: float
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.use) and self.use >= 0):
             raise ValueError("a life is finite and not below 0")
+        if not 0.0 <= self.failed <= 1.0:
+            raise ValueError("what is likely lies from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +146,22 @@ def learned(lives: Iterable[FinishedLife], prior: Prior) -> Lifetimes:
 class _Told:
     """Lives as the likelihood reads them: logarithms of their use in medians of the prior, in ascending order.
 
-    within: all lives, but none longer than the longest that failed, and those that failed alone where none did.
+    shares: how likely each of the failed did fail. within: all lives, but none longer than the longest that failed,
+    and those that failed alone where none did.
     """
 
     failed: Vector
+    shares: Vector
     within: Vector
     whole: Vector
 
     @classmethod
     def of(cls, lives: Iterable[FinishedLife], prior: Prior) -> _Told:
         shares = sorted((min(max(life.use / prior.median, LEAST_SHARE), MOST_SHARE), life.failed) for life in lives)
-        failed = np.array([math.log(use) for use, failed in shares if failed])
+        failed = np.array([math.log(use) for use, failed in shares if failed > 0])
+        likely = np.array([float(failed) for _use, failed in shares if failed > 0])
         whole = np.array([math.log(use) for use, _failed in shares])
-        return cls(failed, np.minimum(whole, failed[-1]) if len(failed) else failed, whole)
+        return cls(failed, likely, np.minimum(whole, failed[-1]) if len(failed) else failed, whole)
 
     def log_likelihood(self, lives: Vector, median: Vector, shape: Vector) -> Vector:
         """The likelihood's logarithm over a grid, by the logarithm of the median (rows) and the shape (columns)."""
@@ -164,7 +170,8 @@ class _Told:
         scale = median[:, None] + np.log(scale_of(1.0, shape))
         powers = np.logaddexp.reduce(lives[:, None] * shape, axis=0)  # log of the sum of use^shape
         spent = np.exp(np.minimum(powers - shape * scale, 700.0))
-        density = len(self.failed) * (np.log(shape) - shape * scale) + (shape - 1.0) * self.failed.sum()
+        failures, use = self.shares.sum(), (self.shares * self.failed).sum()
+        density = failures * (np.log(shape) - shape * scale) + (shape - 1.0) * use
         found: Vector = density - spent
         return found
 

@@ -23,6 +23,7 @@ from connectors.samples import TICKS_PER_SECOND, Batch, Numbers, Provenance, Sam
 from maintenance.assets import Fitting, FittingState, Life
 from maintenance.lifetimes import Lifetimes
 from maintenance.needs import FAILURE_SAID, NEVER_HEARD, Evidence, JobLine, Need
+from maintenance.packing import digest
 from maintenance.picture import Picture, draw
 from maintenance.points import NEVER, Points, Reading
 from maintenance.prognosis import Basis, failed
@@ -30,6 +31,7 @@ from maintenance.settings import DeviationWear, clock_name, kind_of, wear_tags
 from maintenance.slots import Slot, Typed, Watched
 from maintenance.symptoms import Report, evidence_of, job_for
 from maintenance.trackers import tracker_of
+from maintenance.trackers.by_clocks import ClocksTracker
 from maintenance.trackers.by_deviation import DeviationTracker
 from maintenance.trackers.by_usage import UsageTracker
 from maintenance.trackers.pool import Pool
@@ -140,10 +142,13 @@ class Monitor:
         """Believe a model from now on for components of a kind (see `kind_of`); None: the rule without history."""
         self._pools.setdefault(kind, Pool()).model = model
 
-    def believe_lives(self, component: str, lives: Lifetimes | None, count: int, version: str) -> None:
-        """Believe of a part that wears by use what `count` lives taught from now on; None: the rating alone."""
+    def believe_lives(self, component: str, lives: Mapping[str, Lifetimes], count: int, version: str) -> None:
+        """Believe of a part that wears by use what `count` lives taught from now on; nothing: the rating alone.
+
+        lives: by the name of each clock, "" where there is but one.
+        """
         tracker = self._slots[component].tracker
-        if isinstance(tracker, UsageTracker):
+        if isinstance(tracker, UsageTracker | ClocksTracker):
             tracker.believe(lives, count, version)
 
     def drain_frames(self) -> dict[str, list[tuple[float, list[float]]]]:
@@ -335,6 +340,6 @@ def _need(slot: Slot, found: Assessment, now: datetime) -> Need:
 
 
 def _gist(need: Need) -> str:
-    """What makes a need another revision: health by the hundredth, trust, which reasons there are, and the job."""
+    """Return the digest of what makes a need another revision: health by the hundredth, trust, reasons, the job."""
     codes = ",".join(reason.code for reason in need.evidence)
-    return f"{need.life}|{need.health:.2f}|{need.belief.known}|{need.belief.provenance}|{codes}|{need.job}"
+    return digest(f"{need.life}|{need.health:.2f}|{need.belief.known}|{need.belief.provenance}|{codes}|{need.job}")

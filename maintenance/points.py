@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.samples import Batch, Keys, Numbers, Provenance, Quality, Ticks, Values, moment_of, ticks_of
+from maintenance.packing import Packer, Unpacker
 
 NEVER: Final = -(2**63)
 """The time of what has not been yet, in ticks."""
@@ -204,25 +205,37 @@ class Points:
         """Return how many values of a tag moved nothing, by reason."""
         return {why: int(count) for why, count in zip(REASONS, self._refused[:, tag], strict=True) if count}
 
-    def document(self, tag: int) -> dict[str, Any]:
-        """Return a tag's state as plain JSON values; numbers come back exactly."""
-        newest = self.latest(tag)
-        good_at = int(self.good_at[tag])
-        return {
-            "good_at": moment_of(good_at).isoformat() if good_at != NEVER else None,
-            "refused": self.refused(tag),
-            "newest": newest
-            and [
-                newest.tag,
-                newest.value,
-                newest.source_time.isoformat(),
-                newest.receive_time.isoformat(),
-                _PROVENANCES[int(self._provenance[tag])].value,
-            ],
-        }
+    def pack(self, tag: int, packer: Packer) -> None:
+        """Pack a tag's newest value, when it was good, and what was refused."""
+        heard = self._source[tag] != NEVER
+        packer.whole(int(self._source[tag]) if heard else None)
+        if not heard:
+            return
+        packer.number(float(self._value[tag]))
+        for count in (self._received[tag] - self._source[tag], self.good_at[tag] - self._received[tag]):
+            packer.whole(int(count))
+        packer.whole(int(self._provenance[tag]))
+        for refused in self._refused[:, tag].tolist():
+            packer.whole(refused)
 
-    def restore(self, tag: int, document: Mapping[str, Any]) -> None:
-        """Take up a state: its value comes back as uncertain, for nobody has said yet that it still stands."""
+    def unpack(self, tag: int, packed: Unpacker) -> None:
+        """Go on from what was packed, but for what is known better already.
+
+        A value comes back as uncertain, for nobody has said yet that it still stands.
+        """
+        source = packed.whole()
+        if source is None:
+            return
+        value, later, again, provenance = packed.number(), packed.count(), packed.count(), packed.count()
+        refused = [packed.count() for _reason in REASONS]
+        if self._source[tag] != NEVER:
+            return
+        self._source[tag], self._value[tag], self._received[tag] = source, value, source + later
+        self.good_at[tag], self._provenance[tag] = source + later + again, provenance
+        self._quality[tag], self._refused[:, tag] = Quality.UNCERTAIN, refused
+
+    def adopt(self, tag: int, document: Mapping[str, Any]) -> None:
+        """Go on from a snapshot from before states were packed."""
         if document["newest"] is None or self._source[tag] != NEVER:
             return
         _key, value, source_time, receive_time, provenance = document["newest"]

@@ -9,14 +9,19 @@ No clock, no chance, no I/O: times are hours since 1970 UTC, use is in the compo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+import math
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from statistics import fmean
+from typing import ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maintenance.features import Vector, ewma
 from maintenance.needs import Evidence
+from maintenance.packing import Layout, Packer, Unpacker
 
 LEARNED: Final = 30
 """Values before noise and range are known: the mean of so many steps is right within a seventh or so."""
@@ -42,6 +47,14 @@ NEAR: Final = 0.1
 """A value is one in another unit when it lies within a tenth of what the last would be there."""
 RETURNED: Final = 5
 """Values in the old unit before a swap is over."""
+LEAP_FRAMES: Final = (1, 2, 4, 8)
+"""Over so many frames each, before and after, a leap is looked for: the smaller it is, the longer that takes."""
+LEAP_SURE: Final = 4.3
+"""Standard deviations that the mean of frames leaves the mean of those before by chance once in a hundred thousand."""
+LEAP_BACK: Final = 2.0
+"""What is within two scatters of where it was has not leapt; what went on by two more wears."""
+FARTHEST: Final = 12.0
+"""A frame counts as no farther out than that, so that one spark is no leap of eight frames."""
 
 FAMILIES: Final[tuple[Mapping[str, float], ...]] = (
     {"mm/s": 1.0, "in/s": 25.4, "m/s": 1000.0, "µm/s": 0.001, "km/h": 1000.0 / 3.6},
@@ -99,6 +112,10 @@ class Sense:
     changes. swapped: which of the unit's swaps it tells in now, as far as that can be told.
     """
 
+    kept: ClassVar = Layout(
+        numbers=("last", "low", "high", "usual", "noise", "pause", "changed_use", "changed_hours"),
+        wholes=("count", "changes", "swapped", "returned"),
+    )
     floor: float
     count: int = 0
     last: float = 0.0
@@ -121,13 +138,20 @@ class Sense:
         if self.count == 0:
             self._begin(value, use, hours)
             return True
-        if self._is_swapped(value, swaps):
+        inside = self.low <= value <= self.high
+        if (self.swapped is not None or not inside) and self._is_swapped(value, swaps):
             return False
-        self._step(abs(value - self.last), learning or self.count < LEARNED)
-        if value != self.last:
+        step = abs(value - self.last)
+        if learning or self.count < LEARNED:
+            self.usual = self.noise = ewma(self.usual, step, 1.0 / min(self.count, round(1 / SLOWLY)))
+        else:
+            self._step(step)
+        if step:
             self._change(use, hours)
         self.count += 1
-        self.last, self.low, self.high = value, min(self.low, value), max(self.high, value)
+        self.last = value
+        if not inside:
+            self.low, self.high = min(self.low, value), max(self.high, value)
         return True
 
     def _begin(self, value: float, use: float, hours: float) -> None:
@@ -161,19 +185,17 @@ class Sense:
         expected = swap.shown(self.last)
         return abs(value - expected) * abs(self.last or 1.0) < abs(value - self.last) * abs(expected or 1.0)
 
-    def _step(self, step: float, learning: bool) -> None:
-        if learning:
-            self.usual = ewma(self.usual, step, 1.0 / min(self.count, round(1 / SLOWLY)))
-            self.noise = self.usual
-            return
-        usual = max(self.usual, self.floor)
-        self.noise = ewma(self.noise, min(step, CLIP * usual), NOW)
-        if not self.is_noisy:
-            self.usual = ewma(self.usual, min(step, NOISY * usual), SLOWLY)
+    def _step(self, step: float) -> None:
+        usual = self.usual if self.usual > self.floor else self.floor
+        self.noise += NOW * ((step if step < CLIP * usual else CLIP * usual) - self.noise)  # each value comes here
+        if self.noise <= NOISY * usual:
+            self.usual += SLOWLY * ((step if step < NOISY * usual else NOISY * usual) - self.usual)
 
     def _change(self, use: float, hours: float) -> None:
-        self.changes += 1
-        self.pause = ewma(self.pause, max(use - self.changed_use, 0.0), max(1.0 / self.changes, 1.0 / CHANGES))
+        pause = use - self.changed_use
+        if self.changes < CHANGES:
+            self.changes += 1  # more are not told apart
+        self.pause += ((pause if pause > 0.0 else 0.0) - self.pause) / self.changes
         self.changed_use, self.changed_hours = use, hours
 
     @property
@@ -208,25 +230,101 @@ class Sense:
             found.append(Evidence("SENSOR_STUCK", {"tag": tag, "value": f"{self.last:.4g}", "unit": unit}))
         return found
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return asdict(self)
+
+def real(values: Vector) -> NDArray[np.float32]:
+    """Return values as a controller's REAL, of four bytes; what is beyond that is infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
+
+
+class Leap:
+    """Of one signal that no other can confirm: whether what it tells came in a leap, as a shifted sensor's does.
+
+    Wear that is slow against eight frames never leaps. A leap is over once the signal is back where it was for a few
+    frames, or has gone on from where it leapt to: that is wear again. Values are distances in healthy scatters.
+    """
+
+    kept: ClassVar = Layout(numbers=("before", "after"), wholes=("frames", "back"))
+
+    def __init__(self) -> None:
+        self.recent: list[float] = []
+        self.before: float | None = None
+        self.after, self.frames, self.back = 0.0, 0, 0
+
+    @property
+    def size(self) -> float:
+        """How far it leapt, 0 where it has not."""
+        return 0.0 if self.before is None else self.after - self.before
+
+    def take(self, z: float) -> None:
+        """Fold a frame; one that is missing (NaN) says nothing."""
+        if math.isnan(z):
+            return
+        kept = float(np.float32(min(max(z, -FARTHEST), FARTHEST)))  # as it is packed
+        self.recent = [*self.recent, kept][-2 * LEAP_FRAMES[-1] :]
+        if self.before is None:
+            self._look()
+        else:
+            self._follow(kept, self.before)
+
+    def with_frame(self, z: float) -> Leap:
+        """Return a copy that has seen one more frame."""
+        other = copy(self)
+        other.take(z)
+        return other
+
+    def _look(self) -> None:
+        for frames in LEAP_FRAMES:
+            if len(self.recent) < 2 * frames:
+                return
+            now, before = fmean(self.recent[-frames:]), fmean(self.recent[-2 * frames : -frames])
+            if abs(now) - abs(before) > LEAP_SURE * math.sqrt(2.0 / frames):
+                self.before, self.after, self.frames, self.back = before, now, 0, 0
+                return
+
+    def _follow(self, z: float, before: float) -> None:
+        """See whether it comes back or goes on; where it leapt to is known some frames later."""
+        longest = LEAP_FRAMES[-1]
+        self.frames, now = self.frames + 1, fmean(self.recent[-longest:])
+        if self.frames <= 2 * longest:
+            self.after = max(self.after, now, key=abs)
+        self.back = self.back + 1 if abs(z - before) < LEAP_BACK else 0
+        went_on = self.frames > 2 * longest and abs(now) > abs(self.after) + LEAP_BACK
+        if self.back >= RETURNED or went_on:
+            self.before, self.recent = None, []
+
+    def pack(self, packer: Packer) -> None:
+        """Pack what is known."""
+        packer.things(self)
+        packer.whole(len(self.recent))
+        packer.array(np.array(self.recent), "<f4")
+
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed."""
+        packed.things(self)
+        self.recent = packed.array(packed.count(), kind="<f4").tolist()
 
 
 class Stillness:
-    """Of several signals at once, by the frame: which stand still for far longer than they ever did."""
+    """Of several signals at once, by the frame: which stand still for far longer than they ever did.
+
+    A frame is compared as a controller's REAL, of four bytes: what is less than that is no change.
+    """
 
     def __init__(self, signals: int) -> None:
-        self._last = np.full(signals, np.nan)
-        self._changes = np.zeros(signals)
-        self._pause = np.zeros(signals)
+        self._last = np.full(signals, np.nan, np.float32)
+        self._changes = np.zeros(signals, np.uint8)
+        self._pause = np.zeros(signals, np.float32)
         self._changed = np.zeros((2, signals))
 
     def take(self, frame: Vector, use: float, hours: float) -> None:
         """Fold a frame; a signal that is missing in it (NaN) neither changed nor stood still."""
+        self._fold(real(frame), use, hours)
+
+    def _fold(self, frame: NDArray[np.float32], use: float, hours: float) -> None:
         first = np.isnan(self._last) & np.isfinite(frame)
         moved = np.isfinite(frame) & ~np.isnan(self._last) & (frame != self._last)
-        self._changes[moved] += 1
+        self._changes[moved] = np.minimum(self._changes[moved], CHANGES - 1) + 1  # more are not told apart
         weight = np.maximum(1.0 / np.maximum(self._changes[moved], 1.0), 1.0 / CHANGES)
         self._pause[moved] += weight * (np.maximum(use - self._changed[0, moved], 0.0) - self._pause[moved])
         self._changed[:, first | moved] = np.array([[use], [hours]])
@@ -243,12 +341,21 @@ class Stillness:
             found &= hours - self._changed[1] > STILL_HOURS
         return [int(place) for place in np.flatnonzero(found)]
 
-    def snapshot(self) -> list[list[float | None]]:
-        """Return the state, JSON-able."""
-        last = [None if np.isnan(each) else float(each) for each in self._last]
-        return [last, *np.vstack([self._changes, self._pause, self._changed]).tolist()]
+    def pack(self, packer: Packer) -> None:
+        """Pack what is known of each signal: 25 bytes."""
+        packer.array(self._last, "<f4")
+        packer.array(self._changes, "u1")
+        packer.array(self._pause, "<f4")
+        packer.array(self._changed)
 
-    def restore(self, state: list[list[float | None]]) -> None:
-        """Take up a snapshot of as many signals."""
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed, of as many signals."""
+        signals = len(self._last)
+        self._last, self._changes = packed.array(signals, kind="<f4"), packed.array(signals, kind="u1")
+        self._pause, self._changed = packed.array(signals, kind="<f4"), packed.array(2, signals)
+
+    def adopt(self, state: Sequence[Sequence[float | None]]) -> None:
+        """Go on from a snapshot from before states were packed."""
         last, changes, pause, *changed = (np.array(row, np.float64) for row in state)
-        self._last, self._changes, self._pause, self._changed = last, changes, pause, np.array(changed)
+        self._last, self._pause = last.astype(np.float32), pause.astype(np.float32)
+        self._changes, self._changed = np.minimum(changes, CHANGES).astype(np.uint8), np.array(changed)

@@ -12,6 +12,7 @@ from typing import Any
 
 from connectors.samples import Provenance
 from maintenance.assets import Life
+from maintenance.packing import Packer, Unpacker, digest
 from maintenance.points import Points
 from maintenance.settings import ComponentSettings, JobSettings
 from maintenance.symptoms import Report, Table
@@ -70,6 +71,9 @@ class Slot:
 
     def document(self, points: Points) -> dict[str, Any]:
         """Return the state as plain JSON values; numbers come back exactly."""
+        packer = Packer()
+        for point in self.points:
+            points.pack(point, packer)
         return {
             "life": self.life.id if self.life else None,
             "provenance": self.provenance.value if self.provenance else None,
@@ -77,20 +81,27 @@ class Slot:
             "revision": self.revision,
             "said": self.said,
             "tracker": self.tracker.snapshot(),
-            "points": [points.document(point) for point in self.points],
+            "points": packer.text,
         }
 
     def restore(self, state: Mapping[str, Any], points: Points) -> bool:
         """Take up a state of the same life and the same kind of wear; return False, unchanged, for any other."""
         same_life = state["life"] == (self.life.id if self.life else None)
-        if not same_life or len(state["points"]) != len(self.points) or not self.tracker.fits(state["tracker"]):
+        as_many = isinstance(state["points"], str) or len(state["points"]) == len(self.points)
+        if not same_life or not as_many or not self.tracker.fits(state["tracker"]):
             return False
         self.tracker.restore(state["tracker"])
         self.provenance = Provenance(state["provenance"]) if state["provenance"] else None
         self.typed = _typed(state["typed"])
         self.revision, self.said = state["revision"], state["said"]
-        for point, document in zip(self.points, state["points"], strict=True):
-            points.restore(point, document)
+        if isinstance(state["points"], str):
+            packed = Unpacker(state["points"])
+            for point in self.points:
+                points.unpack(point, packed)
+        else:  # a snapshot from before states were packed; what was last said was told whole
+            self.said = digest(self.said)
+            for point, document in zip(self.points, state["points"], strict=True):
+                points.adopt(point, document)
         return True
 
 

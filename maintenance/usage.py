@@ -12,8 +12,11 @@ Times are hours since 1970 UTC as floats, use is in the clock's own unit. No clo
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from maintenance.packing import Layout, Packer, Unpacker
 
 SUSTAINED = 5
 """Readings that must agree before a jump is believed: a controller that restarts shows zeros for a scan or two."""
@@ -35,6 +38,7 @@ ROLL_NEAR = 0.1
 class Utilisation:
     """Use per calendar hour: a prior worth `prior_hours` of watching, then the machine's own months, fading."""
 
+    kept: ClassVar = Layout(numbers=("use", "hours"))
     prior: float
     prior_hours: float
     use: float = 0.0
@@ -51,14 +55,15 @@ class Utilisation:
     @property
     def per_hour(self) -> float:
         """Expected use per calendar hour, above 0: a machine that stood still for long is taken to start again."""
-        rate = (self.prior * self.prior_hours + self.use) / (self.prior_hours + self.hours)
-        return max(rate, self.prior * 1e-3)
+        rate, least = (self.prior * self.prior_hours + self.use) / (self.prior_hours + self.hours), self.prior * 1e-3
+        return rate if rate > least else least
 
 
 @dataclass(slots=True)
 class Jump:
     """Readings that do not follow from the ones before: since when, from what, to what, and how many agree."""
 
+    kept: ClassVar = Layout(numbers=("hours", "before", "first", "last"), wholes=("count",))
     hours: float
     before: float
     first: float
@@ -83,6 +88,7 @@ class UsageClock:
     past_known: False when nobody knows what the part had run before it was watched.
     """
 
+    kept: ClassVar = Layout(numbers=("used", "reading", "at", "aside"), truths=("past_known", "doubted"))
     rate: Utilisation
     counted: bool
     per_hour_max: float | None
@@ -126,7 +132,7 @@ class UsageClock:
         """Return the use at a time: the counter's, or the calendar's extrapolation since the last reading."""
         if self.counted or self.at is None:
             return self.used
-        return self.used + max(hours - self.at, 0.0) * self.rate.per_hour
+        return self.used + (hours - self.at) * self.rate.per_hour if hours > self.at else self.used
 
     def ran(self, hours: float) -> float | None:
         """Return what the part had run that was taken out at a time; None where nobody knows.
@@ -229,17 +235,28 @@ class UsageClock:
         """Whether the use may speak for spending without a person."""
         return self.past_known and self.pending is None and not self.doubted
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the moving state, JSON-able."""
-        kept = ("used", "past_known", "reading", "at", "suspect", "pending", "aside", "doubted")
-        state = asdict(self)
-        return {"rate": [self.rate.use, self.rate.hours], **{name: state[name] for name in kept}}
+    def pack(self, packer: Packer) -> None:
+        """Pack what moves."""
+        packer.things(self, self.rate)
+        for jump in (self.suspect, self.pending):
+            packer.whole(jump is not None)
+            if jump is not None:
+                packer.things(jump)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot."""
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed."""
+        packed.things(self, self.rate)
+        self.suspect, self.pending = (_jump(packed) if packed.count() else None for _ in range(2))
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot from before states were packed."""
+        self.kept.adopt(self, state)
         self.rate.use, self.rate.hours = state["rate"]
-        self.used, self.past_known = state["used"], state["past_known"]
-        self.reading, self.at = state["reading"], state["at"]
         self.suspect = Jump(**state["suspect"]) if state["suspect"] else None
         self.pending = Jump(**state["pending"]) if state["pending"] else None
-        self.aside, self.doubted = state["aside"], state["doubted"]
+
+
+def _jump(packed: Unpacker) -> Jump:
+    jump = Jump(0.0, 0.0, 0.0, 0.0)
+    packed.things(jump)
+    return jump

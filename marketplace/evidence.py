@@ -21,6 +21,8 @@ from maintenance.needs import NEVER_HEARD, Evidence
 DOUBTS: Final = frozenset({
     NEVER_HEARD, "STALE", "PAST_UNKNOWN", "CLOCK_PAST_UNKNOWN", "COUNTER_JUMPED_BACK", "COUNTER_JUMPED_AHEAD",
     "CLOCK_JUMPED_BACK", "CLOCK_JUMPED_AHEAD", "NO_LIFE", "REGIME_UNSEEN", "NO_LEVEL_YET", "NOT_FORETOLD", "BASELINE",
+    "SENSOR_STUCK", "SENSOR_NOISY", "UNIT_SWAPPED", "LEVEL_IMPLAUSIBLE", "LEVEL_DOUBTED", "MODES_CONTRADICT",
+    "SIGNAL_STUCK", "SIGNALS_WILD", "SIGNAL_ALONE", "SIGNAL_LEAPT",
 })  # fmt: skip
 """Reasons for which a person is asked."""
 WHOLE: Final = frozenset({"USAGE", "LEVEL", "LEVEL_TREND", "DEVIATION", "FORETOLD"})
@@ -50,7 +52,7 @@ class Weighing:
         if self.share is None:
             return ""
         told = f"{self.share * 100:.0f} %"
-        if self.evidence.code == "LIFETIMES":
+        if self.evidence.code in ("LIFETIMES", "LIFETIMES_BY_CLOCK"):
             return _("moves the usual life by {share}").format(share=told)
         return _("{share} of the way to worn out").format(share=told)
 
@@ -87,6 +89,9 @@ def _weighing(each: Evidence, health: float | None, life: float | None, shared: 
             share = None if left is None else 1.0 - left
         case "LIFETIMES":
             usual = _ratio(told.get("usual"), shared.get("rated"))
+            share = None if usual is None else usual - 1.0
+        case "LIFETIMES_BY_CLOCK":
+            usual = _ratio(told.get("usual"), told.get("rated"))
             share = None if usual is None else usual - 1.0
         case _:
             return Weighing(each, Role.EXPLAINS)

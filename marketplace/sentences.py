@@ -253,6 +253,9 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "NO_LIFE": _later("Which part is fitted is not known."),
     "MODEL": _later("By what {lives} ended lives of its kind taught (model {version}), {left} {unit} are left."),
     "LIFETIMES": _later("By what {lives} lives of such parts taught (model {version}), half reach {usual} {unit}."),
+    "LIFETIMES_BY_CLOCK": _later(
+        "By what {lives} lives of such parts taught (model {version}), half reach {usual} {unit} by its clock {clock}."
+    ),
     "REGIME_UNSEEN": _later("It is run in a way in which nobody has seen it healthy."),
     "SENSOR_STUCK": _later(
         "{tag} has stood at {value} {unit} for far longer than it ever did; its sensor may be stuck. Look at it."
@@ -270,6 +273,10 @@ EVIDENCE: Final[Mapping[str, str]] = {
     "SIGNAL_ALONE": _later(
         "{tag} is {z} scatters away from where it was when healthy, and no other signal confirms that; its sensor may "
         "drift, or tell another unit."
+    ),
+    "SIGNAL_LEAPT": _later(
+        "{tag} leapt by {z} healthy scatters within a few values, and there is no other signal that could confirm it. "
+        "Is the sensor sound? Look at it and at the part."
     ),
     "MODES_CONTRADICT": _later(
         "Its evidence contradicts itself: {worn} says that it wears out, {new} that it is like new. Look at both."

@@ -15,6 +15,7 @@ import numpy as np
 
 from gateway.learning import rules
 from gateway.learning.kinds import Wearing
+from gateway.learning.lifespans import by_clocks
 from gateway.learning.phases import Phase
 from gateway.learning.promotion import PATIENCES, Way, by_lifetimes, by_models, by_rule, in_charge
 from gateway.learning.review import reviewed
@@ -69,7 +70,7 @@ def _ways(
     """The ways to decide that are weighed; barred: no model is among them."""
     usual = float(np.median([life.ran + left for life, left in ended]))
     ways, wear = by_rule(trials, task.kind.by, usual), next(iter(task.cases.values())).settings.wear
-    if task.kind.by is Wearing.USAGE:
+    if task.kind.by is not Wearing.DEVIATION:
         return [*ways, *by_lifetimes(task, trials, usual)]
     if barred or not isinstance(wear, DeviationWear):
         return ways
@@ -126,7 +127,8 @@ def _trials(task: Task, ended: Ended, histories: Mapping[str, History]) -> list[
     if isinstance(wear, DeviationWear):
         believed = rules.by_deviation([life for life, _left in ended], task.cases, histories, wear.baseline)
     else:
-        believed = {life.life: rules.by_usage(life, task.cases[life.component]) for life, _left in ended}
+        by = rules.by_usage if task.kind.by is Wearing.USAGE else by_clocks
+        believed = {life.life: by(life, task.cases[life.component]) for life, _left in ended}
     return [
         Trial(life, case, case.costs, life.ran + left, believed[life.life])
         for life, left in ended

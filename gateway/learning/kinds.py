@@ -2,8 +2,8 @@
 
 Units that wear by deviation are of one kind where they share a `peers` name; without one, a component is a kind alone.
 Parts that wear by use are of one kind where their jobs buy the same item first: the same part, however hard each
-machine is on it, which its own rated life says. A part on several clocks teaches nothing yet, because nobody says
-which of them ended its life; neither does what is due by the calendar, nor what the machine foretells.
+machine is on it, which its own rated life says. Parts on several clocks are of another kind than those on one, and
+teach clock by clock, by the clocks' names. What is due by the calendar, or foretold by the machine, teaches nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Wearing(StrEnum):
 
     DEVIATION = "deviation"
     USAGE = "usage"
+    CLOCKS = "clocks"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,9 +47,9 @@ def kind_of(component: str, settings: ComponentSettings) -> Kind | None:
     wear = settings.wear
     if isinstance(wear, DeviationWear):
         return Kind(Wearing.DEVIATION, deviation_kind(component, wear))
-    if isinstance(wear, UsageWear) and not wear.clocks and not wear.due:
+    if isinstance(wear, UsageWear) and not wear.due:
         parts = [line.item for line in settings.job.lines.values() if line.kind is not JobKind.SERVICE]
-        return Kind(Wearing.USAGE, parts[0] if parts else component)
+        return Kind(Wearing.CLOCKS if wear.clocks else Wearing.USAGE, parts[0] if parts else component)
     return None
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from gateway.learning.documents import digest, written
 from gateway.learning.kinds import Wearing
-from gateway.learning.lifespans import outlived, shares
+from gateway.learning.lifespans import document_of, outlived, shares
 from gateway.learning.standing import Bounds
 from gateway.learning.task import Task
 from gateway.learning.trial import Believing, Trial
@@ -31,7 +31,11 @@ from maintenance.tables import Table
 from marketplace.hindsight import Comparison, Course, compare
 from marketplace.timing import WATCHED_PATIENCE
 
-PATIENCES: Final = {Wearing.USAGE: (1.0, 1.5, 2.0), Wearing.DEVIATION: (WATCHED_PATIENCE, 2.0, 3.0)}
+PATIENCES: Final = {
+    Wearing.USAGE: (1.0, 1.5, 2.0),
+    Wearing.CLOCKS: (1.0, 1.5, 2.0),
+    Wearing.DEVIATION: (WATCHED_PATIENCE, 2.0, 3.0),
+}
 """What is tried, the gateway's own first: nothing is judged at another patience than it would decide with."""
 PATIENT: Final = 3.0
 """Where lifetimes are known, more patience may be right: a failure that costs twenty parts makes a wary rule."""
@@ -78,8 +82,8 @@ def _turned(courses: Sequence[Sequence[Course]]) -> Iterator[list[Course]]:
 
 def by_lifetimes(task: Task, trials: Sequence[Trial], usual: float) -> list[Way]:
     """Return the rule over what lives taught of how long such parts last, patient or not."""
-    told, patiences = shares(task), (*PATIENCES[Wearing.USAGE], PATIENT)
-    document = written({"format": 1, "kind": "lifetimes", "lives": [[life.use, life.failed] for _name, life in told]})
+    told, patiences = shares(task), (*PATIENCES[task.kind.by], PATIENT)
+    document = written(document_of(told, task.kind.by))
     courses = []
     for trial in trials:
         believing, median = outlived(trial, told)

@@ -16,6 +16,7 @@ from maintenance import prognosis
 from maintenance.bank import DEVIATING, deviation, trend_of
 from maintenance.belief import Belief
 from maintenance.departure import Return, departure
+from maintenance.detection import Baseline
 from maintenance.features import Vector
 from maintenance.frames import History
 from maintenance.settings import DeviationWear
@@ -40,7 +41,7 @@ def by_deviation(
         return found
     pool, walking = Pool(), [histories[life.life] for life in lasting]
     for life, history in zip(lasting, walking, strict=True):
-        pool.put(life.life, history.frames[:healthy], np.zeros(0))
+        pool.know(life.life, Baseline.of(history.frames[:healthy]))
     scatter = np.array([pool.scatter(life.life) for life in lasting])
     which, smooth, moments = [], [], []
     for bank, rows, _use in side_by_side(walking, healthy, scatter):

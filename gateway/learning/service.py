@@ -14,7 +14,6 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cache
 
 import structlog
 
@@ -23,6 +22,7 @@ from gateway.databases import Databases
 from gateway.learning.documents import checked, digest
 from gateway.learning.keeping import FrameKeeper
 from gateway.learning.kinds import Kind, Wearing, kinds_of
+from gateway.learning.lifespans import in_shares, lives_of, scaled
 from gateway.learning.phases import Phase
 from gateway.learning.retraining import NotJudged
 from gateway.learning.standing import Standing, keep, standings
@@ -31,11 +31,12 @@ from gateway.learning.watching import Trouble, Watch
 from gateway.settings import ComponentConfig
 from gateway.storage import FAILURES
 from maintenance import store
+from maintenance.assets import Life
 from maintenance.frames import Told
-from maintenance.lifetimes import FinishedLife, Lifetimes, Prior, learned
+from maintenance.lifetimes import Lifetimes
 from maintenance.monitor import Monitor
 from maintenance.needs import NEVER_HEARD, Need
-from maintenance.settings import ComponentSettings, DeviationWear, clock_unit
+from maintenance.settings import ComponentSettings, DeviationWear, UsageWear, clock_unit, counter_unit
 from marketplace.settings import TimingSettings
 from marketplace.store import Owner
 
@@ -61,11 +62,15 @@ class Curriculum:
         """Return a component as it is judged."""
         config = self.components[component]
         settings = ComponentSettings(**{name: getattr(config, name) for name in ComponentSettings.model_fields})
-        unit = clock_unit(settings.wear, self.units[component])
+        wear, tags = settings.wear, self.units[component]
+        clocks = wear.clocks if isinstance(wear, UsageWear) else {}
+        units = {name: counter_unit(clock, tags) for name, clock in clocks.items()}
+        case = Case(settings, clock_unit(wear, tags), step=self.timing.step / HOUR, units=units)
         if config.buying is None:
-            return Case(settings, unit, step=self.timing.step / HOUR)
+            return case
         terms = self.timing.terms(config.buying)
-        return Case(settings, unit, terms.costs, terms.supplies[0].delays, max(terms.step / HOUR, 1e-3))
+        step = max(terms.step / HOUR, 1e-3)
+        return replace(case, costs=terms.costs, delays=terms.supplies[0].delays, step=step)
 
 
 def curriculum(config: Config) -> Curriculum:
@@ -284,10 +289,7 @@ class Learning:
         for component in self._kinds[kind]:
             async with self._databases.spend.read() as tx:
                 lives = await store.lives(tx, self._owner, component)
-            for life in lives:
-                if life.removed_at is not None and life.ran.get("", 0.0) > 0:
-                    hours = (life.removed_at - life.fitted_at) / HOUR
-                    found.append(Closed(life.id, component, life.ran[""], hours, life.found, life.used_before or 0.0))
+            found += [closed for life in lives if (closed := closed_of(life, kind.by)) is not None]
         return found
 
     async def _stand(self, kind: Kind, after: Standing, document: str = "") -> None:
@@ -317,7 +319,7 @@ class Learning:
 
     async def _teach(self, kind: Kind, standing: Standing, document: str) -> None:
         """Believe what a standing says from now on. Raises ValueError where it cannot be read."""
-        if kind.by is Wearing.USAGE:
+        if kind.by is not Wearing.DEVIATION:
             await self._teach_lifetimes(kind, standing, document)
             return
         model = await asyncio.to_thread(checked, document, standing.version) if document else None
@@ -328,18 +330,26 @@ class Learning:
             self._watches.pop(kind, None)
 
     async def _teach_lifetimes(self, kind: Kind, standing: Standing, document: str) -> None:
-        told = [FinishedLife(*each) for each in json.loads(document)["lives"]] if document else []
+        told = lives_of(json.loads(document)) if document else []
+        cache: dict[tuple[tuple[str, float], ...], dict[str, Lifetimes]] = {}
         for component in self._kinds[kind]:
-            case, lives = self._curriculum.case(component), None
-            if told and case.rated > 0:
-                lives = _scaled(await asyncio.to_thread(_lifetimes, tuple(told), case.shape), case.rated)
+            priors = self._curriculum.case(component).priors
+            shapes = tuple((name, prior.shape) for name, prior in priors.items())
+            if told and shapes not in cache:
+                cache[shapes] = await asyncio.to_thread(in_shares, told, priors)
+            lives = scaled(cache[shapes], priors) if told else {}
             self._monitor.believe_lives(component, lives, len(told), standing.version)
 
 
-@cache
-def _lifetimes(told: tuple[FinishedLife, ...], shape: float) -> Lifetimes:
-    return learned(told, Prior(1.0, shape))
-
-
-def _scaled(lives: Lifetimes, rated: float) -> Lifetimes:
-    return replace(lives, medians=lives.medians * rated, median=lives.median * rated)
+def closed_of(life: Life, by: Wearing) -> Closed | None:
+    """Return a life as it teaches; None while it goes on, and where nobody knows what it ran."""
+    if life.removed_at is None or not any(ran > 0 for ran in life.ran.values()):
+        return None
+    hours = (life.removed_at - life.fitted_at) / HOUR
+    if by is not Wearing.CLOCKS:
+        ran = life.ran.get("", 0.0)
+        return Closed(life.id, life.component, ran, hours, life.found, life.used_before or 0.0) if ran > 0 else None
+    clocks = {name: ran for name, ran in life.ran.items() if name and ran > 0}
+    if not clocks or life.used_before != 0.0 or hours <= 0:  # of a part that had run before, nobody knows for how long
+        return None
+    return Closed(life.id, life.component, hours, hours, life.found, 0.0, clocks)

@@ -6,7 +6,7 @@ Values that travel to a process of its own and back.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.learning.kinds import Kind
@@ -14,7 +14,8 @@ from gateway.learning.phases import Phase
 from gateway.learning.standing import Standing
 from maintenance import lifetimes
 from maintenance.assets import Found
-from maintenance.settings import ComponentSettings, CounterSettings, in_unit, median_life, shape_of
+from maintenance.lifetimes import Prior
+from maintenance.settings import ComponentSettings, CounterSettings, UsageWear, in_unit, median_life, shape_of
 from marketplace.timing import Costs
 
 RETRIAL_LIVES: Final = 2
@@ -26,7 +27,7 @@ class Case:
     """A component of a kind: how it wears, in which unit its use is, and what deciding about it costs.
 
     costs: None where nothing is bought for it. delays: from a decision to the part, in hours, the approval included.
-    step: hours between decisions.
+    step: hours between decisions. units: of each of several clocks, by name; then `unit` is the calendar hour.
     """
 
     settings: ComponentSettings
@@ -34,6 +35,7 @@ class Case:
     costs: Costs | None = None
     delays: tuple[float, ...] = ()
     step: float = 1.0
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rated(self) -> float:
@@ -47,12 +49,28 @@ class Case:
         wear = self.settings.wear
         return shape_of(wear, self.settings) if isinstance(wear, CounterSettings) else lifetimes.COMMON_SHAPE
 
+    @property
+    def priors(self) -> dict[str, Prior]:
+        """What the ratings say of each clock by its name, "" where there is but one; nothing where none is stated."""
+        wear = self.settings.wear
+        if not isinstance(wear, UsageWear):
+            return {}
+        if not wear.clocks:
+            return {"": Prior(self.rated, self.shape)} if self.rated > 0 else {}
+        lives = {name: (clock, median_life(clock)) for name, clock in wear.clocks.items()}
+        return {
+            name: Prior(in_unit(life, self.units[name]), shape_of(clock, clock))
+            for name, (clock, life) in lives.items()
+            if life is not None
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Closed:
     """A life that was closed: what it had run, all in, in how many calendar hours of watching, and how it was found.
 
-    before: what it had run when watching began.
+    before: what it had run when watching began. clocks: where there are several, what it had run on each that is
+    known, by name; then `ran` is the calendar's.
     """
 
     life: str
@@ -61,6 +79,12 @@ class Closed:
     hours: float
     found: Found | None
     before: float = 0.0
+    clocks: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def each(self) -> Mapping[str, float]:
+        """What it had run on each clock, "" where there is but one."""
+        return self.clocks or {"": self.ran}
 
     @property
     def use_per_hour(self) -> float:

@@ -15,7 +15,9 @@ from gettext import gettext as _
 from typing import Any, Final
 
 from maintenance import health, prognosis
+from maintenance.lifetimes import Lifetimes
 from maintenance.needs import Evidence
+from maintenance.packing import Packer, Unpacker
 from maintenance.prognosis import Basis
 from maintenance.settings import (
     ClockSettings,
@@ -34,6 +36,7 @@ from maintenance.trackers.tracker import (
     Tracker,
     counter_clock,
     doubts_of,
+    number,
     reset_of,
 )
 from maintenance.usage import SLACK_SHARE, Jump
@@ -56,12 +59,19 @@ class ClocksTracker(Tracker):
         wear = settings.wear
         assert isinstance(wear, UsageWear)
         self._due = wear.due
+        self._taught = (0, "")
         self._meters = {name: _meter(name, clock, tags) for name, clock in wear.clocks.items()}
         self._counted = [meter for meter in self._meters.values() if meter.clock.counted]
 
     def take(self, signal: int, value: float, hours: float) -> None:
         """Fold a reading of a counter; signals are the counters in their order."""
         self._fold(self._counted[signal], value, hours)
+
+    def believe(self, lives: Mapping[str, Lifetimes], count: int, version: str) -> None:
+        """Believe what so many lives taught of each clock from now on, instead of its rating; nothing: the ratings."""
+        self._taught = (count, version)
+        for name, meter in self._meters.items():
+            meter.lives = lives.get(name)
 
     def read(self, value: float, hours: float, clock: str = "") -> None:
         """Fold a reading of the clock of that name, which a person typed in."""
@@ -112,14 +122,21 @@ class ClocksTracker(Tracker):
         else:
             belief = prognosis.by_clocks([meter.clocked(hours) for meter in self._meters.values()], basis)
         told = [Evidence("USAGE_BY_CLOCK", meter.figures(hours) | {"clock": meter.name}) for meter in ordered]
+        models = [] if self._due else [self._model(meter, meter.lives) for meter in ordered if meter.lives is not None]
         doubts = [doubt for meter in ordered for doubt in _doubts(meter)]
-        worst = min(health.of_usage(meter.clock.used_at(hours), meter.rated) for meter in ordered)
-        return Assessment(belief, worst, (*told, *doubts))
+        worst = min(health.of_usage(meter.clock.used_at(hours), meter.usual) for meter in ordered)
+        return Assessment(belief, worst, (*told, *models, *doubts))
+
+    def _model(self, meter: Meter, lives: Lifetimes) -> Evidence:
+        """Return what lives taught of a clock, by name."""
+        count, version = self._taught
+        usual = {"usual": number(lives.median), "unit": meter.unit, "clock": meter.name, "rated": number(meter.rated)}
+        return Evidence("LIFETIMES_BY_CLOCK", usual | {"lives": str(count), "version": version[:12]})
 
     def outlook(self, hours: float) -> Outlook:
         """Return the share of the life that is gone on the clock nearest to its end, as that clock runs."""
         first = self._ordered(hours)[0]
-        return Outlook(_percent(first, hours), 100.0 * first.clock.rate.per_hour / first.rated, 0.0, 100.0, "%")
+        return Outlook(_percent(first, hours), 100.0 * first.clock.rate.per_hour / first.usual, 0.0, 100.0, "%")
 
     def proposal(self) -> Proposal | None:
         """Return the first lasting jump back of a counter that no other counter of the part's own contradicts."""
@@ -140,15 +157,23 @@ class ClocksTracker(Tracker):
         clocks = [[name, each.counter.tag, each.unit, *each.identity()] for name, each in self._meters.items()]
         return [*super().identity(), clocks]
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return super().snapshot() | {"clocks": {name: each.clock.snapshot() for name, each in self._meters.items()}}
+    def pack(self, packer: Packer) -> None:
+        """Pack also every clock."""
+        super().pack(packer)
+        for meter in self._meters.values():
+            meter.clock.pack(packer)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot that fits."""
-        super().restore(state)
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed."""
+        super().unpack(packed)
+        for meter in self._meters.values():
+            meter.clock.unpack(packed)
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot from before states were packed."""
+        super().adopt(state)
         for name, clock in state["clocks"].items():
-            self._meters[name].clock.restore(clock)
+            self._meters[name].clock.adopt(clock)
 
 
 def _meter(name: str, clock: ClockSettings, tags: Mapping[str, str]) -> Meter:
@@ -159,7 +184,7 @@ def _meter(name: str, clock: ClockSettings, tags: Mapping[str, str]) -> Meter:
 
 
 def _percent(meter: Meter, hours: float) -> float:
-    return 100.0 * meter.clock.used_at(hours) / meter.rated
+    return 100.0 * meter.clock.used_at(hours) / meter.usual
 
 
 def _doubts(meter: Meter) -> list[Evidence]:

@@ -19,11 +19,12 @@ from maintenance import detection, health, prognosis
 from maintenance.bank import DEVIATING, SMOOTHING, Bank, trend_of
 from maintenance.belief import Belief
 from maintenance.departure import Departure, Return, departure
-from maintenance.detection import Baseline
+from maintenance.detection import Baseline, Healthy
 from maintenance.features import TRIM, Framer, Vector
 from maintenance.needs import Evidence
+from maintenance.packing import Layout, Packer, Unpacker
 from maintenance.prognosis import Basis
-from maintenance.sensors import Stillness
+from maintenance.sensors import Leap, Stillness, real
 from maintenance.settings import ComponentSettings, DeviationWear, in_unit
 from maintenance.trackers.pool import Pool
 from maintenance.trackers.tracker import CLOCK, Assessment, Outlook, Proposal, Tracker, number
@@ -41,6 +42,8 @@ WILD_Z = 12.0
 """Four times as far out as is usual at failure, a sensor is doubted unless other signals confirm it."""
 ODD_Z = 50.0
 """So far out nobody can tell, whatever the others say."""
+NOISY_ALONE, CALM_ALONE = 2.8, 1.8
+"""Where no other signal can confirm wear, two and a half times that is noise, until it has all but gone."""
 NOISY_Z, NOISE = 4.5, 0.2
 """In health the mean step from one frame to the next is 1.1 scatters (2 / sqrt(pi)); four times that, over about five
 frames, is another measurement, not more wear."""
@@ -52,6 +55,7 @@ class DeviationTracker(Tracker):
     """A life measured by the distance from the unit's own healthy self."""
 
     kind = "deviation"
+    kept = Layout(numbers=("left",), wholes=("wild",), truths=("strange", "is_noisy"))
 
     def __init__(self, component: str, settings: ComponentSettings, tags: Mapping[str, str], pool: Pool) -> None:
         super().__init__(settings, tags)
@@ -67,12 +71,14 @@ class DeviationTracker(Tracker):
         """A new part has its own healthy self."""
         signals = len(self._wear.tags)
         self.framer = Framer(signals + len(self._tolerance), self._frame_hours)
-        self.healthy: list[list[float]] = []
-        self.healthy_use: list[float] = []
+        self.healthy = Healthy(signals)
+        self.rows: list[tuple[float, list[float]]] = []
         self.bank = Bank(1, signals)
         self.stillness = Stillness(signals)
         self.wild = 0
-        self.noise, self.newest = np.zeros(signals), np.full(signals, math.nan)
+        self.alone = Leap() if signals == 1 else None
+        self.is_noisy = False
+        self.noise, self.newest = np.zeros(signals, np.float32), np.full(signals, math.nan, np.float32)
         self.left: float | None = None
         self.strange = False
         self.last_use = -math.inf
@@ -83,7 +89,7 @@ class DeviationTracker(Tracker):
     @property
     def complete(self) -> bool:
         """Whether the healthy self is known."""
-        return len(self.healthy) >= self._wear.baseline
+        return max(self.healthy.count, len(self.rows)) >= self._wear.baseline
 
     def take(self, signal: int, value: float, hours: float) -> None:
         """Fold a value of a signal, or a reading of the counter of use."""
@@ -113,8 +119,9 @@ class DeviationTracker(Tracker):
         self.strange = not np.any(np.isfinite(frame))
         if self.strange:
             return
-        self._hear(self._z(frame - self._own().mean))
-        wild = self._wild(frame)
+        z = self._z(frame - self._own().mean)
+        self._hear(z)
+        wild = self._wild(z)
         if np.any(wild):
             self.wild += 1
         elif self.wild:
@@ -131,13 +138,17 @@ class DeviationTracker(Tracker):
 
     def _hear(self, z: Vector) -> None:
         """Fold the step of each signal into its noise, in healthy scatters; one that is missing makes none."""
-        step = np.minimum(np.abs(z - self.newest), WILD_Z)
-        self.noise = np.where(np.isfinite(step), self.noise + NOISE * (step - self.noise), self.noise)
-        self.newest = np.where(np.isfinite(z), z, self.newest)
+        heard = real(z)
+        step = np.minimum(np.abs(heard - self.newest), np.float32(WILD_Z))
+        self.noise = np.where(np.isfinite(step), self.noise + np.float32(NOISE) * (step - self.noise), self.noise)
+        self.newest = np.where(np.isfinite(heard), heard, self.newest)
+        if self.alone is not None:
+            self.alone.take(float(heard[0]))
+            self.is_noisy = bool(self.noise[0] > (CALM_ALONE if self.is_noisy else NOISY_ALONE))
 
-    def _wild(self, frame: Vector) -> NDArray[np.bool_]:
+    def _wild(self, z: Vector) -> NDArray[np.bool_]:
         """Tell of each signal whether it is so far out that nobody can tell wear from a sensor."""
-        size = np.abs(np.nan_to_num(self._z(frame - self._own().mean)))
+        size = np.fmax(np.abs(z), 0.0)  # one that is missing is not out at all
         wild = size > ODD_Z
         for place in np.flatnonzero(size > WILD_Z).tolist():
             wild[place] |= not self._confirmed(place)
@@ -166,16 +177,34 @@ class DeviationTracker(Tracker):
 
     def _learn(self, frame: Vector, use: float) -> None:
         """A frame with a missing signal teaches nothing about health."""
+        frame = self._as_packed(frame)
         if not np.all(np.isfinite(frame)):
             return
-        self.healthy.append(frame.tolist())
-        self.healthy_use.append(use)
+        if len(self._tolerance):
+            self.rows.append((use, frame.tolist()))
+        else:
+            self.healthy.take(frame)
+            self._keep(frame, use)
         if self.complete:
-            rows = np.array(self.healthy)
-            self._pool.put(self._component, rows, self._tolerance)
+            self._join()
             self.bank.begin(ROW, self._own().mean[None, :])
-            for row, at in zip(self._pool.comparable(rows, len(self._tolerance)), self.healthy_use, strict=True):
-                self._keep(row, at)
+            for at, row in self.rows:
+                self._keep(self._comparable(np.array(row)), at)
+
+    def _as_packed(self, frame: Vector) -> Vector:
+        """Return a frame that is kept whole as the first one and how far it is from there, in four bytes: finer than
+        any sensor."""
+        if not self.rows:
+            return frame
+        first = np.array(self.rows[0][1])
+        return first + real(frame - first)
+
+    def _join(self) -> None:
+        """Tell the peers what is healthy here."""
+        if self.rows:
+            self._pool.put(self._component, np.array([row for _use, row in self.rows]), self._tolerance)
+        else:
+            self._pool.know(self._component, self.healthy.baseline())
 
     def _comparable(self, frame: Vector) -> Vector:
         comparable: Vector = self._pool.comparable(frame[None, :], len(self._tolerance))[0]
@@ -251,7 +280,7 @@ class DeviationTracker(Tracker):
         use = self.clock.used_at(self.framer.end_hours)
         if any(self.framer.counts) and not (self.clock.counted and use <= self.last_use):
             frame = self._comparable(self.framer.open_frame())
-            frame = self._tamed(frame, self._wild(frame))
+            frame = self._tamed(frame, self._wild(self._z(frame - self._own().mean)))
             smooth, fresh = self._smoothed(frame, SMOOTHING * self.framer.fill), use
         trend = trend_of(self.bank.moments(ROW)[0])
         return departure(smooth, self._scatter(), trend, self.usual(use_per_hour), fresh)
@@ -261,7 +290,7 @@ class DeviationTracker(Tracker):
         life can speak."""
         horizon = self.horizon(basis.use_per_hour)
         if not self.complete:
-            have = {"have": str(len(self.healthy)), "want": str(self._wear.baseline)}
+            have = {"have": str(max(self.healthy.count, len(self.rows))), "want": str(self._wear.baseline)}
             unknown, used = replace(basis, known=False), self.clock.used_at(hours)
             belief = prognosis.by_usage(used, used, self.rated or horizon, 3.0, unknown)
             return Assessment(belief, 1.0, (Evidence("BASELINE", have), *self.clock_evidence()))
@@ -285,7 +314,8 @@ class DeviationTracker(Tracker):
         use, names, counted = self.clock.used_at(hours), self._wear.tags, self.clock.counted
         stuck = self.stillness.stuck(use, hours, self.rated, counted=counted)
         found = [Evidence("SIGNAL_STUCK", {"tag": names[place]}) for place in stuck]
-        noisy = [place for place in np.flatnonzero(self.noise > NOISY_Z).tolist() if not self._confirmed(place)]
+        loud = np.array([self.is_noisy]) if self.alone is not None else self.noise > NOISY_Z
+        noisy = [place for place in np.flatnonzero(loud).tolist() if not self._confirmed(place)]
         for place in noisy if len(noisy) > int(len(names) * TRIM) else ():  # fewer are trimmed away anyhow
             times = number(self.noise[place] * math.sqrt(math.pi) / 2)
             found.append(Evidence("SENSOR_NOISY", {"tag": names[place], "times": times}))
@@ -293,7 +323,16 @@ class DeviationTracker(Tracker):
             found.append(Evidence("SIGNALS_WILD", {"scatters": number(WILD_Z)}))
         elif (lone := detection.lone(z)) is not None:
             found.append(Evidence("SIGNAL_ALONE", {"tag": names[lone], "z": f"{z[lone]:+.0f}"}))
+        elif self.alone is not None and (size := self._leapt(self.alone)):
+            found.append(Evidence("SIGNAL_LEAPT", {"tag": names[0], "z": f"{size:+.0f}"}))
         return found
+
+    def _leapt(self, alone: Leap) -> float:
+        """Return how far the only signal has leapt, the open frame in; 0 where it has not."""
+        if any(self.framer.counts):
+            open_z = self._z(self._comparable(self.framer.open_frame()) - self._own().mean)
+            alone = alone.with_frame(float(open_z[0]))
+        return alone.size
 
     def _learned(self, z: Vector, use: float, basis: Basis) -> tuple[Belief, Evidence] | None:
         """Return what the model believes and its name, None where there is none or a signal that it needs is lost."""
@@ -323,36 +362,73 @@ class DeviationTracker(Tracker):
         regime = {name: each.value for name, each in self._wear.regime.items()}
         return [*super().identity(), list(self._wear.tags), self._wear.baseline, self._frame_hours, regime]
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        last_use = None if self.last_use == -math.inf else self.last_use
-        return super().snapshot() | {
-            "framer": self.framer.snapshot(),
-            "healthy": [self.healthy, self.healthy_use],
-            "bank": self.bank.snapshot(0),
-            "stillness": self.stillness.snapshot(),
-            "wild": self.wild,
-            "noise": [self.noise.tolist(), [None if math.isnan(each) else each for each in self.newest.tolist()]],
-            "left": [self.left, self.strange],
-            "seen": [last_use, *self.back.snapshot()],
-        }
+    def pack(self, packer: Packer) -> None:
+        """Pack also the healthy self and how far the unit is from it.
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot; a healthy self that is known rejoins the pool."""
-        super().restore(state)
+        Where the machine is run in several ways, the healthy frames themselves: which ways there are its peers say.
+        """
+        super().pack(packer)
+        packer.things(self, self.back)
+        packer.number(None if self.last_use == -math.inf else self.last_use)
+        self.framer.pack(packer)
+        self.stillness.pack(packer)
+        packer.whole(len(self.rows))
+        if self.rows:
+            rows = np.array([row for _use, row in self.rows])
+            packer.array(rows[0])
+            packer.array(rows - rows[0], "<f4")
+            packer.array(np.array([] if self.complete else [use for use, _row in self.rows]))
+        else:
+            self.healthy.pack(packer)
+        if self.complete:
+            self.bank.pack(0, packer)
+            packer.array(self.noise, "<f4")
+            packer.array(self.newest, "<f4")
+            if self.alone is not None:
+                self.alone.pack(packer)
+
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed; a healthy self that is known rejoins the pool."""
+        super().unpack(packed)
+        packed.things(self, self.back)
+        last_use = packed.number()
+        self.last_use = -math.inf if last_use is None else last_use
+        self.framer.unpack(packed)
+        self.stillness.unpack(packed)
+        count, signals = packed.count(), self.framer.signals
+        if count:
+            rows = packed.array(signals) + packed.array(count, signals, kind="<f4")
+            uses = packed.array(count) if count < self._wear.baseline else np.zeros(count)  # told already
+            self.rows = list(zip(uses.tolist(), rows.tolist(), strict=True))
+        else:
+            self.healthy.unpack(packed)
+        if self.complete:
+            self.bank.unpack(0, packed)
+            self.noise, self.newest = (packed.array(len(self.noise), kind="<f4") for _ in range(2))
+            if self.alone is not None:
+                self.alone.unpack(packed)
+            self._join()
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot from before states were packed."""
+        super().adopt(state)
         self.framer = Framer(**state["framer"])
-        self.healthy, self.healthy_use = state["healthy"]
-        self.bank.restore(0, state["bank"] | _moments(state))
+        for row, use in zip(*state["healthy"], strict=True):
+            if len(self._tolerance):
+                self.rows.append((use, self._as_packed(np.array(row)).tolist()))
+            else:
+                self.healthy.take(np.array(row))
+        self.bank.adopt(0, state["bank"] | _moments(state))
         if "stillness" in state:  # a snapshot from before sensors were watched has none, and learns it anew
-            self.stillness.restore(state["stillness"])
+            self.stillness.adopt(state["stillness"])
             self.wild = state["wild"]
-            self.noise, self.newest = (np.array(row, np.float64) for row in state["noise"])
+            self.noise, self.newest = (np.array(row, np.float32) for row in state["noise"])
         self.left, self.strange = state["left"]
         last_use, *seen = state["seen"]
         self.back = Return(*seen)
         self.last_use = -math.inf if last_use is None else last_use
         if self.complete:
-            self._pool.put(self._component, np.array(self.healthy), self._tolerance)
+            self._join()
 
 
 def _moments(state: Mapping[str, Any]) -> dict[str, Any]:

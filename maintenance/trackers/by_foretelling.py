@@ -10,6 +10,7 @@ from typing import Any
 
 from maintenance import health, prognosis
 from maintenance.needs import Evidence
+from maintenance.packing import Layout, Packer, Unpacker
 from maintenance.prognosis import Basis
 from maintenance.settings import ComponentSettings, ForetoldWear
 from maintenance.trackers.tracker import YEAR_HOURS, Assessment, Outlook, Proposal, Tracker
@@ -22,6 +23,7 @@ class ForetoldTracker(Tracker):
     """A job that is due at a moment which the machine tells, and may tell anew."""
 
     kind = "foretold"
+    kept = Layout(numbers=("due", "since"))
 
     def __init__(self, settings: ComponentSettings, tags: Mapping[str, str]) -> None:
         super().__init__(settings, tags)
@@ -73,11 +75,17 @@ class ForetoldTracker(Tracker):
         """That the machine says another moment proves no new part."""
         return None
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return super().snapshot() | {"due": self.due, "since": self.since}
+    def pack(self, packer: Packer) -> None:
+        """Pack also the moment that was told."""
+        super().pack(packer)
+        packer.things(self)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot that fits."""
-        super().restore(state)
-        self.due, self.since = state["due"], state["since"]
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed."""
+        super().unpack(packed)
+        packed.things(self)
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot from before states were packed."""
+        super().adopt(state)
+        self.kept.adopt(self, state)

@@ -11,8 +11,9 @@ from typing import Any
 from maintenance import health, prognosis
 from maintenance.features import DiscountedTrend, Framer, RobustLevel, Trend
 from maintenance.needs import Evidence
+from maintenance.packing import Layout, Packer, Unpacker
 from maintenance.prognosis import Basis, Drift, Habits
-from maintenance.sensors import Sense, swaps_of
+from maintenance.sensors import CHANGES, Sense, swaps_of
 from maintenance.settings import ComponentSettings, LevelWear, in_unit
 from maintenance.trackers.tracker import CLOCK, KEEP, Assessment, Outlook, Proposal, Tracker, number
 from maintenance.usage import SUSTAINED
@@ -44,6 +45,9 @@ class LevelTracker(Tracker):
     """
 
     kind = "level"
+    kept = Layout(
+        numbers=("at", "worst", "new_since", "stated"), wholes=("new_count", "wild", "tame"), truths=("typed",)
+    )
 
     def __init__(self, settings: ComponentSettings, tags: Mapping[str, str], habits: Habits = prognosis.USUAL) -> None:
         super().__init__(settings, tags)
@@ -53,6 +57,7 @@ class LevelTracker(Tracker):
         self._tag, self._unit = wear.tag, wear.limit.unit
         self._is_stated = wear.deviation is not None
         self._as_new, self._limit = wear.as_new.value, wear.limit.value
+        self._span = self._limit - self._as_new
         self._smoothing_hours = in_unit(wear.smoothing, "h")
         usual_hours = self.rated / self.clock.rate.prior / FRAMES_PER_LIFE
         self._frame_hours = in_unit(wear.frame, "h") if wear.frame else max(usual_hours, 1 / 60)
@@ -62,7 +67,7 @@ class LevelTracker(Tracker):
     def forget(self) -> None:
         """A new part has its own level and its own trend."""
         self.robust = RobustLevel(floor=NOISE_FLOOR)
-        self.sense = Sense(floor=NOISE_FLOOR * abs(self._limit - self._as_new))
+        self.sense = Sense(floor=NOISE_FLOOR * abs(self._span))
         self.framer = Framer(1, self._frame_hours)
         self.trend, self.long = DiscountedTrend(KEEP), DiscountedTrend(KEEP_LONG)
         self.at: float | None = None
@@ -91,15 +96,16 @@ class LevelTracker(Tracker):
 
         Several such in a row move the level, so that a person is asked, but no trend; when they end it is learned anew.
         """
-        worn = health.worn_share(value, self._as_new, self._limit)
+        worn = (value - self._as_new) / self._span
         if LEAST_WORN <= worn <= MOST_WORN:
-            self.tame += 1
-            if self.wild >= SUSTAINED and self.tame < SUSTAINED:
-                return
-            if self.wild >= SUSTAINED:
-                self.robust = RobustLevel(floor=NOISE_FLOOR)
-            self.wild = 0
-            self._fold(value, hours)
+            if self.wild:
+                self.tame += 1
+                if self.wild >= SUSTAINED and self.tame < SUSTAINED:
+                    return
+                if self.wild >= SUSTAINED:
+                    self.robust = RobustLevel(floor=NOISE_FLOOR)
+                self.wild = 0
+            self._fold(worn, hours)
             return
         self.wild, self.tame = self.wild + 1, 0
         if self.wild >= SUSTAINED:
@@ -112,36 +118,38 @@ class LevelTracker(Tracker):
                 trend.take(self.clock.used_at(hours), float(closed[0]))
             self.history.take(hours, self._value(float(closed[0])))
 
-    def _fold(self, value: float, hours: float) -> None:
-        """Fold a level that may be believed."""
-        worn = health.worn_share(value, self._as_new, self._limit)
-        elapsed = max(hours - self.at, 0.0) if self.at is not None else math.inf
-        self.robust.take(worn, -math.expm1(-elapsed / self._smoothing_hours))
-        self.at = hours if self.at is None else max(hours, self.at)
+    def _fold(self, worn: float, hours: float) -> None:
+        """Fold a level that may be believed, as a share of the way."""
+        if self.at is None:
+            self.robust.take(worn, 1.0)
+            self.at = hours
+        elif hours > self.at:
+            self.robust.take(worn, -math.expm1((self.at - hours) / self._smoothing_hours))
+            self.at = hours
+        else:
+            self.robust.take(worn, 0.0)
         self.framer.take(0, self._clipped(worn))
-        self._watch_for_new(worn, hours)
+        if self.robust.level > self.worst and self.robust.count >= SUSTAINED:
+            self.worst = self.robust.level
+        if worn > AS_NEW:
+            self.new_since, self.new_count = None, 0
+        elif self.worst >= WORN:
+            self.new_since = hours if self.new_since is None else self.new_since
+            self.new_count += 1
 
     def read(self, value: float, hours: float, clock: str = "") -> None:
         """Fold a level that a person measured and typed in: one such is enough to know."""
         if self.at is not None and hours < self.at:
             raise ValueError(_("a newer level is known already"))
         self._turn(hours)
-        self._fold(value, hours)
+        self._fold((value - self._as_new) / self._span, hours)
         self.typed, self.stated = True, 0.0  # it was measured; the estimate may disagree at its next word
 
     def _clipped(self, worn: float) -> float:
         """A spark is no wear: trends see what the smoother would believe at most."""
-        bound = 4.0 * max(self.robust.scale, self.robust.floor)
-        return min(max(worn, self.robust.level - bound), self.robust.level + bound)
-
-    def _watch_for_new(self, worn: float, hours: float) -> None:
-        if self.robust.count >= SUSTAINED:
-            self.worst = max(self.worst, self.robust.level)
-        if worn > AS_NEW:
-            self.new_since, self.new_count = None, 0
-        elif self.worst >= WORN:
-            self.new_since = hours if self.new_since is None else self.new_since
-            self.new_count += 1
+        level, scale = self.robust.level, self.robust.scale
+        bound = 4.0 * (scale if scale > NOISE_FLOOR else NOISE_FLOOR)
+        return level - bound if worn < level - bound else level + bound if worn > level + bound else worn
 
     def proposal(self) -> Proposal | None:
         """Return a level that is back to new for several samples and a whole frame, or a counter's jump back."""
@@ -158,7 +166,7 @@ class LevelTracker(Tracker):
         self.worst, self.new_since, self.new_count = self.robust.level, None, 0
 
     def _value(self, worn: float) -> float:
-        return self._as_new + worn * (self._limit - self._as_new)
+        return self._as_new + worn * self._span
 
     def _rate(self) -> tuple[Trend | None, Drift]:
         """Return the trend with the open frame in, and the wear rate that follows."""
@@ -183,14 +191,14 @@ class LevelTracker(Tracker):
         code = "LEVEL"
         if trend is not None:
             code = "LEVEL_TREND"
-            per_day = rate.mean * (self._limit - self._as_new) * basis.use_per_hour * 24
+            per_day = rate.mean * self._span * basis.use_per_hour * 24
             parameters["slope_per_day"] = number(per_day)
         evidence = (Evidence(code, parameters), *self._estimated(), *doubts, *self.clock_evidence())
         return Assessment(belief, health.of_level(self._value(worn), self._as_new, self._limit), evidence)
 
     def _stated_share(self) -> float:
         """The stated deviation as a share of the way; it is of the estimate's whole error, which no average lessens."""
-        return max(self.stated or 0.0, 0.0) / abs(self._limit - self._as_new)
+        return max(self.stated or 0.0, 0.0) / abs(self._span)
 
     def _estimated(self) -> list[Evidence]:
         if self.stated is None or self.stated < 0:
@@ -219,7 +227,7 @@ class LevelTracker(Tracker):
 
     def outlook(self, hours: float) -> Outlook:
         """Return the level and its course to the limit."""
-        span = self._limit - self._as_new
+        span = self._span
         _, rate = self._rate()
         return Outlook(
             self._value(self.robust.level),
@@ -237,25 +245,24 @@ class LevelTracker(Tracker):
         stated = [True] if self._is_stated else []
         return [*super().identity(), self._unit, self._as_new, self._limit, self._frame_hours, *stated]
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return super().snapshot() | {
-            "robust": self.robust.snapshot(),
-            "sense": self.sense.snapshot(),
-            "framer": self.framer.snapshot(),
-            "trend": self.trend.snapshot(),
-            "long": self.long.snapshot(),
-            "seen": [self.at, self.worst, self.new_since, self.new_count, self.typed],
-            "wild": [self.wild, self.tame],
-            **({"stated": self.stated} if self._is_stated else {}),
-        }
+    def pack(self, packer: Packer) -> None:
+        """Pack also the level, its trends and its sensor."""
+        super().pack(packer)
+        packer.things(self, self.robust, self.sense, self.trend, self.long)
+        self.framer.pack(packer)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot."""
-        super().restore(state)
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed."""
+        super().unpack(packed)
+        packed.things(self, self.robust, self.sense, self.trend, self.long)
+        self.framer.unpack(packed)
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot from before states were packed."""
+        super().adopt(state)
         self.robust = RobustLevel(**state["robust"])
         if "sense" in state:  # a snapshot from before sensors were watched has none, and learns it anew
-            self.sense = Sense(**state["sense"])
+            self.sense = Sense(**state["sense"] | {"changes": min(state["sense"]["changes"], CHANGES)})
             self.wild, self.tame = state["wild"]
         self.trend, self.long = DiscountedTrend(**state["trend"]), DiscountedTrend(**state["long"])
         self.framer = Framer(**state["framer"])

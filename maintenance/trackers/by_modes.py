@@ -21,6 +21,7 @@ from maintenance import prognosis
 from maintenance.belief import Belief
 from maintenance.features import History
 from maintenance.needs import Evidence
+from maintenance.packing import Packer, Unpacker
 from maintenance.prognosis import Basis
 from maintenance.settings import ComponentSettings, Mode, ModesWear, counter_tags, measured_tags, of_mode, wear_tags
 from maintenance.trackers.tracker import CLOCK, Assessment, Outlook, Proposal, Tracker
@@ -135,15 +136,23 @@ class ModesTracker(Tracker):
         """Return also every mode."""
         return [*super().identity(), [[name, mode.identity()] for name, mode in self.modes.items()]]
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state, JSON-able."""
-        return super().snapshot() | {"modes": {name: mode.snapshot() for name, mode in self.modes.items()}}
+    def pack(self, packer: Packer) -> None:
+        """Pack also every mode."""
+        super().pack(packer)
+        for mode in self.modes.values():
+            mode.pack(packer)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a snapshot that fits."""
-        super().restore(state)
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what was packed."""
+        super().unpack(packed)
+        for mode in self.modes.values():
+            mode.unpack(packed)
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot from before states were packed."""
+        super().adopt(state)
         for name, mode in state["modes"].items():
-            self.modes[name].restore(mode)
+            self.modes[name].adopt(mode)
 
 
 def _routes(modes: Mapping[str, Mode]) -> Iterator[tuple[str, int]]:

@@ -33,9 +33,9 @@ class UsageTracker(Tracker):
         self._meter.take(value, hours)
         self.history.take(hours, self.clock.used_at(hours))
 
-    def believe(self, lives: Lifetimes | None, count: int, version: str) -> None:
-        """Believe what so many lives taught from now on, instead of the rating; None: the rating alone."""
-        self._meter.lives, self._taught = lives, (count, version)
+    def believe(self, lives: Mapping[str, Lifetimes], count: int, version: str) -> None:
+        """Believe what so many lives taught from now on, instead of the rating; nothing: the rating alone."""
+        self._meter.lives, self._taught = lives.get(""), (count, version)
 
     def read(self, value: float, hours: float, clock: str = "") -> None:
         """Fold a reading that a person typed in."""

@@ -59,6 +59,11 @@ class Meter:
         return (self.counter.as_new or 0.0) + (-use if self.counter.counts_down else use)
 
     @property
+    def usual(self) -> float:
+        """The life that half reach: by what lives taught, else by rating."""
+        return self.rated if self.lives is None else self.lives.median
+
+    @property
     def heard(self) -> bool:
         """Whether there is a reading to go by; the calendar needs none."""
         return not self.clock.counted or self.clock.reading is not None
@@ -80,8 +85,8 @@ class Meter:
         return Clocked(told, used, self.rated, self.shape, self.clock.rate.per_hour, self.lives)
 
     def hours_left(self, hours: float) -> float:
-        """Return the calendar hours to the end of the rated life at the usual pace; below 0 beyond it."""
-        return (self.rated - self.clock.used_at(hours)) / self.clock.rate.per_hour
+        """Return the calendar hours to the end of the usual life at the usual pace; below 0 beyond it."""
+        return (self.usual - self.clock.used_at(hours)) / self.clock.rate.per_hour
 
     def figures(self, hours: float) -> dict[str, str]:
         """Return use and life as evidence tells them."""

@@ -35,14 +35,19 @@ class Pool:
         self.model: Learned | None = None
         self.version = 0
 
+    def know(self, component: str, baseline: Baseline) -> None:
+        """A unit that is run in one way knows its healthy self."""
+        self._baselines[component] = baseline
+        self._changed()
+
     def put(self, component: str, rows: Vector, tolerance: Vector) -> None:
-        """A unit knows its healthy self: whole frames of shape (frames, signals + settings)."""
-        if not len(tolerance):
-            self._baselines[component] = Baseline.of(rows)
-        else:
-            self._rows[component], self._tolerance = rows, tolerance
-            self._baselines.clear()
-            self._regimes = None
+        """A unit that is run in several ways has seen enough of health: whole frames, (frames, signals + settings)."""
+        self._rows[component], self._tolerance = rows, tolerance
+        self._baselines.clear()
+        self._regimes = None
+        self._changed()
+
+    def _changed(self) -> None:
         self._variance = None
         self.version += 1
 

@@ -15,6 +15,7 @@ from typing import Any
 from connectors.samples import Measure
 from maintenance.features import History
 from maintenance.needs import Belief, Evidence
+from maintenance.packing import Packer, Unpacker, digest
 from maintenance.prognosis import Basis
 from maintenance.settings import (
     ComponentSettings,
@@ -36,7 +37,7 @@ CLOCK = -1
 TYPED = "reading"
 """What `Life.counters` calls the reading of a component that no counter clocks."""
 FORMAT = 2
-"""The shape of snapshots; one of another shape is not taken, and what it knew is learned anew."""
+"""What a snapshot knows; one that knows something else is not taken, and what it knew is learned anew."""
 KEEP = 0.95
 """Trends remember about twenty frames."""
 GUESSED_HOURS_WEIGHT = 1.0
@@ -141,7 +142,24 @@ class Tracker(ABC):
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state, JSON-able."""
-        return {"kind": self.identity(), "clock": self.clock.snapshot(), "history": self.history.snapshot()}
+        packer = Packer()
+        self.pack(packer)
+        return {"kind": digest(self.identity()), "state": packer.text}
+
+    def pack(self, packer: Packer) -> None:
+        """Pack what cannot be worked out from the settings."""
+        self.clock.pack(packer)
+        self.history.pack(packer)
+
+    def unpack(self, packed: Unpacker) -> None:
+        """Go on from what a tracker like this one packed."""
+        self.clock.unpack(packed)
+        self.history.unpack(packed)
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot that fits, from before states were packed."""
+        self.clock.adopt(state["clock"])
+        self.history.adopt(state["history"])
 
     def identity(self) -> list[Any]:
         """What must be the same for a snapshot to fit, as JSON values."""
@@ -149,12 +167,15 @@ class Tracker(ABC):
 
     def fits(self, state: Mapping[str, Any]) -> bool:
         """Tell whether a snapshot was made by a tracker like this one."""
-        return bool(state["kind"] == self.identity())
+        identity = self.identity()
+        return state["kind"] in (digest(identity), identity)
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Take up a snapshot that fits."""
-        self.clock.restore(state["clock"])
-        self.history = History(**state["history"])
+        if "state" in state:
+            self.unpack(Unpacker(state["state"]))
+        else:
+            self.adopt(state)
 
     def clock_proposal(self) -> Proposal | None:
         jump = self.clock.pending

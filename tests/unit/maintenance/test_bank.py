@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 
 from maintenance.bank import ALPHAS, DEVIATING, KEEP, Bank, deviation, trend_of
 from maintenance.features import DiscountedTrend, ewma, trimmed_mean
+from maintenance.packing import Packer, Unpacker
 
 CHANCE = np.random.default_rng(3)
 FRAMES = CHANCE.normal(10, 1, (40, 7))
@@ -45,15 +44,21 @@ def test_a_missing_signal_stays_where_it_was():
     assert walked(holed).averages[0, :, 3] == pytest.approx(walked(holed[:20]).averages[0, :, 3])
 
 
-def test_a_row_comes_back_from_its_snapshot():
+def gone_on(bank: Bank, row: int, other: Bank) -> None:
+    packer = Packer()
+    bank.pack(row, packer)
+    other.unpack(0, Unpacker(packer.text))
+
+
+def test_a_row_comes_back_as_it_was_packed():
     bank, other = walked(row=1, rows=2), Bank(1, 7)
-    other.restore(0, json.loads(json.dumps(bank.snapshot(1))))
+    gone_on(bank, 1, other)
     for each, row in ((bank, 1), (other, 0)):
         each.take(np.array([row]), FRAMES[:1], np.array([41.0]), SCATTER)
     assert np.array_equal(bank.averages[1], other.averages[0])
     assert bank.slope(np.array([1])) == other.slope(np.array([0]))
     fresh = Bank(1, 7)
-    fresh.restore(0, json.loads(json.dumps(Bank(1, 7).snapshot(0))))
+    gone_on(Bank(1, 7), 0, fresh)
     assert fresh.slope(np.array([0])) == 0
 
 

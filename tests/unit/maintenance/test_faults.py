@@ -142,3 +142,31 @@ def test_a_part_that_wears_out_is_bought_and_nobody_doubts_its_sensor():
             monitor.take(Sample(f"m/{tag}", value, Quality.GOOD, at, at, Provenance.A))
         bought = bought or (is_bought(monitor.assess("m/part", at)) and hour)
     assert 150 < bought < 299
+
+
+ALONE = DEVIATION | {"tags": ["s0"]}
+"""A part with a single signal, whose healthy scatter is a half."""
+
+
+@hypothesis_settings(max_examples=3)
+@given(st.floats(2.0, 10.0), st.integers(0, 10_000))
+def test_a_single_signal_that_leaps_and_stays_there_buys_nothing_and_asks_whether_it_is_sound(size: float, seed: int):
+    *needs, last = stream(ALONE, "s0", lambda value, hours, rng: value + size, BEGINS, seed)
+    assert not any(is_bought(need) for need in (*needs, last))
+    assert not last.belief.known
+    assert {"SIGNAL_LEAPT", "SIGNALS_WILD"} & {reason.code for reason in last.evidence}
+
+
+@hypothesis_settings(max_examples=2)
+@given(st.sampled_from([1.5, 3.0, 5.0]), st.integers(0, 10_000))
+def test_a_single_signal_that_is_suddenly_noisy_buys_nothing(noise: float, seed: int):
+    noisy: Fault = lambda value, hours, rng: value + rng.gauss(0.0, noise)  # noqa: E731
+    assert not any(is_bought(need) for need in stream(ALONE, "s0", noisy, BEGINS, seed))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_single_signal_that_rises_slowly_is_wear_and_its_part_is_bought(seed: int):
+    rises: Fault = lambda value, hours, rng: value + 0.025 * hours  # noqa: E731
+    bought = [hour for hour, need in enumerate(stream(ALONE, "s0", rises, 50, seed)) if is_bought(need)]
+    assert bought
+    assert 25 < bought[0] < 70

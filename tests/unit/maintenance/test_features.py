@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maintenance.features import HISTORY_MAX, DiscountedTrend, Framer, History, RobustLevel, ewma, trimmed_mean, vector
+from maintenance.features import (
+    HISTORY_MAX,
+    STEPS,
+    DiscountedTrend,
+    Framer,
+    History,
+    RobustLevel,
+    ewma,
+    trimmed_mean,
+    vector,
+)
+from maintenance.packing import Packer, Unpacker
 
 
 def noisy(level: float, count: int, seed: int = 1) -> list[float]:
@@ -117,3 +128,22 @@ def test_a_history_is_bounded_and_keeps_its_beginning():
     assert len(history.hours) < HISTORY_MAX
     assert history.hours[0] == 0.0
     assert history.hours[-1] > 9_000
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e5), st.floats(-1e6, 1e6)), max_size=200))
+def test_a_packed_history_looks_the_same_and_does_not_drift(points: list[tuple[float, float]]):
+    history, again, third = History(), History(), History()
+    for hours, value in sorted(points):
+        history.take(hours, value)
+    texts = []
+    for one, other in ((history, again), (again, third)):
+        packer = Packer()
+        one.pack(packer)
+        other.unpack(Unpacker(packer.text))
+        texts.append(packer.text)
+    assert (again.stride, again.skipped) == (history.stride, history.skipped)
+    for before, after in ((history.hours, again.hours), (history.values, again.values)):
+        reach = (max(before) - min(before)) / STEPS if before else 0.0
+        assert after == pytest.approx(before, abs=reach, rel=1e-12)
+    assert len(texts[0]) == len(texts[1])
+    assert third.values == pytest.approx(again.values, abs=1e-9, rel=1e-9)

@@ -7,6 +7,8 @@ import math
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,9 @@ from connectors.samples import Provenance, Quality
 from maintenance.assets import Fitting, FittingState, Life
 from maintenance.monitor import Monitor
 from maintenance.needs import Belief, Need
-from tests.unit.maintenance.conftest import Mill, watched
+from maintenance.settings import ComponentSettings
+from maintenance.slots import Watched
+from tests.unit.maintenance.conftest import WEAR, Mill, watched
 
 DAY = timedelta(days=1)
 
@@ -325,3 +329,63 @@ def test_a_snapshot_of_another_life_or_another_limit_is_not_taken(make_mill: Cal
     assert make_mill(bearing=other).monitor.restore(states) == ["mill/bearing"]
     states["mill/bearing"]["life"] = "of long ago"
     assert make_mill().monitor.restore(states) == ["mill/bearing"]
+
+
+def unpacked(*, trend_apart: bool = False) -> dict[str, Any]:
+    """What a mill wrote down after 200 words of its seventh story, before states were packed."""
+    states: dict[str, Any] = json.loads((Path(__file__).parent / "snapshot_unpacked.json").read_text())
+    if trend_apart:  # as it was before the trend of a deviation was the bank's
+        tracker = states["mill/drive"]["tracker"]
+        *moments, yy, points = tracker["bank"]["moments"]
+        tracker["bank"]["moments"], tracker["trend"] = moments, {"yy": yy, "points": int(points)}
+    return states
+
+
+@pytest.mark.parametrize("trend_apart", [False, True])
+def test_a_snapshot_from_before_states_were_packed_goes_on(make_mill: Callable[..., Mill], trend_apart: bool):
+    whole, after, told = make_mill(), make_mill(), story(7, 60)
+    for tag, value, every in told[:200]:
+        whole.say(tag, value, every=every)
+    revisions = {need.component: need.revision for need in whole.monitor.needs(whole.now)}
+    assert after.monitor.restore(unpacked(trend_apart=trend_apart)) == []
+    after.hours = whole.hours
+    assert {need.component: need.revision for need in after.monitor.needs(after.now)} == revisions
+    for each in (whole, after):
+        for tag, value, every in told[200:]:
+            each.say(tag, value, every=every)
+    for one, other in zip(whole.monitor.needs(whole.now), after.monitor.needs(after.now), strict=True):
+        assert other.belief.survival == pytest.approx(one.belief.survival, abs=1e-9)
+        assert (one.health, one.evidence) == (pytest.approx(other.health), other.evidence)
+
+
+CURVED = {"by": "deviation", "tags": [f"t{number}" for number in range(14)]}
+REGIMES = {"regime": {"load": "0.5 1", "speed": "0.5 1"}}
+SIZES: dict[str, tuple[int, dict[str, Any]]] = {
+    "usage": (1000, WEAR["seal"]),
+    "level": (1000, WEAR["bearing"]),
+    "deviation of one signal": (1100, {"wear": CURVED | {"tags": ["t0"]}}),
+    "deviation of 14 signals": (3400, {"wear": CURVED}),
+    "deviation of 14 signals and 2 settings": (5600, {"wear": CURVED | REGIMES}),
+}
+"""Bytes of a snapshot at most, and the wear. A signal takes 175, and 135 more where the machine has regimes."""
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_snapshot_is_small_however_long_the_part_lives(now: datetime, name: str):
+    most, said = SIZES[name]
+    tags = {"vibration": "mm/s", "cycles": "cycles", "load": "1", "speed": "1"}
+    tags |= dict.fromkeys((f"t{number}" for number in range(14)), "1")
+    component = ComponentSettings.model_validate({"name": "part", "job": {"title": "Replace the part"}} | said)
+    life = Life("0123456789abcdef0123456789abcdef", "mill/part", now)
+    monitor = Monitor({"mill/part": Watched("mill", component, tags)}, {"mill/part": life})
+    mill, rng, sizes = Mill(monitor, now), random.Random(1), []
+    for hour in range(130):
+        mill.hours += 1
+        for tag in tags:
+            value = {"cycles": 9.0 * hour, "load": float(hour % 3), "speed": 2.0}.get(tag, 2.0 + rng.gauss(0.0, 0.1))
+            mill.say(tag, value, every=0.0)
+        if hour % 7 == 0:
+            mill.monitor.assess("mill/part", mill.now)
+            sizes.append(len(json.dumps(monitor.snapshot()["mill/part"], separators=(",", ":"))))
+    print(f"by {name}: {max(sizes)} bytes of snapshot at most, {sizes[-1]} at last")
+    assert max(sizes) < most

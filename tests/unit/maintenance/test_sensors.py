@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 
@@ -12,7 +11,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from maintenance.sensors import FAMILIES, TEMPERATURES, Sense, Stillness, Swap, swaps_of
+from maintenance.packing import Packer, Unpacker
+from maintenance.sensors import FAMILIES, RETURNED, TEMPERATURES, Leap, Sense, Stillness, Swap, swaps_of
 
 SEEDS = st.integers(0, 10_000)
 
@@ -133,7 +133,9 @@ def test_a_snapshot_goes_on_in_the_same_way(seed: int, cut: int):
     sense = Sense(floor=0.01)
     for hour, value in enumerate(values):
         sense.take(value, float(hour), float(hour), swaps_of("mm/s"))
-    again = Sense(**json.loads(json.dumps(sense.snapshot())))
+    packer, again = Packer(), Sense(floor=0.01)
+    packer.things(sense)
+    Unpacker(packer.text).things(again)
     assert again == sense
 
 
@@ -145,7 +147,49 @@ def test_of_several_signals_only_those_that_stand_are_named(seed: int):
         still.take(np.array([rng.normal(), rng.normal() if hour < 40 else 7.0, math.nan]), float(hour), float(hour))
     assert still.stuck(61.0, 61.0, 0.0, counted=True) == [1]
     assert still.stuck(61.0, 61.0, 0.0, counted=False) == []
-    again = Stillness(3)
-    again.restore(json.loads(json.dumps(still.snapshot())))
+    again, packer, repacked = Stillness(3), Packer(), Packer()
+    still.pack(packer)
+    again.unpack(Unpacker(packer.text))
     assert again.stuck(61.0, 61.0, 0.0, counted=True) == [1]
-    assert again.snapshot() == still.snapshot()
+    again.pack(repacked)
+    assert repacked.text == packer.text
+
+
+def leapt(*values: float, seed: int = 3, healthy: int = 40) -> Leap:
+    leap, rng = Leap(), random.Random(seed)
+    for value in (*(0.0 for _ in range(healthy)), *values):
+        leap.take(value + rng.gauss(0.0, 0.5))
+    return leap
+
+
+@pytest.mark.parametrize("size", [3.0, -4.0, 6.0, 11.0])
+def test_a_leap_that_lasts_is_told_and_is_over_when_the_signal_is_back(size: float):
+    assert leapt().size == 0
+    assert leapt(*[size] * 12).size == pytest.approx(size, abs=1.0)
+    assert leapt(*[size] * 12, *[0.0] * RETURNED).size == 0
+
+
+def test_a_spark_is_over_soon_and_what_goes_on_rising_after_a_leap_is_wear():
+    assert leapt(500.0, *[0.0] * RETURNED).size == 0
+    risen = [4.0] * 10 + [4.0 + 0.1 * frame for frame in range(60)]
+    assert leapt(*risen[:20]).size > 0
+    assert leapt(*risen).size == 0
+
+
+def test_a_slow_rise_is_no_leap():
+    rises = leapt()
+    for frame in range(200):
+        rises = rises.with_frame(0.03 * frame)
+        assert rises.size == 0
+
+
+@hypothesis_settings(max_examples=10)
+@given(st.lists(st.floats(-20, 20) | st.just(math.nan), max_size=40))
+def test_a_leap_goes_on_from_where_it_was_packed(values: list[float]):
+    leap, again, packer = leapt(*values), Leap(), Packer()
+    leap.pack(packer)
+    again.unpack(Unpacker(packer.text))
+    for value in (1.0, 7.0, 7.0):
+        leap.take(value)
+        again.take(value)
+    assert vars(again) == vars(leap)

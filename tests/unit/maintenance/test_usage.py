@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maintenance.packing import Packer, Unpacker
 from maintenance.usage import SUSTAINED, UsageClock, Utilisation
 
 
@@ -161,7 +160,9 @@ def test_a_restored_clock_goes_on_as_if_nothing_had_happened(before: list[float]
     whole, first, second = counter(), counter(), counter()
     feed(whole, *before)
     feed(first, *before)
-    second.restore(json.loads(json.dumps(first.snapshot())))
+    packer = Packer()
+    first.pack(packer)
+    second.unpack(Unpacker(packer.text))
     feed(whole, *after, start=100.0)
     feed(second, *after, start=100.0)
     assert second == whole

@@ -46,6 +46,8 @@ def test_a_model_weighs_by_what_it_leaves_of_a_usual_life_and_lives_by_how_they_
     usage = Evidence("USAGE", {"used": "100", "rated": "1000", "unit": "h"})
     lives = Evidence("LIFETIMES", {"usual": "1300", "unit": "h"})
     assert weighed([usage, lives], 0.9)[0].words() == "moves the usual life by 30 %"
+    by_clock = Evidence("LIFETIMES_BY_CLOCK", {"usual": "500", "rated": "400", "unit": "starts", "clock": "starts"})
+    assert weighed([by_clock], 0.9)[0].words() == "moves the usual life by 25 %"
 
 
 def test_what_was_not_recorded_has_no_weight_and_keeps_its_place():

@@ -20,6 +20,12 @@ DELAYS = (8.0,)
 SPINDLE = "mill/spindle"
 SPINDLES = Kind(Wearing.DEVIATION, "spindles")
 SEALS = Kind(Wearing.USAGE, "seal-kit")
+DIES = Kind(Wearing.CLOCKS, "die")
+CLOCKS = {
+    "hours": {"rated_life": "1000 h"},
+    "strokes": {"tag": "strokes", "rated_life": "50000 strokes", "resets_at_fitting": True},
+}
+STROKES_AN_HOUR = 5.0
 
 
 def quick(count: int, seed: int = 0) -> list[History]:
@@ -38,6 +44,23 @@ def seal(rated: str = "1000 h") -> ComponentSettings:
     lines = {"kit": {"item": "seal-kit", "quantity": 1}}
     job = {"title": "Replace it", "lines": lines}
     return ComponentSettings.model_validate({"name": "Seal", "rated_life": rated, "wear": {"by": "usage"}, "job": job})
+
+
+def die() -> ComponentSettings:
+    lines = {"die": {"item": "die", "quantity": 1}}
+    wear = {"by": "usage", "clocks": CLOCKS}
+    return ComponentSettings.model_validate(
+        {"name": "Die", "wear": wear, "job": {"title": "Replace it", "lines": lines}}
+    )
+
+
+def dies(hours: Sequence[float], found: Found | None = Found.FAILED) -> Task:
+    units = {"hours": "h", "strokes": "strokes"}
+    lives = tuple(
+        Closed(f"l{at}", "press/die", run, run, found, clocks={"hours": run, "strokes": STROKES_AN_HOUR * run})
+        for at, run in enumerate(hours)
+    )
+    return Task(DIES, {"press/die": replace(case(die()), units=units)}, lives, Standing())
 
 
 def case(settings: ComponentSettings, costs: Costs | None = COSTS) -> Case:

@@ -36,16 +36,27 @@ from maintenance.store import FrameRow
 from marketplace.audit import log
 from marketplace.settings import TimingSettings
 from marketplace.store import Owner
-from tests.unit.gateway.learning.plants import SEALS, SPINDLE, SPINDLES, quick, seal, spindle
+from tests.unit.gateway.learning.plants import (
+    DIES,
+    SEALS,
+    SPINDLE,
+    SPINDLES,
+    STROKES_AN_HOUR,
+    die,
+    quick,
+    seal,
+    spindle,
+)
 from tests.unit.maintenance.lives import SIGNALS, WIDE
 
 OWNER = Owner("northworks", "N1")
 SEAL = "press/seal"
+DIE = "press/die"
 START = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 BUYING = {"lead_time": "8 h", "price": "100 EUR", "standstill": "10 EUR/h", "failure": "400 EUR"}
 BUYING |= {"holding": "1 EUR/h"}
-UNITS = dict.fromkeys((*SIGNALS, *WIDE), "1")
+UNITS = dict.fromkeys((*SIGNALS, *WIDE), "1") | {"strokes": "strokes"}
 LIVES = quick(9)
 JUDGED: dict[str, Verdict] = {}
 """Verdicts by task: the same lives are judged once for all tests."""
@@ -106,6 +117,13 @@ class Bench:
         for at, run in enumerate(runs):
             begun, self.now = self.now, self.now + run * HOUR
             await self._closed(Life(f"seal-{at}", SEAL, begun), {"": run}, found)
+
+    async def ran_on(self, *hours: float, found: Found | None = Found.FAILED) -> None:
+        """Let dies run so long and end."""
+        for at, run in enumerate(hours):
+            begun, self.now = self.now, self.now + run * HOUR
+            ran = {"hours": run, "strokes": STROKES_AN_HOUR * run}
+            await self._closed(Life(f"die-{at}", DIE, begun), ran, found)
 
     async def _closed(self, life: Life, ran: dict[str, float], found: Found | None) -> None:
         async with self.databases.spend.write() as tx:
@@ -276,6 +294,33 @@ async def test_seals_that_last_longer_than_rated_are_believed_to_and_say_by_whic
     assert (told["lives"], told["version"]) == ("4", standing.version[:12])
     await bench.again(curriculum(**{"seal-kit": Phase.BOUND})).begin()
     assert bench.monitor.assess(SEAL, START + HOUR).belief.survival.tolist() == before.survival.tolist()
+
+
+async def test_parts_on_several_clocks_are_believed_to_last_as_those_before_them_did(tmp_path: Path):
+    async with benched(tmp_path, {DIE: die()}) as bench:
+        before = bench.monitor.assess(DIE, START + HOUR).belief
+        await bench.ran_on(3800.0, 4000.0, 4200.0, 3900.0)
+        await bench.learning.judge_due()
+        need, standing = bench.monitor.assess(DIE, START + HOUR), bench.learning.standings()[DIES]
+        assert (standing.phase, standing.model, standing.judged) == (Phase.ADAPTABLE, "lifetimes", 4)
+        assert need.belief.remaining_use(0.5) > 2 * before.remaining_use(0.5)  # type: ignore[operator]
+        told = {each.parameters["clock"] for each in need.evidence if each.code == "LIFETIMES_BY_CLOCK"}
+        assert told == {"hours", "strokes"}
+        bench.monitor.believe_lives(DIE, {}, 0, "")
+        await bench.again(curriculum({DIE: die()})).begin()
+        again = bench.monitor.assess(DIE, START + HOUR)
+        assert again.belief.survival.tolist() == need.belief.survival.tolist()
+
+
+async def test_a_part_on_several_clocks_that_had_run_before_or_ran_on_none_teaches_nothing(tmp_path: Path):
+    async with benched(tmp_path, {DIE: die()}) as bench:
+        bench.now += 100 * HOUR
+        ran = {"hours": 100.0, "strokes": 500.0}
+        await bench._closed(Life("worn", DIE, START, used_before=50.0), ran, Found.FAILED)
+        await bench._closed(Life("silent", DIE, START), {}, Found.FAILED)
+        await bench.learning.judge_due()
+        assert bench.asked[-1].closed == ()
+        assert bench.learning.standings()[DIES].phase is Phase.BOUND
 
 
 async def test_patience_is_told_to_whoever_weighs_and_to_whoever_only_looks(bench: Bench):

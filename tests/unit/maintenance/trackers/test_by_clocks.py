@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from connectors.samples import Provenance, Quality, Sample
 from maintenance.assets import Fitting, FittingState, Life
+from maintenance.lifetimes import FinishedLife, Prior, learned
 from maintenance.monitor import Monitor
 from maintenance.needs import Need
 from maintenance.settings import ComponentSettings
@@ -306,3 +307,24 @@ def test_a_snapshot_of_typed_readings_from_before_there_were_several_clocks_is_t
     assert made[1].assess(KEY, now + HOUR).evidence == made[0].assess(KEY, now + HOUR).evidence
     state[KEY]["typed"] = None
     assert Monitor({KEY: Watched("mill", single, TAGS)}, {KEY: Life("l", KEY, now, 0.0)}).restore(state) == []
+
+
+def test_what_lives_taught_is_believed_clock_by_clock_and_told_with_its_version(spindle: Spindle):
+    spindle.run(range(100, 110))
+    before = spindle.need.belief
+    lives = {
+        name: learned([FinishedLife(3.0 * rated, True) for _ in range(4)], Prior(rated))
+        for name, rated in (("hours", 1000.0), ("starts", 400.0))
+    }
+    spindle.monitor.believe_lives(KEY, lives, 4, "0123456789abcdef")
+    after = spindle.need.belief
+    assert after.remaining_use(0.5) > 1.5 * before.remaining_use(0.5)  # type: ignore[operator]
+    told = {each.parameters["clock"]: each.parameters for each in spindle.need.evidence if "LIFETIMES" in each.code}
+    assert {name: (each["lives"], each["version"]) for name, each in told.items()} == {
+        "starts": ("4", "0123456789ab"),
+        "hours": ("4", "0123456789ab"),
+    }
+    assert float(told["starts"]["usual"]) > 800.0
+    spindle.monitor.believe_lives(KEY, {}, 0, "")
+    assert (spindle.need.belief.survival == before.survival).all()
+    assert "LIFETIMES_BY_CLOCK" not in spindle.codes
