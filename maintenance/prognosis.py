@@ -182,11 +182,13 @@ def by_clocks(clocks: Sequence[Clocked], basis: Basis) -> Belief:
     Each clock is a way to fail of its own, and the part survives if it survives all (competing risks: Meeker and
     Escobar, Statistical Methods for Reliability Data, 15.4): survival is the product of theirs. The belief's axis is
     the calendar hour, because no clock is common to them: one that stands still would squeeze the others onto
-    nothing. Each clock runs along it at its own use per hour, so `basis` counts hours, one to the hour.
+    nothing. Each clock runs along it at its own use per hour, so `basis` counts hours, one to the hour. Usually it
+    lives as long as the clock that is soonest at its own median.
     """
-    use = grid(LIVES_AHEAD * min(_median(clock) / clock.use_per_hour for clock in clocks))
+    life = min(_median(clock) / clock.use_per_hour for clock in clocks)
+    use = grid(LIVES_AHEAD * life)
     each = [usage_survival(clock, use * clock.use_per_hour) for clock in clocks]
-    return basis.belief(use, np.prod(each, axis=0))
+    return replace(basis, life=life).belief(use, np.prod(each, axis=0))
 
 
 def _median(clock: Clocked) -> float:

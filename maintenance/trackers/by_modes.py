@@ -95,7 +95,7 @@ class ModesTracker(Tracker):
             known = False
             evidence.insert(0, Evidence("MODES_CONTRADICT", {"worn": worn, "new": new}))
         beliefs = [found.belief for found in each.values()]
-        belief = earliest(beliefs, replace(basis, unit="h", use_per_hour=1.0, known=known, life=None))
+        belief = earliest(beliefs, replace(basis, unit="h", use_per_hour=1.0, known=known))
         return Assessment(belief, each[worn].health, tuple(evidence))
 
     def _of_mode(self, name: str, hours: float, basis: Basis) -> Assessment:
@@ -174,12 +174,14 @@ def contradict(worn: Assessment, new: Assessment) -> bool:
 def earliest(beliefs: list[Belief], basis: Basis) -> Belief:
     """Return the belief in the first failure of several, along the calendar: survival is the product of theirs.
 
-    Competing risks, as for several clocks: see `prognosis.by_clocks`. Each is held beyond its own grid.
+    Competing risks, as for several clocks: see `prognosis.by_clocks`. Each is held beyond its own grid; the part usually
+    lives as long as the shortest of their lives.
     """
+    life = min((each.life / each.use_per_hour for each in beliefs if each.life is not None), default=None)
     horizon = min(float(each.use[-1]) / each.use_per_hour for each in beliefs)
     use = prognosis.grid(horizon)
     survival = [np.interp(use * each.use_per_hour, each.use, each.survival) for each in beliefs]
-    return basis.belief(use, np.prod(survival, axis=0))
+    return replace(basis, life=life).belief(use, np.prod(survival, axis=0))
 
 
 def _gone(seen: Outlook) -> float:

@@ -102,6 +102,14 @@ def test_the_belief_runs_along_the_calendar_and_ends_with_the_first_clock(spindl
     assert both < one / 2
 
 
+def test_a_part_usually_lives_as_long_as_the_clock_that_is_soonest_at_its_end_however_old_it_is(spindle: Spindle):
+    for until in (110, 200, 300):
+        spindle.run(range(until - 90, until))
+        life = spindle.need.belief.life
+        assert life is not None
+        assert life == pytest.approx(400, rel=0.15), "400 starts, one an hour"
+
+
 def test_what_one_clock_alone_says_is_what_the_single_form_says(now: datetime):
     several = Spindle(now, clocks={"hours": CLOCKS["hours"]})
     single = ComponentSettings.model_validate(

@@ -72,6 +72,8 @@ def test_where_the_evidence_agrees_the_earliest_failure_counts():
     assert both.health == pytest.approx(0.1, abs=0.05)
     assert (both.belief.unit, codes(both)[0]) == ("h", "LEVEL_TREND")
     assert is_bought(both)
+    lives = [one.life / one.use_per_hour for one in each if one.life is not None]
+    assert both.belief.life == pytest.approx(min(lives), rel=0.01)
 
 
 def test_where_the_evidence_contradicts_itself_a_person_is_asked():
