@@ -21,7 +21,7 @@ from gateway.web.accounts import Account
 from maintenance.alarms.book import Overview
 from maintenance.settings import ComponentSettings
 from marketplace.store import Database, Owner
-from marketplace.timing import TimingTerms
+from marketplace.timing import Advice, TimingTerms
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -75,7 +75,7 @@ class WebContext:
     people should know of those of connections, in sentences. alarms: condition alarms as they stand. speed: how many
     times faster than the wall plant time runs; 1 on a real site. metrics: Prometheus text and its content type.
     settings: how each component wears, by key; what learns together follows from it.
-    circumstances: who supplies, and when machines may be worked on.
+    circumstances: who supplies, and when machines may be worked on. advised: what timing said at the last step.
     peers: who alone may ask besides this computer, where the page is served in the clear; () lets in all.
     """
 
@@ -107,6 +107,7 @@ class WebContext:
     language: str = "en"
     settings: Mapping[str, ComponentSettings] = field(default_factory=dict)
     circumstances: Callable[[], Circumstances] = Circumstances
+    advised: Callable[[], Mapping[str, Advice]] = dict
 
     def plans(self) -> dict[str, ComponentPlan]:
         """Return what views need to know about each component."""
