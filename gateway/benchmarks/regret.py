@@ -34,18 +34,18 @@ from maintenance.habits import WornLife, learned
 from maintenance.prognosis import USUAL, Basis, Habits
 from maintenance.settings import ComponentSettings
 from maintenance.trackers.by_level import LevelTracker
+from marketplace.prices import Wander
+from marketplace.second_order import second_order
 from marketplace.stakes import (
     Plan,
     Supply,
     Survival,
-    Wander,
     best_replacement,
     emergency,
     leftover,
     log_normal,
     overdue,
     plan,
-    second_order,
 )
 from marketplace.timing import Costs, stakes_of
 

@@ -18,9 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.views.jobs import JobLineView, job_lines
 from maintenance.needs import JobKind, JobLine, Need
 from marketplace.lead_times import LeadTimes
+from marketplace.openings import Openings
 from marketplace.ordering.track_record import TrackRecord, track_record
 from marketplace.sources import Wanted, on_its_way, supplies
-from marketplace.stakes import Openings, Supply
+from marketplace.stakes import Supply
 from marketplace.store import Owner
 from marketplace.timing import Held, TimingTerms
 from marketplace.windows import JOB_MAX, Windows

@@ -14,7 +14,8 @@ from gateway.benchmarks.regret import BASIS, RULES, Known, Measured, Planner, Ru
 from gateway.benchmarks.spare_parts import WAIT, Move, Scene, keep
 from gateway.benchmarks.wearing_plant import PARTS, PAST_DAYS, Part, Plant, Slot, slot
 from gateway.commands.application import run
-from marketplace.stakes import Stakes, Supply, Survival, Wander, plan
+from marketplace.prices import Wander
+from marketplace.stakes import Stakes, Supply, Survival, plan
 
 PLANT = Plant()
 FILTER, BEARING, SPINDLE = PARTS

@@ -16,10 +16,11 @@ from maintenance.needs import Belief, Provenance
 from marketplace import stock, store
 from marketplace.audit import log
 from marketplace.authority.policy import Mode
+from marketplace.openings import Openings
 from marketplace.ordering.booking import Booking, Standing, arrival, booking_for, booking_of, is_service, visit
 from marketplace.ordering.states import RequisitionState
 from marketplace.settings import HOUR, TimingSettings
-from marketplace.stakes import Openings, Supply
+from marketplace.stakes import Supply
 from marketplace.timing import Held, advise
 from marketplace.windows import Weekly, Windows
 from tests.unit.marketplace.fakes import ANNA, BEARING, ECONOMICS, LINE, SERVICE, AwaySupplier, a_need
