@@ -107,7 +107,7 @@ Size = Annotated[
 ]
 """Space on a disk in bytes, written with its unit: `500 MiB`, `4 GiB`."""
 
-MaintenanceWindow = Annotated[
+When = Annotated[
     Weekly | Once,
     PlainValidator(lambda value: value if isinstance(value, Weekly | Once) else window_said(str(value))),
     PlainSerializer(str, return_type=str),
@@ -349,6 +349,19 @@ class MachineSettings(Settings):
     _empty = model_validator(mode="before")(_without_empty)
 
 
+class WindowSettings(Settings):
+    """A maintenance window; said as text alone it is for all machines."""
+
+    when: When
+    machines: tuple[Key, ...] = Field(default=(), min_length=1, max_length=1000)
+    """For which it is; for all where none is named."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_text(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping | WindowSettings) else {"when": window_said(str(value))}
+
+
 class ConfigFile(Settings):
     """The whole file."""
 
@@ -368,8 +381,8 @@ class ConfigFile(Settings):
     items: Mapping[Key, ItemSettings] = Field(default_factory=dict)
     suppliers: Mapping[Key, Any] = Field(default_factory=dict)
     timing: TimingSettings = TimingSettings()
-    maintenance_windows: tuple[MaintenanceWindow, ...] = Field(default=(), max_length=50)
-    """When machines may be worked on; at any time where none is named."""
+    maintenance_windows: tuple[WindowSettings, ...] = Field(default=(), max_length=50)
+    """When machines may be worked on; at any time those for which there is none."""
     learning: Mapping[KindName, Phase] = Field(default_factory=dict)
     """How far a kind may come by itself: `bound` keeps it to the rule that needs no history."""
     alarms: AlarmSettings = AlarmSettings()

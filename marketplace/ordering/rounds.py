@@ -126,7 +126,8 @@ class Rounds:
         if not is_service(reason):
             return await self._netted(tx, row, now)
         booking = booking_of(reason)
-        if booking is None or await join(tx, self.owner, row, booking, self.terms.windows, now) is not None:
+        windows = self.terms.windows.of(row.machine)
+        if booking is None or await join(tx, self.owner, row, booking, windows, now) is not None:
             return await self._again(tx, row)
         await self._look_later(tx, row, now)
         return None
@@ -220,8 +221,7 @@ class Rounds:
         now: datetime,
     ) -> tuple[str, Outcome]:
         number = await numbers.draw(tx, self.owner)
-        booking = booking_of(proposal.reason_of(row))
-        order = proposal.order_for(number, self.owner, awarded.chosen, request, self.terms, now, booking)
+        order = proposal.order_for(number, self.owner, awarded.chosen, request, self.terms, now, row)
         actor = gateway_actor(self.owner, "award")
         provenance = Provenance(row.provenance)
         shares = proposal.shares_in(order, row)
