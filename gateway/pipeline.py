@@ -189,11 +189,10 @@ class Pipeline:
         """Return the terms of what is bought for as the config says them, with the patience that kinds have learned."""
         found = {}
         for key in (need.component for need in needs):
-            component = self._site.components[key]
-            if component.buying is not None:
-                learned = 1.0 if self._learning is None else self._learning.patience(key)
-                patience = max(component.patience, learned)
-                found[key] = self._site.timing.terms(component.buying, patience, component.life_shape)
+            learned = 1.0 if self._learning is None else self._learning.patience(key)
+            terms = self._site.components[key].terms(self._site.timing, learned)
+            if terms is not None:
+                found[key] = terms
         return found
 
     async def _settle_fittings(self) -> None:

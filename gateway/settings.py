@@ -40,7 +40,7 @@ from marketplace.authority.alarm_terms import AlarmCode, AlarmTerms
 from marketplace.documents import Delivery
 from marketplace.money import decimals_of
 from marketplace.settings import Amount, BuyingSettings, Duration, ItemSettings, Settings, TimingSettings
-from marketplace.timing import WATCHED_PATIENCE
+from marketplace.timing import WATCHED_PATIENCE, TimingTerms
 from marketplace.windows import Once, Weekly, window_said
 
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -329,6 +329,13 @@ class ComponentConfig(ComponentSettings):
         """The Weibull shape of its lives where age alone tells of them; None where the part itself does."""
         wear = self.wear
         return shape_of(wear, self) if isinstance(wear, UsageWear) and not wear.due else None
+
+    def terms(self, timing: TimingSettings, learned: float = 1.0) -> TimingTerms | None:
+        """Return what timing weighs as the config says it, with the patience that its kind has learned; None: it is
+        never bought for."""
+        if self.buying is None:
+            return None
+        return timing.terms(self.buying, max(self.patience, learned), self.life_shape)
 
 
 class MachineSettings(Settings):
