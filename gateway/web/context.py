@@ -56,6 +56,15 @@ class MachineInfo:
     components: tuple[ComponentInfo, ...]
 
 
+def plans_of(machines: Mapping[str, MachineInfo]) -> dict[str, ComponentPlan]:
+    """Return what views need to know about each component."""
+    return {
+        each.key: ComponentPlan(each.key, machine.name, each.name, each.terms, each.stale_after)
+        for machine in machines.values()
+        for each in machine.components
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """What keys are called: suppliers by key, and items (description) by key."""
@@ -111,13 +120,7 @@ class WebContext:
 
     def plans(self) -> dict[str, ComponentPlan]:
         """Return what views need to know about each component."""
-        return {
-            component.key: ComponentPlan(
-                component.key, machine.name, component.name, component.terms, component.stale_after
-            )
-            for machine in self.machines.values()
-            for component in machine.components
-        }
+        return plans_of(self.machines)
 
     def called(self, key: str) -> str:
         """Return what people call a supplier, machine, component, tag or item; the key itself when it has no name."""
