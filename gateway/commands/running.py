@@ -234,6 +234,7 @@ def regret(
 
     By class: mean cost a day of use over that of a buyer who knows failures and lead times, minus 1; interval: of 95 %;
     knowing_prices, just_in_time: against one who also knows prices, and one who never waits for a better price;
+    timing: what a gateway decides by itself, which sees no price before it asks and sends one order at a time;
     no_history: where no earlier part was watched.
     """
     from gateway.benchmarks.regret import SLOTS, measure
