@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
 from marketplace import stock
+from marketplace.acts import record
 from marketplace.authority import gate, halts
 from marketplace.authority.halts import STOPPED
 from marketplace.authority.policy import Decision, Outcome
@@ -29,7 +30,7 @@ from marketplace.netting import Netted
 from marketplace.ordering import numbers, proposal, requisition, serving, supply
 from marketplace.ordering.booking import booking_of, is_service, join
 from marketplace.ordering.decisions import NO_AWARD, award_record
-from marketplace.ordering.edges import gateway_actor, move_order, move_requisition, record
+from marketplace.ordering.edges import gateway_actor, move_order, move_requisition
 from marketplace.ordering.offers import keep_answers, keep_award
 from marketplace.ordering.orders import insert_proposed
 from marketplace.ordering.reason import award_terms
