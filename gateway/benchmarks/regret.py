@@ -38,7 +38,7 @@ from maintenance.trackers.by_level import LevelTracker
 from marketplace.lead_times import LeadTime
 from marketplace.prices import Wander
 from marketplace.second_order import second_order
-from marketplace.sources import delays
+from marketplace.sources import supply_of
 from marketplace.stakes import (
     Plan,
     Supply,
@@ -169,7 +169,7 @@ class Timed(Planner):
     def __init__(self, plant: Plant, part: Part, known: Known) -> None:
         super().__init__(plant, part, known)
         supplies = tuple(
-            Supply(each.supplier, each.extra, delays(LeadTime(source.median_days * DAY, plant.lead_spread)))
+            supply_of(each.supplier, each.extra, LeadTime(source.median_days * DAY, plant.lead_spread))
             for each, source in zip(self.supplies, SOURCES, strict=True)
         )
         self.terms = TimingTerms(timedelta(days=SOURCES[0].median_days), NO_TIME, A_DAY, None, self.costs, supplies)

@@ -16,7 +16,9 @@ from gateway.views import ComponentPlan
 from gateway.views.circumstances import Circumstances, refined
 from maintenance.needs import JobKind, JobLine, Need
 from marketplace import stock
+from marketplace.lead_times import LeadTime
 from marketplace.settings import BuyingSettings, TimingSettings
+from marketplace.sources import supply_of
 from marketplace.timing import FIT_LATER, ON_ITS_WAY, SET_ASIDE, TimingTerms, advise
 from marketplace.windows import Once, PlantWindows, Weekly, Windows
 from tests.showcase.data import NOW, OWNER, PARTS, PERSON, need_of
@@ -109,8 +111,9 @@ async def test_who_offered_it_supplies_it_and_what_they_took_is_learned(made):
     (slow,) = (await terms_of(made, coolant, around=alone, said=quick))["mill/coolant"].supplies
     assert slow.supplier == "express"
     assert quick.supplies[0].delay * 1.3 < slow.delay < 192
-    assert (await terms_of(made, coolant, around=Circumstances()))["mill/coolant"].supplies == TERMS.supplies
-    assert (await terms_of(made, NEEDS["press/seals"]))["press/seals"].supplies == TERMS.supplies
+    said = (supply_of("", 0.0, LeadTime(8 * 24.0, BUYING.lead_time_spread), TERMS.approval),)
+    assert (await terms_of(made, coolant, around=Circumstances()))["mill/coolant"].supplies == said
+    assert (await terms_of(made, NEEDS["press/seals"]))["press/seals"].supplies == said
 
 
 async def test_a_job_may_begin_where_a_window_has_room_for_it(made):

@@ -148,6 +148,13 @@ def test_log_normal_delays_have_their_mean_and_reach_far_into_the_tail() -> None
     assert max(delays) > 14.0 * np.exp(4 * 0.35)
 
 
+def test_the_nodes_of_a_delay_are_those_of_gauss_and_hermite() -> None:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(12)
+    delays, shares = log_normal(1.0, 1.0)
+    assert np.log(delays) == pytest.approx(nodes)
+    assert shares == pytest.approx(weights / weights.sum(), rel=1e-9)
+
+
 def test_a_weight_counts_as_often_as_the_delay_would() -> None:
     weighed, repeated = Supply("maker", 0.0, (5.0, 40.0), (0.75, 0.25)), Supply("maker", 0.0, (5.0, 5.0, 5.0, 40.0))
     survival, orders = weibull(100, 4), np.array([0.0, 30.0])
