@@ -218,7 +218,7 @@ async def open_gateway(
         opened = await stack.enter_async_context(open_databases(config.directory, buying))
         databases = Databases(around.spend(opened.spend), opened.telemetry)
         await require_owner(databases.spend, config.owner)
-        gateway = await _compose(config, databases, stack, clock, speed, buying, around)
+        gateway = await _compose(Ground(config, databases, stack, clock, speed, buying, around))
         await gateway.stop_file.look()  # before any door is open and any task runs: nothing may have been sent yet
         await gateway.money_watch.begin()
         await _open_doors(gateway, stack)
@@ -231,62 +231,36 @@ async def open_gateway(
             gateway.ready = False
 
 
-async def _compose(
-    config: Config,
-    databases: Databases,
-    stack: AsyncExitStack,
-    clock: Clock,
-    speed: float,
-    buying: BuyingState,
-    around: Around,
-) -> Gateway:
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What everything is made on; `stack` ends what must be ended."""
+
+    config: Config
+    databases: Databases
+    stack: AsyncExitStack
+    clock: Clock
+    speed: float
+    buying: BuyingState
+    around: Around
+
+
+async def _compose(ground: Ground) -> Gateway:
     """Make everything that has neither door nor task yet."""
+    config, databases, clock, buying = ground.config, ground.databases, ground.clock, ground.buying
     if config.file.shadow:
         buying.be_shadow()
     mark = await _not_older(config, databases)
     monitor = await _monitor(config, databases, clock)
-    made = await _suppliers(config, databases, stack, clock)
-    suppliers = {name: around.supplier(supplier) for name, supplier in made.items()}
-    purchasing = Purchasing(
-        databases.spend,
-        config.owner,
-        suppliers,
-        config.catalogue,
-        _terms(config, speed),
-        clock,
-        held=lambda: buying.stopped,
-    )
+    purchasing = await _purchasing(ground)
     restoration = Restoration(config.directory, buying, purchasing, clock)
     await restoration.begin()
-    lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
-    retraining = partial(retrained, telemetry_file(config.directory))
-    learning = Learning(databases, config.owner, monitor, curriculum(config), clock, retraining)
-    lives.ending, lives.ended = learning.ending, learning.ended
-    await lives.recall()
-    await learning.begin()
-    board, schedule = await _board(config, databases), Schedule(speed)
+    lives, learning = await _lives(ground, monitor)
+    board, schedule = await _board(config, databases), Schedule(ground.speed)
     tell = partial(board.tell, {"orders", "needs"})
-    stopping = Stopping(databases.spend, config.owner, clock)
-    stop_file = StopFile(config.directory, lambda scope: halting.knows(scope), stopping, tell)
-    halting = Halting(config, stopping, stop_file)
-    try:
-        auditing = await attested(config, databases, stack, clock, buying)
-    except CannotAttest as error:
-        raise CannotStart(str(error)) from error
-    backlog = Backlog(config.directory / "backlog", clock=real)
-    stack.push_async_callback(backlog.close)
-    historian = Historian(databases.telemetry, config.file.storage.samples_max)
-    reader = await backlog.reader(READER, await historian.mark())
-    alarms = AlarmWatch(
-        plan_of(config),
-        databases.telemetry,
-        databases.spend,
-        monitor,
-        board,
-        clock,
-        careful=lambda: restoration.careful or buying.stopped,
-    )
-    await alarms.begin()
+    stopping, stop_file, halting = _halts(ground, tell)
+    auditing = await _auditing(ground)
+    backlog, historian, reader = await _samples(ground)
+    alarms = await _alarms(ground, monitor, board, restoration)
     shadow = Shadow(config.directory, plant_of(config), monitor) if config.file.shadow else None
     pipeline = Pipeline(
         _site(config),
@@ -319,10 +293,10 @@ async def _compose(
         stopping,
         stop_file,
         auditing,
-        MoneyWatch(stopping, JumpWatch(clock, speed), config.file.alarms.terms(), tell),
+        MoneyWatch(stopping, JumpWatch(clock, ground.speed), config.file.alarms.terms(), tell),
         schedule,
         clock,
-        speed,
+        ground.speed,
         buying,
         restoration,
         mark,
@@ -332,6 +306,74 @@ async def _compose(
         learning,
         shadow,
     )
+
+
+async def _purchasing(ground: Ground) -> Purchasing:
+    """Make what buys, with every supplier of the config. Raises `CannotStart`."""
+    config, buying = ground.config, ground.buying
+    made = await _suppliers(config, ground.databases, ground.stack, ground.clock)
+    return Purchasing(
+        ground.databases.spend,
+        config.owner,
+        {name: ground.around.supplier(supplier) for name, supplier in made.items()},
+        config.catalogue,
+        _terms(config, ground.speed),
+        ground.clock,
+        held=lambda: buying.stopped,
+    )
+
+
+async def _lives(ground: Ground, monitor: Monitor) -> tuple[Lives, Learning]:
+    """Make what knows the part in each slot, and what learns from those that were."""
+    config, databases, clock = ground.config, ground.databases, ground.clock
+    lives = Lives(databases.spend, config.owner, monitor, config.components, clock)
+    retraining = partial(retrained, telemetry_file(config.directory))
+    learning = Learning(databases, config.owner, monitor, curriculum(config), clock, retraining)
+    lives.ending, lives.ended = learning.ending, learning.ended
+    await lives.recall()
+    await learning.begin()
+    return lives, learning
+
+
+def _halts(ground: Ground, tell: Callable[[], None]) -> tuple[Stopping, StopFile, Halting]:
+    """Make the ways to stop: by command and page, and by a file."""
+    config = ground.config
+    stopping = Stopping(ground.databases.spend, config.owner, ground.clock)
+    stop_file = StopFile(config.directory, lambda scope: halting.knows(scope), stopping, tell)
+    halting = Halting(config, stopping, stop_file)
+    return stopping, stop_file, halting
+
+
+async def _auditing(ground: Ground) -> Auditing:
+    """Make what signs the audit log. Raises `CannotStart`."""
+    try:
+        return await attested(ground.config, ground.databases, ground.stack, ground.clock, ground.buying)
+    except CannotAttest as error:
+        raise CannotStart(str(error)) from error
+
+
+async def _samples(ground: Ground) -> tuple[Backlog, Historian, Reader]:
+    """Make what samples go through on their way into the telemetry store."""
+    backlog = Backlog(ground.config.directory / "backlog", clock=real)
+    ground.stack.push_async_callback(backlog.close)
+    historian = Historian(ground.databases.telemetry, ground.config.file.storage.samples_max)
+    return backlog, historian, await backlog.reader(READER, await historian.mark())
+
+
+async def _alarms(ground: Ground, monitor: Monitor, board: Board, restoration: Restoration) -> AlarmWatch:
+    """Make what tells people what is wrong."""
+    buying = ground.buying
+    alarms = AlarmWatch(
+        plan_of(ground.config),
+        ground.databases.telemetry,
+        ground.databases.spend,
+        monitor,
+        board,
+        ground.clock,
+        careful=lambda: restoration.careful or buying.stopped,
+    )
+    await alarms.begin()
+    return alarms
 
 
 async def _not_older(config: Config, databases: Databases) -> Mark:
@@ -453,6 +495,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         language=config.site.language,
         settings=gateway.components,
         circumstances=lambda: doors.circumstances_of(gateway.config),
+        advised=lambda: gateway.pipeline.advised,
     )
     links = doors.link_maker(config, databases.spend, lambda: gateway.address)
     door = Door(gateway.operations, config.persons_of, links, gateway.status, gateway.sign_audit)

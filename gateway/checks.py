@@ -6,7 +6,7 @@ files exist that a config names. What only the machines can tell is asked in `ga
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from gettext import gettext as _
 from pathlib import Path
@@ -22,12 +22,13 @@ from gateway.complaints import unknown
 from gateway.parts import Parts, entries
 from gateway.yaml_file import Mistake, Place, YamlFile
 from maintenance import estimates, windows
+from maintenance.assets import machine_of
 from maintenance.needs import FAILURE_SAID, NOTED, JobKind
 from maintenance.settings import JobSettings, is_time, problems
 from maintenance.symptoms import JOB_CHOSEN
 from marketplace.sentences import EVIDENCE
 from marketplace.settings import SecretMissing, SecretReference
-from marketplace.windows import JOB_MAX, Once, Windows
+from marketplace.windows import JOB_MAX, Once, PlantWindows, Windows
 
 
 def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake], list[Mistake]]:
@@ -43,6 +44,7 @@ def cross_check(file: YamlFile, parts: Parts, base: Path) -> tuple[list[Mistake]
         *_files(file, base),
         *_missing(file, parts),
         *_learning(file, parts),
+        *_windows_of_machines(file, parts),
     ]
     return mistakes, [*_warnings(file, parts), *_secrets(file, parts, base, mistakes)]
 
@@ -108,7 +110,7 @@ def _components(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
         for tag in sorted(set(component.tags()) & _windows(file, machine)):
             sentence = _("reads the tag {tag}, a window of many numbers: name one of the machine's 'features'")
             yield file.mistake((*place, "wear"), sentence.format(tag=tag), at_key=True)
-        yield from _job(file, parts, (*place, "job"), component.job)
+        yield from _job(file, parts, (*place, "job"), component.job, {machine})
 
 
 def _learning(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
@@ -130,12 +132,14 @@ def _jobs(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
         span = job.duration
         if span is not None and (not is_time(span.unit) or span.value <= 0):
             yield file.mistake(("jobs", key, "duration"), _("{span} is not a span of time").format(span=span))
-        yield from _job(file, parts, ("jobs", key), job)
+        called_for = [row for row in parts.symptoms.values() if row.job == key]
+        concerned = (each for each in parts.components if any(row.concerns(each) for row in called_for))
+        yield from _job(file, parts, ("jobs", key), job, {machine_of(each) for each in concerned})
 
 
-def _job(file: YamlFile, parts: Parts, place: Place, job: JobSettings) -> Iterator[Mistake]:
+def _job(file: YamlFile, parts: Parts, place: Place, job: JobSettings, machines: Collection[str]) -> Iterator[Mistake]:
     items = [key for key, _value in entries(file, ("items",))]
-    yield from _service(file, parts, place, job)
+    yield from _service(file, parts, place, job, machines)
     for line, wanted in job.lines.items():
         at: Place = (*place, "lines", line)
         if wanted.item not in items:
@@ -167,8 +171,10 @@ A_WEEK: Final = datetime(2026, 1, 5, tzinfo=UTC)
 """Any: windows return every week."""
 
 
-def _service(file: YamlFile, parts: Parts, place: Place, job: JobSettings) -> Iterator[Mistake]:
-    """A job with a service must fit into a window, or nobody would ever be asked to come."""
+def _service(
+    file: YamlFile, parts: Parts, place: Place, job: JobSettings, machines: Collection[str]
+) -> Iterator[Mistake]:
+    """A job with a service must fit into a window of a machine that it is done on, or nobody would ever be asked."""
     duration = job.duration
     if duration is None or not is_time(duration.unit):
         return
@@ -177,31 +183,50 @@ def _service(file: YamlFile, parts: Parts, place: Place, job: JobSettings) -> It
     at: Place = (*place, "duration")
     if duration.duration > JOB_MAX:
         yield file.mistake(at, _("a job with a service takes {days} days at most").format(days=JOB_MAX.days))
-    elif duration.value > 0 and not _has_room(parts, duration.duration):
-        yield file.mistake(at, _("no maintenance window is as long as that, so its service would never be booked"))
+    elif duration.value > 0 and machines:
+        plant = _plant_windows(parts)
+        if not any(_has_room(plant.of(machine), duration.duration) for machine in machines):
+            yield file.mistake(at, _("no maintenance window is as long as that, so its service would never be booked"))
 
 
-def _has_room(parts: Parts, duration: timedelta) -> bool:
-    found = Windows.of(parts.windows.values(), _zone(parts))
-    return any(found.next(moment, duration) is not None for moment in (A_WEEK, real()))
+def _has_room(windows: Windows, duration: timedelta) -> bool:
+    return any(windows.next(moment, duration) is not None for moment in (A_WEEK, real()))
+
+
+def _plant_windows(parts: Parts) -> PlantWindows:
+    return PlantWindows(tuple((each.when, each.machines) for each in parts.windows.values()), _zone(parts))
 
 
 def _zone(parts: Parts) -> ZoneInfo:
     return ZoneInfo(parts.site.time_zone if parts.site is not None else "UTC")
 
 
+def _windows_of_machines(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
+    """A window for a machine that nobody knows would leave the one that was meant without."""
+    machines = [key for key, _said in entries(file, ("machines",))]
+    for place, window in parts.windows.items():
+        for number, machine in enumerate(window.machines):
+            if machine not in machines:
+                at: Place = ("maintenance_windows", place, "machines", number)
+                yield file.mistake(at, unknown(machine, machines))
+
+
 def _spent_windows(file: YamlFile, parts: Parts) -> Iterator[Mistake]:
     """What is over no longer counts, and with the last of windows that come once nobody is booked any more."""
-    for place, each in parts.windows.items():
+    for place, each in ((place, window.when) for place, window in parts.windows.items()):
         within = each.within(_zone(parts)) if isinstance(each, Once) else None
         if isinstance(each, Once) and within is None:
             sentence = _("lies in an hour that clocks leave out or show twice, so it never comes")
             yield file.mistake(("maintenance_windows", place), sentence)
         elif within is not None and within.end <= real():
             yield file.mistake(("maintenance_windows", place), _("is over, so it no longer counts"))
-    if parts.windows and all(isinstance(each, Once) for each in parts.windows.values()):
+    plant, machines = _plant_windows(parts), [key for key, _said in entries(file, ("machines",))]
+    ending = [key for key in machines if (found := plant.of(key)).once and not found.weekly]
+    if ending:
         sentence = _("none of them returns every week: when the last one is over, no service is booked any more")
-        yield file.mistake(("maintenance_windows",), sentence)
+        if len(ending) < len(machines):
+            sentence = _("for {machines} none returns every week: when the last is over, no service is booked there")
+        yield file.mistake(("maintenance_windows",), sentence.format(machines=", ".join(ending)))
 
 
 def _units(file: YamlFile, parts: Parts, machine: str) -> dict[str, str]:

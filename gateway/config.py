@@ -31,7 +31,7 @@ from maintenance.windows import Feature, FeatureSettings, feature, unit_of
 from marketplace.catalogue import Item
 from marketplace.settings import SupplierSettings, supplier_types
 from marketplace.store import Owner
-from marketplace.windows import Windows
+from marketplace.windows import PlantWindows
 
 Each = TypeVar("Each")
 
@@ -103,9 +103,9 @@ class Config:
         return ZoneInfo(self.site.time_zone)
 
     @property
-    def windows(self) -> Windows:
+    def windows(self) -> PlantWindows:
         """When machines may be worked on, in the site's time zone."""
-        return Windows.of(self.file.maintenance_windows, self.zone)
+        return PlantWindows(tuple((each.when, each.machines) for each in self.file.maintenance_windows), self.zone)
 
     @property
     def people(self) -> Mapping[str, PersonSettings]:

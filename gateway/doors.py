@@ -52,8 +52,7 @@ def _machine(config: Config, key: str, settings: MachineSettings, patience: Pati
 
 def _component(config: Config, key: str, patience: Patience) -> ComponentInfo:
     settings = config.components[key]
-    waiting = max(settings.patience, patience(key))
-    terms = config.file.timing.terms(settings.buying, waiting, settings.life_shape) if settings.buying else None
+    terms = settings.terms(config.file.timing, patience(key))
     symptoms = choices(table_for(key, config.file.symptoms))
     return ComponentInfo(key, settings.name, terms, settings.stale_after.duration, symptoms)
 

@@ -8,7 +8,6 @@ entry point. What is not valid is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from importlib.metadata import entry_points
@@ -19,14 +18,13 @@ from pydantic import BaseModel, ValidationError
 
 from connectors.settings import ConnectionSettings, TagSettings, connector_types, models
 from gateway.complaints import complaints, unknown
-from gateway.settings import ComponentConfig, PersonSettings, SiteSettings
+from gateway.settings import ComponentConfig, PersonSettings, SiteSettings, WindowSettings
 from gateway.yaml_file import Mistake, Place, YamlFile
 from maintenance.estimates import EstimateSettings, informed
 from maintenance.settings import JobSettings
 from maintenance.symptoms import SymptomSettings
 from maintenance.windows import FeatureSettings
 from marketplace.settings import SUPPLIERS, ItemSettings, SupplierSettings, UnknownAdapter, supplier_type
-from marketplace.windows import Once, Weekly, window_said
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -44,7 +42,7 @@ class Parts:
     components: dict[str, ComponentConfig] = field(default_factory=dict)
     items: dict[str, ItemSettings] = field(default_factory=dict)
     suppliers: dict[str, SupplierSettings] = field(default_factory=dict)
-    windows: dict[int, Weekly | Once] = field(default_factory=dict)
+    windows: dict[int, WindowSettings] = field(default_factory=dict)
     """By their place in the list."""
     jobs: dict[str, JobSettings] = field(default_factory=dict)
     symptoms: dict[int, SymptomSettings] = field(default_factory=dict)
@@ -59,11 +57,9 @@ def parts_of(file: YamlFile, base: Path) -> tuple[Parts, list[Mistake]]:
     parts, mistakes = Parts(), list[Mistake]()
     parts.site = _alone(SiteSettings, file.data.get("site"))
     parts.people = _each(PersonSettings, file, ("people",))
-    parts.windows = dict(_windows(file))
+    parts.windows = _rows(WindowSettings, file, "maintenance_windows")
     parts.jobs = _each(JobSettings, file, ("jobs",))
-    rows = file.data.get("symptoms")
-    judged = enumerate(rows if isinstance(rows, list) else ())
-    parts.symptoms = {place: row for place, said in judged if (row := _alone(SymptomSettings, said)) is not None}
+    parts.symptoms = _rows(SymptomSettings, file, "symptoms")
     parts.items = _each(ItemSettings, file, ("items",))
     for name, _value in entries(file, ("connections",)):
         _connection(file, name, parts, mistakes, base)
@@ -95,13 +91,6 @@ def entries(file: YamlFile, place: Place) -> Iterator[tuple[str, Any]]:
         yield from found.items()
 
 
-def _windows(file: YamlFile) -> Iterator[tuple[int, Weekly | Once]]:
-    said = file.data.get("maintenance_windows")
-    for place, each in enumerate(said if isinstance(said, list) else ()):
-        with suppress(ValueError):
-            yield place, window_said(str(each))
-
-
 def _alone(model: type[Model], value: Any) -> Model | None:
     try:
         return model.model_validate(value)
@@ -112,6 +101,12 @@ def _alone(model: type[Model], value: Any) -> Model | None:
 def _each(model: type[Model], file: YamlFile, place: Place) -> dict[str, Model]:
     judged = ((key, _alone(model, value)) for key, value in entries(file, place))
     return {key: value for key, value in judged if value is not None}
+
+
+def _rows(model: type[Model], file: YamlFile, section: str) -> dict[int, Model]:
+    said = file.data.get(section)
+    judged = ((place, _alone(model, each)) for place, each in enumerate(said if isinstance(said, list) else ()))
+    return {place: row for place, row in judged if row is not None}
 
 
 def _judge(

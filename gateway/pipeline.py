@@ -17,6 +17,7 @@ import structlog
 from connectors.backlog import Backlog
 from connectors.samples import Batch
 from connectors.supervisor import ConnectionStatus
+from gateway.advising import Advising
 from gateway.alarm_watch import AlarmWatch
 from gateway.databases import Databases
 from gateway.intake import Intake, Sieve
@@ -25,7 +26,7 @@ from gateway.live import Board, Link
 from gateway.lives import Lives
 from gateway.settings import ComponentConfig
 from gateway.shadow import Shadow
-from gateway.views.circumstances import Circumstances, refined
+from gateway.views.circumstances import Circumstances
 from maintenance import store as telemetry_store
 from maintenance.derivation import Derivation
 from maintenance.estimates import Estimate
@@ -38,7 +39,7 @@ from marketplace.authority.policy import Mode, Policy, mode_of
 from marketplace.ordering.purchase import Purchasing
 from marketplace.settings import BuyingSettings, TimingSettings
 from marketplace.store import Owner
-from marketplace.timing import Advice, TimingTerms, advise
+from marketplace.timing import Advice, TimingTerms
 
 log = structlog.get_logger()
 
@@ -108,8 +109,7 @@ class Pipeline:
         self._clock = clock
         self._careful = careful
         self._alarms = alarms
-        self._advised: dict[str, Advice] = {}
-        self._terms: dict[str, TimingTerms] = {}
+        self._advising = Advising(databases.spend, site.owner)
         self._learning = learning
         self._shadow = shadow
         self._deciding = asyncio.Lock()
@@ -127,6 +127,11 @@ class Pipeline:
     def samples(self) -> int:
         """Samples that arrived since it was made."""
         return self.intake.samples
+
+    @property
+    def advised(self) -> Mapping[str, Advice]:
+        """What timing said at the last step, by component."""
+        return self._advising.newest
 
     async def deliver(self, batch: Batch) -> None:
         """Take what a connection delivered."""
@@ -158,71 +163,37 @@ class Pipeline:
         async with self._databases.telemetry.write() as tx:
             pictures = [(need, self._monitor.picture(need.component, now)) for need in needs]
             await telemetry_store.save_needs(tx, pictures)
+        known = [need for need in needs if need.component in self._site.components]
+        advised = await self._advising.step(known, self._said(known), self._site.circumstances, now)
         self._board.tell({"needs"})
-        self._advised.clear()
-        self._terms = await self._refined(needs, now)
-        await self._look_after_alarms(needs, now)
+        if self._alarms is not None:  # what people are told moves no money
+            await self._alarms.look(known, advised, now)
         if self._shadow is not None:
-            await self._keep_shadow(self._shadow, needs, now)
+            await self._keep_shadow(self._shadow, known, advised, now)
         if self._purchasing.held():
             return
         policy = await self._policy()
         if policy is not None:  # without one there is no authority to ask a supplier for anything
-            await asyncio.gather(*(self._want(each, policy) for each in self._urgent(needs, now)))
+            await asyncio.gather(*(self._want(each, policy) for each in self._urgent(known, advised)))
 
-    async def _look_after_alarms(self, needs: Sequence[Need], now: datetime) -> None:
-        """Tell people what is wrong; what they are told moves no money."""
-        if self._alarms is None:
-            return
-        known = [need for need in needs if need.component in self._site.components]
-        try:
-            for need in known:
-                self._advice(need, self._site.components[need.component], now)
-        except Exception:
-            log.exception("alarms know no decisions at this step")
-        await self._alarms.look(known, self._advised, now)
-
-    async def _keep_shadow(self, shadow: Shadow, needs: Sequence[Need], now: datetime) -> None:
+    async def _keep_shadow(
+        self, shadow: Shadow, needs: Sequence[Need], advised: Mapping[str, Advice], now: datetime
+    ) -> None:
         """Keep what would be bought; what fails in it is tried again at the next step."""
-
-        def advised(need: Need, now: datetime) -> Advice | None:
-            known = self._site.components.get(need.component)
-            return None if known is None else self._advice(need, known, now)
-
         try:
-            await shadow.step(needs, advised, now)
+            await shadow.step(needs, lambda need, _now: advised.get(need.component), now)
         except Exception:
             log.exception("what would be bought could not be kept; it is tried again at the next step")
 
-    def _advice(self, need: Need, component: ComponentConfig, now: datetime) -> Advice | None:
-        """Return what timing says of a need, None where nothing is bought for it; once in a step, for it costs as much
-        as forming the belief."""
-        if component.buying is None:
-            return None
-        if need.component not in self._advised:
-            terms = self._terms.get(need.component) or self._said(need.component, component, component.buying)
-            self._advised[need.component] = advise(need.belief, terms, now)
-        return self._advised[need.component]
-
-    def _said(self, key: str, component: ComponentConfig, buying: BuyingSettings) -> TimingTerms:
-        """Return the terms of a component as the config says them, with the patience that its kind has learned."""
-        learned = 1.0 if self._learning is None else self._learning.patience(key)
-        return self._site.timing.terms(buying, max(component.patience, learned), component.life_shape)
-
-    async def _refined(self, needs: Sequence[Need], now: datetime) -> dict[str, TimingTerms]:
-        """Return the terms of every need by what the store knows; as the config says them where it cannot be read."""
-        known = ((need.component, self._site.components.get(need.component)) for need in needs)
-        said = {
-            key: self._said(key, component, component.buying)
-            for key, component in known
-            if component is not None and component.buying is not None
-        }
-        try:
-            async with self._databases.spend.read() as tx:
-                return await refined(tx, self._site.owner, needs, said, self._site.circumstances, now)
-        except Exception:
-            log.exception("stock, orders and suppliers could not be read; timing takes what the config says")
-            return said
+    def _said(self, needs: Sequence[Need]) -> dict[str, TimingTerms]:
+        """Return the terms of what is bought for as the config says them, with the patience that kinds have learned."""
+        found = {}
+        for key in (need.component for need in needs):
+            learned = 1.0 if self._learning is None else self._learning.patience(key)
+            terms = self._site.components[key].terms(self._site.timing, learned)
+            if terms is not None:
+                found[key] = terms
+        return found
 
     async def _settle_fittings(self) -> None:
         try:
@@ -246,16 +217,15 @@ class Pipeline:
             applied = await current_policy(tx, self._site.owner)
         return None if applied is None else applied.policy
 
-    def _urgent(self, needs: Sequence[Need], now: datetime) -> list[Wish]:
+    def _urgent(self, needs: Sequence[Need], advised: Mapping[str, Advice]) -> list[Wish]:
         """Return every line that timing says to buy; who must decide sooner asks sooner, hence is served first."""
         wishes = []
         for need in needs:
             known = self._site.components.get(need.component)  # one may have left the config while this step ran
-            if known is None or known.buying is None or not need.told_enough:
+            advice = advised.get(need.component)
+            if known is None or known.buying is None or advice is None or not need.told_enough:
                 continue
-            advice = self._advice(need, known, now)
-            if advice is not None:
-                wishes += [Wish(need, line, advice, known.buying) for line in advice.wants(need.lines)]
+            wishes += [Wish(need, line, advice, known.buying) for line in advice.wants(need.lines)]
         return sorted(wishes, key=_urgency)
 
     async def _want(self, wish: Wish, policy: Policy) -> None:

@@ -40,7 +40,7 @@ from marketplace.authority.alarm_terms import AlarmCode, AlarmTerms
 from marketplace.documents import Delivery
 from marketplace.money import decimals_of
 from marketplace.settings import Amount, BuyingSettings, Duration, ItemSettings, Settings, TimingSettings
-from marketplace.timing import WATCHED_PATIENCE
+from marketplace.timing import WATCHED_PATIENCE, TimingTerms
 from marketplace.windows import Once, Weekly, window_said
 
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -107,7 +107,7 @@ Size = Annotated[
 ]
 """Space on a disk in bytes, written with its unit: `500 MiB`, `4 GiB`."""
 
-MaintenanceWindow = Annotated[
+When = Annotated[
     Weekly | Once,
     PlainValidator(lambda value: value if isinstance(value, Weekly | Once) else window_said(str(value))),
     PlainSerializer(str, return_type=str),
@@ -330,6 +330,13 @@ class ComponentConfig(ComponentSettings):
         wear = self.wear
         return shape_of(wear, self) if isinstance(wear, UsageWear) and not wear.due else None
 
+    def terms(self, timing: TimingSettings, learned: float = 1.0) -> TimingTerms | None:
+        """Return what timing weighs as the config says it, with the patience that its kind has learned; None: it is
+        never bought for."""
+        if self.buying is None:
+            return None
+        return timing.terms(self.buying, max(self.patience, learned), self.life_shape)
+
 
 class MachineSettings(Settings):
     """A machine: its connection if it has one, its tags, what is computed from them, and what wears on it."""
@@ -347,6 +354,19 @@ class MachineSettings(Settings):
     components: Mapping[Key, ComponentConfig] = Field(default_factory=dict)
 
     _empty = model_validator(mode="before")(_without_empty)
+
+
+class WindowSettings(Settings):
+    """A maintenance window; said as text alone it is for all machines."""
+
+    when: When
+    machines: tuple[Key, ...] = Field(default=(), min_length=1, max_length=1000)
+    """For which it is; for all where none is named."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_text(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping | WindowSettings) else {"when": window_said(str(value))}
 
 
 class ConfigFile(Settings):
@@ -368,8 +388,8 @@ class ConfigFile(Settings):
     items: Mapping[Key, ItemSettings] = Field(default_factory=dict)
     suppliers: Mapping[Key, Any] = Field(default_factory=dict)
     timing: TimingSettings = TimingSettings()
-    maintenance_windows: tuple[MaintenanceWindow, ...] = Field(default=(), max_length=50)
-    """When machines may be worked on; at any time where none is named."""
+    maintenance_windows: tuple[WindowSettings, ...] = Field(default=(), max_length=50)
+    """When machines may be worked on; at any time those for which there is none."""
     learning: Mapping[KindName, Phase] = Field(default_factory=dict)
     """How far a kind may come by itself: `bound` keeps it to the rule that needs no history."""
     alarms: AlarmSettings = AlarmSettings()

@@ -114,7 +114,12 @@ timing: {{approval: 8 h, step: 1 h, quote_deadline: 5 s}}
 
 # When machines may be worked on, each week or once, in the site's time zone; at any time if left out. A job's line of
 # kind 'service' is booked for the first window with room for the job after its parts are here.
-# maintenance_windows: [saturday 06:00-14:00, monday-friday 22:00-06:00, 2026-12-12 06:00 to 14:00]
+# A window may be for some machines alone; a machine for which there is none may be worked on at any time.
+# maintenance_windows:
+#   - saturday 06:00-14:00
+#   - monday-friday 22:00-06:00
+#   - 2026-12-12 06:00 to 14:00
+#   - {{when: sunday 06:00-18:00, machines: [mill]}}
 
 # How long somebody may take to acknowledge an alarm about money ('toolcrib alarms') before it stops what it names.
 # Beside it, by kind, alarms about machines, which stop nothing: 'toolcrib alarms kinds' lists them, each with its usual

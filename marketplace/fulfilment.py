@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace import stock
+from marketplace.acts import record
 from marketplace.audit import log
 from marketplace.audit.actor import Actor
 from marketplace.documents import GoodsReceipt
@@ -23,7 +24,7 @@ from marketplace.identity import new_id
 from marketplace.ordering import inbox
 from marketplace.ordering.answers import AnswerBroken, add_received
 from marketplace.ordering.arrival import AFTER_GOODS, AWAITING_GOODS
-from marketplace.ordering.edges import OPEN, move_order, move_requisition, record
+from marketplace.ordering.edges import OPEN, move_order, move_requisition
 from marketplace.ordering.orders import load, sums_of
 from marketplace.ordering.states import UNSENT, OrderState, RequisitionState
 from marketplace.ordering.terms import PurchasingTerms

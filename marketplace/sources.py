@@ -22,6 +22,8 @@ NORMAL_FIFTHS: Final = (-1.281552, -0.524401, 0.0, 0.524401, 1.281552)
 """Five equally likely values of a standard normal: the medians of its fifths."""
 SUPPLIES_MAX: Final = 4
 """More of them are not weighed: the cheapest count, and the soonest."""
+RARE: Final = 0.01
+"""Delays that are less likely tell no supplier from another."""
 HOUR: Final = timedelta(hours=1)
 PROMISE_MIN_HOURS: Final = 1.0
 
@@ -62,18 +64,18 @@ def supplies(
         and each.supplier in may_be_asked
     }
     if not known:
-        return (Supply("", 0.0, delays(LeadTime(wanted.lead_time / HOUR, wanted.spread), wanted.approval)),)
+        return (supply_of("", 0.0, LeadTime(wanted.lead_time / HOUR, wanted.spread), wanted.approval),)
     least = min(known.values())
     found: dict[tuple[float, tuple[float, ...]], Supply] = {}
     for supplier, price in sorted(known.items(), key=lambda each: (each[1], each[0])):
         law = lead_times.of(supplier, wanted.item, wanted.lead_time, wanted.spread)
-        supply = Supply(supplier, wanted.price * float(price / least - 1), delays(law, wanted.approval))
+        supply = supply_of(supplier, wanted.price * float(price / least - 1), law, wanted.approval)
         found.setdefault((supply.extra, supply.delays), supply)
     return _worth_weighing(tuple(found.values()))
 
 
 def _worth_weighing(found: tuple[Supply, ...]) -> tuple[Supply, ...]:
-    """Leave out whom another beats in price and in every delay, and of the rest what is too many."""
+    """Leave out whom another beats in price and in every usual delay, and of the rest what is too many."""
     best = [
         each
         for place, each in enumerate(found)
@@ -86,11 +88,19 @@ def _worth_weighing(found: tuple[Supply, ...]) -> tuple[Supply, ...]:
 
 
 def _never_worse(one: Supply, other: Supply) -> bool:
-    return one.extra <= other.extra and all(a <= b for a, b in zip(one.delays, other.delays, strict=True))
+    pairs = zip(one.delays, other.delays, one.likely.tolist(), strict=True)
+    return one.extra <= other.extra and all(a <= b for a, b, share in pairs if share >= RARE)
+
+
+def supply_of(supplier: str, extra: float, law: LeadTime, approval: timedelta = timedelta(0)) -> Supply:
+    """Return a supply after a lead time and an approval, with what is rare in it: a part that costs little and whose
+    absence costs much is ordered so early that even a very late one is in time."""
+    taken, weights = log_normal(law.median_hours, law.deviation)
+    return Supply(supplier, extra, tuple(approval / HOUR + each for each in taken), weights)
 
 
 def delays(law: LeadTime, approval: timedelta = timedelta(0)) -> tuple[float, ...]:
-    """Return the delays of a lead time in hours, five and all alike, after an approval."""
+    """Return the delays of a lead time in hours, five and all alike, after an approval: where it need not be exact."""
     return tuple(approval / HOUR + law.median_hours * math.exp(law.deviation * score) for score in NORMAL_FIFTHS)
 
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from marketplace.acts import record
 from marketplace.audit.actor import Actor
 from marketplace.money import Quantity, plain
-from marketplace.ordering.edges import record
 from marketplace.store import Owner, stock_item, stock_reservation
 
 NOTHING: Final = Decimal(0)

@@ -21,7 +21,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from maintenance.needs import Belief, JobKind, JobLine
-from marketplace.stakes import Fit, Openings, Plan, Stakes, Supply, Survival, emergency, fitting, long_run, plan
+from marketplace.fitting import Fit, fitting
+from marketplace.openings import Openings
+from marketplace.stakes import Plan, Stakes, Supply, Survival, emergency, long_run, plan
 
 FAILURE_BEFORE_ARRIVAL = "FAILURE_BEFORE_ARRIVAL"
 """Buy: the failure probability before arrival has reached the ceiling."""

@@ -5,8 +5,9 @@ A window is said as people say it: `saturday 06:00-14:00`, `monday-friday 22:00-
 with room for a job, as plant time. Windows that overlap or touch are one. Where clocks are put forward or back a window
 keeps to what is safe: it begins at the later and ends at the earlier of the two moments that a wall clock's reading may
 mean, so no moment of it reads outside of what was said; one that lies wholly in the hour that is skipped or comes twice
-is left out that day. A plant that names none may be worked on at any time; one that names only windows that come once
-may be worked on in these, and in none when they are over.
+is left out that day. A window is for the machines that it names, or for all (`PlantWindows`). A machine for which there
+is none may be worked on at any time; one for which there are only windows that come once may be worked on in these, and
+in none when they are over.
 It knows no clock: the moment to start from and the time zone are arguments.
 """
 
@@ -172,7 +173,7 @@ def _moments(day: date, after_midnight: timedelta, zone: tzinfo) -> tuple[dateti
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """When the plant may be worked on; `weekly` and `once` empty: always."""
+    """When a machine may be worked on; `weekly` and `once` empty: always."""
 
     weekly: tuple[Weekly, ...] = ()
     zone: tzinfo = UTC
@@ -251,6 +252,18 @@ class Windows:
         for ahead in range((until - after).days + 4):
             found = (each.on(first + ahead * DAY, self.zone) for each in self.weekly)
             yield from (window for window in found if window is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class PlantWindows:
+    """The windows of a plant, each with the keys of the machines that it is for; one that names none is for all."""
+
+    said: tuple[tuple[Weekly | Once, tuple[str, ...]], ...] = ()
+    zone: tzinfo = UTC
+
+    def of(self, machine: str) -> Windows:
+        """Return when a machine may be worked on: always, where no window is for it."""
+        return Windows.of((when for when, machines in self.said if not machines or machine in machines), self.zone)
 
 
 def _checked(after: datetime, duration: timedelta) -> datetime:

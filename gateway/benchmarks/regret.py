@@ -2,13 +2,13 @@
 
 The policy is made of shipped parts: `LevelTracker` believes what is left from the wear as read, and
 `marketplace.stakes` plans the order under that belief, over all suppliers and their lead times, with an eye on the
-price, and may send a second order after one that is overdue, or to the rescue. A gateway plans over its suppliers and
-their lead times, too, but does not wait for a good price, and sends no second order by itself: what is told here is
-what the parts can do together. It is told what a plant knows: prices, costs, lead times, how the price wanders, and
-the wear of `HISTORY` earlier parts of the class, watched to their failure, from which `maintenance.habits` learns;
-beside it, with none. It is never told anything of a part before it is read. `wearing_plant` draws the plant,
-`spare_parts` has the rules and the costs, `foresight` the floor; fixed rules beside it show that nothing plain comes
-near it everywhere.
+price, and may send a second order after one that is overdue, or to the rescue: what the parts can do together. Beside
+it, as `timing`, what a gateway decides by itself (`marketplace.timing`): over its suppliers and their lead times, too,
+but it does not see a price before it asks for one, and a second order for one place needs a person. It is told what a
+plant knows: prices, costs, lead times, how the price wanders, and the wear of `HISTORY` earlier parts of the class,
+watched to their failure, from which `maintenance.habits` learns; beside it, with none. It is never told anything of a
+part before it is read. `wearing_plant` draws the plant, `spare_parts` has the rules and the costs, `foresight` the
+floor; fixed rules beside it show that nothing plain comes near it everywhere.
 
 Regret is cost per day of use over that of foresight, minus 1. The floor is one who knows failures and lead times and
 sees prices as the policy does: stricter than one who buys just in time, which is told too.
@@ -19,8 +19,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -31,23 +31,26 @@ from gateway.benchmarks.foresight import foreseen
 from gateway.benchmarks.spare_parts import WAIT, Books, Buyer, Move, Order, Scene, keep
 from gateway.benchmarks.wearing_plant import PARTS, SOURCES, YEAR_DAYS, Part, Plant, Slot, Vector, slot
 from maintenance.habits import WornLife, learned
+from maintenance.needs import Belief
 from maintenance.prognosis import USUAL, Basis, Habits
 from maintenance.settings import ComponentSettings
 from maintenance.trackers.by_level import LevelTracker
+from marketplace.lead_times import LeadTime
+from marketplace.prices import Wander
+from marketplace.second_order import second_order
+from marketplace.sources import supply_of
 from marketplace.stakes import (
     Plan,
     Supply,
     Survival,
-    Wander,
     best_replacement,
     emergency,
     leftover,
     log_normal,
     overdue,
     plan,
-    second_order,
 )
-from marketplace.timing import Costs, stakes_of
+from marketplace.timing import FIT_NOW, Costs, Held, TimingTerms, advise, stakes_of
 
 DAY: Final = 24.0
 LIVES: Final = 4
@@ -56,14 +59,16 @@ SLOTS: Final = {"filter": 150, "bearing": 250, "spindle": 80}
 """Of each class; a failure of a bearing is rare and dear, so that it takes many to see one."""
 HISTORY: Final = 20
 """Earlier parts of the class that were watched to their failure."""
-UNLEARNED: Final = 3
-"""What no history costs is measured on the first third of the slots, for the time that it takes."""
+PART_OF_SLOTS: Final = 3
+"""What no history costs, and what timing alone, is measured on the first third of the slots, for the time it takes."""
 RESAMPLES: Final = 2_000
 LOOKS: Final = 4
 """A plan that waits is made anew after a quarter of the wait, or when the price comes near to a good one."""
 NEAR: Final = 1.01
 PATIENCE: Final = 1.15
 """An hour of use is worth what one costs in the long run: a part's share, and the regret that is aimed at."""
+NO_TIME, A_DAY = timedelta(0), timedelta(days=1)
+ON_THE_SHELF: Final = Held(Supply("", 0.0, (0.0,)))
 BASIS: Final = Basis("h", 1.0, datetime(2026, 1, 1, tzinfo=UTC), Provenance.A, known=True)
 
 
@@ -81,8 +86,8 @@ class Planner:
     def __init__(self, plant: Plant, part: Part, known: Known) -> None:
         self.part, self.known = part, known
         holding = part.price * plant.holding / (YEAR_DAYS * DAY)
-        costs = Costs("EUR", part.price, part.price, part.standstill / DAY, holding)
-        self.stakes = stakes_of(costs, known.usual_days * DAY, PATIENCE)
+        self.costs = Costs("EUR", part.price, part.price, part.standstill / DAY, holding)
+        self.stakes = stakes_of(self.costs, known.usual_days * DAY, PATIENCE)
         self.supplies = tuple(_supply(plant, part, number) for number in range(len(SOURCES)))
         self.wander = plant.price_spread, plant.price_memory_days * DAY
         self.fitted()
@@ -100,6 +105,9 @@ class Planner:
         if scene.shelf == self.shelf and scene.age < self.due and scene.price > self.good_price * NEAR:
             return WAIT
         self.shelf = scene.shelf
+        return self._decided(scene)
+
+    def _decided(self, scene: Scene) -> Move:
         survival = self._survival(scene.age)
         if survival is None:
             return WAIT
@@ -113,8 +121,11 @@ class Planner:
         return None if waits and min(waits) <= best else self.supplies.index(supply)
 
     def _survival(self, age: int) -> Survival | None:
-        belief = self.tracker.assess(age * DAY, BASIS).belief
+        belief = self._belief(age)
         return Survival(belief.use / belief.use_per_hour, belief.survival) if belief.known else None
+
+    def _belief(self, age: int) -> Belief:
+        return self.tracker.assess(age * DAY, BASIS).belief
 
     def _fitting(self, survival: Survival, scene: Scene) -> Move:
         _, when = best_replacement(survival, self.stakes, np.zeros(1))
@@ -150,6 +161,39 @@ class Planner:
     def _rest(self, order: Order, now: float) -> Supply:
         """Return what is left of a lead time, given that the part is not in yet."""
         return overdue(self.supplies[order.source], (now - order.placed) * DAY)
+
+
+class Timed(Planner):
+    """The same as a gateway decides by itself: by `marketplace.timing`, at the usual price, one order at a time."""
+
+    def __init__(self, plant: Plant, part: Part, known: Known) -> None:
+        super().__init__(plant, part, known)
+        supplies = tuple(
+            supply_of(each.supplier, each.extra, LeadTime(source.median_days * DAY, plant.lead_spread))
+            for each, source in zip(self.supplies, SOURCES, strict=True)
+        )
+        self.terms = TimingTerms(timedelta(days=SOURCES[0].median_days), NO_TIME, A_DAY, None, self.costs, supplies)
+
+    def stands(self, scene: Scene) -> int | None:
+        """Order from whoever serves best if nothing is under way."""
+        return None if scene.under_way else super().stands(scene)
+
+    def _hastening(self, scene: Scene) -> Move:
+        return WAIT
+
+    def _decided(self, scene: Scene) -> Move:
+        belief = replace(self._belief(scene.age), life=self.known.usual_days * DAY)
+        if not belief.known:
+            return WAIT
+        terms = replace(self.terms, held=ON_THE_SHELF) if scene.shelf else self.terms
+        advice = advise(belief, terms, belief.as_of)
+        due = advice.fit_by if scene.shelf else advice.decide_by
+        wait = belief.use[-1] / belief.use_per_hour if due is None else (due - belief.as_of) / timedelta(hours=1)
+        self._wait(scene.age, float(wait), 0.0)
+        if scene.shelf:
+            return Move(fit=advice.code == FIT_NOW)
+        names = [each.supplier for each in self.supplies]
+        return Move(order=names.index(advice.parameters["supplier"])) if advice.buy else WAIT
 
 
 def level_tracker(known: Known) -> LevelTracker:
@@ -260,13 +304,15 @@ def _class(plant: Plant, part: Part, slots: int, history: int, seed: tuple[int, 
     floor = foreseen(plant, part, drawn)
     earlier = [slot(plant, part, 1, (*seed, 1, number)) for number in range(history)]
     policy = _planned(plant, part, drawn, told(earlier, part))
-    first = max(slots // UNLEARNED, 1)
+    first = max(slots // PART_OF_SLOTS, 1)
+    timed = _kept(plant, part, drawn[:first], partial(Timed, plant, part, told(earlier, part)))
     unlearned = _planned(plant, part, drawn[:first], told([], part))
     return {
         "regret": policy.regret(floor.prices_seen),
         "interval": policy.interval(floor.prices_seen, seed[0]),
         "just_in_time": policy.regret(floor.just_in_time),
         "knowing_prices": policy.regret(floor.prices_known),
+        "timing": timed.regret(floor.prices_seen[:first]),
         "no_history": unlearned.regret(floor.prices_seen[:first]),
         "fixed_rules": {
             name: _kept(plant, part, drawn, partial(Rule, plant, part, order_at)).regret(floor.prices_seen)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway import control_client
+from gateway.benchmarks.small_site import component, config_of
 
 if TYPE_CHECKING:
     from connectors.simulator.factory import Addresses
@@ -165,46 +166,20 @@ def _machine() -> MachinePlan:
 
 
 def _config(addresses: Addresses) -> dict[str, Any]:
-    """Return a small site with the machine; JSON is YAML."""
+    """Return a small site with the machine."""
     wear = {"by": "level", "tag": "level-0", "as_new": "1 mm/s", "limit": "9 mm/s"}
-    component = {
-        "name": "Part",
-        "rated_life": "20000 h",
-        "wear": wear,
-        "job": {"title": "Replace the part", "lines": {"part": {"item": "part", "quantity": 1}}},
-        "buying": {"lead_time": "14 d", "price": "380 EUR", "standstill": "900 EUR/h"},
-    }
     machine = {
         "name": "Machine",
         "connection": "hall",
         "tags": addresses.machines["machine"]["tags"],
-        "components": {"part": component},
+        "components": {"part": component("Part", wear) | {"rated_life": "20000 h"}},
     }
-    return {
-        "schema": 1,
-        "site": {
-            "plant": "benchmark",
-            "gateway": "B1",
-            "name": "Benchmark",
-            "time_zone": "UTC",
-            "currency": "EUR",
-            "country": "DE",
-        },
-        "organisation": {"name": "Benchmark", "ship_to": "Benchmark", "contact": "Benchmark"},
-        "people": {"anna": {"name": "Anna", "os_user": "anna", "may": ["approve"], "approval_limit": "500 EUR"}},
-        "items": {"part": {"manufacturer": "Maker", "mpn": "P-1"}},
-        "suppliers": {"shop": {"adapter": "by_hand", "name": "Shop"}},
-        "web": {"port": 0},
-        "connections": {
-            "hall": {
-                "connector": "opcua",
-                "url": addresses.opcua_url,
-                "server_certificate": addresses.fingerprint,
-                "sampling": "1 s",
-            }
-        },
-        "machines": {"machine": machine},
+    connection = {
+        "url": addresses.opcua_url,
+        "server_certificate": addresses.fingerprint,
+        "sampling": "1 s",
     }
+    return config_of(connection, {"machine": machine})
 
 
 def _start_once(file: Path) -> tuple[float, float]:

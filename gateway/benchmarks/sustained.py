@@ -19,6 +19,7 @@ from urllib.request import urlopen
 from connectors.simulator.load import NAMESPACE, Load
 from gateway import control_client
 from gateway.benchmarks.load_server import Served, serving
+from gateway.benchmarks.small_site import component, config_of
 from gateway.benchmarks.startup import READY_S, BenchmarkFailed, gateway_process, resident_mb
 
 WARM_UP_SECONDS: Final = 5.0
@@ -99,26 +100,10 @@ def _percentile(before: dict[float, float], after: dict[float, float], share: fl
 
 
 def _config(url: str, tags: int) -> dict[str, Any]:
-    """Return a site of machines with fifty tags each, two components reading nine of them; JSON is YAML."""
+    """Return a site of machines with fifty tags each, two components reading nine of them."""
     firsts = range(0, tags, TAGS_PER_MACHINE)
-    return {
-        "schema": 1,
-        "site": {
-            "plant": "benchmark",
-            "gateway": "B1",
-            "name": "Benchmark",
-            "time_zone": "UTC",
-            "currency": "EUR",
-            "country": "DE",
-        },
-        "organisation": {"name": "Benchmark", "ship_to": "Benchmark", "contact": "Benchmark"},
-        "people": {"anna": {"name": "Anna", "os_user": "anna", "may": ["approve"], "approval_limit": "500 EUR"}},
-        "items": {"part": {"manufacturer": "Maker", "mpn": "P-1"}},
-        "suppliers": {"shop": {"adapter": "by_hand", "name": "Shop"}},
-        "web": {"port": 0},
-        "connections": {"hall": {"connector": "opcua", "url": url, "insecure": True, "sampling": "100 ms"}},
-        "machines": {f"m{first}": _machine(first) for first in firsts},
-    }
+    connection = {"url": url, "insecure": True, "sampling": "100 ms"}
+    return config_of(connection, {f"m{first}": _machine(first) for first in firsts})
 
 
 def _machine(first: int) -> dict[str, Any]:
@@ -133,16 +118,7 @@ def _machine(first: int) -> dict[str, Any]:
         "connection": "hall",
         "tags": tags,
         "components": {
-            "bearing": _component("Bearing", level) | {"rated_life": "20000 h"},
-            "drive": _component("Drive", {"by": "deviation", "tags": signals}),
+            "bearing": component("Bearing", level) | {"rated_life": "20000 h"},
+            "drive": component("Drive", {"by": "deviation", "tags": signals}),
         },
-    }
-
-
-def _component(name: str, wear: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "wear": wear,
-        "job": {"title": f"Replace the {name}", "lines": {"part": {"item": "part", "quantity": 1}}},
-        "buying": {"lead_time": "14 d", "price": "380 EUR", "standstill": "900 EUR/h"},
     }

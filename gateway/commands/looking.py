@@ -188,8 +188,7 @@ def plans(site: Config, known: Mapping[Kind, Standing]) -> dict[str, ComponentPl
     found = {}
     for key, component in site.components.items():
         machine = site.file.machines[key.partition("/")[0]]
-        buying, patience = component.buying, max(component.patience, patience_of(key, component, known))
-        terms = None if buying is None else site.file.timing.terms(buying, patience, component.life_shape)
+        terms = component.terms(site.file.timing, patience_of(key, component, known))
         found[key] = ComponentPlan(key, machine.name, component.name, terms)
     return found
 

@@ -34,11 +34,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from gateway import control_client
 
     found = control_client.status(find_data(config).directory)
-    if as_json:
-        say_json(found)
-    else:
-        for key, value in found.items():
-            say(f"{key}: {value}")
+    _say_figures(found, as_json)
     if not found.get("ready"):
         raise Failure(_("the gateway is not ready"))
 
@@ -90,11 +86,7 @@ def startup(
         found = measure_startup(runs)
     except BenchmarkFailed as error:
         raise Failure(str(error)) from error
-    if as_json:
-        say_json(found)
-    else:
-        for key, value in found.items():
-            say(f"{key}: {value}")
+    _say_figures(found, as_json)
 
 
 @benchmark_app.command("opcua")
@@ -242,6 +234,7 @@ def regret(
 
     By class: mean cost a day of use over that of a buyer who knows failures and lead times, minus 1; interval: of 95 %;
     knowing_prices, just_in_time: against one who also knows prices, and one who never waits for a better price;
+    timing: what a gateway decides by itself, which sees no price before it asks and sends one order at a time;
     no_history: where no earlier part was watched.
     """
     from gateway.benchmarks.regret import SLOTS, measure
@@ -296,11 +289,7 @@ def audit(
         found = measure_audit(purchases, entries)
     except LogBroken as error:
         raise Failure(_("what was measured does not verify: {reason}").format(reason=error)) from error
-    if as_json:
-        say_json(found)
-    else:
-        for key, value in found.items():
-            say(f"{key}: {value}")
+    _say_figures(found, as_json)
 
 
 @benchmark_app.command("ledger")
@@ -312,10 +301,6 @@ def ledger(
     from gateway.benchmarks.ledger import measure
 
     found = measure(orders)
-    if as_json:
-        say_json(found)
-    else:
-        for key, value in found.items():
-            say(f"{key}: {value}")
+    _say_figures(found, as_json)
     if found["overspent"]:
         raise typer.Exit(1)

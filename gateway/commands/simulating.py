@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,7 @@ import typer
 from gateway.commands.output import MISTAKE, Failure, JsonOption, say, say_json
 
 if TYPE_CHECKING:
+    from connectors.simulator.modelled import ModelledPlan
     from gateway.clock import Clock
 
 app = typer.Typer(help="A simulated factory or market, alone.", no_args_is_help=True, rich_markup_mode=None)
@@ -52,14 +53,20 @@ def clock_of(text: str | None, speed: float) -> Clock:
 
 
 def serve(work: Coroutine[Any, Any, None]) -> None:
-    """Run until Ctrl-C or SIGTERM, and let the work end itself."""
+    """Run until Ctrl-C or SIGTERM, and let the work end itself. Raises `Failure` where it cannot be served."""
     import asyncio
 
+    from connectors.simulator.errors import SimulatorError
     from gateway.logs import quiet
 
     quiet()
-    with suppress(asyncio.CancelledError):
-        asyncio.run(_until_stopped(work))
+    try:
+        with suppress(asyncio.CancelledError):
+            asyncio.run(_until_stopped(work))
+    except SimulatorError as error:
+        raise Failure(str(error)) from error
+    except OSError as error:
+        raise Failure(_("cannot serve: {reason}").format(reason=error.strerror or error)) from error
 
 
 async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
@@ -87,7 +94,6 @@ def factory(
     as_json: JsonOption = False,
 ) -> None:
     """Serve four machines that wear, over OPC-UA and Modbus TCP."""
-    from connectors.simulator.errors import SimulatorError
     from connectors.simulator.factory import Addresses, serve_factory
     from connectors.simulator.machines import shopfloor
 
@@ -100,29 +106,23 @@ def factory(
         if as_json:
             say(addresses.as_json())
             return
-        say(_("OPC-UA: {url}").format(url=addresses.opcua_url))
-        say(_("  server certificate: {fingerprint}").format(fingerprint=addresses.fingerprint))
+        _say_opcua(addresses.opcua_url, addresses.fingerprint)
         say(_("Modbus: {host}:{port}").format(host=addresses.modbus_host, port=addresses.modbus_port))
         for machine, device in addresses.device_ids.items():
             say(_("  {machine}: device id {device}").format(machine=machine, device=device))
 
-    try:
-        serve(
-            serve_factory(
-                shopfloor(),
-                clock=clock_of(clock, speed),
-                seed=seed,
-                state=state,
-                ready=ready,
-                host=host,
-                opcua_port=opcua_port,
-                modbus_port=modbus_port,
-            )
+    serve(
+        serve_factory(
+            shopfloor(),
+            clock=clock_of(clock, speed),
+            seed=seed,
+            state=state,
+            ready=ready,
+            host=host,
+            opcua_port=opcua_port,
+            modbus_port=modbus_port,
         )
-    except SimulatorError as error:
-        raise Failure(str(error)) from error
-    except OSError as error:
-        raise Failure(_taken(error)) from error
+    )
 
 
 @app.command("machine")
@@ -148,19 +148,9 @@ def machine(
     as_json: JsonOption = False,
 ) -> None:
     """Serve machines in the shape of a companion specification over OPC-UA, faults on demand."""
-    from dataclasses import asdict
-
-    from connectors.simulator.errors import SimulatorError
     from connectors.simulator.machine_control import MachineReady, serve_machine
-    from connectors.simulator.modelled import PLANS, PUMP, Model, listening_config
 
-    try:
-        plans = [PLANS[Model(each)] for each in model or [Model.MACHINERY]]
-    except ValueError as error:
-        known = ", ".join(Model)
-        raise Failure(_("{error}; there are {known}").format(error=error, known=known), exit_code=MISTAKE) from error
-    if vibration:
-        plans.append(PUMP)
+    plans = _plans(model or [], vibration)
 
     def ready(found: MachineReady) -> None:
         if tell is not None:
@@ -168,32 +158,24 @@ def machine(
         if as_json:
             say_json(asdict(found))
             return
-        say(_("OPC-UA: {url}").format(url=found.url))
-        say(_("  server certificate: {fingerprint}").format(fingerprint=found.fingerprint))
-        if vibration:
-            say(_("below the machine in a config:"))
-            for section, said in listening_config(PUMP).items():
-                say(f"  {section}: {json.dumps(said)}")
+        _say_opcua(found.url, found.fingerprint)
+        for plan in plans:
+            _say_listening(plan)
 
-    try:
-        serve(
-            serve_machine(
-                plans,
-                clock=clock_of(clock, speed),
-                state=state,
-                ready=ready,
-                seed=seed,
-                host=host,
-                port=port,
-                tags=nodes,
-                is_open=insecure,
-                history=history,
-            )
+    serve(
+        serve_machine(
+            plans,
+            clock=clock_of(clock, speed),
+            state=state,
+            ready=ready,
+            seed=seed,
+            host=host,
+            port=port,
+            tags=nodes,
+            is_open=insecure,
+            history=history,
         )
-    except SimulatorError as error:
-        raise Failure(str(error)) from error
-    except OSError as error:
-        raise Failure(_taken(error)) from error
+    )
 
 
 @app.command("market")
@@ -226,14 +208,9 @@ def market(
             if name in found.tokens:
                 say(_("  token: in {path}").format(path=found.tokens[name]))
 
-    try:
-        serve(
-            serve_market(
-                state, clock=clock_of(clock, speed), ready=ready, seed=seed, host=host, ports=_ports(port or [])
-            )
-        )
-    except OSError as error:
-        raise Failure(_taken(error)) from error
+    serve(
+        serve_market(state, clock=clock_of(clock, speed), ready=ready, seed=seed, host=host, ports=_ports(port or []))
+    )
 
 
 @app.command("site")
@@ -256,6 +233,34 @@ def site(
     say(_("{path} is there").format(path=file))
 
 
+def _plans(models: list[str], vibration: bool) -> list[ModelledPlan]:
+    """Return the machines that are served. Raises `Failure` for a shape that nobody knows."""
+    from connectors.simulator.modelled import PLANS, PUMP, Model
+
+    try:
+        plans = [PLANS[Model(each)] for each in models or [Model.MACHINERY]]
+    except ValueError as error:
+        known = ", ".join(Model)
+        raise Failure(_("{error}; there are {known}").format(error=error, known=known), exit_code=MISTAKE) from error
+    return [*plans, PUMP] if vibration else plans
+
+
+def _say_opcua(url: str, fingerprint: str) -> None:
+    say(_("OPC-UA: {url}").format(url=url))
+    say(_("  server certificate: {fingerprint}").format(fingerprint=fingerprint))
+
+
+def _say_listening(plan: ModelledPlan) -> None:
+    """Say by which tags and features a config would listen to a machine that can be listened to."""
+    from connectors.simulator.modelled import listening_config
+
+    sections = listening_config(plan)
+    if sections:
+        say(_("below the machine in a config:"))
+    for section, said in sections.items():
+        say(f"  {section}: {json.dumps(said)}")
+
+
 def _advertised(address: str, host: str | None) -> str:
     return address if host is None else f"http://{host}:{urlsplit(address).port}"
 
@@ -265,10 +270,6 @@ def _tell(path: Path, text: str) -> None:
     fresh = path.with_suffix(".new")
     fresh.write_text(text, encoding="utf-8")
     fresh.replace(path)
-
-
-def _taken(error: OSError) -> str:
-    return _("cannot serve: {reason}").format(reason=error.strerror or error)
 
 
 def _ports(named: list[str]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from gateway import control_client, views
 from gateway.demo import screen
 from gateway.demo.running import Plant
 from gateway.doors import circumstances_of, machines_of
-from gateway.views import ComponentPlan
+from gateway.web.context import plans_of
 from maintenance.store import load_needs
 
 
@@ -21,13 +21,7 @@ class Glancer:
     def __init__(self, running: Plant) -> None:
         self._running = running
         self._circumstances = circumstances_of(running.config)
-        self._plans = {
-            component.key: ComponentPlan(
-                component.key, machine.name, component.name, component.terms, component.stale_after
-            )
-            for machine in machines_of(running.config).values()
-            for component in machine.components
-        }
+        self._plans = plans_of(machines_of(running.config))
 
     async def look(self, link: str) -> Group:
         """Return the picture as it is now."""

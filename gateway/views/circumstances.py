@@ -18,12 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.views.jobs import JobLineView, job_lines
 from maintenance.needs import JobKind, JobLine, Need
 from marketplace.lead_times import LeadTimes
+from marketplace.openings import Openings
 from marketplace.ordering.track_record import TrackRecord, track_record
 from marketplace.sources import Wanted, on_its_way, supplies
-from marketplace.stakes import Openings, Supply
+from marketplace.stakes import Supply
 from marketplace.store import Owner
 from marketplace.timing import Held, TimingTerms
-from marketplace.windows import JOB_MAX, Windows
+from marketplace.windows import JOB_MAX, PlantWindows, Windows
 
 HOUR: Final = timedelta(hours=1)
 JOB_TAKES: Final = timedelta(hours=8)
@@ -36,7 +37,7 @@ class Circumstances:
     """What the config says of them: the suppliers by their keys, and when machines may be worked on."""
 
     suppliers: Collection[str] = ()
-    windows: Windows = field(default_factory=Windows)
+    windows: PlantWindows = field(default_factory=PlantWindows)
 
 
 async def refined(
@@ -138,19 +139,19 @@ Spans = tuple[tuple[float, float], ...]
 
 
 class _Opened:
-    """When jobs may begin, looked up once for jobs that take as long."""
+    """When jobs may begin, looked up once for jobs that take as long on machines with the same windows."""
 
-    def __init__(self, windows: Windows, now: datetime) -> None:
+    def __init__(self, windows: PlantWindows, now: datetime) -> None:
         self._windows, self._now = windows, now
-        self._found: dict[timedelta, tuple[Spans, Spans]] = {}
+        self._found: dict[tuple[Windows, timedelta], tuple[Spans, Spans]] = {}
 
     def of(self, need: Need, terms: TimingTerms) -> Openings | None:
         """Return when a need's job may begin without a stop of its own, in hours from now; None: at any time."""
-        takes = min(need.duration or timedelta(0), JOB_MAX)
-        if takes not in self._found:
-            returning, single = self._windows.beginnings(self._now, takes), self._windows.chances(self._now, takes)
-            self._found[takes] = self._hours(returning), self._hours(single)
-        spans, once = self._found[takes]
+        windows, takes = self._windows.of(need.machine), min(need.duration or timedelta(0), JOB_MAX)
+        if (windows, takes) not in self._found:
+            returning, single = windows.beginnings(self._now, takes), windows.chances(self._now, takes)
+            self._found[windows, takes] = self._hours(returning), self._hours(single)
+        spans, once = self._found[windows, takes]
         if not (spans or once) or terms.costs is None:
             return None
         return Openings(spans, terms.costs.standstill * ((need.duration or JOB_TAKES) / HOUR), once=once)

@@ -6,14 +6,15 @@ The figures are those of the belief and of `marketplace.timing`; nothing is esti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.views.circumstances import Circumstances, needed_by, refined
+from gateway.views.advice import advices
+from gateway.views.circumstances import Circumstances, needed_by
 from gateway.views.foresight import FAR, Foresight, foresee
 from gateway.views.foresight import under_way as with_parts
 from gateway.views.jobs import JobLineView, job_lines
@@ -24,7 +25,7 @@ from marketplace.authority.gate import GateClosed, current_policy
 from marketplace.authority.policy import Policy, mode_of
 from marketplace.ordering.states import RequisitionState
 from marketplace.store import Owner
-from marketplace.timing import Advice, TimingTerms, advise
+from marketplace.timing import Advice, TimingTerms
 
 EARLY, LIKELY, LATE = 0.1, 0.5, 0.9
 """Failure probabilities at which a remaining life is told: rather early, even odds, rather late."""
@@ -120,10 +121,11 @@ def need_view(
     under_way: tuple[str, str],
     now: datetime,
     lines: tuple[JobLineView, ...] = (),
+    advice: Advice | None = None,
 ) -> NeedView:
     """Return how a need looks at `now`; `under_way` is (state, order number), `lines` what its job wants."""
     early, likely, late = (_days_left(need, probability, now) for probability in (EARLY, LIKELY, LATE))
-    advice = None if plan.terms is None else advise(need.belief, plan.terms, now)
+    terms, figures = (None, {}) if advice is None else (advice.weighed.terms, advice.parameters)
     return NeedView(
         machine=need.machine,
         machine_name=plan.machine_name,
@@ -145,7 +147,7 @@ def need_view(
         as_of=need.as_of,
         belief=need.belief,
         foresight=with_parts(
-            foresee(need.belief, now, plan.terms, {} if advice is None else advice.parameters),
+            foresee(need.belief, now, terms, figures),
             (each.expected_at for line in lines if line.kind != JobKind.SERVICE for each in line.on_its_way),
         ),
         advice=advice,
@@ -182,14 +184,17 @@ async def need_views(
     plans: Mapping[str, ComponentPlan],
     now: datetime,
     circumstances: Circumstances | None = None,
+    newest: Mapping[str, Advice] | None = None,
 ) -> list[NeedView]:
-    """Return every need that the config still knows, the most urgent first, as timing sees it at `now`."""
+    """Return every need that the config still knows, the most urgent first, as timing sees it at `now`.
+
+    newest: what timing said at the last step, where that is known; it is asked anew where that does not stand any more.
+    """
     moving, policy = await under_way(spend, owner), await policy_in_force(spend, owner)
     here = await to_be_fitted(spend, owner)
     known = [need for need in needs if need.component in plans]
     said = {key: plan.terms for key, plan in plans.items() if plan.terms is not None}
-    terms = await refined(spend, owner, known, said, circumstances or Circumstances(), now)
-    plans = {key: replace(plan, terms=terms.get(key)) for key, plan in plans.items()}
+    advised = await advices(spend, owner, known, said, circumstances or Circumstances(), now, newest or {})
     due = {need.component: needed_by(need) for need in known}
     lines = await job_lines(spend, owner, known, due, now)
     views = [
@@ -200,6 +205,7 @@ async def need_views(
             moving.get(need.component) or here.get((need.component, need.life), ("idle", "")),
             now,
             lines[need.component],
+            advised.get(need.component),
         )
         for need in known
     ]

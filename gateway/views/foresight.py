@@ -45,11 +45,6 @@ class Foresight:
     known: bool = True
     coming: bool = False
 
-    @property
-    def blind(self) -> bool:
-        """Whether the belief sees no end at all: not even one in ten has failed within what is known."""
-        return self.fails[EARLY] is None
-
     def words(self, zone: ZoneInfo) -> str:
         """Return the same in sentences; to the minute where all of it lies within days."""
         said = [self._failure(zone)]

@@ -21,7 +21,7 @@ from gateway.web.accounts import Account
 from maintenance.alarms.book import Overview
 from maintenance.settings import ComponentSettings
 from marketplace.store import Database, Owner
-from marketplace.timing import TimingTerms
+from marketplace.timing import Advice, TimingTerms
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -56,6 +56,15 @@ class MachineInfo:
     components: tuple[ComponentInfo, ...]
 
 
+def plans_of(machines: Mapping[str, MachineInfo]) -> dict[str, ComponentPlan]:
+    """Return what views need to know about each component."""
+    return {
+        each.key: ComponentPlan(each.key, machine.name, each.name, each.terms, each.stale_after)
+        for machine in machines.values()
+        for each in machine.components
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """What keys are called: suppliers by key, and items (description) by key."""
@@ -75,7 +84,7 @@ class WebContext:
     people should know of those of connections, in sentences. alarms: condition alarms as they stand. speed: how many
     times faster than the wall plant time runs; 1 on a real site. metrics: Prometheus text and its content type.
     settings: how each component wears, by key; what learns together follows from it.
-    circumstances: who supplies, and when machines may be worked on.
+    circumstances: who supplies, and when machines may be worked on. advised: what timing said at the last step.
     peers: who alone may ask besides this computer, where the page is served in the clear; () lets in all.
     """
 
@@ -107,16 +116,11 @@ class WebContext:
     language: str = "en"
     settings: Mapping[str, ComponentSettings] = field(default_factory=dict)
     circumstances: Callable[[], Circumstances] = Circumstances
+    advised: Callable[[], Mapping[str, Advice]] = dict
 
     def plans(self) -> dict[str, ComponentPlan]:
         """Return what views need to know about each component."""
-        return {
-            component.key: ComponentPlan(
-                component.key, machine.name, component.name, component.terms, component.stale_after
-            )
-            for machine in self.machines.values()
-            for component in machine.components
-        }
+        return plans_of(self.machines)
 
     def called(self, key: str) -> str:
         """Return what people call a supplier, machine, component, tag or item; the key itself when it has no name."""

@@ -260,7 +260,7 @@ async def _known(context: WebContext) -> dict[str, Known]:
     async with context.spend.read() as spend:
         needs = [need for need, _picture in stored.values()]
         found = await views.need_views(
-            spend, context.owner, needs, context.plans(), context.clock(), context.circumstances()
+            spend, context.owner, needs, context.plans(), context.clock(), context.circumstances(), context.advised()
         )
     return {view.component: Known(view, stored[view.component][1]) for view in found}
 

@@ -17,10 +17,11 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from marketplace.acts import record
 from marketplace.audit import log
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority.alarm_terms import USUAL, AlarmCode, AlarmTerms
-from marketplace.authority.halts import Halt, Scope, ScopeKind, tell
+from marketplace.authority.halts import Halt, Scope, ScopeKind
 from marketplace.documents import timestamp
 from marketplace.identity import new_id
 from marketplace.store import Owner, money_alarm
@@ -99,7 +100,7 @@ async def raise_alarm(
     }
     await tx.execute(insert(money_alarm).values(**row, **owner.columns))
     facts = {**_facts(code, scope, subject), "parameters": figures, "acknowledge_by": timestamp(by)}
-    await tell(tx, owner, "alarm", id, "raised", _gateway(owner), at, facts)
+    await record(tx, owner, "alarm", id, "raised", _gateway(owner), at, facts)
     return id
 
 
@@ -133,14 +134,14 @@ async def _close(tx: AsyncConnection, owner: Owner, alarm: Alarm, person: Actor,
     values = {"open_alarm": None, "acknowledged_at": at, "acknowledged_by": person.id}
     await tx.execute(update(money_alarm).where(money_alarm.c.id == alarm.id).values(**values))
     facts = {**_facts(alarm.code, alarm.scope, alarm.subject), "note": note}
-    await tell(tx, owner, "alarm", alarm.id, "acknowledged", person, at, facts)
+    await record(tx, owner, "alarm", alarm.id, "acknowledged", person, at, facts)
 
 
 async def escalated(tx: AsyncConnection, owner: Owner, alarm: Alarm, halt: Halt, at: datetime) -> None:
     """Keep that an alarm's time was over and which stop followed."""
     await tx.execute(update(money_alarm).where(money_alarm.c.id == alarm.id).values(halted=halt.id))
     facts = {**_facts(alarm.code, alarm.scope, alarm.subject), "halt": halt.id}
-    await tell(tx, owner, "alarm", alarm.id, "escalated", _gateway(owner), at, facts)
+    await record(tx, owner, "alarm", alarm.id, "escalated", _gateway(owner), at, facts)
 
 
 def _facts(code: str, scope: Scope, subject: str) -> dict[str, str]:

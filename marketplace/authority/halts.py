@@ -15,11 +15,12 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from marketplace.acts import record
 from marketplace.audit import log
 from marketplace.audit.actor import Actor
 from marketplace.authority.scopes import BY_ALARM, BY_FILE, BY_PERSON, PLANT, STOPPED, Halt, Scope, ScopeKind, covering
 from marketplace.identity import new_id
-from marketplace.store import Owner, halt, line_requisition, outbox, requisition
+from marketplace.store import Owner, halt, line_requisition, requisition
 
 __all__ = [
     "BY_ALARM", "BY_FILE", "BY_PERSON", "Halt", "PLANT", "STOPPED", "Scope", "ScopeKind", "covering",
@@ -102,7 +103,7 @@ async def put(
     }
     await tx.execute(insert(halt).values(**row, **owner.columns))
     said = {"scope": str(scope.kind), "key": scope.key, "code": code, "note": made.note, "alarm": alarm}
-    await tell(tx, owner, "halt", made.id, "set", actor, at, {**said, **(facts or {})})
+    await record(tx, owner, "halt", made.id, "set", actor, at, {**said, **(facts or {})})
     return made, True
 
 
@@ -116,23 +117,5 @@ async def lift(
     values = {"open_scope": None, "lifted_at": at, "lifted_by": person.id}
     await tx.execute(update(halt).where(halt.c.id == found.id).values(**values))
     facts = {"scope": str(scope.kind), "key": scope.key, "note": await log.note(tx, owner, note)}
-    await tell(tx, owner, "halt", found.id, "lifted", person, at, facts)
+    await record(tx, owner, "halt", found.id, "lifted", person, at, facts)
     return found
-
-
-async def tell(
-    tx: AsyncConnection,
-    owner: Owner,
-    topic: str,
-    subject: str,
-    event: str,
-    actor: Actor,
-    at: datetime,
-    facts: Mapping[str, Any],
-) -> None:
-    """Write an act into the audit as `topic.event` and tell those who listen, in the caller's transaction.
-
-    `ordering.edges.record` does the same for what moves; it stands on the gate, and the gate stands on this module.
-    """
-    await log.append(tx, owner, f"{topic}.{event}", subject, actor, facts, at)
-    await tx.execute(insert(outbox).values(topic=topic, subject=subject, event=event, at=at, **owner.columns))

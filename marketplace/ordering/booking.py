@@ -20,6 +20,7 @@ from sqlalchemy import Row, Select, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import JobKind, JobLine, Need
+from marketplace.acts import record
 from marketplace.documents import parse_timestamp, timestamp
 from marketplace.ordering.edges import (
     SERVICE_BEFORE_PARTS,
@@ -27,7 +28,6 @@ from marketplace.ordering.edges import (
     gateway_actor,
     problem,
     problem_code,
-    record,
 )
 from marketplace.ordering.states import ENDED, OrderState, RequisitionState
 from marketplace.store import Owner, line_requisition, purchase_order, requisition

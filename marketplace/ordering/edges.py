@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Update, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from marketplace.audit import log
+from marketplace.acts import record
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import gate
 from marketplace.documents import timestamp
@@ -29,14 +29,13 @@ from marketplace.ordering.states import (
     require_edge,
 )
 from marketplace.statements import Prepared
-from marketplace.store import Owner, line_requisition, outbox, purchase_order, requisition, slot_hold
+from marketplace.store import Owner, line_requisition, purchase_order, requisition, slot_hold
 
 OPEN: Final = frozenset(
     {RequisitionState.NEEDED, RequisitionState.QUOTING, RequisitionState.PROPOSED, RequisitionState.ORDERED}
 )
 """Requisitions that still hold their slot."""
 
-_TELL: Final = Prepared(insert(outbox), ("plant", "gateway_id", "topic", "subject", "event", "at"))
 _MOVE_ORDER: Final = update(purchase_order).where(
     purchase_order.c.plant == bindparam("of_plant"),
     purchase_order.c.number == bindparam("of_key"),
@@ -66,22 +65,6 @@ async def _moved(
 def gateway_actor(owner: Owner, method: str) -> Actor:
     """Return the gateway as the one who acts; it never approves, it only does what rules or persons allowed."""
     return Actor(ActorKind.GATEWAY, owner.gateway_id, method)
-
-
-async def record(
-    tx: AsyncConnection,
-    owner: Owner,
-    topic: str,
-    subject: str,
-    event: str,
-    actor: Actor,
-    at: datetime,
-    facts: Mapping[str, Any],
-) -> None:
-    """Write an act into the audit as `topic.event` and tell those who listen, in the caller's transaction."""
-    await log.append(tx, owner, f"{topic}.{event}", subject, actor, facts, at)
-    row = {"topic": topic, "subject": subject, "event": event, "at": at}
-    await _TELL.run(tx, row | owner.columns)
 
 
 async def move_order(

@@ -21,6 +21,7 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace import stock
+from marketplace.acts import record
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import gate
 from marketplace.documents import DespatchAdvice, GoodsReceipt, Invoice, OrderResponse, Reply
@@ -49,7 +50,6 @@ from marketplace.ordering.edges import (
     note_problem,
     problem,
     problem_code,
-    record,
     speaks_against,
 )
 from marketplace.ordering.orders import OrderUnknown, StoredOrder, keep_sums, load, sums_of

@@ -27,7 +27,7 @@ from marketplace.documents import (
     RequestForQuotation,
 )
 from marketplace.money import Money, UnitPrice
-from marketplace.ordering.booking import Booking, booking_of, visit
+from marketplace.ordering.booking import booking_of, visit
 from marketplace.ordering.offers import LINE
 from marketplace.ordering.requisition import quantity_of
 from marketplace.ordering.shares import Share
@@ -88,9 +88,12 @@ def order_for(
     request: RequestForQuotation,
     terms: PurchasingTerms,
     now: datetime,
-    booking: Booking | None = None,
+    row: Row[Any] | None = None,
 ) -> PurchaseOrder:
-    """Return the order that takes an offer exactly as it was made; a service with a booking, for a day that suits."""
+    """Return the order that takes an offer exactly as it was made; a service, for a day that suits.
+
+    row: the requisition's; None where it waits for no window.
+    """
     wanted = {line.number: line for line in request.lines}
     return PurchaseOrder(
         number=number,
@@ -102,16 +105,17 @@ def order_for(
         lines=tuple(_order_line(wanted[line.number], line) for line in chosen.lines),
         freight=chosen.freight,
         fees=chosen.fees,
-        deliver_by=_due(now + lead_time(chosen), request, terms, booking),
+        deliver_by=_due(now + lead_time(chosen), request, terms, row),
         quoted_until=chosen.valid_until,
         delivery=terms.delivery,
     )
 
 
-def _due(earliest: datetime, request: RequestForQuotation, terms: PurchasingTerms, booking: Booking | None) -> datetime:
-    if booking is None or request.needed_by is None:
+def _due(earliest: datetime, request: RequestForQuotation, terms: PurchasingTerms, row: Row[Any] | None) -> datetime:
+    booking = None if row is None else booking_of(reason_of(row))
+    if row is None or booking is None or request.needed_by is None:
         return earliest
-    return visit(request.needed_by, earliest, booking, terms.windows)
+    return visit(request.needed_by, earliest, booking, terms.windows.of(row.machine))
 
 
 def _order_line(wanted: RequestedLine, offered: QuotationLine) -> OrderLine:

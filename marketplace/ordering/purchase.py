@@ -51,7 +51,7 @@ from marketplace.store import Database, Owner
 from marketplace.store import requisition as requisitions
 from marketplace.suppliers.supplier import OutcomeUnknown, Supplier, SupplierError
 from marketplace.timing import Advice
-from marketplace.windows import Windows
+from marketplace.windows import PlantWindows
 
 __all__ = ["Act", "Purchasing", "PurchasingTerms"]
 
@@ -100,7 +100,7 @@ class Purchasing:
         self.sending = Sending(database, owner, suppliers, terms, clock, held=held)
         self.rounds = Rounds(database, owner, suppliers, catalogue, terms, clock)
 
-    def open_in(self, windows: Windows) -> None:
+    def open_in(self, windows: PlantWindows) -> None:
         """Book services in these maintenance windows from now on; what is booked stays as it is."""
         self.terms = self.rounds.terms = replace(self.terms, windows=windows)
 

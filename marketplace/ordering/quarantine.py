@@ -13,8 +13,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Table, and_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from marketplace.acts import record
 from marketplace.audit.actor import Actor
-from marketplace.ordering.edges import BROKE, QUARANTINED, gateway_actor, problem, problem_code, record
+from marketplace.ordering.edges import BROKE, QUARANTINED, gateway_actor, problem, problem_code
 from marketplace.ordering.terms import PurchasingTerms, backed_off
 from marketplace.store import Owner, purchase_order, requisition
 

@@ -16,9 +16,10 @@ from typing import Any
 from maintenance.needs import NOTED, Belief, Evidence, JobLine, Need, Provenance
 from marketplace.documents import parse_timestamp, timestamp
 from marketplace.money import Money, Rate
+from marketplace.openings import Openings
 from marketplace.settings import BuyingSettings
 from marketplace.sourcing.award import AwardTerms
-from marketplace.stakes import Openings, Supply
+from marketplace.stakes import Supply
 from marketplace.timing import Advice, Costs, Held, TimingTerms, Weighed
 
 

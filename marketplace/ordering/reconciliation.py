@@ -28,6 +28,7 @@ import structlog
 from sqlalchemy import Row, Select, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from marketplace.acts import record
 from marketplace.authority.alarms import AlarmCode, raise_alarm
 from marketplace.authority.gate import GateClosed
 from marketplace.authority.halts import PLANT, Scope, ScopeKind
@@ -35,7 +36,7 @@ from marketplace.authority.ledger import LedgerBroken
 from marketplace.documents import timestamp
 from marketplace.ordering import booking, inbox, quarantine
 from marketplace.ordering.due import IN_HAND, Step, asked_until, poll_wait, reminder, step
-from marketplace.ordering.edges import gateway_actor, move_order, problem, record
+from marketplace.ordering.edges import gateway_actor, move_order, problem
 from marketplace.ordering.orders import OrderBroken
 from marketplace.ordering.purchase import Purchasing
 from marketplace.ordering.serving import need_again

@@ -21,13 +21,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import JobLine, Need, Provenance
+from marketplace.acts import record
 from marketplace.audit.actor import Actor
 from marketplace.authority.policy import Mode
 from marketplace.identity import new_id
 from marketplace.money import Quantity
 from marketplace.ordering.booking import booking_for
 from marketplace.ordering.decisions import advice_facts
-from marketplace.ordering.edges import record
 from marketplace.ordering.reason import reason_for, reason_text
 from marketplace.ordering.shares import NOTHING
 from marketplace.ordering.states import RequisitionState

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance.needs import Provenance
 from marketplace import stock
+from marketplace.acts import record
 from marketplace.authority import gate, halts
 from marketplace.authority.halts import STOPPED
 from marketplace.authority.policy import Decision, Outcome
@@ -29,7 +30,7 @@ from marketplace.netting import Netted
 from marketplace.ordering import numbers, proposal, requisition, serving, supply
 from marketplace.ordering.booking import booking_of, is_service, join
 from marketplace.ordering.decisions import NO_AWARD, award_record
-from marketplace.ordering.edges import gateway_actor, move_order, move_requisition, record
+from marketplace.ordering.edges import gateway_actor, move_order, move_requisition
 from marketplace.ordering.offers import keep_answers, keep_award
 from marketplace.ordering.orders import insert_proposed
 from marketplace.ordering.reason import award_terms
@@ -126,7 +127,8 @@ class Rounds:
         if not is_service(reason):
             return await self._netted(tx, row, now)
         booking = booking_of(reason)
-        if booking is None or await join(tx, self.owner, row, booking, self.terms.windows, now) is not None:
+        windows = self.terms.windows.of(row.machine)
+        if booking is None or await join(tx, self.owner, row, booking, windows, now) is not None:
             return await self._again(tx, row)
         await self._look_later(tx, row, now)
         return None
@@ -220,8 +222,7 @@ class Rounds:
         now: datetime,
     ) -> tuple[str, Outcome]:
         number = await numbers.draw(tx, self.owner)
-        booking = booking_of(proposal.reason_of(row))
-        order = proposal.order_for(number, self.owner, awarded.chosen, request, self.terms, now, booking)
+        order = proposal.order_for(number, self.owner, awarded.chosen, request, self.terms, now, row)
         actor = gateway_actor(self.owner, "award")
         provenance = Provenance(row.provenance)
         shares = proposal.shares_in(order, row)

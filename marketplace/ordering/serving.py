@@ -19,12 +19,13 @@ from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace import stock
+from marketplace.acts import record
 from marketplace.audit.actor import Actor
 from marketplace.documents import OrderLine, timestamp
 from marketplace.identity import new_id
 from marketplace.money import Quantity, plain
 from marketplace.ordering import requisition as requisitions
-from marketplace.ordering.edges import hold_slot, move_requisition, record, requisitions_of, withdraw_requisition
+from marketplace.ordering.edges import hold_slot, move_requisition, requisitions_of, withdraw_requisition
 from marketplace.ordering.shares import NOTHING, Cover, Share, allot, cover
 from marketplace.ordering.states import FAILED, OrderState, RequisitionState
 from marketplace.store import Owner, line_requisition, order_line, purchase_order, requisition

@@ -7,12 +7,14 @@ are netted together (`marketplace.netting`): no piece is left to two of them. It
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, select
+from sqlalchemy import Row, Select, and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.money import Quantity
@@ -40,9 +42,19 @@ _WAITING: Final[Select[Any]] = select(
 _COMING: Final[Select[Any]] = (
     select(
         order_line.c.order_number, order_line.c.number, order_line.c.item, order_line.c.unit, order_line.c.confirmed,
-        order_line.c.received, purchase_order.c.promised_at,
+        order_line.c.received, purchase_order.c.promised_at, line_requisition.c.requisition,
+        line_requisition.c.quantity.label("share"), requisition.c.state,
     )
     .join(purchase_order, purchase_order.c.number == order_line.c.order_number)
+    .outerjoin(
+        line_requisition,
+        and_(
+            line_requisition.c.plant == order_line.c.plant,
+            line_requisition.c.order_number == order_line.c.order_number,
+            line_requisition.c.line == order_line.c.number,
+        ),
+    )
+    .outerjoin(requisition, requisition.c.id == line_requisition.c.requisition)
     .where(
         order_line.c.plant == bindparam("of_plant"),
         order_line.c.item.in_(bindparam("of_items", expanding=True)),
@@ -51,18 +63,9 @@ _COMING: Final[Select[Any]] = (
         purchase_order.c.quarantined_at.is_(None),
         purchase_order.c.promised_at > bindparam("of_now", type_=PlantTime),
     )
-    .order_by(order_line.c.order_number, order_line.c.number)
+    .order_by(order_line.c.order_number, order_line.c.number, requisition.c.created_at, requisition.c.id)
 )  # fmt: skip
-_SHARES: Final = (
-    select(line_requisition.c.requisition, line_requisition.c.quantity, requisition.c.state)
-    .join(requisition, requisition.c.id == line_requisition.c.requisition)
-    .where(
-        line_requisition.c.plant == bindparam("of_plant"),
-        line_requisition.c.order_number == bindparam("of_number"),
-        line_requisition.c.line == bindparam("of_line"),
-    )
-    .order_by(requisition.c.created_at, requisition.c.id)
-)
+"""Lines of orders, each with those whom it serves: a row for each of them, and one without where it serves nobody."""
 _SHELF: Final = select(stock_item).where(
     stock_item.c.plant == bindparam("of_plant"), stock_item.c.item.in_(bindparam("of_items", expanding=True))
 )
@@ -91,20 +94,21 @@ async def free_on_shelf(tx: AsyncConnection, owner: Owner, items: Collection[str
 async def on_its_way(tx: AsyncConnection, owner: Owner, items: Collection[str], now: datetime) -> list[OnItsWay]:
     """Return what confirmed orders bring of these items beyond those who wait for it."""
     of = {"of_plant": owner.plant, "of_items": sorted(items), "of_now": now}
-    lines = [row for row in (await tx.execute(_COMING, of)).all() if row.confirmed > row.received]
+    rows = (await tx.execute(_COMING, of)).all()
     found = []
-    for line in lines:
-        surplus = line.confirmed - line.received - await _promised(tx, owner, line)
+    for _place, served in groupby(rows, key=attrgetter("order_number", "number")):
+        shares = list(served)
+        line = shares[0]
+        surplus = line.confirmed - line.received - _promised(line.received, shares)
         if surplus > NOTHING:
             amount = Quantity(surplus, line.unit)
             found.append(OnItsWay(line.order_number, line.item, amount, line.promised_at))
     return found
 
 
-async def _promised(tx: AsyncConnection, owner: Owner, line: Row[Any]) -> Decimal:
+def _promised(received: Decimal, rows: Sequence[Row[Any]]) -> Decimal:
     """Return how much of what is still to come of a line is for those who wait for it."""
-    of = {"of_plant": owner.plant, "of_number": line.order_number, "of_line": line.number}
-    rows = (await tx.execute(_SHARES, of)).all()
-    came = allot(line.received, [Share(line.number, row.requisition, row.quantity) for row in rows])
-    left = (row.quantity - part for row, part in zip(rows, came, strict=True) if row.state in OPEN)
+    rows = [row for row in rows if row.requisition is not None]
+    came = allot(received, [Share(row.number, row.requisition, row.share) for row in rows])
+    left = (row.share - part for row, part in zip(rows, came, strict=True) if row.state in OPEN)
     return sum(left, start=NOTHING)

@@ -8,11 +8,11 @@ from typing import Final
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from marketplace.acts import record
 from marketplace.audit.actor import Actor, ActorKind
 from marketplace.authority import alarms
 from marketplace.authority.alarms import AlarmCode, AlarmTerms
 from marketplace.authority.halts import Scope, ScopeKind
-from marketplace.ordering.edges import record
 from marketplace.store import Owner, supplier_status
 
 _SUSPENDED: Final = select(supplier_status.c.supplier).where(

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from marketplace.authority.alarm_terms import AlarmTerms
 from marketplace.documents import Delivery
-from marketplace.windows import Windows
+from marketplace.windows import PlantWindows
 
 DOUBLINGS_MAX = 6
 """After six doublings a wait has grown 64-fold; its ceiling has been reached long before."""
@@ -66,7 +66,7 @@ class PurchasingTerms:
     parallel: int = 8
     alarms: AlarmTerms = field(default_factory=AlarmTerms)
     software: str = ""
-    windows: Windows = field(default_factory=Windows)
+    windows: PlantWindows = field(default_factory=PlantWindows)
 
 
 def backed_off(first: timedelta, longest: timedelta, attempts: int) -> timedelta:

@@ -223,7 +223,7 @@ async def test_jobs_symptoms_and_windows_are_taken_up_and_what_people_said_is_ju
     await line.edit(
         jobs={"grease": {"title": "Relubricate"}},
         symptoms=[row],
-        maintenance_windows=["saturday 06:00-14:00", "2099-12-12 06:00 to 14:00"],
+        maintenance_windows=["saturday 06:00-14:00", {"when": "2099-12-12 06:00 to 14:00", "machines": ["mill"]}],
     )
     done = await line.gateway.operations.reload("anna", "socket")
     assert done.message == "Applied: jobs +1 -0 ~0, symptoms +1 -0 ~0, maintenance windows +2 -0 ~0."
@@ -231,7 +231,8 @@ async def test_jobs_symptoms_and_windows_are_taken_up_and_what_people_said_is_ju
     assert (before.job, after.job) == ("Replace", "Relubricate")
     assert monitor.latest("mill/a").quality is Quality.GOOD
     assert line.gateway.purchasing.terms.windows == line.gateway.purchasing.rounds.terms.windows
-    assert len(line.gateway.purchasing.terms.windows.once) == 1
+    windows = line.gateway.purchasing.terms.windows
+    assert (len(windows.of("mill").weekly), len(windows.of("mill").once), len(windows.of("saw").once)) == (1, 1, 0)
     await line.edit(symptoms=[row | {"failure": True}], maintenance_windows=["saturday 06:00-14:00"])
     done = await line.gateway.operations.reload("anna", "socket")
     assert done.message == "Applied: symptoms +0 -0 ~1, maintenance windows +0 -1 ~0."

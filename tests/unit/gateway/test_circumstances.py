@@ -16,11 +16,14 @@ from gateway.views import ComponentPlan
 from gateway.views.circumstances import Circumstances, refined
 from maintenance.needs import JobKind, JobLine, Need
 from marketplace import stock
+from marketplace.lead_times import LeadTime
 from marketplace.settings import BuyingSettings, TimingSettings
+from marketplace.sources import supply_of
 from marketplace.timing import FIT_LATER, ON_ITS_WAY, SET_ASIDE, TimingTerms, advise
-from marketplace.windows import Once, Weekly, Windows
+from marketplace.windows import Once, PlantWindows, Weekly, Windows
 from tests.showcase.data import NOW, OWNER, PARTS, PERSON, need_of
 from tests.showcase.plant import Plant, plant
+from tests.unit.marketplace.fakes import everywhere
 
 NEEDS = {key: need_of(part, NOW) for key, part in PARTS.items()}
 BUYING = BuyingSettings.model_validate({"lead_time": "8 d", "price": "300 EUR", "standstill": "40 EUR/h"})
@@ -108,13 +111,14 @@ async def test_who_offered_it_supplies_it_and_what_they_took_is_learned(made):
     (slow,) = (await terms_of(made, coolant, around=alone, said=quick))["mill/coolant"].supplies
     assert slow.supplier == "express"
     assert quick.supplies[0].delay * 1.3 < slow.delay < 192
-    assert (await terms_of(made, coolant, around=Circumstances()))["mill/coolant"].supplies == TERMS.supplies
-    assert (await terms_of(made, NEEDS["press/seals"]))["press/seals"].supplies == TERMS.supplies
+    said = (supply_of("", 0.0, LeadTime(8 * 24.0, BUYING.lead_time_spread), TERMS.approval),)
+    assert (await terms_of(made, coolant, around=Circumstances()))["mill/coolant"].supplies == said
+    assert (await terms_of(made, NEEDS["press/seals"]))["press/seals"].supplies == said
 
 
 async def test_a_job_may_begin_where_a_window_has_room_for_it(made):
     seals = NEEDS["press/seals"]
-    around = Circumstances(SUPPLIERS, SATURDAYS)
+    around = Circumstances(SUPPLIERS, everywhere(SATURDAYS))
     openings = (await terms_of(made, replace(seals, duration=timedelta(hours=3)), around=around))[
         "press/seals"
     ].openings
@@ -127,11 +131,23 @@ async def test_a_job_may_begin_where_a_window_has_room_for_it(made):
     assert (await terms_of(made, seals))["press/seals"].openings is None
 
 
+async def test_a_window_is_an_opening_of_the_machines_that_it_is_for(made):
+    (saturday,) = SATURDAYS.weekly
+    monday = Weekly.parse("monday 12:00-20:00")
+    around = Circumstances(
+        SUPPLIERS, PlantWindows(((saturday, ("press",)), (monday, ("mill", "press"))), SATURDAYS.zone)
+    )
+    found = await terms_of(made, around=around)
+    assert found["press/seals"].openings.spans == ((3.0, 11.0), (117.0, 125.0))
+    assert found["mill/coolant"].openings.spans == ((3.0, 11.0),)
+    assert found["conveyor/motor"].openings is None
+
+
 async def test_timing_names_the_window_that_a_booking_takes(made):
     """Both ask the same windows: what timing calls best is what `Windows.next` gives from then on."""
     await count(made, "seal-kit-80", 1)
     job = replace(NEEDS["press/seals"], duration=timedelta(hours=3))
-    terms = (await terms_of(made, job, around=Circumstances(SUPPLIERS, SATURDAYS)))["press/seals"]
+    terms = (await terms_of(made, job, around=Circumstances(SUPPLIERS, everywhere(SATURDAYS))))["press/seals"]
     fit_by = advise(job.belief, terms, NOW).fit_by
     assert fit_by is not None
     window = SATURDAYS.next(fit_by, timedelta(hours=3))
@@ -142,17 +158,17 @@ async def test_timing_names_the_window_that_a_booking_takes(made):
 async def test_a_window_that_comes_once_is_an_opening_too_and_timing_may_name_it(made):
     await count(made, "seal-kit-80", 1)
     job = replace(NEEDS["press/seals"], duration=timedelta(hours=3))
-    plain = (await terms_of(made, job, around=Circumstances(SUPPLIERS, SATURDAYS)))["press/seals"]
+    plain = (await terms_of(made, job, around=Circumstances(SUPPLIERS, everywhere(SATURDAYS))))["press/seals"]
     before = advise(job.belief, plain, NOW).fit_by
     assert before is not None
     day = (before - timedelta(days=1)).date()
     windows = replace(SATURDAYS, once=(Once.parse(f"{day} 06:00 to {before.date()} 12:00"),))
-    terms = (await terms_of(made, job, around=Circumstances(SUPPLIERS, windows)))["press/seals"]
+    terms = (await terms_of(made, job, around=Circumstances(SUPPLIERS, everywhere(windows))))["press/seals"]
     assert (terms.openings.spans, len(terms.openings.once)) == (plain.openings.spans, 1)
     fit_by = advise(job.belief, terms, NOW).fit_by
     window = windows.next(fit_by, timedelta(hours=3))
     assert abs(window.start - fit_by) < timedelta(seconds=2)
-    only = Circumstances(SUPPLIERS, Windows((), SATURDAYS.zone, windows.once))
+    only = Circumstances(SUPPLIERS, everywhere(Windows((), SATURDAYS.zone, windows.once)))
     alone = (await terms_of(made, job, around=only))["press/seals"].openings
     ((opens, _shuts),) = terms.openings.once  # it shuts later, joined with that Saturday's window
     assert (alone.spans, alone.once) == ((), ((opens, opens + 30 - 3),))

@@ -217,6 +217,41 @@ def test_a_job_with_a_service_may_wait_for_a_window_that_comes_once(site, hours,
     assert len(found) == count, found
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("{when: saturday 06:00-14:00, machines: [saw, pres]}",
+         ["4:88: maintenance_windows[1].machines[1]: is not known here; did you mean 'press'?"]),
+        ("{when: samstag 06:00-14:00, machines: [press]}", ["4:50: maintenance_windows[1].when: samstag is no day"]),
+        ("{when: saturday 06:00-14:00, machines: []}", ["maintenance_windows[1].machines: "]),
+        ("{machines: [press]}", ["maintenance_windows[1].when: is missing"]),
+        ("{when: saturday 06:00-14:00, machine: press}", ["maintenance_windows[1].machine: is not known here"]),
+    ],
+)  # fmt: skip
+def test_every_mistake_of_a_window_for_some_machines_is_said_where_it_stands(site, row, said):
+    text = f"schema: 1\nmaintenance_windows: [sunday 06:00-14:00, {row}]"
+    found = mistakes(edited(site, "schema: 1", text))
+    assert len(found) == len(said), found
+    assert all(start in line for line, start in zip(found, said, strict=True)), found
+
+
+@pytest.mark.parametrize(("machine", "said"), [("press", 1), ("saw", 0)])
+def test_a_job_with_a_service_fits_into_a_window_of_its_machine(site, machine, said):
+    window = f"{{when: saturday 06:00-08:00, machines: [{machine}]}}"
+    edited(site, "schema: 1", f"schema: 1\nmaintenance_windows: [{window}]")
+    path = edited(site, "lines: {bearing", f"duration: 6 h, lines: {{{SERVICE}, bearing")
+    found = mistakes(path) if said else []  # the press may be worked on at any time where only the saw has windows
+    assert len(found) == said, found
+    assert bool(said) or config.load(path).windows.of("press").next(NOW, timedelta(hours=6)).start == NOW
+
+
+def test_a_machine_whose_windows_all_end_is_warned_of_by_name(site):
+    windows = "{when: saturday 06:00-14:00, machines: [saw]}, 2099-12-12 06:00 to 14:00"
+    found = config.load(edited(site, "schema: 1", f"schema: 1\nmaintenance_windows: [{windows}]")).warnings
+    (told,) = [str(each) for each in found if "maintenance_windows" in str(each)]
+    assert "maintenance_windows: for press none returns every week" in told
+
+
 SYMPTOMS = """
 jobs:
   relubricate: {title: Relubricate, duration: 1 h, lines: {grease: {item: bearing-7014, quantity: 1}}}
@@ -277,7 +312,7 @@ def test_a_job_that_no_symptom_calls_for_is_a_warning(site):
 
 def test_windows_are_in_the_sites_time_zone(site):
     found = config.load(edited(site, "schema: 1", "schema: 1\nmaintenance_windows: [saturday 06:00-14:00]"))
-    window = found.windows.next(datetime(2026, 7, 1, tzinfo=UTC))
+    window = found.windows.of("press").next(datetime(2026, 7, 1, tzinfo=UTC))
     assert (window.start, found.site.time_zone) == (datetime(2026, 7, 4, 4, tzinfo=UTC), "Europe/Berlin")
 
 

@@ -21,46 +21,11 @@ from gateway.config import load
 from gateway.reload import fixed_sections
 from maintenance.assets import Found, Life
 from marketplace.store import purchase_order, requisition
+from tests.journeys import test_small_plant as small_plant
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
-CONFIG: dict[str, Any] = {
-    "schema": 1,
-    "site": {
-        "plant": "huberwerk",
-        "gateway": "H1",
-        "name": "Huberwerk",
-        "time_zone": "Europe/Berlin",
-        "currency": "EUR",
-        "country": "DE",
-    },
-    "organisation": {"name": "Huberwerk", "ship_to": "Gate 1", "contact": "Anna"},
-    "people": {"anna": {"name": "Anna", "may": ["approve", "apply_policy", "operate"], "approval_limit": "1000 EUR"}},
-    "web": {"port": 0},
-    "machines": {
-        "saw": {
-            "name": "Saw",
-            "components": {
-                "wheel": {
-                    "name": "Guide wheel",
-                    "rated_life": "1000 h",
-                    "wear": {"by": "usage", "hours_per_day": 8},
-                    "job": {"title": "Change the wheel", "lines": {"wheel": {"item": "wheel", "quantity": 2}}},
-                    "buying": {"lead_time": "2 d", "price": "62 EUR", "standstill": "0.50 EUR/h", "failure": "20 EUR"},
-                }
-            },
-        }
-    },
-    "items": {"wheel": {"manufacturer": "Rolf", "mpn": "R-77"}},
-    "suppliers": {"huber": {"adapter": "by_hand", "name": "Huber", "phone": "+49 711 1"}},
-    "shadow": True,
-}
-POLICY = {
-    "schema": 1,
-    "mandate": {"granted_by": "anna", "machines": ["*"], "per_order": "500 EUR", "until": "2027-12-31T00:00:00Z"},
-    "window": {"days": 30, "per_machine": "2000 EUR"},
-    "amounts": "net",
-    "modes": {"default": "buy"},
-}
+CONFIG: dict[str, Any] = {**small_plant.CONFIG, "shadow": True}
+POLICY = {**small_plant.POLICY, "modes": {"default": "buy"}}
 
 
 class Plant:

@@ -13,6 +13,7 @@ from gateway import views
 from gateway.views import ComponentPlan
 from maintenance.store import load_needs
 from marketplace import store
+from marketplace.timing import advise
 from tests.showcase.data import NOW, OWNER, PARTS, need_of, terms_of
 from tests.showcase.plant import Plant, plant
 
@@ -82,7 +83,8 @@ def test_a_life_beyond_the_calendar_is_not_told_in_days():
     need = need_of(part, NOW)
     slow = replace(need, belief=replace(need.belief, use_per_hour=1e-9))
     plan = ComponentPlan(part.component, "Press", "Seals", terms_of(part))
-    view = views.need_view(slow, plan, "ask", ("idle", ""), NOW)
+    advice = advise(slow.belief, terms_of(part), NOW)
+    view = views.need_view(slow, plan, "ask", ("idle", ""), NOW, advice=advice)
     assert view.remaining_days is None
     assert view.decide_by is None
 

@@ -53,6 +53,7 @@ from marketplace.suppliers.supplier import (
     SupplierUnavailable,
 )
 from marketplace.timing import Advice, TimingTerms, advise
+from marketplace.windows import PlantWindows, Windows
 
 BEARING = Item("bearing-7014", "Nordlager", "NL-7014-P4", "Angular contact bearing 7014", "C62")
 CALIBRATION = Item("calibration", "Messhaus", "CAL-1", "Calibration on site", "C62")
@@ -370,6 +371,11 @@ def policy_for(suppliers: Iterable[str], **changes: Any) -> dict[str, Any]:
         "checks": EASY_GOING,
         **changes,
     }
+
+
+def everywhere(windows: Windows) -> PlantWindows:
+    """The windows of a plant whose machines all have the same."""
+    return PlantWindows(tuple((each, ()) for each in (*windows.weekly, *windows.once)), windows.zone)
 
 
 @dataclass

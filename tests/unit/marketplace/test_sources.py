@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketplace.lead_times import Delivery, LeadTime, LeadTimes
-from marketplace.sources import SUPPLIES_MAX, Offer, Wanted, delays, on_its_way, supplies
+from marketplace.sources import SUPPLIES_MAX, Offer, Wanted, delays, on_its_way, supplies, supply_of
 
 WANTED = Wanted("bearing", timedelta(days=10), 0.2, 400.0, "EUR", timedelta(hours=8))
 USUAL = {"bearing": timedelta(days=10)}
@@ -30,8 +31,16 @@ def took(supplier: str, days: float, times: int = 9) -> list[Delivery]:
 def test_before_anybody_was_asked_one_without_a_name_takes_what_the_plant_says():
     (found,) = supplies(WANTED, (), NOTHING, ALL)
     assert (found.supplier, found.extra) == ("", 0.0)
-    assert sorted(found.delays)[2] == 8 + 240
-    assert found.delays == delays(LeadTime(240.0, 0.2), timedelta(hours=8))
+    assert found == supply_of("", 0.0, LeadTime(240.0, 0.2), timedelta(hours=8))
+    assert found.delay == pytest.approx(8 + 240 * np.exp(0.2**2 / 2))
+
+
+def test_what_is_rare_in_a_lead_time_counts_beside_what_is_usual():
+    """Two in a hundred thousand orders take longer than 240 h times e to the 4.1 fold spread."""
+    found = supply_of("north", 0.0, LeadTime(240.0, 0.2))
+    late = found.likely[np.array(found.delays) > 240 * np.exp(0.2 * 4.1)].sum()
+    assert late == pytest.approx(2.07e-5 * 2, rel=0.5)
+    assert sorted(delays(LeadTime(240.0, 0.2)))[2] == 240
 
 
 def test_suppliers_of_whom_nothing_different_is_known_are_one():
@@ -44,7 +53,7 @@ def test_who_is_soon_and_dear_stands_beside_who_is_cheap_and_slow():
     cheap, soon = supplies(WANTED, (offer("express", "640"), offer("north")), learned, ALL)
     assert (cheap.supplier, cheap.extra) == ("north", 0.0)
     assert (soon.supplier, soon.extra) == ("express", pytest.approx(240.0))
-    assert soon.delay < 3 * 24 < 12 * 24 < cheap.delay
+    assert soon.delay < 4 * 24 < 12 * 24 < cheap.delay
 
 
 def test_who_is_dearer_and_never_sooner_is_not_weighed():
@@ -74,7 +83,7 @@ def test_the_cheapest_and_the_soonest_are_always_among_them(known):
     assert 1 <= len(found) <= SUPPLIES_MAX
     assert found[0].extra == 0.0
     laws = [learned.of(name, "bearing", WANTED.lead_time, WANTED.spread) for name in names]
-    soonest = min(sum(delays(law, WANTED.approval)) / 5 for law in laws)
+    soonest = min(supply_of("", 0.0, law, WANTED.approval).delay for law in laws)
     assert min(each.delay for each in found) <= soonest * 1.6  # a spread may make another the soonest in some delays
 
 

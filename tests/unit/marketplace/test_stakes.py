@@ -9,26 +9,21 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from marketplace.openings import Openings
 from marketplace.stakes import (
-    Fit,
-    Openings,
     Stakes,
     Supply,
     Survival,
-    Wander,
     best_replacement,
+    course_costs,
     emergency,
-    fitting,
-    late_costs,
     leftover,
     log_normal,
     long_run,
-    order_costs,
     order_times,
     overdue,
     plan,
     replacement_cost,
-    second_order,
 )
 
 STAKES = Stakes(planned=100.0, failure=500.0, standstill=10.0, holding=0.2, running=0.5)
@@ -72,7 +67,7 @@ def test_the_expected_cost_is_that_of_playing_it_out(order: float, replace_at: f
 def test_the_best_course_is_not_beaten_by_any_other() -> None:
     survival = weibull(100, 4)
     orders = order_times(survival.horizon, 10.0)
-    costs, when = order_costs(survival, STAKES, SUPPLY, emergency(STAKES, [SUPPLY]), orders)
+    (costs,), (when,) = course_costs(survival, STAKES, [SUPPLY], emergency(STAKES, [SUPPLY]), orders)
     for order, cost, replaced in zip(orders[:9], costs, when, strict=False):
         assert cost == pytest.approx(played(survival, STAKES, SUPPLY, order, replaced), rel=5e-3)
         others = (played(survival, STAKES, SUPPLY, order, order + 20 + later) for later in (0.0, 7.0, 30.0, 80.0))
@@ -135,7 +130,7 @@ def test_a_dearer_standstill_never_delays_an_order(
 def _tie(survival: Survival, stakes: Stakes, supply: Supply, order: float) -> bool:
     """Whether the earlier order costs the same, to rounding: then neither is the later one's fault."""
     orders = order_times(survival.horizon, 10.0)
-    costs, _ = order_costs(survival, stakes, supply, emergency(stakes, [supply]), orders)
+    (costs,), _ = course_costs(survival, stakes, [supply], emergency(stakes, [supply]), orders)
     scale = abs(stakes.failure) + stakes.standstill * (supply.delay + survival.horizon)
     return bool(costs[orders <= order].min() - costs.min() <= 1e-9 * scale)
 
@@ -153,11 +148,18 @@ def test_log_normal_delays_have_their_mean_and_reach_far_into_the_tail() -> None
     assert max(delays) > 14.0 * np.exp(4 * 0.35)
 
 
+def test_the_nodes_of_a_delay_are_those_of_gauss_and_hermite() -> None:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(12)
+    delays, shares = log_normal(1.0, 1.0)
+    assert np.log(delays) == pytest.approx(nodes)
+    assert shares == pytest.approx(weights / weights.sum(), rel=1e-9)
+
+
 def test_a_weight_counts_as_often_as_the_delay_would() -> None:
     weighed, repeated = Supply("maker", 0.0, (5.0, 40.0), (0.75, 0.25)), Supply("maker", 0.0, (5.0, 5.0, 5.0, 40.0))
     survival, orders = weibull(100, 4), np.array([0.0, 30.0])
-    found = (order_costs(survival, STAKES, each, emergency(STAKES, [each]), orders)[0] for each in (weighed, repeated))
-    assert next(found) == pytest.approx(next(found))
+    both = course_costs(survival, STAKES, [weighed, repeated], emergency(STAKES, [weighed]), orders)[0]
+    assert both[0] == pytest.approx(both[1])
 
 
 @pytest.mark.parametrize("weights", [(1.0,), (0.5, 0.6)])
@@ -166,46 +168,12 @@ def test_weights_that_are_no_shares_are_refused(weights: tuple[float, ...]) -> N
         Supply("maker", 0.0, (5.0, 40.0), weights)
 
 
-@pytest.mark.parametrize("wrong", [(0.0, 0.1, 60.0), (1.0, 0.0, 60.0), (1.0, 0.1, np.inf)])
-def test_a_price_that_cannot_wander_is_refused(wrong: tuple[float, float, float]) -> None:
-    with pytest.raises(ValueError, match="above zero"):
-        Wander(*wrong)
-
-
-PRICED = Supply("maker", 0.0, (20.0,), price=100.0)
-
-
-@given(st.floats(0.7, 1.4), st.floats(0, 100))
-def test_a_price_is_good_or_waited_out_and_the_plan_says_which(now: float, age: float) -> None:
-    best = plan(weibull(100, 4, age), STAKES, [PRICED], 1.0, price=Wander(now, 0.1, 60.0))
-    assert (best.order_after == 0) is (best.cost_of_waiting >= 0)
-    if abs(now - best.good_price) > 1e-6:
-        assert (best.order_after == 0) is (now <= best.good_price)
-
-
-def test_a_higher_price_is_never_bought_sooner_and_the_end_takes_any() -> None:
-    def waiting(now: float, age: float) -> float:
-        return plan(weibull(100, 4, age), STAKES, [PRICED], 1.0, price=Wander(now, 0.1, 60.0)).cost_of_waiting
-
-    assert all(np.diff([waiting(now, 15.0) for now in np.linspace(0.7, 1.4, 15)]) < 0)
-    assert waiting(0.8, 15.0) > 0 > waiting(1.2, 15.0)
-    assert waiting(1.4, 170.0) > 0
-
-
-def test_a_price_that_hardly_wanders_changes_no_plan() -> None:
-    for age in (0.0, 20.0, 60.0):
-        calm, plain = (plan(weibull(100, 4, age), STAKES, [PRICED], 5.0, price=each) for each in (QUIET, None))
-        assert (calm.order_after, calm.supplier) == (plain.order_after, plain.supplier)
-        assert calm.cost_of_waiting == pytest.approx(plain.cost_of_waiting, abs=0.01) or plain.cost_of_waiting < 0
-
-
-QUIET = Wander(1.0, 1e-6, 60.0)
-
-
 def test_a_rescue_caps_what_lateness_costs() -> None:
     """As played out: with the order under way, a failure costs the wait or the rescue, whichever is less."""
     survival, slow, cap = weibull(100, 4, age=90), Supply("maker", 0.0, (40.0,)), 150.0
-    dear, capped = (order_costs(survival, STAKES, slow, 200.0, np.zeros(1), each)[0][0] for each in (np.inf, cap))
+    dear, capped = (
+        course_costs(survival, STAKES, [slow], 200.0, np.zeros(1), each)[0].item() for each in (np.inf, cap)
+    )
     chance = (np.arange(200_000) + 0.5) / 200_000
     fails = np.interp(1 - chance, survival.survival[::-1], survival.hours[::-1], left=np.inf)
     waits = STAKES.standstill * np.maximum(40.0 - fails, 0)
@@ -248,66 +216,7 @@ def test_an_order_that_is_not_in_comes_later_than_now(delays: list[float], since
     assert min(left.delays) > 0 or since == 0
 
 
-FAST = Supply("fast", 30.0, (1.0, 3.0))
-
-
-@pytest.mark.parametrize(("second", "after"), [(None, np.inf), (FAST, 0.0), (FAST, 10.0)])
-def test_a_second_order_costs_what_playing_it_out_costs(second: Supply | None, after: float) -> None:
-    survival, first, cap = weibull(100, 4, age=90), Supply("slow", 0.0, (5.0, 40.0)), 150.0
-    chance = (np.arange(100_000) + 0.5) / 100_000
-    fails = np.interp(1 - chance, survival.survival[::-1], survival.hours[::-1], left=np.inf)
-    total = 0.0
-    for one in first.delays:
-        for other in second.delays if second else (np.inf,):
-            placed = (fails > after) & (one > after) & (second is not None)
-            there = np.where(placed, min(one, after + other), one)
-            waits = STAKES.standstill * np.maximum(there - fails, 0)
-            extra = placed * ((second.extra if second else 0.0) + leftover(STAKES))
-            total += float(np.mean(np.where(placed, waits, np.minimum(waits, cap)) + extra)) / 2
-            total -= STAKES.holding * float(np.mean(np.minimum(fails, min(one, after + other)))) / 2
-    total /= len(second.delays) if second else 1
-    assert late_costs(survival, STAKES, second, first, after, cap) == pytest.approx(total, rel=5e-3)
-
-
-def test_a_second_order_is_sent_after_one_that_is_late_only_where_the_part_may_not_last() -> None:
-    late, soon = Supply("slow", 0.0, (60.0, 90.0)), Supply("slow", 0.0, (0.5,))
-    assert second_order(weibull(100, 4, age=120), STAKES, [FAST], late, 1.0) is FAST
-    assert second_order(weibull(100, 4, age=120), STAKES, [FAST], soon, 1.0) is None
-    assert second_order(weibull(1000, 4), STAKES, [FAST], late, 1.0) is None
-    assert second_order(weibull(100, 4, age=120), replace(STAKES, standstill=0.0), [FAST], late, 1.0) is None
-
-
 WEEKLY = Openings(((94.0, 98.0), (160.0, 168.0)), closed=80.0)
-
-
-@pytest.mark.parametrize(
-    ("at", "opens"),
-    [(0.0, 94.0), (94.0, 94.0), (96.0, 96.0), (98.0, 98.0), (98.1, 160.0), (167.9, 167.9), (170.0, 262.0)],
-)
-def test_a_job_begins_when_the_machine_may_be_worked_on(at: float, opens: float) -> None:
-    for origin in (0.0, 12.25):
-        found = replace(WEEKLY, origin=origin).next(np.array([at + origin]))
-        assert found[0] == pytest.approx(opens + origin)
-        assert (replace(WEEKLY, origin=origin).stop(np.array([at + origin]))[0] == 0.0) == (at == opens)
-
-
-@settings(max_examples=30)
-@given(st.floats(0, 1e5), st.floats(0, 1e3))
-def test_the_next_opening_is_open_and_none_is_passed_by(at: float, origin: float) -> None:
-    openings = replace(WEEKLY, origin=origin)
-    there = openings.next(np.array([at]))
-    assert at <= there[0] < at + 168.0
-    assert openings.stop(there)[0] == 0.0
-    between = np.linspace(at, there[0], 20)[:-1]
-    assert np.all(openings.stop(between[there[0] - between > 1e-3]) == 80.0)
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"spans": ()}, {"spans": ((5.0, 4.0),)}, {"spans": ((0.0, 169.0),)}, {"closed": -1.0}]
-)
-def test_openings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"ascend|below zero"):
-        replace(WEEKLY, **wrong)  # type: ignore[arg-type]
 
 
 @settings(max_examples=30)
@@ -333,18 +242,6 @@ def test_windows_never_make_a_plan_cheaper_and_any_stop_is_paid_at_most_once(
     assert free - 0.02 * scale <= costs <= free + closed + 1e-9 * scale
 
 
-def test_a_part_that_is_here_is_fitted_where_waiting_costs_more() -> None:
-    here = Supply("", 0.0, (0.0,))
-    early, late = (fitting(weibull(100, 4, age), STAKES, here, 0.0, 1.0) for age in (5.0, 150.0))
-    assert early.cost_of_waiting < 0 < early.fit_after
-    assert (late.fit_after, late.cost_of_waiting > 0) == (0.0, True)
-
-
-def test_a_part_on_its_way_is_fitted_at_its_arrival_at_the_earliest() -> None:
-    way = Supply("", 0.0, (10.0, 30.0), (0.25, 0.75))
-    assert fitting(weibull(100, 4, 150.0), STAKES, way, 3.0, 1.0) == Fit(pytest.approx(3.0 + 25.0), 0.0)
-
-
 @pytest.mark.parametrize("shape", [1.0, 1.5, 3.0, 6.0])
 @pytest.mark.parametrize("failure", [100.0, 300.0, 7_260.0])
 def test_the_long_run_costs_what_the_best_age_of_replacement_costs(shape: float, failure: float) -> None:
@@ -353,24 +250,3 @@ def test_the_long_run_costs_what_the_best_age_of_replacement_costs(shape: float,
     length = np.cumsum(np.concatenate(([1.0], alive[:-1])) + alive) / 2 * ages[0]
     best = float(np.min((60.0 + (failure - 60.0) * (1.0 - alive)) / length))
     assert long_run(60.0, failure, 10.0, shape) == pytest.approx(best, rel=0.02)
-
-
-def test_an_opening_that_comes_once_is_taken_where_it_is_sooner():
-    both = replace(WEEKLY, once=((10.0, 12.0), (300.0, 301.0)))
-    asked = np.array([0.0, 11.0, 13.0, 99.0, 299.0, 302.0])
-    assert both.next(asked).tolist() == [10.0, 11.0, 94.0, 160.0, 300.0, 328.0]
-    assert both.stop(np.array([10.0, 12.0, 13.0])).tolist() == [0.0, 0.0, 80.0]
-    later = replace(both, origin=5.0)
-    assert later.next(asked + 5.0).tolist() == (both.next(asked) + 5.0).tolist()
-
-
-def test_after_the_last_opening_that_comes_once_every_moment_costs_a_stop():
-    single = Openings((), 80.0, once=((10.0, 12.0),))
-    assert single.next(np.array([3.0, 11.0, 13.0])).tolist() == [10.0, 11.0, np.inf]
-    assert single.stop(np.array([3.0, 11.0, 13.0])).tolist() == [80.0, 0.0, 80.0]
-
-
-@pytest.mark.parametrize("once", [(), ((5.0, 4.0),), ((-1.0, 4.0),), ((6.0, 7.0), (1.0, 2.0))])
-def test_openings_that_come_once_ascend_from_their_origin(once):
-    with pytest.raises(ValueError, match="opening"):
-        Openings((), 80.0, once=once)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from maintenance.needs import Belief, JobKind, JobLine, Provenance
 from maintenance.prognosis import failed
 from marketplace.lead_times import LeadTime
+from marketplace.openings import Openings
 from marketplace.sources import delays
-from marketplace.stakes import Openings, Supply, Survival
+from marketplace.stakes import Supply, Survival
 from marketplace.timing import (
     FAILURE_BEFORE_ARRIVAL,
     FIT_LATER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketplace.windows import JOB_MAX, Once, Weekly, Window, Windows, window_said
+from marketplace.windows import JOB_MAX, Once, PlantWindows, Weekly, Window, Windows, window_said
 
 BERLIN, NEW_YORK, LORD_HOWE = (ZoneInfo(name) for name in ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe"))
 HOURS = [timedelta(hours=hours) for hours in range(49)]
@@ -305,3 +306,14 @@ def test_one_window_more_never_lets_anybody_wait_longer(
     before, now = few.next(after, duration), more.next(after, duration)
     assert before is None or (now is not None and now.start <= before.start)
     assert all(more.next(first, duration).start == first for first, _last in more.chances(after, duration))
+
+
+def test_a_window_is_for_the_machines_that_it_names_or_for_all():
+    nights, saturday, single = (
+        window_said(each) for each in ("daily 22:00-06:00", "saturday 06:00-14:00", "2026-12-12 06:00 to 14:00")
+    )
+    plant = PlantWindows(((saturday, ("mill", "press")), (single, ("press",))), BERLIN)
+    assert plant.of("mill") == Windows((saturday,), BERLIN)
+    assert plant.of("press") == Windows((saturday,), BERLIN, (single,))
+    assert plant.of("saw") == Windows((), BERLIN)  # at any time
+    assert replace(plant, said=(*plant.said, (nights, ()))).of("saw") == Windows((nights,), BERLIN)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from gateway.benchmarks.foresight import AHEAD_DAYS, foreseen, good_prices
-from gateway.benchmarks.regret import BASIS, RULES, Known, Measured, Planner, Rule, level_tracker, told
+from gateway.benchmarks.regret import BASIS, RULES, Known, Measured, Planner, Rule, Timed, level_tracker, told
 from gateway.benchmarks.spare_parts import WAIT, Move, Scene, keep
 from gateway.benchmarks.wearing_plant import PARTS, PAST_DAYS, Part, Plant, Slot, slot
 from gateway.commands.application import run
-from marketplace.stakes import Stakes, Supply, Survival, Wander, plan
+from marketplace.prices import Wander
+from marketplace.stakes import Stakes, Supply, Survival, plan
 
 PLANT = Plant()
 FILTER, BEARING, SPINDLE = PARTS
@@ -107,7 +108,8 @@ def test_nobody_goes_below_foresight(part: Part, slots: int):
     floor = foreseen(PLANT, part, drawn)
     days = np.array([float(sum(each.days)) for each in drawn])
     buyers = [lambda at=at: Rule(PLANT, part, at) for at in RULES.values()]
-    for buyer in (lambda: Planner(PLANT, part, Known(part.usual_days)), *buyers):
+    planned = [lambda kind=kind: kind(PLANT, part, Known(part.usual_days)) for kind in (Planner, Timed)]
+    for buyer in (*planned, *buyers):
         kept = Measured(tuple(keep(PLANT, part, each, buyer()) for each in drawn), days)
         assert kept.regret(floor.prices_seen) > 0
         assert kept.regret(floor.prices_known) > kept.regret(floor.prices_seen)
@@ -119,6 +121,20 @@ def test_what_a_part_has_not_worn_yet_changes_no_order():
     other = np.concatenate((whole.seen[0][:-10], np.full(200, whole.seen[0][-10])))
     longer = replace(whole, days=(len(other),), seen=(other,), prices=np.append(whole.prices, np.ones(300)))
     assert keep(PLANT, FILTER, longer, Planner(PLANT, FILTER, Known(120.0))).parts == orders
+
+
+def test_timing_alone_sees_no_price_and_sends_one_order_at_a_time():
+    whole = slot(PLANT, FILTER, 3, (4, 4))
+    usual, dear = (keep(PLANT, FILTER, each, Timed(PLANT, FILTER, Known(120.0))) for each in (whole, dearer(whole)))
+    assert dear.orders == usual.orders
+    assert (dear.holding, dear.used) == (usual.holding, usual.used)
+    assert dear.parts > usual.parts
+    assert usual.orders.total() <= len(whole.days) + 1  # one for each life, and never two ahead
+
+
+def dearer(whole: Slot) -> Slot:
+    """The same with prices that rise by a hundredth each week."""
+    return replace(whole, prices=whole.prices * 1.01 ** (np.arange(whole.prices.size) / 7))
 
 
 def test_a_plant_is_its_seed():
@@ -156,4 +172,5 @@ def test_the_command_prints_one_object(capsys: pytest.CaptureFixture[str]):
     for part in PARTS:
         assert isinstance(found[part.name], float)
         assert found["units"][part.name]["lives"] == 4
+        assert isinstance(found["timing"][part.name], float)
         assert found["interval"][part.name][0] <= found[part.name] <= found["interval"][part.name][1]

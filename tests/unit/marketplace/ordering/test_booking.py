@@ -16,13 +16,14 @@ from maintenance.needs import Belief, Provenance
 from marketplace import stock, store
 from marketplace.audit import log
 from marketplace.authority.policy import Mode
+from marketplace.openings import Openings
 from marketplace.ordering.booking import Booking, Standing, arrival, booking_for, booking_of, is_service, visit
 from marketplace.ordering.states import RequisitionState
 from marketplace.settings import HOUR, TimingSettings
-from marketplace.stakes import Openings, Supply
+from marketplace.stakes import Supply
 from marketplace.timing import Held, advise
-from marketplace.windows import Weekly, Windows
-from tests.unit.marketplace.fakes import ANNA, BEARING, ECONOMICS, LINE, SERVICE, AwaySupplier, a_need
+from marketplace.windows import PlantWindows, Weekly, Windows
+from tests.unit.marketplace.fakes import ANNA, BEARING, ECONOMICS, LINE, SERVICE, AwaySupplier, a_need, everywhere
 
 R = RequisitionState
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -125,7 +126,7 @@ def test_a_job_that_no_window_holds_comes_when_it_can():
 @pytest.fixture
 async def plant(make_plant):
     plant = await make_plant()
-    plant.terms = replace(plant.terms, windows=SATURDAYS)
+    plant.terms = replace(plant.terms, windows=everywhere(SATURDAYS))
     plant.restart()
     return plant
 
@@ -219,7 +220,7 @@ async def test_parts_that_are_here_long_before_they_are_fitted_stop_no_machine(p
 
 
 async def test_a_job_that_fits_into_no_window_is_not_booked(plant):
-    plant.terms = replace(plant.terms, windows=Windows((Weekly.parse("saturday 06:00-08:00"),)))
+    plant.terms = replace(plant.terms, windows=everywhere(Windows((Weekly.parse("saturday 06:00-08:00"),))))
     plant.restart()
     await plant.want(SERVICE)
     assert ((await service(plant)).state, await plant.orders()) == ("needed", [])
@@ -227,11 +228,24 @@ async def test_a_job_that_fits_into_no_window_is_not_booked(plant):
 
 async def test_windows_that_are_named_later_count_for_what_is_booked_from_then_on(plant):
     sundays = Windows((Weekly.parse("sunday 06:00-14:00"),), ZoneInfo("Europe/Berlin"))
-    plant.purchasing.open_in(sundays)
+    plant.purchasing.open_in(everywhere(sundays))
     await plant.want(LINE, job=JOB)
     await plant.want(SERVICE, job=JOB)
     part = await order_of(plant, "bearing")
     assert (await service(plant)).needed_by == sundays.next(part.promised_at, timedelta(hours=6)).start
+
+
+async def test_a_service_is_booked_for_a_window_of_its_own_machine(plant):
+    sundays, mondays = Weekly.parse("sunday 06:00-14:00"), Weekly.parse("monday 06:00-14:00")
+    zone = ZoneInfo("Europe/Berlin")
+    plant.purchasing.open_in(PlantWindows(((mondays, ("press",)), (sundays, ("mill", "press"))), zone))
+    await plant.want(LINE, job=JOB)
+    await plant.want(SERVICE, job=JOB)
+    part, visit_of = await order_of(plant, "bearing"), await service(plant)
+    assert (visit_of.machine, visit_of.needed_by.weekday()) == ("mill", 6)
+    assert visit_of.needed_by == Windows((sundays,), zone).next(part.promised_at, timedelta(hours=6)).start
+    asked_for = json.loads((await order_of(plant, SERVICE.key)).document)["deliver_by"]
+    assert datetime.fromisoformat(asked_for) == visit_of.needed_by
 
 
 async def test_while_it_is_not_ordered_it_is_joined_again(plant):

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maintenance.needs import Belief, Evidence, Provenance
+from marketplace.openings import Openings
 from marketplace.ordering.reason import (
     award_terms,
     evidence_of,
@@ -23,7 +24,7 @@ from marketplace.ordering.reason import (
     write_belief,
 )
 from marketplace.settings import BuyingSettings, TimingSettings
-from marketplace.stakes import Openings, Supply
+from marketplace.stakes import Supply
 from marketplace.timing import Held, TimingTerms, Weighed, advise
 from tests.unit.marketplace.fakes import LINE, a_need, advice
 

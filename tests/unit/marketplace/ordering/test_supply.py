@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, insert, update
 
 from marketplace import fulfilment, stock, store
 from marketplace.audit import log
@@ -110,6 +110,37 @@ async def test_another_plants_goods_are_not_ours(plant):
     async with plant.database.read() as tx:
         assert await supply.on_its_way(tx, other, {BEARING.key}, plant.clock()) == []
         assert await supply.free_on_shelf(tx, other, {BEARING.key}) == {}
+
+
+async def many(plant, amount):
+    """Put the order there as often as said, under other numbers, each with whom it serves."""
+    async with plant.database.write() as tx:
+        (order,), (line,), (share,), (want,) = [
+            (await tx.execute(table.select())).all()
+            for table in (store.purchase_order, store.order_line, store.line_requisition, store.requisition)
+        ]
+        for each in range(1, amount):
+            number = {"order_number": f"{order.number}-{each}"}
+            life = {"life": f"other-{each}", "open_slot": f"other-{each}"}
+            await tx.execute(insert(store.requisition).values(want._asdict() | {"id": f"{want.id}-{each}"} | life))
+            again = {"number": f"{order.number}-{each}", "key": f"{order.key}-{each}"}
+            await tx.execute(insert(store.purchase_order).values(order._asdict() | again))
+            await tx.execute(insert(store.order_line).values(line._asdict() | number))
+            served = share._asdict() | number | {"requisition": f"{want.id}-{each}"}
+            await tx.execute(insert(store.line_requisition).values(served))
+
+
+async def test_twenty_orders_are_asked_for_in_as_many_statements_as_one(plant):
+    async def asked():
+        said = []
+        async with plant.database.read() as tx:
+            event.listen(tx.sync_connection, "before_cursor_execute", lambda *told: said.append(told[2]))
+            found = await supply.on_its_way(tx, plant.owner, {BEARING.key}, plant.clock())
+            return len(said), [each.quantity.amount for each in found]
+
+    assert await asked() == (1, [3])
+    await many(plant, 20)
+    assert await asked() == (1, [3] * 20)
 
 
 # What a round makes of it.
