@@ -174,8 +174,8 @@ def contradict(worn: Assessment, new: Assessment) -> bool:
 def earliest(beliefs: list[Belief], basis: Basis) -> Belief:
     """Return the belief in the first failure of several, along the calendar: survival is the product of theirs.
 
-    Competing risks, as for several clocks: see `prognosis.by_clocks`. Each is held beyond its own grid; the part usually
-    lives as long as the shortest of their lives.
+    Competing risks, as for several clocks: see `prognosis.by_clocks`. Each is held beyond its own grid; the part
+    usually lives as long as the shortest of their lives.
     """
     life = min((each.life / each.use_per_hour for each in beliefs if each.life is not None), default=None)
     horizon = min(float(each.use[-1]) / each.use_per_hour for each in beliefs)
