@@ -16,7 +16,7 @@ def plant_of(site: Config, step: timedelta | None = None) -> Plant:
     absolute = {key: band.value for key, band in bands.items() if band is not None and not band.percent}
     heard = {name: site.heard_over(name) for name in site.connections}
     timing = site.file.timing if step is None else site.file.timing.model_copy(update={"step": step})
-    return Plant(site.components, watched(site), heard, timing, absolute)
+    return Plant(site.components, watched(site), heard, timing, absolute, site.windows, site.estimated)
 
 
 def cases_of(plant: Plant) -> dict[str, Case]:

@@ -1,9 +1,10 @@
 """Telemetry played through what a live gateway decides with, on a clock that is the telemetry's own time.
 
 The same monitor folds the samples, behind the same deadbands; the same needs come out of it, and the same timing says
-when to buy. A decision falls every `timing.step`. A connection counts as open while any of its tags speaks. Which part
-is in a slot follows what the plant tells; where it tells nothing of a component, a counter reset or a level as new
-counts as a fitting. What learned models would have said is not played: it is the rule that needs no history.
+when to buy, knowing what lay on the shelf and was on its way when playing began (`shelf`), and the maintenance windows.
+Wear is estimated from the signals as it is live. A decision falls every `timing.step`. A connection counts as open
+while any of its tags speaks. Which part is in a slot follows what the plant tells; where it tells nothing of a
+component, a counter reset or a level as new counts as a fitting.
 
 Every life is decided upon by itself: what was bought and fitted for it in truth changes nothing before its end.
 """
@@ -19,17 +20,23 @@ import numpy as np
 
 from connectors.samples import Batch, moment_of, ticks_of
 from gateway.backtest.plant_orders import Ending, Event, endings, ends_told
-from gateway.backtest.wouldbe import HOUR, WatchedLife, rated_share
+from gateway.backtest.shelf import Shelf, no_cover
+from gateway.backtest.wouldbe import HOUR, ORDERS, WatchedLife, rated_share
 from gateway.intake import Sieve
 from gateway.settings import ComponentConfig
 from maintenance.assets import Fitting, FittingState, Life, machine_of
+from maintenance.estimates import Estimate
+from maintenance.estimation import Estimation
 from maintenance.fittings import counters_now, counters_told
 from maintenance.monitor import Monitor
+from maintenance.needs import JobKind, JobLine, Need
 from maintenance.settings import CounterSettings, UsageWear, counter_tags, counter_unit, in_unit, median_life
 from maintenance.slots import Watched
 from marketplace.retrospect import Lived
 from marketplace.settings import TimingSettings
+from marketplace.situation import goods_of, priced, situated
 from marketplace.timing import TimingTerms, advise
+from marketplace.windows import Windows
 
 STEP_MIN: Final = timedelta(minutes=1)
 """Nothing that is bought is decided more often; a year of decisions a second would take a year."""
@@ -39,18 +46,29 @@ SILENCE_MAX: Final = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """What the config says. connections: which tags are heard together; deadbands: by tag, in its unit."""
+    """What the config says. connections: which tags are heard together; deadbands: by tag, in its unit; windows: when
+    machines may be worked on; estimates: of wear, by `machine/estimate`."""
 
     components: Mapping[str, ComponentConfig]
     watched: Mapping[str, Watched]
     connections: Mapping[str, Sequence[str]]
     timing: TimingSettings
     deadbands: Mapping[str, float] = field(default_factory=dict)
+    windows: Windows = field(default_factory=Windows)
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
 
-    def terms(self, component: str) -> TimingTerms | None:
-        """Return the terms of a component, None where nothing is bought for it."""
+    def terms(self, component: str, learned: float = 1.0) -> TimingTerms | None:
+        """Return the terms of a component, None where nothing is bought for it. learned: the patience of its kind."""
         config = self.components[component]
-        return None if config.buying is None else self.timing.terms(config.buying, config.patience)
+        if config.buying is None:
+            return None
+        return self.timing.terms(config.buying, max(config.patience, learned), config.life_shape)
+
+    def goods(self, component: str) -> list[JobLine]:
+        """Return what of a component's job is goods."""
+        lines = self.components[component].job.lines.items()
+        every = (JobLine(key, line.item, line.quantity, line.unit, line.kind) for key, line in lines)
+        return [line for line in every if line.kind is not JobKind.SERVICE]
 
     def rated(self, component: str) -> dict[str, float]:
         """Return the stated life on each clock of a component, in the clock's unit, by its name."""
@@ -74,13 +92,15 @@ def _unit(wear: object, units: Mapping[str, str]) -> str:
 class Ended:
     """A life whose end is known: as it was watched, how it ended, and what the plant tells of that.
 
-    told: the plant's own rows; None where only a counter said it.
+    told: the plant's own rows; None where only a counter said it. spare: in how many hours after the end a part is here
+    that there was anyway, where none was bought for this life; None: there was none.
     """
 
     watched: WatchedLife
     at: datetime
     lived: Lived
     told: Ending | None
+    spare: float | None = None
 
 
 @dataclass(slots=True)
@@ -103,10 +123,12 @@ class Playing:
     def __init__(self, plant: Plant, events: Sequence[Event], *, new: bool = False, resets_fail: bool = False) -> None:
         self._plant = plant
         self._events = tuple(endings(events))
+        self._rows = tuple(events)
         self._told = ends_told(events)
         self._new, self._resets_fail = new, resets_fail
         self._step = max(plant.timing.step, STEP_MIN)
-        self._sieve = Sieve(plant.deadbands)
+        self._sieve, self._estimation = Sieve(plant.deadbands), Estimation(plant.estimates)
+        self._shelf = Shelf()
         self._terms = {key: terms for key in plant.components if (terms := plant.terms(key)) is not None}
         self._rated = {key: plant.rated(key) for key in self._terms}
         self._spoke: set[str] = set()
@@ -192,6 +214,9 @@ class Playing:
             life = lives[component]
             self.played.open[component] = WatchedLife(component, life.id, life.fitted_at, whole[component])
         self.played.begin = now
+        self._estimation.heard_since(ticks_of(now))
+        goods = {component: self._plant.goods(component) for component in self._terms}
+        self._shelf = Shelf.at(now, self._rows, self._events, goods)
         return monitor, [each for each in due if each.begins > now]
 
     def _identity(self, component: str) -> str:
@@ -212,7 +237,7 @@ class Playing:
             received=batch.received[rows],
         )
         self._spoke.update(batch.keys[number] for number in np.unique(part.tags).tolist())
-        monitor.fold(self._sieve.sift(part))
+        monitor.fold(self._sieve.sift(self._estimation.joined(part, monitor.life)))
 
     def _decide(self, monitor: Monitor, now: datetime) -> None:
         """One decision step, in the order of `gateway.pipeline`: connections, fittings, needs, timing."""
@@ -230,13 +255,25 @@ class Playing:
             terms = self._terms[component]
             if watched.rated_order is None:
                 watched.wear(rated_share(monitor.ran(component, now), self._rated[component]), terms, now)
-            if watched.settled:
-                continue
-            need = monitor.assess(component, now)
-            if watched.bought is not None:
-                watched.fit(need.belief, terms, now)
-            elif need.told_enough:
-                watched.want(need, advise(need.belief, terms, now), now)
+        needs = {key: monitor.assess(key, now) for key, watched in self.played.open.items() if not watched.settled}
+        situation = self._situated(list(needs.values()), now)
+        for component, need in needs.items():
+            self._decide_on(self.played.open[component], need, situation[component], now)
+
+    def _situated(self, needs: Sequence[Need], now: datetime) -> dict[str, TimingTerms]:
+        """Return the terms of each need by what is here and on its way, and by the windows."""
+        known = priced(needs, self._terms)
+        free = [need for need in known if self.played.open[need.component].bought is None]
+        covered = {need.component: no_cover(need) for need in known} | self._shelf.covering(free, now)
+        return situated(known, self._terms, self._shelf.record(), covered, self._plant.windows, now)
+
+    def _decide_on(self, watched: WatchedLife, need: Need, terms: TimingTerms, now: datetime) -> None:
+        if watched.bought is not None:
+            watched.fit(need.belief, terms, now)
+            return
+        advice = advise(need.belief, terms, now)
+        if need.told_enough and watched.want(need, advice, now) and advice.code not in ORDERS:
+            self._shelf.take(need.component, goods_of(need), now)
 
     def _settle_down(self, monitor: Monitor, now: datetime) -> None:
         for component, begins in list(self._down.items()):
@@ -265,9 +302,13 @@ class Playing:
 
     def _close(self, component: str, at: datetime, failed: bool, told: Ending | None) -> None:
         watched = self.played.open.pop(component, None)
-        if watched is not None and at > watched.began:
+        if watched is None:
+            return
+        bought = watched.bought is not None
+        spare = None if bought else self._shelf.take(component, self._plant.goods(component), at)
+        if at > watched.began:
             hours = (at - watched.began) / HOUR
-            self.played.ended.append(Ended(watched, at, Lived(hours, failed), told))
+            self.played.ended.append(Ended(watched, at, Lived(hours, failed), told, spare))
 
     def _fit(self, monitor: Monitor, component: str, at: datetime, counters: Mapping[str, float] | None) -> None:
         """A new part is in."""
