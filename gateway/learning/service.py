@@ -23,9 +23,10 @@ from gateway.databases import Databases
 from gateway.learning.documents import checked, digest
 from gateway.learning.keeping import FrameKeeper
 from gateway.learning.kinds import Kind, Wearing, kinds_of
+from gateway.learning.ledger import keep, standings
 from gateway.learning.phases import Phase
 from gateway.learning.retraining import NotJudged
-from gateway.learning.standing import Standing, keep, standings
+from gateway.learning.standing import Standing
 from gateway.learning.task import RETRIAL_LIVES, Case, Closed, Task, Verdict
 from gateway.learning.watching import Trouble, Watch
 from gateway.settings import ComponentConfig
