@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from gateway.learning.kinds import Kind
 from gateway.learning.phases import Phase
 from gateway.learning.standing import Standing
 from maintenance import lifetimes
-from maintenance.assets import Found
+from maintenance.assets import Found, Life
 from maintenance.settings import ComponentSettings, CounterSettings, in_unit, median_life, shape_of
 from marketplace.timing import Costs
 
+HOUR: Final = timedelta(hours=1)
 RETRIAL_LIVES: Final = 2
 """Lives that must end after a model went wrong before one is believed again."""
 
@@ -61,6 +63,14 @@ class Closed:
     hours: float
     found: Found | None
     before: float = 0.0
+
+    @classmethod
+    def of(cls, life: Life) -> Closed | None:
+        """Return a life as it teaches; None for one that goes on, or of which it is not known what it ran."""
+        if life.removed_at is None or life.ran.get("", 0.0) <= 0:
+            return None
+        hours = (life.removed_at - life.fitted_at) / HOUR
+        return cls(life.id, life.component, life.ran[""], hours, life.found, life.used_before or 0.0)
 
     @property
     def use_per_hour(self) -> float:
