@@ -4,7 +4,8 @@ The same monitor folds the samples, behind the same deadbands; the same needs co
 when to buy, knowing what lay on the shelf and was on its way when playing began (`shelf`), and the maintenance windows.
 Wear is estimated from the signals as it is live. A decision falls every `timing.step`. A connection counts as open
 while any of its tags speaks. Which part is in a slot follows what the plant tells; where it tells nothing of a
-component, a counter reset or a level as new counts as a fitting.
+component, a counter reset or a level as new counts as a fitting. What lives that ended while it is played teach is
+believed from then on (`schooling`).
 
 Every life is decided upon by itself: what was bought and fitted for it in truth changes nothing before its end.
 """
@@ -20,9 +21,11 @@ import numpy as np
 
 from connectors.samples import Batch, moment_of, ticks_of
 from gateway.backtest.plant_orders import Ending, Event, endings, ends_told
+from gateway.backtest.schooling import Schooling
 from gateway.backtest.shelf import Shelf, no_cover
 from gateway.backtest.wouldbe import HOUR, ORDERS, WatchedLife, rated_share
 from gateway.intake import Sieve
+from gateway.learning.curriculum import Curriculum
 from gateway.settings import ComponentConfig
 from maintenance.assets import Fitting, FittingState, Life, machine_of
 from maintenance.estimates import Estimate
@@ -47,12 +50,13 @@ SILENCE_MAX: Final = timedelta(days=366)
 @dataclass(frozen=True, slots=True)
 class Plant:
     """What the config says. connections: which tags are heard together; deadbands: by tag, in its unit; windows: when
-    machines may be worked on; estimates: of wear, by `machine/estimate`."""
+    machines may be worked on; estimates: of wear, by `machine/estimate`; curriculum: what learning knows of it."""
 
     components: Mapping[str, ComponentConfig]
     watched: Mapping[str, Watched]
     connections: Mapping[str, Sequence[str]]
     timing: TimingSettings
+    curriculum: Curriculum
     deadbands: Mapping[str, float] = field(default_factory=dict)
     windows: Windows = field(default_factory=Windows)
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
@@ -129,6 +133,7 @@ class Playing:
         self._step = max(plant.timing.step, STEP_MIN)
         self._sieve, self._estimation = Sieve(plant.deadbands), Estimation(plant.estimates)
         self._shelf = Shelf()
+        self._school: Schooling | None = None
         self._terms = {key: terms for key in plant.components if (terms := plant.terms(key)) is not None}
         self._rated = {key: plant.rated(key) for key in self._terms}
         self._spoke: set[str] = set()
@@ -210,6 +215,7 @@ class Playing:
             lives[component] = Life(self._identity(component), component, began, 0.0 if known else None)
             whole[component] = known
         monitor = Monitor(self._plant.watched, lives)
+        self._school = Schooling(self._plant.curriculum, monitor)
         for component in self._terms:
             life = lives[component]
             self.played.open[component] = WatchedLife(component, life.id, life.fitted_at, whole[component])
@@ -255,17 +261,41 @@ class Playing:
             terms = self._terms[component]
             if watched.rated_order is None:
                 watched.wear(rated_share(monitor.ran(component, now), self._rated[component]), terms, now)
-        needs = {key: monitor.assess(key, now) for key, watched in self.played.open.items() if not watched.settled}
+        needs = self._needs(monitor, now)
         situation = self._situated(list(needs.values()), now)
         for component, need in needs.items():
             self._decide_on(self.played.open[component], need, situation[component], now)
 
+    def _needs(self, monitor: Monitor, now: datetime) -> dict[str, Need]:
+        """Return what is needed where something is left to be decided, and let learning see it."""
+        undecided = [key for key, watched in self.played.open.items() if not watched.settled]
+        seen = {key: monitor.assess(key, now) for key in undecided}
+        asked = [key for key in self._plant.components if key not in seen and self.school.watched(key)]
+        if self.school.step([*seen.values(), *(monitor.assess(key, now) for key in asked)], now):
+            return {key: monitor.assess(key, now) for key in undecided}  # a model was taken back
+        return seen
+
+    @property
+    def school(self) -> Schooling:
+        """What was learned so far. Raises ValueError before anything was played."""
+        if self._school is None:
+            raise ValueError("nothing was played yet")
+        return self._school
+
+    def _said(self, component: str) -> TimingTerms:
+        """Return the terms of a component as the config says them, with the patience that its kind has learned."""
+        learned = self.school.patience(component)
+        terms = self._terms[component] if learned == 1.0 else self._plant.terms(component, learned)
+        assert terms is not None  # what is decided upon is bought
+        return terms
+
     def _situated(self, needs: Sequence[Need], now: datetime) -> dict[str, TimingTerms]:
         """Return the terms of each need by what is here and on its way, and by the windows."""
-        known = priced(needs, self._terms)
+        said = {need.component: self._said(need.component) for need in needs}
+        known = priced(needs, said)
         free = [need for need in known if self.played.open[need.component].bought is None]
         covered = {need.component: no_cover(need) for need in known} | self._shelf.covering(free, now)
-        return situated(known, self._terms, self._shelf.record(), covered, self._plant.windows, now)
+        return situated(known, said, self._shelf.record(), covered, self._plant.windows, now)
 
     def _decide_on(self, watched: WatchedLife, need: Need, terms: TimingTerms, now: datetime) -> None:
         if watched.bought is not None:
@@ -285,7 +315,7 @@ class Playing:
         """A counter says that a part was fitted."""
         component = fitting.component
         counters = counters_told(fitting, counter_tags(self._plant.components[component].wear))
-        self._close(component, fitting.at, self._resets_fail, None)
+        self._close(monitor, component, fitting.at, self._resets_fail, None)
         self._fit(monitor, component, fitting.at, counters)
 
     def _end(self, monitor: Monitor, ending: Ending) -> None:
@@ -294,13 +324,16 @@ class Playing:
         if component in self._down:  # nothing was fitted since the last failure
             del self._down[component]
             self._fit(monitor, component, ending.at, None)
-        self._close(component, ending.at, ending.failed, ending)
+        self._close(monitor, component, ending.at, ending.failed, ending)
         if ending.begins <= ending.at:
             self._fit(monitor, component, ending.begins, None)
         else:
             self._down[component] = ending.begins
 
-    def _close(self, component: str, at: datetime, failed: bool, told: Ending | None) -> None:
+    def _close(self, monitor: Monitor, component: str, at: datetime, failed: bool, told: Ending | None) -> None:
+        life = monitor.life(component)
+        if life is not None and at > life.fitted_at:
+            self.school.ended(life, at, failed=failed)
         watched = self.played.open.pop(component, None)
         if watched is None:
             return
@@ -315,7 +348,9 @@ class Playing:
         names = counter_tags(self._plant.components[component].wear)
         read = counters_now(monitor, component, names) if counters is None else dict(counters)
         life = Life(self._identity(component), component, at, 0.0, counters=read)
+        self.school.keep()
         monitor.fitted(Fitting(life.id, component, at, FittingState.DONE, "plant", "{}"), life)
+        self.school.begun(component, at)
         if component in self._terms:
             self.played.open[component] = WatchedLife(component, life.id, at, True)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.backtest.telemetry import Read
     from gateway.backtest.wouldbe import WatchedLife
     from gateway.config import Config
+    from gateway.views.learning import KindView
     from maintenance.assets import Life
 
 PANEL = "Looking"
@@ -237,7 +238,18 @@ def _document(run: Playing, read: Read, found: Findings) -> dict[str, Any]:
         "named": read.named,
         "ignored": list(read.ignored),
     }
-    return {**times, "complete": played.whole, "decisions": played.decisions, **found.as_dict(), "telemetry": told}
+    learned = [each.as_dict() for each in _learned(run)]
+    facts = {"complete": played.whole, "decisions": played.decisions, "learning": learned}
+    return {**times, **facts, **found.as_dict(), "telemetry": told}
+
+
+def _learned(run: Playing) -> list[KindView]:
+    """Return how far each kind has come by what was played."""
+    from gateway.views.learning import KindView
+
+    if run.played.begin is None:
+        return []
+    return [KindView(kind, run.school.components(kind), each) for kind, each in run.school.standings().items()]
 
 
 def _say(run: Playing, read: Read, found: Findings, site: Config) -> None:
@@ -252,6 +264,13 @@ def _say(run: Playing, read: Read, found: Findings, site: Config) -> None:
         )
         begin, end = i18n.when(played.begin, site.zone), i18n.when(played.end, site.zone)
         say(text.format(values=played.values, begin=begin, end=end, count=played.decisions))
+    for kind in _learned(run):
+        if kind.since is not None:
+            text = _("{kind} is {phase} since {day}: {reason}")
+            day = i18n.when(kind.since, site.zone)
+            say(text.format(kind=kind.kind.name, phase=kind.standing.phase.value, day=day, reason=kind.reason))
+    for sentence in site.untold:
+        say(sentence)
     say_findings(found, site)
     if not found.comparisons:
         say(_("Say with --orders what was fitted and what failed, or with --new that parts were new at the beginning."))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,16 @@ from typer.testing import CliRunner
 from connectors.samples import TICKS_PER_SECOND, Batch, Keys, Provenance, Sample, moment_of, ticks_of
 from connectors.samples import Quality as Q
 from gateway import config, starter
+from gateway.backtest.plant_orders import Event, What
+from gateway.backtest.playing import Plant as PlayedPlant
+from gateway.backtest.playing import Playing
+from gateway.backtest.telemetry import Read, batches, resolver
+from gateway.backtest.wouldbe import WouldBuy
 from gateway.commands.application import application
 from gateway.intake import Intake, Sieve
 from gateway.learning.wear import WearFileBroken, read_measured, said_in_files, said_in_store
 from gateway.live import Board
+from gateway.plants import plant_of
 from gateway.reload import difference, watched
 from gateway.storage import NORMAL, Storage
 from gateway.yaml_file import Mistakes
@@ -28,6 +35,7 @@ from maintenance.estimation import Estimation
 from maintenance.monitor import Monitor
 from maintenance.needs import Need
 from maintenance.store import telemetry
+from marketplace.timing import advise
 from tests.unit.maintenance.worn_tools import ROWS, tool
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -191,6 +199,32 @@ def test_wear_is_learned_by_a_command_and_makes_a_need(learned: Path):
     true_health = 1 - tool(40).wear[-1] / 300
     assert old.health == pytest.approx(true_health, abs=0.2)
     assert "lathe/wear" in plant.board.readings()
+
+
+def test_a_backtest_decides_by_the_wear_that_would_have_been_estimated_live(learned: Path):
+    """It buys at the first look at which a gateway that heard the same would have."""
+    job = "        job: {title: Replace, lines: {tool: {item: bearing-7014, quantity: 1}}}\n"
+    buying = "        buying: {lead_time: 0.02 h, price: 90 EUR, standstill: 20 EUR/h, failure: 20 EUR}\n"
+    site, look = config.load(edited(learned, job, job + buying)), timedelta(minutes=1)
+    plant, file = plant_of(site, look), recorded(learned.parent, range(40, 41))
+    fitted = moment_of(next(rows_of(40))[0]) + timedelta(seconds=1)
+
+    def bought(of: PlayedPlant) -> WouldBuy | None:
+        run = Playing(of, [Event(fitted, COMPONENT, What.FITTED)])
+        return run.play(batches([file], resolver(site.tags), ZoneInfo("UTC"), Read())).open[COMPONENT].bought
+
+    found = bought(plant)
+    assert found is not None
+    assert not found.asks
+    assert bought(replace(plant, estimates={})) is None
+    terms = plant.terms(COMPONENT)
+    assert terms is not None
+    for now in (found.at - look, found.at):
+        live = Plant(learned)
+        live.work(40, last=sum(moment_of(at) <= now for at, _said in rows_of(40)))
+        need = live.monitor.assess(COMPONENT, now)
+        wanted = need.told_enough and advise(need.belief, terms, now).buy
+        assert (wanted, need.belief.known) == (now == found.at, now == found.at)
 
 
 def test_a_regime_never_seen_asks_a_person_and_moves_no_health(learned: Path):
