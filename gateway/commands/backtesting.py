@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from gettext import gettext as _
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from gateway.backtest.playing import Plant, Playing
-    from gateway.backtest.report import Comparison, Findings, Purchase
+    from gateway.backtest.report import Findings, Purchase
     from gateway.backtest.telemetry import Read
     from gateway.backtest.wouldbe import WatchedLife
     from gateway.config import Config
@@ -131,15 +131,13 @@ def shadow(config: ConfigOption = None, seed: SeedOption = 0, as_json: JsonOptio
     A life counts once its end is known: 'toolcrib fitted' says when a part was changed, and whether it had failed.
     """
     from gateway import i18n
-    from gateway.backtest.report import findings
     from gateway.plants import cases_of, plant_of
-    from gateway.shadow import completed
+    from gateway.shadow import Seen
 
     site = load_config(config)
     i18n.activate(site.site.language)
     kept, lives = wait_for(_shadowed(site))
-    ended, going = completed(kept, lives)
-    found = findings(ended, going, cases_of(plant_of(site)), told=True, seed=seed)
+    found = Seen(kept, cases_of(plant_of(site))).found(lives, seed)
     if as_json:
         say_json({"shadow": site.file.shadow, **found.as_dict()})
         return
@@ -286,6 +284,7 @@ def _say(run: Playing, read: Read, found: Findings, site: Config) -> None:
 def say_findings(found: Findings, site: Config) -> None:
     """Write purchases and comparisons for people."""
     from gateway import i18n
+    from gateway.views.findings import compared
 
     columns = (_("component"), _("wants"), _("when"), _("decide by"), _("there"), _("fitted"), _("then"), _("cost"))
     rows = [_row(each, site) for each in found.purchases[:SHOWN_MAX]]
@@ -301,7 +300,7 @@ def say_findings(found: Findings, site: Config) -> None:
     )
     say(told.format(lives=found.lives, failed=found.failed, uncounted=found.uncounted, open=found.open))
     for each in found.comparisons:
-        say(_comparison(each))
+        say(compared(each))
     if not found.comparisons:
         say(_("What would have been saved cannot be said: no life is known from its beginning to its end."))
     for currency, spent in found.spent.items():
@@ -333,27 +332,3 @@ def _reasons(purchases: Sequence[Purchase], zone: ZoneInfo) -> Iterator[str]:
 
     for each in purchases[:SHOWN_MAX]:
         yield f"{each.component}, {i18n.when(each.at, zone)}: {sentence(each.code, each.parameters)}"
-
-
-def _comparison(each: Comparison) -> str:
-    names: Mapping[str, str] = {
-        "what_happened": _("what really happened"),
-        "at_rated_life": _("replacing at the rated life"),
-        "at_failure": _("ordering at the failure"),
-        "perfect_foresight": _("perfect foresight"),
-    }
-    saved = each.saving
-    text = _("Against {what}, over {lives} lives of {units} components: {amount:.2f} {currency} saved")
-    if saved.amount < 0:
-        text = _("Against {what}, over {lives} lives of {units} components: {amount:.2f} {currency} more spent")
-    amount, what = abs(saved.amount), names[each.against]
-    said = text.format(what=what, lives=saved.lives, units=saved.units, amount=amount, currency=each.currency)
-    if saved.interval is None:
-        said += " " + _("(too few lives for an interval)")
-    else:
-        low, high = sorted(abs(each) for each in saved.interval) if saved.interval[1] < 0 else saved.interval
-        said += " " + _("(95 % interval {low:.2f} to {high:.2f})").format(low=low, high=high)
-    if saved.ratio is not None:
-        said += ", " + _("{ratio:.2f} times its cost").format(ratio=saved.ratio)
-    failures = _("failures {ours:.1f} instead of {theirs:.1f}")
-    return f"{said}; {failures.format(ours=each.our_failures, theirs=each.their_failures)}."
