@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from gateway.backtest.playing import Plant, Playing
     from gateway.backtest.report import Findings, Purchase
-    from gateway.backtest.telemetry import Read
     from gateway.backtest.wouldbe import WatchedLife
     from gateway.config import Config
+    from gateway.recordings.tables import Read
     from gateway.views.learning import KindView
     from maintenance.assets import Life
 
@@ -98,8 +98,8 @@ def backtest(
     from gateway.backtest.plant_orders import OrdersBroken, read_orders
     from gateway.backtest.playing import Playing
     from gateway.backtest.report import findings
-    from gateway.backtest.telemetry import Read, TelemetryBroken
     from gateway.plants import cases_of, plant_of
+    from gateway.recordings.tables import Read, TelemetryBroken
 
     site = load_config(file)
     i18n.activate(site.site.language)
@@ -175,22 +175,14 @@ def _play(
     since: datetime | None,
     until: datetime | None,
 ) -> None:
-    batches = _batches(telemetry, site, since, until, read)
-    with _progress(read) as show, closing(batches):
+    from gateway.recordings import reading
+
+    heard = reading.batches(telemetry, {*site.tags, *site.features}, site.zone, read, since, until)
+    with _progress(read) as show, closing(heard):
         try:
-            run.play(batches, since, until, show)
+            run.play(heard, since, until, show)
         except KeyboardInterrupt:
             complain(_("Ended by hand; this is what was found so far."))
-
-
-def _batches(path: Path, site: Config, since: datetime | None, until: datetime | None, read: Read) -> Any:
-    from gateway.backtest import recorded, telemetry
-
-    tags = sorted({*site.tags, *site.features})
-    store = recorded.store_in(path)
-    if store is not None:
-        return recorded.batches(store, tags, since, until, read)
-    return telemetry.batches(telemetry.csv_files(path), telemetry.resolver(tags), site.zone, read)
 
 
 @contextmanager

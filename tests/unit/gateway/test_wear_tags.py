@@ -19,13 +19,13 @@ from gateway import config, starter
 from gateway.backtest.plant_orders import Event, What
 from gateway.backtest.playing import Plant as PlayedPlant
 from gateway.backtest.playing import Playing
-from gateway.backtest.telemetry import Read, batches, resolver
 from gateway.backtest.wouldbe import WouldBuy
 from gateway.commands.application import application
 from gateway.intake import Intake, Sieve
 from gateway.learning.wear import WearFileBroken, read_measured, said_in_files, said_in_store
 from gateway.live import Board
 from gateway.plants import plant_of
+from gateway.recordings.tables import Read, batches, resolver
 from gateway.reload import difference, watched
 from gateway.storage import NORMAL, Storage
 from gateway.yaml_file import Mistakes

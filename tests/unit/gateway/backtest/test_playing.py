@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.backtest.plant_orders import Event, What
 from gateway.backtest.playing import Plant, Played, Playing
-from gateway.backtest.telemetry import Read, batches, resolver
 from gateway.backtest.wouldbe import WatchedLife
 from gateway.config import Config
+from gateway.recordings.tables import Read, batches, resolver
 from gateway.reload import watched
 from maintenance.assets import Life
 from maintenance.monitor import Monitor

@@ -13,10 +13,8 @@ import pytest
 from connectors.samples import Batch, Provenance, Quality, Sample
 from connectors.supervisor import ConnectionStatus
 from gateway import shadow
-from gateway.backtest import recorded
 from gateway.backtest.plant_orders import Event, What
 from gateway.backtest.playing import Played, Playing
-from gateway.backtest.telemetry import Read
 from gateway.backtest.wouldbe import WatchedLife
 from gateway.build import Gateway, open_gateway
 from gateway.config import Config, load
@@ -24,6 +22,8 @@ from gateway.learning.judging import judge
 from gateway.learning.kinds import Kind, Wearing
 from gateway.learning.task import Task, Verdict
 from gateway.plants import plant_of
+from gateway.recordings.reading import batches
+from gateway.recordings.tables import Read
 from tests.unit.gateway.test_shadow import CONFIG
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -120,9 +120,7 @@ class Recorded:
 def played(site: Config, events: list[Event]) -> Playing:
     plant, read = plant_of(site), Read()
     run = Playing(plant, events, new=True)
-    store = recorded.store_in(site.directory)
-    assert store is not None
-    run.play(recorded.batches(store, sorted(site.tags), None, None, read))
+    run.play(batches(site.directory, site.tags, site.zone, read))
     return run
 
 
