@@ -177,7 +177,7 @@ def _play(
 ) -> None:
     from gateway.recordings import reading
 
-    heard = reading.batches(telemetry, {*site.tags, *site.features}, site.zone, read, since, until)
+    heard = reading.batches([telemetry], {*site.tags, *site.features}, site.zone, read, since, until)
     with _progress(read) as show, closing(heard):
         try:
             run.play(heard, since, until, show)

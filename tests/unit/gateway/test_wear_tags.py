@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -22,9 +23,10 @@ from gateway.backtest.playing import Playing
 from gateway.backtest.wouldbe import WouldBuy
 from gateway.commands.application import application
 from gateway.intake import Intake, Sieve
-from gateway.learning.wear import WearFileBroken, read_measured, said_in_files, said_in_store
+from gateway.learning.wear import WearFileBroken, listened, read_measured, said_of
 from gateway.live import Board
 from gateway.plants import plant_of
+from gateway.recordings import reading
 from gateway.recordings.tables import Read, batches, resolver
 from gateway.reload import difference, watched
 from gateway.storage import NORMAL, Storage
@@ -35,6 +37,7 @@ from maintenance.estimation import Estimation
 from maintenance.monitor import Monitor
 from maintenance.needs import Need
 from maintenance.store import telemetry
+from maintenance.wear_lives import Said
 from marketplace.timing import advise
 from tests.unit.maintenance.worn_tools import ROWS, tool
 
@@ -339,8 +342,8 @@ def test_an_estimate_and_its_deviation_are_tags_of_the_machine(site: Path):
 @pytest.mark.parametrize(
     ("measured", "said"),
     [
-        ("part,time\n", ":1: the first line names the columns"),
-        ("part,time,wear\na,2026-03-02T08:00,0,1\n", ":2: 4 columns instead of 3"),
+        ("part,time\n", ":1: the first row names the columns"),
+        ("part,time,wear\na,2026-03-02T08:00,0,1\n", ":2: has more cells than there are columns"),
         ("part,time,wear\na,yesterday,0\n", ":2: 'yesterday' is no time"),
         ("part,time,wear\na,2026-03-02T08:00,much\n", ":2: 'much' is no number"),
         ("part,time,wear\na,2026-03-02T08:00,nan\n", ":2: a part has a name"),
@@ -356,7 +359,7 @@ def test_a_mistake_in_measurements_is_named_by_file_and_line(tmp_path: Path, mea
     file.write_text(measured)
     with pytest.raises(WearFileBroken) as caught:
         read_measured(file, ZoneInfo("Europe/Berlin"))
-    assert str(caught.value).startswith(f"{file}:")
+    assert str(caught.value).startswith("measured.csv:")
     assert said in str(caught.value)
 
 
@@ -398,6 +401,28 @@ async def test_what_the_gateway_stored_teaches_the_same_as_a_file(site: Path, da
     async with database.write() as tx:
         numbered.learn(batch.keys, await history.tag_ids(tx, batch.keys))
         await history.save_flush(tx, history.flush_of([batch], numbered), "reader", ("journal", 1))
-    async with database.read() as tx:
-        stored = await said_in_store(tx, use, parts["t0"])
-    assert stored == said_in_files([recorded(site.parent, range(1))], use, loaded.zone)
+
+    def said(path: Path) -> dict[str, list[Said]]:
+        read, tags = Read(), {tag.key for tag in (*use.signals, *use.clocks)}
+        return said_of(reading.batches([path], tags, loaded.zone, read, *listened(parts)), use, parts, read)
+
+    stored = await asyncio.to_thread(said, site.parent)
+    assert len(stored["t0"]) > 4 * ROWS
+    assert stored == await asyncio.to_thread(said, recorded(site.parent, range(1)))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("2026-03-02T11:59:00,1.5", "lathe.csv:246: 2 cells instead of 6"),
+        ("2026-03-02T11:59:00,much,1,2,3,on", "lathe.csv:246: 'much' is no number"),
+        ("soon,1,1,2,3,on", "lathe.csv:246: 'soon' is no time"),
+    ],
+)
+def test_a_mistake_in_what_was_said_is_named_and_nothing_is_learned(site: Path, line: str, said: str):
+    file = recorded(site.parent, range(4))
+    file.write_text(file.read_text() + line + "\n")
+    code, told = learn(site, "--measured", measurements(site.parent, range(4)), "--telemetry", file)
+    assert code != 0
+    assert said in told
+    assert not (site.parent / "models/wear.json").exists()

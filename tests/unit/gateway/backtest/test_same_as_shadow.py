@@ -120,7 +120,7 @@ class Recorded:
 def played(site: Config, events: list[Event]) -> Playing:
     plant, read = plant_of(site), Read()
     run = Playing(plant, events, new=True)
-    run.play(batches(site.directory, site.tags, site.zone, read))
+    run.play(batches([site.directory], site.tags, site.zone, read))
     return run
 
 
