@@ -63,6 +63,10 @@ def test_a_backtest_reaches_nobody_and_leaves_nothing(site: Config, recording: R
     assert found["complete"] is True
     assert [each["component"] for each in found["purchases"]] == ["press/belt"] * 2
     assert found["lives"] == {"ended": 1, "failed": 0, "uncounted": 0, "open": 1}
+    assert [(each["kind"], each["phase"], each["code"]) for each in found["learning"]] == [
+        ("bearing-7014", "bound", "TOO_FEW_LIVES"),
+        ("press/lamp", "bound", "TOO_FEW_LIVES"),
+    ]
     assert [(each["against"], each["interval"]) for each in found["comparisons"]] == [("at_rated_life", None)]
 
 
