@@ -27,7 +27,7 @@ from gateway.recordings.tables import Read
 from tests.unit.gateway.test_shadow import CONFIG
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
-STEP = timedelta(hours=10)
+STEP = timedelta(hours=15)
 BELT, BEARING = "saw/belt", "saw/bearing"
 BELTS = Kind(Wearing.USAGE, "wheel")
 LIVES = (230, 240, 160)
@@ -62,7 +62,7 @@ def site(tmp_path: Path) -> Config:
         "connections": {"hall": {"connector": "opcua", "url": "opc.tcp://127.0.0.1:9", "insecure": True}},
         "machines": {"saw": MACHINE},
         "items": items,
-        "timing": {"approval": "0 h", "step": "10 h"},
+        "timing": {"approval": "0 h", "step": "15 h"},
         "maintenance_windows": ["daily 04:00-09:00"],
     }
     path = tmp_path / "toolcrib.yaml"
@@ -139,7 +139,7 @@ async def test_a_backtest_of_what_was_recorded_says_what_the_shadow_said(site: C
     kept = await shadowed.run()
     run = await asyncio.to_thread(played, site, shadowed.events)
     assert said(lives_of(run.played)) == said(kept)
-    assert [each["component"] for each in said(kept)] == [BELT, BELT, BELT, BEARING]
+    assert sorted(each["component"] for each in said(kept)) == [BEARING, BELT, BELT, BELT]
     first, _second, third = (each.bought.at - each.began for each in kept if each.bought and each.component == BELT)
     assert third > first  # by what the two before it taught
     assert run.school.standings()[BELTS].model == "lifetimes"

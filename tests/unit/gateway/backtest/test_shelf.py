@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.backtest.plant_orders import Event, What, endings
@@ -77,6 +77,7 @@ def test_of_an_order_that_never_came_nothing_is_hoped_and_later_ones_are_decided
 rows = st.builds(event, st.integers(-100, 100), st.sampled_from(What), st.sampled_from((PRESS, SAW)))
 
 
+@settings(max_examples=50)
 @given(st.lists(rows, max_size=12), st.lists(st.sampled_from((PRESS, SAW)), max_size=12))
 def test_no_part_is_taken_that_nobody_received_or_ordered(told: list[Event], takers: Sequence[str]):
     one = shelf(*told)
