@@ -5,14 +5,19 @@ judged when one of its lives has ended, by the lives that have ended by then and
 about what it does not know is taken back at the next decision. Nothing is learned from before playing began: every kind
 begins at the rule that needs no history. What a gateway keeps in its store is kept here, in memory and for this run.
 
+One thing is less than in a gateway: where a kind has many lives it is judged once a tenth more of them have ended
+(`EVERY_MAX`), for a judgement takes as long as it has lives, and a gateway has months for what is played in minutes.
+
 A judgement that fails leaves what was believed, and is counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 import structlog
 
@@ -29,7 +34,9 @@ from maintenance.monitor import Monitor
 from maintenance.needs import Need
 from maintenance.settings import DeviationWear
 
-WAITING_MAX = 512
+EVERY_MAX: Final = 20
+"""Up to so many closed lives a kind is judged at the end of each; beyond, once a tenth more have ended."""
+WAITING_MAX: Final = 512
 """Frames of a life that are held one by one before they are put with the others."""
 
 log = structlog.get_logger()
@@ -68,7 +75,8 @@ class Schooling:
         self._standings = dict.fromkeys(self._beliefs.kinds, Standing())
         self._documents: dict[Kind, str] = {}
         self._closed: dict[Kind, list[Closed]] = {}
-        self._histories: dict[str, History] = {}
+        self._frames: dict[str, Frames] = {}
+        self._judged_at: dict[Kind, int] = {}
         self._records: dict[str, Record] = {}
         self.judged = self.failures = 0
 
@@ -118,10 +126,7 @@ class Schooling:
         self._closed.setdefault(kind, []).append(closed)
         record = self._records.pop(life.component, None)
         if record is not None and kind.by is Wearing.DEVIATION:
-            try:
-                self._histories[life.id] = record.put().history(life.id, 0.0)
-            except ValueError:  # a signal never spoke: it teaches nothing
-                return
+            self._frames[life.id] = record.put()
 
     def begun(self, component: str, now: datetime) -> None:
         """The next life has begun: what the one before teaches is judged."""
@@ -129,7 +134,12 @@ class Schooling:
         if kind is not None:
             self._records.pop(component, None)
             self._beliefs.forget(component)
-            self._judge(kind, now)
+            if self._due(kind):
+                self._judge(kind, now)
+
+    def _due(self, kind: Kind) -> bool:
+        closed, before = len(self._closed.get(kind, ())), self._judged_at.get(kind, 0)
+        return closed <= EVERY_MAX or 10 * closed >= 11 * before
 
     def keep(self) -> None:
         """Take the frames that closed; before another part is watched, too."""
@@ -146,6 +156,7 @@ class Schooling:
         closed = sorted(self._closed.get(kind, ()), key=lambda each: each.component)
         task = self._beliefs.task(kind, closed, self._standings[kind], self._documents.get(kind, ""))
         self.judged += 1
+        self._judged_at[kind] = len(closed)
         try:
             verdict = judge(task, self._told(task))
             self._stand(kind, verdict.standing, verdict.document, now)
@@ -154,7 +165,13 @@ class Schooling:
             log.exception("a kind was not judged; what was believed goes on", kind=str(kind))
 
     def _told(self, task: Task) -> dict[str, History]:
-        return {each.life: self._histories[each.life] for each in task.closed if each.life in self._histories}
+        """Return what the closed lives of a kind were like; one of which a signal never spoke teaches nothing."""
+        found: dict[str, History] = {}
+        for life in task.closed:
+            if life.life in self._frames:
+                with suppress(ValueError):
+                    found[life.life] = self._frames[life.life].history(life.life, 0.0)
+        return found
 
     def _stand(self, kind: Kind, after: Standing, document: str, now: datetime) -> None:
         before = self._standings[kind]

@@ -106,6 +106,22 @@ def test_a_kind_learns_from_what_ended_and_a_stuck_sensor_takes_it_back(
     assert (after.phase, after.code) == (Phase.BOUND, "SENSOR_STUCK")
 
 
+def test_a_kind_of_many_lives_is_judged_once_a_tenth_more_have_ended(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(schooling, "EVERY_MAX", 4)
+    asked: list[int] = []
+
+    def judged(task: Task, histories: Mapping[str, History]) -> Verdict:
+        asked.append(len(task.closed))
+        return Verdict(task.standing)
+
+    monkeypatch.setattr(schooling, "judge", judged)
+    mill = Mill()
+    for _life in range(16):
+        mill.work(LIVES[0].frames[:3])
+        mill.fails()
+    assert asked == [*range(1, 12), 13, 15]  # of more than ten a tenth is more than one
+
+
 def test_a_judgement_that_fails_leaves_what_was_believed_and_is_counted(monkeypatch: pytest.MonkeyPatch):
     def fails(task: Task, histories: Mapping[str, History]) -> Verdict:
         raise ArithmeticError("no")
