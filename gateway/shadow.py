@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -70,8 +70,9 @@ class Shadow:
         self._rated = {key: plant.rated(key) for key in plant.components}
 
     def seen(self) -> Seen:
-        """Return what was kept so far, for whoever looks."""
-        return Seen(tuple(self._lives.values()), cases_of(self._plant))
+        """Return what was kept so far, as it stands now, for whoever looks while it goes on."""
+        lives = (replace(each, deliveries=list(each.deliveries)) for each in self._lives.values())
+        return Seen(tuple(lives), cases_of(self._plant))
 
     @property
     def purchases(self) -> int:
