@@ -496,6 +496,7 @@ async def _open_doors(gateway: Gateway, stack: AsyncExitStack) -> None:
         settings=gateway.components,
         circumstances=lambda: doors.circumstances_of(gateway.config),
         advised=lambda: gateway.pipeline.advised,
+        shadow=None if gateway.shadow is None else gateway.shadow.seen,
     )
     links = doors.link_maker(config, databases.spend, lambda: gateway.address)
     door = Door(gateway.operations, config.persons_of, links, gateway.status, gateway.sign_audit)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from gateway.backtest.playing import Plant
 from gateway.backtest.report import Case
 from gateway.config import Config
+from gateway.learning.service import curriculum
 from gateway.reload import watched
 
 
@@ -16,7 +18,8 @@ def plant_of(site: Config, step: timedelta | None = None) -> Plant:
     absolute = {key: band.value for key, band in bands.items() if band is not None and not band.percent}
     heard = {name: site.heard_over(name) for name in site.connections}
     timing = site.file.timing if step is None else site.file.timing.model_copy(update={"step": step})
-    return Plant(site.components, watched(site), heard, timing, absolute)
+    learning = replace(curriculum(site), timing=timing)
+    return Plant(site.components, watched(site), heard, timing, learning, absolute, site.windows, site.estimated)
 
 
 def cases_of(plant: Plant) -> dict[str, Case]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -19,8 +20,10 @@ import structlog
 
 from gateway.backtest.plant_orders import Ending
 from gateway.backtest.playing import Ended, Plant
+from gateway.backtest.report import Case, Findings, findings
 from gateway.backtest.wouldbe import HOUR, WatchedLife, rated_share
 from gateway.durable import sync_directory, write_durably
+from gateway.plants import cases_of
 from maintenance.assets import Found, Life
 from maintenance.monitor import Monitor
 from maintenance.needs import Need
@@ -34,6 +37,19 @@ LIVES_MAX: Final = 10_000
 """Kept; ten years of a plant with 500 parts that last half a year each. The oldest go first."""
 LINES_MAX: Final = 4
 """Lines a life, until the file is written anew: of each the newest counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a shadow has kept, and what is known of each component that is bought for."""
+
+    lives: Sequence[WatchedLife]
+    cases: Mapping[str, Case]
+
+    def found(self, closed: Iterable[Life], seed: int = 0) -> Findings:
+        """Return what buying so would have saved. closed: lives of the plant, any of them. Takes a while."""
+        ended, going = completed(self.lives, closed)
+        return findings(ended, going, self.cases, told=True, seed=seed)
 
 
 class Shadow:
@@ -52,6 +68,11 @@ class Shadow:
         """Decide for these components from now on."""
         self._plant = plant
         self._rated = {key: plant.rated(key) for key in plant.components}
+
+    def seen(self) -> Seen:
+        """Return what was kept so far, as it stands now, for whoever looks while it goes on."""
+        lives = (replace(each, deliveries=list(each.deliveries)) for each in self._lives.values())
+        return Seen(tuple(lives), cases_of(self._plant))
 
     @property
     def purchases(self) -> int:

@@ -265,6 +265,11 @@ class Estimation:
         found = ((key, self._followers[key].take(place, value, good, *times)) for key, place in self._readers[number])
         return [(row, key, told) for key, told in found if told is not None]
 
+    def heard_since(self, ticks: int) -> None:
+        """Everything was heard from a time on, as in a recording that begins then."""
+        for follower in self._followers.values():
+            follower.heard = ticks
+
     def doubt(self, tags: Sequence[str]) -> None:
         """The wire to these tags is gone: what they said last no longer stands."""
         gone = set(tags)

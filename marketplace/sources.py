@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from marketplace.lead_times import LeadTime, LeadTimes
+from marketplace.lead_times import Delivery, LeadTime, LeadTimes
 from marketplace.stakes import Supply, log_normal, overdue
 
 NORMAL_FIFTHS: Final = (-1.281552, -0.524401, 0.0, 0.524401, 1.281552)
@@ -36,6 +36,24 @@ class Offer:
     item: str
     price: Decimal | None = None
     currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """From whom an order that is under way comes, and since when."""
+
+    supplier: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRecord:
+    """All of it. open: orders under way by their number. may_be_asked: who is neither suspended nor stopped."""
+
+    deliveries: tuple[Delivery, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    open: dict[str, Sent] = field(default_factory=dict)
+    may_be_asked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

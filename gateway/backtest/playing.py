@@ -1,9 +1,11 @@
 """Telemetry played through what a live gateway decides with, on a clock that is the telemetry's own time.
 
 The same monitor folds the samples, behind the same deadbands; the same needs come out of it, and the same timing says
-when to buy. A decision falls every `timing.step`. A connection counts as open while any of its tags speaks. Which part
-is in a slot follows what the plant tells; where it tells nothing of a component, a counter reset or a level as new
-counts as a fitting. What learned models would have said is not played: it is the rule that needs no history.
+when to buy, knowing what lay on the shelf and was on its way when playing began (`shelf`), and the maintenance windows.
+Wear is estimated from the signals as it is live. A decision falls every `timing.step`. A connection counts as open
+while any of its tags speaks. Which part is in a slot follows what the plant tells; where it tells nothing of a
+component, a counter reset or a level as new counts as a fitting. What lives that ended while it is played teach is
+believed from then on (`schooling`).
 
 Every life is decided upon by itself: what was bought and fitted for it in truth changes nothing before its end.
 """
@@ -19,17 +21,25 @@ import numpy as np
 
 from connectors.samples import Batch, moment_of, ticks_of
 from gateway.backtest.plant_orders import Ending, Event, endings, ends_told
-from gateway.backtest.wouldbe import HOUR, WatchedLife, rated_share
+from gateway.backtest.schooling import Schooling
+from gateway.backtest.shelf import Shelf, no_cover
+from gateway.backtest.wouldbe import HOUR, ORDERS, WatchedLife, rated_share
 from gateway.intake import Sieve
+from gateway.learning.curriculum import Curriculum
 from gateway.settings import ComponentConfig
 from maintenance.assets import Fitting, FittingState, Life, machine_of
+from maintenance.estimates import Estimate
+from maintenance.estimation import Estimation
 from maintenance.fittings import counters_now, counters_told
 from maintenance.monitor import Monitor
+from maintenance.needs import JobKind, JobLine, Need
 from maintenance.settings import CounterSettings, UsageWear, counter_tags, counter_unit, in_unit, median_life
 from maintenance.slots import Watched
 from marketplace.retrospect import Lived
 from marketplace.settings import TimingSettings
+from marketplace.situation import goods_of, priced, situated
 from marketplace.timing import TimingTerms, advise
+from marketplace.windows import PlantWindows
 
 STEP_MIN: Final = timedelta(minutes=1)
 """Nothing that is bought is decided more often; a year of decisions a second would take a year."""
@@ -39,18 +49,30 @@ SILENCE_MAX: Final = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """What the config says. connections: which tags are heard together; deadbands: by tag, in its unit."""
+    """What the config says. connections: which tags are heard together; deadbands: by tag, in its unit; windows: when
+    machines may be worked on; estimates: of wear, by `machine/estimate`; curriculum: what learning knows of it."""
 
     components: Mapping[str, ComponentConfig]
     watched: Mapping[str, Watched]
     connections: Mapping[str, Sequence[str]]
     timing: TimingSettings
+    curriculum: Curriculum
     deadbands: Mapping[str, float] = field(default_factory=dict)
+    windows: PlantWindows = field(default_factory=PlantWindows)
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
 
-    def terms(self, component: str) -> TimingTerms | None:
-        """Return the terms of a component, None where nothing is bought for it."""
+    def terms(self, component: str, learned: float = 1.0) -> TimingTerms | None:
+        """Return the terms of a component, None where nothing is bought for it. learned: the patience of its kind."""
         config = self.components[component]
-        return None if config.buying is None else self.timing.terms(config.buying, config.patience)
+        if config.buying is None:
+            return None
+        return self.timing.terms(config.buying, max(config.patience, learned), config.life_shape)
+
+    def goods(self, component: str) -> list[JobLine]:
+        """Return what of a component's job is goods."""
+        lines = self.components[component].job.lines.items()
+        every = (JobLine(key, line.item, line.quantity, line.unit, line.kind) for key, line in lines)
+        return [line for line in every if line.kind is not JobKind.SERVICE]
 
     def rated(self, component: str) -> dict[str, float]:
         """Return the stated life on each clock of a component, in the clock's unit, by its name."""
@@ -74,13 +96,15 @@ def _unit(wear: object, units: Mapping[str, str]) -> str:
 class Ended:
     """A life whose end is known: as it was watched, how it ended, and what the plant tells of that.
 
-    told: the plant's own rows; None where only a counter said it.
+    told: the plant's own rows; None where only a counter said it. spare: in how many hours after the end a part is here
+    that there was anyway, where none was bought for this life; None: there was none.
     """
 
     watched: WatchedLife
     at: datetime
     lived: Lived
     told: Ending | None
+    spare: float | None = None
 
 
 @dataclass(slots=True)
@@ -103,10 +127,13 @@ class Playing:
     def __init__(self, plant: Plant, events: Sequence[Event], *, new: bool = False, resets_fail: bool = False) -> None:
         self._plant = plant
         self._events = tuple(endings(events))
+        self._rows = tuple(events)
         self._told = ends_told(events)
         self._new, self._resets_fail = new, resets_fail
         self._step = max(plant.timing.step, STEP_MIN)
-        self._sieve = Sieve(plant.deadbands)
+        self._sieve, self._estimation = Sieve(plant.deadbands), Estimation(plant.estimates)
+        self._shelf = Shelf()
+        self._school: Schooling | None = None
         self._terms = {key: terms for key in plant.components if (terms := plant.terms(key)) is not None}
         self._rated = {key: plant.rated(key) for key in self._terms}
         self._spoke: set[str] = set()
@@ -188,10 +215,14 @@ class Playing:
             lives[component] = Life(self._identity(component), component, began, 0.0 if known else None)
             whole[component] = known
         monitor = Monitor(self._plant.watched, lives)
+        self._school = Schooling(self._plant.curriculum, monitor)
         for component in self._terms:
             life = lives[component]
             self.played.open[component] = WatchedLife(component, life.id, life.fitted_at, whole[component])
         self.played.begin = now
+        self._estimation.heard_since(ticks_of(now))
+        goods = {component: self._plant.goods(component) for component in self._terms}
+        self._shelf = Shelf.at(now, self._rows, self._events, goods)
         return monitor, [each for each in due if each.begins > now]
 
     def _identity(self, component: str) -> str:
@@ -212,7 +243,7 @@ class Playing:
             received=batch.received[rows],
         )
         self._spoke.update(batch.keys[number] for number in np.unique(part.tags).tolist())
-        monitor.fold(self._sieve.sift(part))
+        monitor.fold(self._sieve.sift(self._estimation.joined(part, monitor.life)))
 
     def _decide(self, monitor: Monitor, now: datetime) -> None:
         """One decision step, in the order of `gateway.pipeline`: connections, fittings, needs, timing."""
@@ -230,13 +261,49 @@ class Playing:
             terms = self._terms[component]
             if watched.rated_order is None:
                 watched.wear(rated_share(monitor.ran(component, now), self._rated[component]), terms, now)
-            if watched.settled:
-                continue
-            need = monitor.assess(component, now)
-            if watched.bought is not None:
-                watched.fit(need.belief, terms, now)
-            elif need.told_enough:
-                watched.want(need, advise(need.belief, terms, now), now)
+        needs = self._needs(monitor, now)
+        situation = self._situated(list(needs.values()), now)
+        for component, need in needs.items():
+            self._decide_on(self.played.open[component], need, situation[component], now)
+
+    def _needs(self, monitor: Monitor, now: datetime) -> dict[str, Need]:
+        """Return what is needed where something is left to be decided, and let learning see it."""
+        undecided = [key for key, watched in self.played.open.items() if not watched.settled]
+        seen = {key: monitor.assess(key, now) for key in undecided}
+        asked = [key for key in self._plant.components if key not in seen and self.school.watched(key)]
+        if self.school.step([*seen.values(), *(monitor.assess(key, now) for key in asked)], now):
+            return {key: monitor.assess(key, now) for key in undecided}  # a model was taken back
+        return seen
+
+    @property
+    def school(self) -> Schooling:
+        """What was learned so far. Raises ValueError before anything was played."""
+        if self._school is None:
+            raise ValueError("nothing was played yet")
+        return self._school
+
+    def _said(self, component: str) -> TimingTerms:
+        """Return the terms of a component as the config says them, with the patience that its kind has learned."""
+        learned = self.school.patience(component)
+        terms = self._terms[component] if learned == 1.0 else self._plant.terms(component, learned)
+        assert terms is not None  # what is decided upon is bought
+        return terms
+
+    def _situated(self, needs: Sequence[Need], now: datetime) -> dict[str, TimingTerms]:
+        """Return the terms of each need by what is here and on its way, and by the windows."""
+        said = {need.component: self._said(need.component) for need in needs}
+        known = priced(needs, said)
+        free = [need for need in known if self.played.open[need.component].bought is None]
+        covered = {need.component: no_cover(need) for need in known} | self._shelf.covering(free, now)
+        return situated(known, said, self._shelf.record(), covered, self._plant.windows, now)
+
+    def _decide_on(self, watched: WatchedLife, need: Need, terms: TimingTerms, now: datetime) -> None:
+        if watched.bought is not None:
+            watched.fit(need.belief, terms, now)
+            return
+        advice = advise(need.belief, terms, now)
+        if need.told_enough and watched.want(need, advice, now) and advice.code not in ORDERS:
+            self._shelf.take(need.component, goods_of(need), now)
 
     def _settle_down(self, monitor: Monitor, now: datetime) -> None:
         for component, begins in list(self._down.items()):
@@ -248,7 +315,7 @@ class Playing:
         """A counter says that a part was fitted."""
         component = fitting.component
         counters = counters_told(fitting, counter_tags(self._plant.components[component].wear))
-        self._close(component, fitting.at, self._resets_fail, None)
+        self._close(monitor, component, fitting.at, self._resets_fail, None)
         self._fit(monitor, component, fitting.at, counters)
 
     def _end(self, monitor: Monitor, ending: Ending) -> None:
@@ -257,24 +324,33 @@ class Playing:
         if component in self._down:  # nothing was fitted since the last failure
             del self._down[component]
             self._fit(monitor, component, ending.at, None)
-        self._close(component, ending.at, ending.failed, ending)
+        self._close(monitor, component, ending.at, ending.failed, ending)
         if ending.begins <= ending.at:
             self._fit(monitor, component, ending.begins, None)
         else:
             self._down[component] = ending.begins
 
-    def _close(self, component: str, at: datetime, failed: bool, told: Ending | None) -> None:
+    def _close(self, monitor: Monitor, component: str, at: datetime, failed: bool, told: Ending | None) -> None:
+        life = monitor.life(component)
+        if life is not None and at > life.fitted_at:
+            self.school.ended(life, at, failed=failed)
         watched = self.played.open.pop(component, None)
-        if watched is not None and at > watched.began:
+        if watched is None:
+            return
+        bought = watched.bought is not None
+        spare = None if bought else self._shelf.take(component, self._plant.goods(component), at)
+        if at > watched.began:
             hours = (at - watched.began) / HOUR
-            self.played.ended.append(Ended(watched, at, Lived(hours, failed), told))
+            self.played.ended.append(Ended(watched, at, Lived(hours, failed), told, spare))
 
     def _fit(self, monitor: Monitor, component: str, at: datetime, counters: Mapping[str, float] | None) -> None:
         """A new part is in."""
         names = counter_tags(self._plant.components[component].wear)
         read = counters_now(monitor, component, names) if counters is None else dict(counters)
         life = Life(self._identity(component), component, at, 0.0, counters=read)
+        self.school.keep()
         monitor.fitted(Fitting(life.id, component, at, FittingState.DONE, "plant", "{}"), life)
+        self.school.begun(component, at)
         if component in self._terms:
             self.played.open[component] = WatchedLife(component, life.id, at, True)
 

@@ -194,7 +194,7 @@ def _pair(ended: Ended, case: Case, against: str, currency: str) -> Pair | None:
     theirs = _theirs(ended, case, costs, against)
     if theirs is None:
         return None
-    return Pair(case.group, watched.component, watched.ours(lived, costs, case.terms), theirs)
+    return Pair(case.group, watched.component, watched.ours(lived, costs, case.terms, ended.spare), theirs)
 
 
 def _theirs(ended: Ended, case: Case, costs: Costs, against: str) -> Course | None:

@@ -16,20 +16,20 @@ from typing import Any, Final
 from maintenance.needs import Belief, Need
 from marketplace.hindsight import Course
 from marketplace.retrospect import Lived, course, expected
+from marketplace.situation import SHELF
 from marketplace.stakes import Supply
 from marketplace.timing import (
     FAILURE_BEFORE_ARRIVAL,
+    FIT_NOW,
     WAITING_COSTS_MORE,
     Advice,
     Costs,
+    Held,
     TimingTerms,
-    best_plan,
-    stakes_of,
+    advise,
 )
 
 HOUR: Final = timedelta(hours=1)
-HERE: Final = (Supply("", 0.0, (0.0,)),)
-"""How a part is supplied that lies on the shelf."""
 ORDERS: Final = frozenset({FAILURE_BEFORE_ARRIVAL, WAITING_COSTS_MORE})
 """What advice says where a part must come first; by any other it is taken from where it lies."""
 
@@ -48,7 +48,8 @@ class WouldBuy:
     """A purchase that was not made.
 
     lines: item, quantity and unit of each. code, parameters: why, as `marketplace.sentences` says it. asks: whether a
-    person would have been asked, because what is believed is not known well. price: of the part, in major units.
+    person would have been asked, because what is believed is not known well. price: of the part, in major units; 0 for
+    one that is taken from the shelf.
     """
 
     at: datetime
@@ -141,11 +142,11 @@ class WatchedLife:
             return False
         terms = advice.weighed.terms
         lines = tuple((line.item, f"{line.quantity}", line.unit) for line in need.lines)
+        ordered, asks = advice.code in ORDERS, not need.belief.known
         price, currency = (0.0, "") if terms.costs is None else (terms.costs.planned, terms.costs.currency)
-        asks = not need.belief.known
+        price = price if ordered else 0.0
         self.bought = WouldBuy(now, advice.decide_by, lines, advice.code, advice.parameters, asks, price, currency)
-        ordered = advice.code in ORDERS
-        supply = usual(terms, advice.parameters.get("supplier", "")) if ordered else HERE[0]
+        supply = usual(terms, advice.parameters.get("supplier", "")) if ordered else SHELF
         likely = supply.likely.tolist()
         self.deliveries = [Delivery(hours, share) for hours, share in zip(supply.delays, likely, strict=True)]
         return True
@@ -156,14 +157,19 @@ class WatchedLife:
             return False
         since = (now - self.bought.at) / HOUR
         waiting = [at for at, each in enumerate(self.deliveries) if each.fitted is None and each.hours <= since]
-        if not waiting or not fit_now(belief, terms):
+        if not waiting or not fit_now(belief, terms, now):
             return False
         for at in waiting:
             self.deliveries[at] = replace(self.deliveries[at], fitted=now)
         return True
 
-    def ours(self, lived: Lived, costs: Costs, terms: TimingTerms) -> Course:
-        """Return what the life would have cost; without a purchase it is ordered at the end, as anybody would."""
+    def ours(self, lived: Lived, costs: Costs, terms: TimingTerms, spare: float | None = None) -> Course:
+        """Return what the life would have cost; without a purchase it is ordered at the end, as anybody would.
+
+        spare: in how many hours after its end a part is here that there was anyway; None: there was none.
+        """
+        if self.bought is None and spare is not None:
+            return course(lived, costs, None, spare, None)
         if self.bought is None:
             return run_to_failure(lived, costs, terms)
         ordered = (self.bought.at - self.began) / HOUR
@@ -221,17 +227,9 @@ def run_to_failure(lived: Lived, costs: Costs, terms: TimingTerms) -> Course:
     return expected([course(lived, costs, None, each, None) for each in supply.delays], supply.likely.tolist())
 
 
-def fit_now(belief: Belief, terms: TimingTerms) -> bool:
-    """Tell whether a part that lies here is best fitted within the next step: use is worth less than the risk."""
-    if terms.costs is None:
-        return True
-    life = belief.life / belief.use_per_hour if belief.life is not None else None
-    if life is not None:
-        stakes = stakes_of(terms.costs, life, terms.patience)
-        if stakes.running <= stakes.holding:  # the shelf costs more than the use is worth
-            return True
-    planned = best_plan(belief, replace(terms, supplies=HERE))
-    return planned is None or planned.replace_after <= terms.step / HOUR
+def fit_now(belief: Belief, terms: TimingTerms, now: datetime) -> bool:
+    """Tell whether a part that lies here for this life is to be fitted, as timing says it."""
+    return terms.costs is None or advise(belief, replace(terms, held=Held(SHELF)), now).code == FIT_NOW
 
 
 def usual(terms: TimingTerms, supplier: str = "") -> Supply:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from gettext import gettext as _
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from gateway.backtest.playing import Plant, Playing
-    from gateway.backtest.report import Comparison, Findings, Purchase
-    from gateway.backtest.telemetry import Read
+    from gateway.backtest.report import Findings, Purchase
     from gateway.backtest.wouldbe import WatchedLife
     from gateway.config import Config
+    from gateway.recordings.tables import Read
+    from gateway.views.learning import KindView
     from maintenance.assets import Life
 
 PANEL = "Looking"
@@ -97,8 +98,8 @@ def backtest(
     from gateway.backtest.plant_orders import OrdersBroken, read_orders
     from gateway.backtest.playing import Playing
     from gateway.backtest.report import findings
-    from gateway.backtest.telemetry import Read, TelemetryBroken
     from gateway.plants import cases_of, plant_of
+    from gateway.recordings.tables import Read, TelemetryBroken
 
     site = load_config(file)
     i18n.activate(site.site.language)
@@ -130,15 +131,13 @@ def shadow(config: ConfigOption = None, seed: SeedOption = 0, as_json: JsonOptio
     A life counts once its end is known: 'toolcrib fitted' says when a part was changed, and whether it had failed.
     """
     from gateway import i18n
-    from gateway.backtest.report import findings
     from gateway.plants import cases_of, plant_of
-    from gateway.shadow import completed
+    from gateway.shadow import Seen
 
     site = load_config(config)
     i18n.activate(site.site.language)
     kept, lives = wait_for(_shadowed(site))
-    ended, going = completed(kept, lives)
-    found = findings(ended, going, cases_of(plant_of(site)), told=True, seed=seed)
+    found = Seen(kept, cases_of(plant_of(site))).found(lives, seed)
     if as_json:
         say_json({"shadow": site.file.shadow, **found.as_dict()})
         return
@@ -176,22 +175,14 @@ def _play(
     since: datetime | None,
     until: datetime | None,
 ) -> None:
-    batches = _batches(telemetry, site, since, until, read)
-    with _progress(read) as show, closing(batches):
+    from gateway.recordings import reading
+
+    heard = reading.batches([telemetry], {*site.tags, *site.features}, site.zone, read, since, until)
+    with _progress(read) as show, closing(heard):
         try:
-            run.play(batches, since, until, show)
+            run.play(heard, since, until, show)
         except KeyboardInterrupt:
             complain(_("Ended by hand; this is what was found so far."))
-
-
-def _batches(path: Path, site: Config, since: datetime | None, until: datetime | None, read: Read) -> Any:
-    from gateway.backtest import recorded, telemetry
-
-    tags = sorted({*site.tags, *site.features})
-    store = recorded.store_in(path)
-    if store is not None:
-        return recorded.batches(store, tags, since, until, read)
-    return telemetry.batches(telemetry.csv_files(path), telemetry.resolver(tags), site.zone, read)
 
 
 @contextmanager
@@ -237,7 +228,18 @@ def _document(run: Playing, read: Read, found: Findings) -> dict[str, Any]:
         "named": read.named,
         "ignored": list(read.ignored),
     }
-    return {**times, "complete": played.whole, "decisions": played.decisions, **found.as_dict(), "telemetry": told}
+    learned = [each.as_dict() for each in _learned(run)]
+    facts = {"complete": played.whole, "decisions": played.decisions, "learning": learned}
+    return {**times, **facts, **found.as_dict(), "telemetry": told}
+
+
+def _learned(run: Playing) -> list[KindView]:
+    """Return how far each kind has come by what was played."""
+    from gateway.views.learning import KindView
+
+    if run.played.begin is None:
+        return []
+    return [KindView(kind, run.school.components(kind), each) for kind, each in run.school.standings().items()]
 
 
 def _say(run: Playing, read: Read, found: Findings, site: Config) -> None:
@@ -252,6 +254,13 @@ def _say(run: Playing, read: Read, found: Findings, site: Config) -> None:
         )
         begin, end = i18n.when(played.begin, site.zone), i18n.when(played.end, site.zone)
         say(text.format(values=played.values, begin=begin, end=end, count=played.decisions))
+    for kind in _learned(run):
+        if kind.since is not None:
+            text = _("{kind} is {phase} since {day}: {reason}")
+            day = i18n.when(kind.since, site.zone)
+            say(text.format(kind=kind.kind.name, phase=kind.standing.phase.value, day=day, reason=kind.reason))
+    for sentence in site.untold:
+        say(sentence)
     say_findings(found, site)
     if not found.comparisons:
         say(_("Say with --orders what was fitted and what failed, or with --new that parts were new at the beginning."))
@@ -267,6 +276,7 @@ def _say(run: Playing, read: Read, found: Findings, site: Config) -> None:
 def say_findings(found: Findings, site: Config) -> None:
     """Write purchases and comparisons for people."""
     from gateway import i18n
+    from gateway.views.findings import compared
 
     columns = (_("component"), _("wants"), _("when"), _("decide by"), _("there"), _("fitted"), _("then"), _("cost"))
     rows = [_row(each, site) for each in found.purchases[:SHOWN_MAX]]
@@ -282,7 +292,7 @@ def say_findings(found: Findings, site: Config) -> None:
     )
     say(told.format(lives=found.lives, failed=found.failed, uncounted=found.uncounted, open=found.open))
     for each in found.comparisons:
-        say(_comparison(each))
+        say(compared(each))
     if not found.comparisons:
         say(_("What would have been saved cannot be said: no life is known from its beginning to its end."))
     for currency, spent in found.spent.items():
@@ -314,27 +324,3 @@ def _reasons(purchases: Sequence[Purchase], zone: ZoneInfo) -> Iterator[str]:
 
     for each in purchases[:SHOWN_MAX]:
         yield f"{each.component}, {i18n.when(each.at, zone)}: {sentence(each.code, each.parameters)}"
-
-
-def _comparison(each: Comparison) -> str:
-    names: Mapping[str, str] = {
-        "what_happened": _("what really happened"),
-        "at_rated_life": _("replacing at the rated life"),
-        "at_failure": _("ordering at the failure"),
-        "perfect_foresight": _("perfect foresight"),
-    }
-    saved = each.saving
-    text = _("Against {what}, over {lives} lives of {units} components: {amount:.2f} {currency} saved")
-    if saved.amount < 0:
-        text = _("Against {what}, over {lives} lives of {units} components: {amount:.2f} {currency} more spent")
-    amount, what = abs(saved.amount), names[each.against]
-    said = text.format(what=what, lives=saved.lives, units=saved.units, amount=amount, currency=each.currency)
-    if saved.interval is None:
-        said += " " + _("(too few lives for an interval)")
-    else:
-        low, high = sorted(abs(each) for each in saved.interval) if saved.interval[1] < 0 else saved.interval
-        said += " " + _("(95 % interval {low:.2f} to {high:.2f})").format(low=low, high=high)
-    if saved.ratio is not None:
-        said += ", " + _("{ratio:.2f} times its cost").format(ratio=saved.ratio)
-    failures = _("failures {ours:.1f} instead of {theirs:.1f}")
-    return f"{said}; {failures.format(ours=each.our_failures, theirs=each.their_failures)}."

@@ -166,7 +166,7 @@ async def _kinds(site: Config) -> list[KindView]:
 
 
 async def _needs(site: Config, now: datetime) -> list[NeedView]:
-    from gateway.learning.standing import standings
+    from gateway.learning.ledger import standings
     from gateway.views import need_views
     from gateway.views.circumstances import Circumstances
     from maintenance.store import load_needs

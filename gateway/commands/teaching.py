@@ -13,11 +13,9 @@ from gateway.commands.output import (
     ConfigOption,
     Failure,
     JsonOption,
-    databases,
     load_config,
     say,
     say_json,
-    wait_for,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ def learn(
     ],
     telemetry: Annotated[
         list[Path] | None,
-        typer.Option("--telemetry", help="CSV with time and a column a tag, instead of what the gateway has heard."),
+        typer.Option("--telemetry", help="Files or folders, as for 'backtest', instead of what was heard."),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -102,14 +100,12 @@ def _said(
     site: Config, use: Estimate, parts: Mapping[str, Sequence[Measured]], files: Sequence[Path] | None
 ) -> dict[str, list[Said]]:
     """Return what was heard while each part worked."""
-    from gateway.learning.wear import said_in_files, said_in_store, within
+    from gateway.learning.wear import listened, said_of
+    from gateway.recordings import reading
+    from gateway.recordings.tables import Read
 
-    if files:
-        whole = said_in_files(files, use, site.zone)
-        return {part: within(whole, rows) for part, rows in parts.items()}
-
-    async def stored() -> dict[str, list[Said]]:
-        async with databases(site.directory) as opened, opened.telemetry.read() as connection:
-            return {part: await said_in_store(connection, use, rows) for part, rows in parts.items()}
-
-    return wait_for(stored())
+    if not parts:
+        return {}
+    tags, read = {tag.key for tag in (*use.signals, *use.clocks)}, Read()
+    heard = reading.batches(files or [site.directory], tags, site.zone, read, *listened(parts))
+    return said_of(heard, use, parts, read)

@@ -10,67 +10,35 @@ failed to be learned leaves what was believed. A restart goes on from what is du
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
 
 import structlog
 
 from gateway.config import Config
 from gateway.databases import Databases
-from gateway.learning.documents import checked, digest
+from gateway.learning.beliefs import HEALED, Beliefs, Lesson, taken_back
+from gateway.learning.curriculum import Curriculum
+from gateway.learning.documents import digest
 from gateway.learning.keeping import FrameKeeper
-from gateway.learning.kinds import Kind, Wearing, kinds_of
-from gateway.learning.lifespans import in_shares, lives_of, scaled
+from gateway.learning.kinds import Kind
+from gateway.learning.ledger import keep, standings
 from gateway.learning.phases import Phase
 from gateway.learning.retraining import NotJudged
-from gateway.learning.standing import Standing, keep, standings
-from gateway.learning.task import RETRIAL_LIVES, Case, Closed, Task, Verdict
-from gateway.learning.watching import Trouble, Watch
-from gateway.settings import ComponentConfig
+from gateway.learning.standing import Standing
+from gateway.learning.task import Closed, Task, Verdict
+from gateway.learning.watching import Trouble
 from gateway.storage import FAILURES
 from maintenance import store
-from maintenance.assets import Life
-from maintenance.frames import Told
-from maintenance.lifetimes import Lifetimes
 from maintenance.monitor import Monitor
-from maintenance.needs import NEVER_HEARD, Need
-from maintenance.settings import ComponentSettings, DeviationWear, UsageWear, clock_unit, counter_unit
-from marketplace.settings import TimingSettings
+from maintenance.needs import Need
+from maintenance.settings import DeviationWear
 from marketplace.store import Owner
 
 log = structlog.get_logger()
 
 Retraining = Callable[[Task], Awaitable[Verdict]]
 """Has a kind judged. Raises `NotJudged`."""
-HEALED = frozenset({"SENSOR_STUCK", "SENSOR_LOST"})
-"""Reasons that end by themselves; then the kind is judged again by what is known already."""
-HOUR = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Curriculum:
-    """What learning knows of the config: components, the units of each one's tags, timing, and what a person pinned."""
-
-    components: Mapping[str, ComponentConfig]
-    units: Mapping[str, Mapping[str, str]]
-    timing: TimingSettings
-    ceilings: Mapping[str, Phase] = field(default_factory=dict)
-
-    def case(self, component: str) -> Case:
-        """Return a component as it is judged."""
-        config = self.components[component]
-        settings = ComponentSettings(**{name: getattr(config, name) for name in ComponentSettings.model_fields})
-        wear, tags = settings.wear, self.units[component]
-        clocks = wear.clocks if isinstance(wear, UsageWear) else {}
-        units = {name: counter_unit(clock, tags) for name, clock in clocks.items()}
-        case = Case(settings, clock_unit(wear, tags), step=self.timing.step / HOUR, units=units)
-        if config.buying is None:
-            return case
-        terms = self.timing.terms(config.buying)
-        step = max(terms.step / HOUR, 1e-3)
-        return replace(case, costs=terms.costs, delays=terms.supplies[0].delays, step=step)
 
 
 def curriculum(config: Config) -> Curriculum:
@@ -98,7 +66,6 @@ class Learning:
     ) -> None:
         self._databases = databases
         self._owner = owner
-        self._monitor = monitor
         self._clock = clock
         self._retraining = retraining
         self.changed = changed
@@ -106,38 +73,32 @@ class Learning:
         self.seconds: dict[Kind, float] = {}
         self.failures = 0
         self._standings: dict[Kind, Standing] = {}
-        self._watches: dict[Kind, Watch] = {}
         self._due: set[Kind] = set()
         self._again: set[Kind] = set()
         self._asked = asyncio.Event()
         self._changing = asyncio.Lock()
-        self._set(curriculum)
-
-    def _set(self, curriculum: Curriculum) -> None:
-        self._curriculum = curriculum
-        self._kinds = kinds_of(curriculum.components)
-        self._kind_of = {component: kind for kind, each in self._kinds.items() for component in each}
+        self._beliefs = Beliefs(monitor, curriculum)
 
     async def reconfigure(self, curriculum: Curriculum) -> None:
         """Learn of these components from now on."""
-        self._set(curriculum)
+        self._beliefs.reconfigure(curriculum)
         self.frames.reconfigure(curriculum.components)
         await self.begin()
 
     def standings(self) -> dict[Kind, Standing]:
         """Return how far each kind of the config has come."""
-        return {kind: self._standings.get(kind, Standing()) for kind in self._kinds}
+        return {kind: self._standings.get(kind, Standing()) for kind in self._beliefs.kinds}
 
     def patience(self, component: str) -> float:
         """Return the patience of timing that a component's kind has learned; 1 where it has learned none."""
-        kind = self._kind_of.get(component)
+        kind = self._beliefs.kind_of.get(component)
         return 1.0 if kind is None else self._standings.get(kind, Standing()).patience
 
     async def begin(self) -> None:
         """Take up what was learned before; what cannot be trusted any more falls back to the rule."""
         async with self._databases.spend.read() as tx:
             known = await standings(tx, self._owner)
-        for kind in self._kinds:
+        for kind in self._beliefs.kinds:
             before = known.get(kind, Standing())
             self._standings[kind] = before
             try:
@@ -151,7 +112,7 @@ class Learning:
 
     async def _take_up(self, kind: Kind, before: Standing) -> None:
         """Teach what a standing says, or fall back."""
-        ceiling = self._curriculum.ceilings.get(kind.name, Phase.AUTONOMOUS)
+        ceiling = self._beliefs.ceiling(kind)
         try:
             await self._teach(kind, before, await self._document(kind, before))
         except (ValueError, TypeError, KeyError, LookupError, ArithmeticError):
@@ -162,7 +123,8 @@ class Learning:
             await self._stand(kind, before.bound("MODEL_BROKEN", {}))
             self.ask(kind)
             return
-        wears = (self._curriculum.components[each].wear for each in self._kinds[kind])
+        components = self._beliefs.curriculum.components
+        wears = (components[each].wear for each in self._beliefs.kinds[kind])
         tags = {each.tags for each in wears if isinstance(each, DeviationWear)}
         if before.signals and before.signals not in tags:
             await self._stand(kind, before.bound("SIGNALS_CHANGED", {}))
@@ -195,10 +157,9 @@ class Learning:
 
     def ended(self, component: str) -> None:
         """A life was closed and the next has begun."""
-        kind = self._kind_of.get(component)
+        kind = self._beliefs.kind_of.get(component)
         if kind is not None:
-            if kind in self._watches:
-                self._watches[kind].forget(component)
+            self._beliefs.forget(component)
             self.ask(kind)
 
     async def step(self, needs: Iterable[Need]) -> bool:
@@ -208,44 +169,18 @@ class Learning:
         """
         while self._again:
             self.ask(self._again.pop())
-        self._watch(await self.frames.keep(self._clock()))
-        lost: dict[Kind, list[Trouble]] = {}
-        for need in needs:
-            for trouble in self._lost(need):
-                lost.setdefault(self._kind_of[need.component], []).append(trouble)
-        taken_back = [
-            await self._judge_troubles(kind, [*lost.get(kind, ()), *watch.troubles()])
-            for kind, watch in list(self._watches.items())
-        ]
-        return any(taken_back)
-
-    def _watch(self, told: Mapping[str, Told]) -> None:
-        for component, frames in told.items():
-            kind = self._kind_of.get(component)
-            if kind in self._watches:
-                self._watches[kind].take(component, frames)
-
-    def _lost(self, need: Need) -> list[Trouble]:
-        """Return signals that are silent while others of the same component speak."""
-        kind = self._kind_of.get(need.component)
-        if kind not in self._watches:
-            return []
-        silent = [each.parameters["tag"] for each in need.evidence if each.code in ("STALE", NEVER_HEARD)]
-        signals = self._curriculum.components[need.component].tags()
-        lost = [tag for tag in silent if tag in signals]
-        return [Trouble("SENSOR_LOST", need.component, tag) for tag in lost] if len(lost) < len(signals) else []
+        self._beliefs.take(await self.frames.keep(self._clock()))
+        troubles = self._beliefs.troubles(needs)
+        return any([await self._judge_troubles(kind, each) for kind, each in troubles.items()])
 
     async def _judge_troubles(self, kind: Kind, troubles: Sequence[Trouble]) -> bool:
         standing = self._standings[kind]
-        if standing.phase is Phase.AUTONOMOUS and troubles:
-            first = troubles[0]
-            barred = standing.lives + RETRIAL_LIVES if first.code not in HEALED else 0
-            await self._stand(kind, standing.bound(first.code, first.parameters, barred_until=barred))
-            return True
-        if standing.code in HEALED and not troubles:
-            del self._watches[kind]
+        back = taken_back(standing, troubles)
+        if back is not None:
+            await self._stand(kind, back)
+        elif self._beliefs.healed(kind, standing, troubles):
             self.ask(kind)
-        return False
+        return back is not None
 
     async def run(self) -> None:
         """Judge kinds as they are asked for, one at a time, for ever."""
@@ -258,7 +193,7 @@ class Learning:
         """Judge every kind that was asked for; one that fails stops no other and leaves what was believed."""
         while self._due:
             kind = self._due.pop()
-            if kind not in self._kinds:
+            if kind not in self._beliefs.kinds:
                 continue
             try:
                 await self._judge(kind)
@@ -272,10 +207,8 @@ class Learning:
 
     async def _judge(self, kind: Kind) -> None:
         before = self._standings.get(kind, Standing())
-        cases = {component: self._curriculum.case(component) for component in self._kinds[kind]}
-        ceiling = self._curriculum.ceilings.get(kind.name, Phase.AUTONOMOUS)
         document = await self._document(kind, before)
-        task = Task(kind, cases, tuple(await self._closed(kind)), before, ceiling, document)
+        task = self._beliefs.task(kind, await self._closed(kind), before, document)
         verdict = await self._retraining(task)
         self.seconds[kind] = verdict.seconds
         if self._standings.get(kind, Standing()) != before:  # taken back meanwhile: judged again by what holds
@@ -286,23 +219,20 @@ class Learning:
     async def _closed(self, kind: Kind) -> list[Closed]:
         """Return the closed lives of a kind of which it is known what they ran, oldest first."""
         found = []
-        for component in self._kinds[kind]:
+        for component in self._beliefs.kinds[kind]:
             async with self._databases.spend.read() as tx:
                 lives = await store.lives(tx, self._owner, component)
-            found += [closed for life in lives if (closed := closed_of(life, kind.by)) is not None]
+            found += [closed for life in lives if (closed := Closed.of(life, kind.by)) is not None]
         return found
 
     async def _stand(self, kind: Kind, after: Standing, document: str = "") -> None:
         """Make a standing durable, and then believe it. Taken back is believed at once, even before it is durable."""
         async with self._changing:
             before, now = self._standings.get(kind, Standing()), self._clock()
-            watch = self._watches.get(kind)
-            troubles = watch.troubles() if watch is not None and before.code in HEALED else []
-            if troubles and after.phase is Phase.AUTONOMOUS:
-                after, document = after.bound(troubles[0].code, troubles[0].parameters), ""
+            after = self._beliefs.allowed(kind, before, after)
             if not after.version:
                 await self._teach(kind, after, "")
-                self._standings[kind] = after
+                self._standings[kind], document = after, ""
             if document:
                 async with self._databases.telemetry.write() as tx:
                     await store.save_model(tx, str(kind), after.version, document, now)
@@ -319,37 +249,5 @@ class Learning:
 
     async def _teach(self, kind: Kind, standing: Standing, document: str) -> None:
         """Believe what a standing says from now on. Raises ValueError where it cannot be read."""
-        if kind.by is not Wearing.DEVIATION:
-            await self._teach_lifetimes(kind, standing, document)
-            return
-        model = await asyncio.to_thread(checked, document, standing.version) if document else None
-        self._monitor.teach(kind.name, model)
-        if model is not None:
-            self._watches[kind] = Watch(standing.signals, standing.bounds)
-        elif standing.code not in HEALED:
-            self._watches.pop(kind, None)
-
-    async def _teach_lifetimes(self, kind: Kind, standing: Standing, document: str) -> None:
-        told = lives_of(json.loads(document)) if document else []
-        cache: dict[tuple[tuple[str, float], ...], dict[str, Lifetimes]] = {}
-        for component in self._kinds[kind]:
-            priors = self._curriculum.case(component).priors
-            shapes = tuple((name, prior.shape) for name, prior in priors.items())
-            if told and shapes not in cache:
-                cache[shapes] = await asyncio.to_thread(in_shares, told, priors)
-            lives = scaled(cache[shapes], priors) if told else {}
-            self._monitor.believe_lives(component, lives, len(told), standing.version)
-
-
-def closed_of(life: Life, by: Wearing) -> Closed | None:
-    """Return a life as it teaches; None while it goes on, and where nobody knows what it ran."""
-    if life.removed_at is None or not any(ran > 0 for ran in life.ran.values()):
-        return None
-    hours = (life.removed_at - life.fitted_at) / HOUR
-    if by is not Wearing.CLOCKS:
-        ran = life.ran.get("", 0.0)
-        return Closed(life.id, life.component, ran, hours, life.found, life.used_before or 0.0) if ran > 0 else None
-    clocks = {name: ran for name, ran in life.ran.items() if name and ran > 0}
-    if not clocks or life.used_before != 0.0 or hours <= 0:  # of a part that had run before, nobody knows for how long
-        return None
-    return Closed(life.id, life.component, hours, hours, life.found, 0.0, clocks)
+        lesson = await asyncio.to_thread(self._beliefs.lesson, kind, standing, document) if document else Lesson()
+        self._beliefs.teach(kind, standing, lesson)

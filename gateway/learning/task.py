@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
-from gateway.learning.kinds import Kind
+from gateway.learning.kinds import Kind, Wearing
 from gateway.learning.phases import Phase
 from gateway.learning.standing import Standing
 from maintenance import lifetimes
-from maintenance.assets import Found
+from maintenance.assets import Found, Life
 from maintenance.lifetimes import Prior
 from maintenance.settings import ComponentSettings, CounterSettings, UsageWear, in_unit, median_life, shape_of
 from marketplace.timing import Costs
 
+HOUR: Final = timedelta(hours=1)
 RETRIAL_LIVES: Final = 2
 """Lives that must end after a model went wrong before one is believed again."""
 
@@ -85,6 +87,23 @@ class Closed:
     def each(self) -> Mapping[str, float]:
         """What it had run on each clock, "" where there is but one."""
         return self.clocks or {"": self.ran}
+
+    @classmethod
+    def of(cls, life: Life, by: Wearing) -> Closed | None:
+        """Return a life as it teaches a kind that wears so; None while it goes on, and where nobody knows what it ran.
+
+        On several clocks a life is told along the calendar; of a part that had run before nobody knows for how long.
+        """
+        if life.removed_at is None:
+            return None
+        hours, before = (life.removed_at - life.fitted_at) / HOUR, life.used_before
+        if by is not Wearing.CLOCKS:
+            ran = life.ran.get("", 0.0)
+            return cls(life.id, life.component, ran, hours, life.found, before or 0.0) if ran > 0 else None
+        clocks = {name: ran for name, ran in life.ran.items() if name and ran > 0}
+        if not clocks or before != 0.0 or hours <= 0:
+            return None
+        return cls(life.id, life.component, hours, hours, life.found, 0.0, clocks)
 
     @property
     def use_per_hour(self) -> float:

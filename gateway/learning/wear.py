@@ -1,36 +1,35 @@
 """Lives that wear is learned from: what was measured of parts, and what their machine said meanwhile.
 
-Measurements are a CSV file with the columns `part`, `time` and `wear`: a row for each time that somebody looked at a
-part, the first of each part being its fitting. What the machine said comes from the gateway's telemetry, or from CSV
-files with a column `time` and one for each tag, named as the config does or by the tag's own name; an empty cell says
-nothing new. Times are ISO 8601, without an offset in the site's zone. Whatever is wrong is said with file and line.
+Measurements are a table (CSV or XLSX) with the columns `part`, `time` and `wear`: a row for each time that somebody
+looked at a part, the first of each part being its fitting. What the machine said comes from the gateway's own telemetry
+or from files, read as a backtest reads them (`gateway.recordings`); here what cannot be understood is not left out, but
+said with file and line, for a model is learned once and believed for long. Times are ISO 8601, without an offset in the
+site's zone.
 """
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from gettext import gettext as _
-from heapq import merge
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+import numpy as np
 
-from connectors.samples import Quality, moment_of, ticks_of
-from maintenance import history
+from connectors.samples import Batch, Quality, moment_of, ticks_of
+from gateway.recordings.tables import Read
+from gateway.tag_lists.table import Row, TableBroken, read_table
 from maintenance.estimates import Estimate
 from maintenance.wear_lives import Measured, Said
 
 BEFORE: Final = timedelta(days=1)
 """How long before a fitting it is looked where signals and counters stood."""
-ROWS_MAX: Final = 20_000_000
-"""Of a file; a line a second for most of a year."""
+NEEDED: Final = ("part", "time", "wear")
 
 
 class WearFileBroken(ValueError):
@@ -39,119 +38,92 @@ class WearFileBroken(ValueError):
 
 def read_measured(file: Path, zone: ZoneInfo) -> dict[str, list[Measured]]:
     """Return the measurements of each part, in the order of time. Raises `WearFileBroken`, OSError."""
+    try:
+        table = read_table(file)
+    except TableBroken as error:
+        raise WearFileBroken(str(error)) from error
+    missing = ", ".join(name for name in NEEDED if name not in table.columns)
+    if missing:
+        text = _("the first row names the columns, and these are missing: {missing}").format(missing=missing)
+        raise _broken(table.name, 1, text)
     found: dict[str, list[Measured]] = {}
-    for line, row in _rows(file, ("part", "time", "wear")):
-        part, wear = row["part"].strip(), _number(file, line, row["wear"])
-        if not part or not math.isfinite(wear) or wear < 0:
-            raise _broken(file, line, _("a part has a name, and wear is a number of at least 0"))
-        each = Measured(ticks_of(_time(file, line, row["time"], zone)), wear)
+    for row in table.rows:
+        part, each = _measured(table.name, row, zone)
         before = found.setdefault(part, [])
         if before and (each.at <= before[-1].at or each.wear < before[-1].wear):
-            raise _broken(file, line, _("the rows of a part are in the order of time, and wear does not fall"))
+            text = _("the rows of a part are in the order of time, and wear does not fall")
+            raise _broken(table.name, row.number, text)
         before.append(each)
-    _require_apart(file, found)
+    _require_apart(table.name, found)
     return found
 
 
-def _require_apart(file: Path, parts: Mapping[str, Sequence[Measured]]) -> None:
+def _measured(name: str, row: Row, zone: ZoneInfo) -> tuple[str, Measured]:
+    part, told = row.cells.get("part", ""), row.cells.get("wear", "")
+    try:
+        wear = float(told)
+    except ValueError as error:
+        raise _broken(name, row.number, _("{text} is no number").format(text=repr(told[:60]))) from error
+    if not part or not math.isfinite(wear) or wear < 0:
+        raise _broken(name, row.number, _("a part has a name, and wear is a number of at least 0"))
+    return part, Measured(ticks_of(_time(name, row.number, row.cells.get("time", ""), zone)), wear)
+
+
+def _require_apart(name: str, parts: Mapping[str, Sequence[Measured]]) -> None:
     """Two parts are never in one slot at once."""
     spans = sorted((rows[0].at, rows[-1].at, part) for part, rows in parts.items())
     for (_fitted, end, part), (fitted, _end, other) in pairwise(spans):
         if fitted < end:
             sentence = _("{file}: {other} was fitted before {part} was last measured: one slot holds one part")
-            raise WearFileBroken(sentence.format(file=file, part=part, other=other))
+            raise WearFileBroken(sentence.format(file=name, part=part, other=other))
 
 
-async def said_in_store(connection: AsyncConnection, use: Estimate, measured: Sequence[Measured]) -> list[Said]:
-    """Return what the gateway heard of a part's tags while it worked, in the order of time."""
-    since, until = moment_of(measured[0].at) - BEFORE, moment_of(measured[-1].at) + timedelta(microseconds=1)
-    columns = []
-    for place, tag in enumerate((*use.signals, *use.clocks)):
-        found = await history.read(connection, tag.key, since, until)
-        rows = zip(found.source.tolist(), found.values.tolist(), found.quality.tolist(), strict=True)
-        columns.append([(at, place, value if quality == Quality.GOOD else math.nan) for at, value, quality in rows])
-    return list(merge(*columns, key=_in_time))
+def listened(parts: Mapping[str, Sequence[Measured]]) -> tuple[datetime, datetime]:
+    """Return between which times anything said matters. Raises ValueError without any part."""
+    first, last = min(rows[0].at for rows in parts.values()), max(rows[-1].at for rows in parts.values())
+    return moment_of(first) - BEFORE, moment_of(last) + timedelta(microseconds=1)
 
 
-def said_in_files(files: Iterable[Path], use: Estimate, zone: ZoneInfo) -> list[Said]:
-    """Return what files say of an estimate's tags, in the order of time. Raises `WearFileBroken`, OSError."""
-    found = [said for file in files for said in _said(file, use, zone)]
-    return sorted(found, key=_in_time)
+def said_of(
+    batches: Iterable[Batch], use: Estimate, parts: Mapping[str, Sequence[Measured]], read: Read
+) -> dict[str, list[Said]]:
+    """Return what was said while each part worked, and shortly before, in the order of time.
 
-
-def _in_time(said: Said) -> tuple[int, int]:
-    """Signals before clocks: a row is made of what was said with it."""
-    return said[0], said[1]
-
-
-def within(said: Sequence[Said], measured: Sequence[Measured]) -> list[Said]:
-    """Return what was said while a part worked, and shortly before."""
-    since = measured[0].at - int(BEFORE.total_seconds()) * 10_000_000
-    return [each for each in said if since <= each[0] <= measured[-1].at]
-
-
-def _said(file: Path, use: Estimate, zone: ZoneInfo) -> Iterator[Said]:
-    places: dict[str, int] | None = None
-    for line, row in _rows(file, ("time",)):
-        if places is None:
-            places = _places(file, list(row), use)
-        at = ticks_of(_time(file, line, row["time"], zone))
-        for name, place in places.items():
-            if row[name].strip():
-                yield at, place, _number(file, line, row[name])
-
-
-def _places(file: Path, header: Sequence[str], use: Estimate) -> dict[str, int]:
-    """Return the column of each tag that a file has, by the tag's place."""
-    wanted = {tag.key: place for place, tag in enumerate((*use.signals, *use.clocks))}
-    wanted |= {key.partition("/")[2]: place for key, place in wanted.items()}
-    found = {name: wanted[name] for name in header if name in wanted}
-    if not found:
-        tags = ", ".join(tag.key for tag in (*use.signals, *use.clocks))
-        raise _broken(file, 1, _("no column is named like a tag of the estimate: {tags}").format(tags=tags))
+    read: what the batches come from tells there what it left out. Raises `WearFileBroken` for the first of that.
+    """
+    ahead = int(BEFORE.total_seconds()) * 10_000_000
+    spans = {part: (rows[0].at - ahead, rows[-1].at) for part, rows in parts.items()}
+    found: dict[str, list[Said]] = {part: [] for part in parts}
+    for batch in batches:
+        said = _said(batch, use)
+        for part, (since, until) in spans.items():
+            found[part] += [each for each in said if since <= each[0] <= until]
+        _require_whole(read)
+    _require_whole(read)
     return found
 
 
-def _rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the rows of a table with their lines; every row has a cell for each column."""
-    with file.open(newline="", encoding="utf-8-sig") as opened:
-        reader = csv.reader(opened, strict=True)
-        try:
-            header = [name.strip() for name in next(reader, [])]
-            _require_header(file, header, columns)
-            for cells in reader:
-                if not cells:
-                    continue
-                if len(cells) != len(header) or reader.line_num > ROWS_MAX:
-                    sentence = _("{count} columns instead of {columns}")
-                    raise _broken(file, reader.line_num, sentence.format(count=len(cells), columns=len(header)))
-                yield reader.line_num, dict(zip(header, cells, strict=True))
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise _broken(
-                file, reader.line_num + 1, _("no table with commas: {reason}").format(reason=error)
-            ) from error
+def _require_whole(read: Read) -> None:
+    if read.named:
+        raise WearFileBroken(read.named[0])
 
 
-def _require_header(file: Path, header: Sequence[str], columns: Sequence[str]) -> None:
-    for name in columns:
-        if header.count(name) != 1:
-            sentence = _("the first line names the columns, and {count} are named {name} where there should be one")
-            raise _broken(file, 1, sentence.format(count=header.count(name), name=name))
+def _said(batch: Batch, use: Estimate) -> list[Said]:
+    """Return what a batch says of an estimate's tags; signals before clocks: a row is made of what was said with it."""
+    places = {tag.key: place for place, tag in enumerate((*use.signals, *use.clocks))}
+    place = np.array([places.get(key, -1) for key in batch.keys], np.int64)[batch.tags]
+    values = np.where(batch.quality == Quality.GOOD, batch.values, math.nan)
+    order = np.lexsort((place, batch.source))
+    order = order[place[order] >= 0]
+    return list(zip(batch.source[order].tolist(), place[order].tolist(), values[order].tolist(), strict=True))
 
 
-def _time(file: Path, line: int, text: str, zone: ZoneInfo) -> datetime:
+def _time(name: str, line: int, text: str, zone: ZoneInfo) -> datetime:
     with suppress(ValueError):
         found = datetime.fromisoformat(text.strip())
         return found if found.tzinfo else found.replace(tzinfo=zone)
-    raise _broken(file, line, _("{text} is no time such as 2026-03-02T08:00:00").format(text=repr(text[:60])))
+    raise _broken(name, line, _("{text} is no time such as 2026-03-02T08:00:00").format(text=repr(text[:60])))
 
 
-def _number(file: Path, line: int, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise _broken(file, line, _("{text} is no number").format(text=repr(text[:60]))) from error
-
-
-def _broken(file: Path, line: int, what: str) -> WearFileBroken:
-    return WearFileBroken(f"{file}:{line}: {what}")
+def _broken(name: str, line: int, what: str) -> WearFileBroken:
+    return WearFileBroken(f"{name}:{line}: {what}")

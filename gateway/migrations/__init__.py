@@ -24,7 +24,7 @@ def tables(database: str) -> list[MetaData]:
     """Return what the code speaks of in a database."""
     import maintenance.alarms.store
     import maintenance.history  # noqa: F401, both own tables of telemetry
-    from gateway.learning.standing import metadata as learning
+    from gateway.learning.ledger import metadata as learning
     from gateway.web.accounts import metadata as accounts
     from maintenance.store import durable, telemetry
     from marketplace.store import metadata as marketplace

@@ -1,35 +1,25 @@
-"""What timing must know of a component beyond its config: who delivers how, what is here or on its way, when it may be
-worked on.
+"""What timing must know of a component beyond its config, as the store has it.
 
 The config says what a part costs late and early; the store says the rest. `refined` puts both together for all needs of
-one moment at once, so that no piece on the shelf counts for two of them, and whoever looks at a need sees by the same
-figures when it will be bought as the pipeline that buys it. It only reads, and decides nothing.
+one moment at once (`marketplace.situation`), so that no piece on the shelf counts for two of them, and whoever looks at
+a need sees by the same figures when it will be bought as the pipeline that buys it. It only reads, and decides nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Final
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.views.jobs import JobLineView, job_lines
-from maintenance.needs import JobKind, JobLine, Need
-from marketplace.lead_times import LeadTimes
-from marketplace.openings import Openings
-from marketplace.ordering.track_record import TrackRecord, track_record
-from marketplace.sources import Wanted, on_its_way, supplies
-from marketplace.stakes import Supply
+from gateway.views.jobs import job_lines
+from maintenance.needs import Need
+from marketplace.ordering.track_record import track_record
+from marketplace.situation import needed_by, priced, situated, usual_of
 from marketplace.store import Owner
-from marketplace.timing import Held, TimingTerms
-from marketplace.windows import JOB_MAX, PlantWindows, Windows
-
-HOUR: Final = timedelta(hours=1)
-JOB_TAKES: Final = timedelta(hours=8)
-"""A job of which nobody says how long it takes stops the machine for a shift."""
-SHELF: Final = Supply("", 0.0, (0.0,))
+from marketplace.timing import TimingTerms
+from marketplace.windows import PlantWindows
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,112 +39,9 @@ async def refined(
     now: datetime,
 ) -> dict[str, TimingTerms]:
     """Return the terms of every component of which the config says any, with what the store knows at `now`."""
-    bought = [need for need in needs if (terms := said.get(need.component)) is not None and terms.costs is not None]
+    bought = priced(needs, said)
     if not bought:
         return dict(said)
-    usual = {line.item: said[need.component].lead_time for need in bought for line in goods_of(need)}
-    record = await track_record(spend, owner, usual.keys(), circumstances.suppliers, now)
-    lead_times = LeadTimes(record.deliveries, usual)
+    record = await track_record(spend, owner, usual_of(bought, said).keys(), circumstances.suppliers, now)
     lines = await job_lines(spend, owner, bought, {need.component: needed_by(need) for need in bought}, now)
-    openings = _Opened(circumstances.windows, now)
-    found = dict(said)
-    for need in bought:
-        terms = said[need.component]
-        found[need.component] = replace(
-            terms,
-            supplies=_supplies(need, terms, record, lead_times),
-            held=_held(need, lines[need.component], terms, record, lead_times, now),
-            openings=openings.of(need, terms),
-        )
-    return found
-
-
-def goods_of(need: Need) -> list[JobLine]:
-    """Return what of a job is goods, its parts first: what is first among them is what the job waits for."""
-    goods = [line for line in need.lines if line.kind is not JobKind.SERVICE]
-    return sorted(goods, key=lambda line: line.kind is not JobKind.PART)
-
-
-def needed_by(need: Need) -> datetime | None:
-    """Return when it has failed as likely as not: what comes later than that is of no use to it."""
-    try:
-        left = need.belief.remaining_time()
-        return None if left is None else need.belief.as_of + left
-    except OverflowError:  # it outlasts the calendar
-        return None
-
-
-def _supplies(need: Need, terms: TimingTerms, record: TrackRecord, lead_times: LeadTimes) -> tuple[Supply, ...]:
-    """Return who could bring what the job waits for; for a job without goods, what the plant says."""
-    goods = goods_of(need)
-    if not goods or terms.costs is None:
-        return terms.supplies
-    costs = terms.costs
-    wanted = Wanted(
-        goods[0].item, terms.lead_time, terms.lead_time_spread, costs.planned, costs.currency, terms.approval
-    )
-    return supplies(wanted, record.offers, lead_times, record.may_be_asked)
-
-
-def _held(
-    need: Need,
-    lines: Sequence[JobLineView],
-    terms: TimingTerms,
-    record: TrackRecord,
-    lead_times: LeadTimes,
-    now: datetime,
-) -> Held | None:
-    """Return what there is of a job's goods, None where any of them has yet to be ordered; the last one counts."""
-    goods = {line.key for line in goods_of(need)}
-    mine = [line for line in lines if line.key in goods]
-    if not mine or any(line.missing > 0 or line.in_hand > 0 for line in mine):
-        return None
-    ways = [
-        _on_its_way(coming.order, coming.expected_at, line.item, terms, record, lead_times, now)
-        for line in mine
-        for coming in line.on_its_way
-    ]
-    bought = all(line.promised >= line.quantity for line in mine)
-    return Held(max(ways, key=lambda each: each.delay, default=SHELF), bought)
-
-
-def _on_its_way(
-    number: str,
-    expected_at: datetime | None,
-    item: str,
-    terms: TimingTerms,
-    record: TrackRecord,
-    lead_times: LeadTimes,
-    now: datetime,
-) -> Supply:
-    """Return what is left of an order's delay."""
-    sent = record.open.get(number)
-    supplier, since = ("", now) if sent is None else (sent.supplier, min(sent.at, now))
-    law = lead_times.of(supplier, item, terms.lead_time, terms.lead_time_spread)
-    promised = None if expected_at is None else (expected_at - now) / HOUR
-    return on_its_way(supplier, law, (now - since) / HOUR, promised)
-
-
-Spans = tuple[tuple[float, float], ...]
-
-
-class _Opened:
-    """When jobs may begin, looked up once for jobs that take as long on machines with the same windows."""
-
-    def __init__(self, windows: PlantWindows, now: datetime) -> None:
-        self._windows, self._now = windows, now
-        self._found: dict[tuple[Windows, timedelta], tuple[Spans, Spans]] = {}
-
-    def of(self, need: Need, terms: TimingTerms) -> Openings | None:
-        """Return when a need's job may begin without a stop of its own, in hours from now; None: at any time."""
-        windows, takes = self._windows.of(need.machine), min(need.duration or timedelta(0), JOB_MAX)
-        if (windows, takes) not in self._found:
-            returning, single = windows.beginnings(self._now, takes), windows.chances(self._now, takes)
-            self._found[windows, takes] = self._hours(returning), self._hours(single)
-        spans, once = self._found[windows, takes]
-        if not (spans or once) or terms.costs is None:
-            return None
-        return Openings(spans, terms.costs.standstill * ((need.duration or JOB_TAKES) / HOUR), once=once)
-
-    def _hours(self, found: Sequence[tuple[datetime, datetime]]) -> Spans:
-        return tuple(((one - self._now) / HOUR, (other - self._now) / HOUR) for one, other in found)
+    return situated(bought, said, record, lines, circumstances.windows, now)

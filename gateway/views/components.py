@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.views.advice import advices
-from gateway.views.circumstances import Circumstances, needed_by
+from gateway.views.circumstances import Circumstances
 from gateway.views.foresight import FAR, Foresight, foresee
 from gateway.views.foresight import under_way as with_parts
 from gateway.views.jobs import JobLineView, job_lines
@@ -24,6 +24,7 @@ from marketplace import store
 from marketplace.authority.gate import GateClosed, current_policy
 from marketplace.authority.policy import Policy, mode_of
 from marketplace.ordering.states import RequisitionState
+from marketplace.situation import needed_by
 from marketplace.store import Owner
 from marketplace.timing import Advice, TimingTerms
 

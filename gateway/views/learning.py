@@ -13,7 +13,8 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.learning.kinds import Kind, kinds_of
-from gateway.learning.standing import Standing, standings
+from gateway.learning.ledger import standings
+from gateway.learning.standing import Standing
 from gateway.views.texts import text_of
 from maintenance.settings import ComponentSettings
 from marketplace.store import Owner

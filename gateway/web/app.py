@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from gateway.storage import FAILURES
-from gateway.web import acts, alarms, api, entry, pages, stops, tags
+from gateway.web import acts, alarms, api, entry, pages, shadow, stops, tags
 from gateway.web.context import CONTEXT, WebContext
 from gateway.web.render import FLASHES, Flashes, page
 from gateway.web.security import (
@@ -71,6 +71,7 @@ def create_app(context: WebContext) -> web.Application:
             web.post("/alarms/acknowledge", alarms.acknowledge),
             web.post("/alarms/{alarm}/shelve", alarms.shelve),
             web.post("/alarms/{alarm}/unshelve", alarms.unshelve),
+            web.get("/shadow", shadow.show),
             web.get("/audit", pages.audit),
             web.post("/audit/verify", acts.verify_audit),
             web.get("/enter", acts.enter),

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from gateway.actions import Actions
 from gateway.live import Live
+from gateway.shadow import Seen
 from gateway.views import ComponentPlan
 from gateway.views.circumstances import Circumstances
 from gateway.web.accounts import Account
@@ -85,6 +86,7 @@ class WebContext:
     times faster than the wall plant time runs; 1 on a real site. metrics: Prometheus text and its content type.
     settings: how each component wears, by key; what learns together follows from it.
     circumstances: who supplies, and when machines may be worked on. advised: what timing said at the last step.
+    shadow: what a gateway that buys nothing would have bought; None: it buys.
     peers: who alone may ask besides this computer, where the page is served in the clear; () lets in all.
     """
 
@@ -117,6 +119,7 @@ class WebContext:
     settings: Mapping[str, ComponentSettings] = field(default_factory=dict)
     circumstances: Callable[[], Circumstances] = Circumstances
     advised: Callable[[], Mapping[str, Advice]] = dict
+    shadow: Callable[[], Seen] | None = None
 
     def plans(self) -> dict[str, ComponentPlan]:
         """Return what views need to know about each component."""

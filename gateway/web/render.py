@@ -136,6 +136,7 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: An
             may_stop=account is not None and bool(account.may),
             may_lift=account is not None and any(account.can(right) for right in LIFTING),
             buying_stopped=context.buying(),
+            shadows=context.shadow is not None,
             alarms_waiting=0 if account is None else _waiting(context),
             flash=None if opened is None else request.app[FLASHES].take(opened.form_token),
             **_times(context),

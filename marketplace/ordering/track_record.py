@@ -7,7 +7,6 @@ says little of how a supplier is now. Who could not be reached has not taken bac
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -22,7 +21,7 @@ from marketplace.ordering.arrival import AFTER_GOODS
 from marketplace.ordering.inbox import APPLIED
 from marketplace.ordering.states import OrderState
 from marketplace.ordering.suspension import suspended
-from marketplace.sources import Offer
+from marketplace.sources import Offer, Sent, TrackRecord
 from marketplace.sourcing.quoting import Outcome
 from marketplace.store import Owner, inbox, order_line, purchase_order, quotation, requisition
 
@@ -31,24 +30,6 @@ ORDERS_MAX: Final = 500
 ANSWERS_MAX: Final = 1000
 ON_ITS_WAY: Final = frozenset({S.SUBMITTED, S.CONFIRMED, S.SHIPPED})
 HOUR: Final = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """From whom an order that is under way comes, and since when."""
-
-    supplier: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class TrackRecord:
-    """All of it. open: orders under way by their number. may_be_asked: who is neither suspended nor stopped."""
-
-    deliveries: tuple[Delivery, ...] = ()
-    offers: tuple[Offer, ...] = ()
-    open: dict[str, Sent] = field(default_factory=dict)
-    may_be_asked: frozenset[str] = frozenset()
 
 
 _CAME: Final = (

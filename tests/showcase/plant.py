@@ -17,7 +17,7 @@ from sqlalchemy import insert, select
 from connectors.backlog import Mark, Parcel
 from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.historian import Historian
-from gateway.learning.standing import metadata as learning
+from gateway.learning.ledger import metadata as learning
 from gateway.live import Board, Link
 from gateway.storage import FULL, NORMAL, Storage
 from gateway.web import accounts

@@ -26,8 +26,9 @@ from gateway.cli import main
 from gateway.control import Door, serve
 from gateway.databases import open_databases
 from gateway.learning.kinds import Kind, Wearing
+from gateway.learning.ledger import keep
 from gateway.learning.phases import Phase
-from gateway.learning.standing import Standing, keep
+from gateway.learning.standing import Standing
 from maintenance.alarms import store as kept_alarms
 from maintenance.alarms.alarm import Finding, shelved
 from maintenance.alarms.book import Book

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,17 @@ from typer.testing import CliRunner
 from connectors.samples import TICKS_PER_SECOND, Batch, Keys, Provenance, Sample, moment_of, ticks_of
 from connectors.samples import Quality as Q
 from gateway import config, starter
+from gateway.backtest.plant_orders import Event, What
+from gateway.backtest.playing import Plant as PlayedPlant
+from gateway.backtest.playing import Playing
+from gateway.backtest.wouldbe import WouldBuy
 from gateway.commands.application import application
 from gateway.intake import Intake, Sieve
-from gateway.learning.wear import WearFileBroken, read_measured, said_in_files, said_in_store
+from gateway.learning.wear import WearFileBroken, listened, read_measured, said_of
 from gateway.live import Board
+from gateway.plants import plant_of
+from gateway.recordings import reading
+from gateway.recordings.tables import Read, batches, resolver
 from gateway.reload import difference, watched
 from gateway.storage import NORMAL, Storage
 from gateway.yaml_file import Mistakes
@@ -28,6 +37,8 @@ from maintenance.estimation import Estimation
 from maintenance.monitor import Monitor
 from maintenance.needs import Need
 from maintenance.store import telemetry
+from maintenance.wear_lives import Said
+from marketplace.timing import advise
 from tests.unit.maintenance.worn_tools import ROWS, tool
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -193,6 +204,32 @@ def test_wear_is_learned_by_a_command_and_makes_a_need(learned: Path):
     assert "lathe/wear" in plant.board.readings()
 
 
+def test_a_backtest_decides_by_the_wear_that_would_have_been_estimated_live(learned: Path):
+    """It buys at the first look at which a gateway that heard the same would have."""
+    job = "        job: {title: Replace, lines: {tool: {item: bearing-7014, quantity: 1}}}\n"
+    buying = "        buying: {lead_time: 0.02 h, price: 90 EUR, standstill: 20 EUR/h, failure: 20 EUR}\n"
+    site, look = config.load(edited(learned, job, job + buying)), timedelta(minutes=1)
+    plant, file = plant_of(site, look), recorded(learned.parent, range(40, 41))
+    fitted = moment_of(next(rows_of(40))[0]) + timedelta(seconds=1)
+
+    def bought(of: PlayedPlant) -> WouldBuy | None:
+        run = Playing(of, [Event(fitted, COMPONENT, What.FITTED)])
+        return run.play(batches([file], resolver(site.tags), ZoneInfo("UTC"), Read())).open[COMPONENT].bought
+
+    found = bought(plant)
+    assert found is not None
+    assert not found.asks
+    assert bought(replace(plant, estimates={})) is None
+    terms = plant.terms(COMPONENT)
+    assert terms is not None
+    for now in (found.at - look, found.at):
+        live = Plant(learned)
+        live.work(40, last=sum(moment_of(at) <= now for at, _said in rows_of(40)))
+        need = live.monitor.assess(COMPONENT, now)
+        wanted = need.told_enough and advise(need.belief, terms, now).buy
+        assert (wanted, need.belief.known) == (now == found.at, now == found.at)
+
+
 def test_a_regime_never_seen_asks_a_person_and_moves_no_health(learned: Path):
     plant = Plant(learned)
     usual = plant.work(40, last=30)
@@ -305,8 +342,8 @@ def test_an_estimate_and_its_deviation_are_tags_of_the_machine(site: Path):
 @pytest.mark.parametrize(
     ("measured", "said"),
     [
-        ("part,time\n", ":1: the first line names the columns"),
-        ("part,time,wear\na,2026-03-02T08:00,0,1\n", ":2: 4 columns instead of 3"),
+        ("part,time\n", ":1: the first row names the columns"),
+        ("part,time,wear\na,2026-03-02T08:00,0,1\n", ":2: has more cells than there are columns"),
         ("part,time,wear\na,yesterday,0\n", ":2: 'yesterday' is no time"),
         ("part,time,wear\na,2026-03-02T08:00,much\n", ":2: 'much' is no number"),
         ("part,time,wear\na,2026-03-02T08:00,nan\n", ":2: a part has a name"),
@@ -322,7 +359,7 @@ def test_a_mistake_in_measurements_is_named_by_file_and_line(tmp_path: Path, mea
     file.write_text(measured)
     with pytest.raises(WearFileBroken) as caught:
         read_measured(file, ZoneInfo("Europe/Berlin"))
-    assert str(caught.value).startswith(f"{file}:")
+    assert str(caught.value).startswith("measured.csv:")
     assert said in str(caught.value)
 
 
@@ -364,6 +401,28 @@ async def test_what_the_gateway_stored_teaches_the_same_as_a_file(site: Path, da
     async with database.write() as tx:
         numbered.learn(batch.keys, await history.tag_ids(tx, batch.keys))
         await history.save_flush(tx, history.flush_of([batch], numbered), "reader", ("journal", 1))
-    async with database.read() as tx:
-        stored = await said_in_store(tx, use, parts["t0"])
-    assert stored == said_in_files([recorded(site.parent, range(1))], use, loaded.zone)
+
+    def said(path: Path) -> dict[str, list[Said]]:
+        read, tags = Read(), {tag.key for tag in (*use.signals, *use.clocks)}
+        return said_of(reading.batches([path], tags, loaded.zone, read, *listened(parts)), use, parts, read)
+
+    stored = await asyncio.to_thread(said, site.parent)
+    assert len(stored["t0"]) > 4 * ROWS
+    assert stored == await asyncio.to_thread(said, recorded(site.parent, range(1)))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("2026-03-02T11:59:00,1.5", "lathe.csv:246: 2 cells instead of 6"),
+        ("2026-03-02T11:59:00,much,1,2,3,on", "lathe.csv:246: 'much' is no number"),
+        ("soon,1,1,2,3,on", "lathe.csv:246: 'soon' is no time"),
+    ],
+)
+def test_a_mistake_in_what_was_said_is_named_and_nothing_is_learned(site: Path, line: str, said: str):
+    file = recorded(site.parent, range(4))
+    file.write_text(file.read_text() + line + "\n")
+    code, told = learn(site, "--measured", measurements(site.parent, range(4)), "--telemetry", file)
+    assert code != 0
+    assert said in told
+    assert not (site.parent / "models/wear.json").exists()

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from connectors.samples import Batch, Provenance, Quality, Sample
-from gateway.backtest import telemetry
 from gateway.commands.application import run
 from gateway.config import Config
 from gateway.databases import open_databases
 from gateway.historian import READER
+from gateway.recordings import tables
 from maintenance import history
 from maintenance.history import Numbered, flush_of
 
@@ -63,6 +63,10 @@ def test_a_backtest_reaches_nobody_and_leaves_nothing(site: Config, recording: R
     assert found["complete"] is True
     assert [each["component"] for each in found["purchases"]] == ["press/belt"] * 2
     assert found["lives"] == {"ended": 1, "failed": 0, "uncounted": 0, "open": 1}
+    assert [(each["kind"], each["phase"], each["code"]) for each in found["learning"]] == [
+        ("bearing-7014", "bound", "TOO_FEW_LIVES"),
+        ("press/lamp", "bound", "TOO_FEW_LIVES"),
+    ]
     assert [(each["against"], each["interval"]) for each in found["comparisons"]] == [("at_rated_life", None)]
 
 
@@ -89,13 +93,13 @@ def test_people_read_what_would_have_been_bought_and_why(site: Config, recording
 def test_ctrl_c_ends_it_with_what_was_found_so_far(
     site: Config, recording: Recording, capsys, monkeypatch: pytest.MonkeyPatch
 ):
-    whole = telemetry.batches
+    whole = tables.batches
 
     def cut(*arguments: Any) -> Iterator[Batch]:
         yield from whole(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(telemetry, "batches", cut)
+    monkeypatch.setattr(tables, "batches", cut)
     assert run(["backtest", str(site.path), "--telemetry", str(recording([980, 200])), "--new", "--json"]) == 0
     said = capsys.readouterr()
     found = json.loads(said.out)

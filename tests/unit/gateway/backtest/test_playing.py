@@ -1,6 +1,7 @@
 """What is bought over a recording: decided as a live gateway decides, life by life."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -13,13 +14,14 @@ from hypothesis import strategies as st
 from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.backtest.plant_orders import Event, What
 from gateway.backtest.playing import Plant, Played, Playing
-from gateway.backtest.telemetry import Read, batches, resolver
 from gateway.backtest.wouldbe import WatchedLife
 from gateway.config import Config
+from gateway.recordings.tables import Read, batches, resolver
 from gateway.reload import watched
 from maintenance.assets import Life
 from maintenance.monitor import Monitor
 from marketplace.timing import advise
+from marketplace.windows import PlantWindows, Weekly
 
 from .conftest import START
 
@@ -116,6 +118,49 @@ def test_a_part_whose_beginning_nobody_knows_is_not_counted_as_whole(plant: Plan
     events = [Event(START, "press/belt", What.FITTED)]
     (second,) = play(plant, recording([500]), events).open.values()
     assert second.whole
+
+
+def test_a_belt_on_the_shelf_is_taken_before_one_is_ordered(plant: Plant, recording: Recording):
+    events = [Event(after(-90), "press/belt", What.RECEIVED)]
+    played = play(plant, recording([980, 990]), events, new=True)
+    first, second = played.ended[0].watched, played.open["press/belt"]
+    assert first.bought is not None
+    assert second.bought is not None
+    assert (first.bought.code, first.bought.price, first.there) == ("SET_ASIDE", 0.0, first.bought.at)
+    assert (second.bought.code, second.bought.price) == ("WAITING_COSTS_MORE", 400.0)
+
+
+def test_a_belt_that_fails_early_is_replaced_by_what_the_plant_had_ordered(plant: Plant, recording: Recording):
+    order = [Event(after(-10), "press/belt", What.ORDERED), Event(after(124), "press/belt", What.RECEIVED)]
+    events = [*order, Event(after(100), "press/belt", What.FAILED), Event(after(130), "press/belt", What.FITTED)]
+    in_order = sorted(events, key=lambda each: each.at)
+    (ended,) = play(plant, recording([132, 48]), in_order, new=True).ended
+    costs = plant.terms("press/belt").costs
+    assert (ended.watched.bought, ended.spare) == (None, 24.0)
+    ours = ended.watched.ours(ended.lived, costs, plant.terms("press/belt"), ended.spare)
+    assert ours.cost == costs.failure + 24 * costs.standstill
+
+
+def test_a_belt_is_fitted_in_a_maintenance_window(plant: Plant, recording: Recording):
+    sundays = replace(plant, windows=PlantWindows(((Weekly.parse("sunday 00:00-24:00"), ()),), UTC))
+    anytime, in_windows = (play(each, recording([990]), new=True).open["press/belt"] for each in (plant, sundays))
+    assert in_windows.bought is not None
+    fit_by = datetime.fromisoformat(in_windows.bought.parameters["fit_by"])
+    assert fit_by.weekday() == 6
+    assert "fit_by" not in anytime.bought.parameters
+
+
+def test_what_lives_taught_counts_for_those_that_begin_later_and_never_before(plant: Plant, recording: Recording):
+    """Every life is decided upon as if the recording ended with it."""
+    lives = [700, 720, 690, 710]
+    run = Playing(plant, (), resets_fail=True, new=True)
+    whole = run.play(told(recording(lives)))
+    assert next((each.phase.value, each.lives) for each in run.school.standings().values()) == ("adaptable", 3)
+    for count in range(1, len(lives)):
+        part = play(plant, recording(lives[:count]), resets_fail=True, new=True)
+        assert [each.watched.document() for each in whole.ended[: count - 1]] == [
+            each.watched.document() for each in part.ended
+        ]
 
 
 def test_a_silence_of_years_is_not_decided_through(plant: Plant):

@@ -16,12 +16,13 @@ import structlog
 from sqlalchemy import text
 
 from gateway.databases import Databases, open_databases
+from gateway.learning.curriculum import Curriculum
 from gateway.learning.judging import judge
 from gateway.learning.kinds import Kind, kind_of, kinds_of
 from gateway.learning.phases import Phase
 from gateway.learning.pupil import histories
 from gateway.learning.retraining import NotJudged, retrained
-from gateway.learning.service import Curriculum, Learning
+from gateway.learning.service import Learning
 from gateway.learning.standing import Standing, patience_of
 from gateway.learning.task import Task, Verdict
 from gateway.settings import ComponentConfig

@@ -11,8 +11,9 @@ from sqlalchemy import insert, update
 
 from connectors.samples import Batch, Provenance, Quality, Sample
 from gateway.learning.kinds import Kind, Wearing
+from gateway.learning.ledger import keep
 from gateway.learning.phases import Phase
-from gateway.learning.standing import Standing, keep
+from gateway.learning.standing import Standing
 from gateway.live import Link
 from maintenance.assets import Found, Life
 from maintenance.needs import JobKind, JobLine

@@ -10,8 +10,8 @@ from sqlalchemy import update
 from marketplace import store
 from marketplace.lead_times import Delivery
 from marketplace.ordering.suspension import suspend
-from marketplace.ordering.track_record import Sent, TrackRecord, track_record
-from marketplace.sources import Offer
+from marketplace.ordering.track_record import track_record
+from marketplace.sources import Offer, Sent, TrackRecord
 from tests.unit.marketplace.fakes import ANNA, BEARING, AwaySupplier, roomy
 
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from connectors.samples import Quality
-from gateway.backtest import telemetry
-from gateway.backtest.telemetry import Read, TelemetryBroken, batches, csv_files, resolver, ticks
+from gateway.recordings import tables
+from gateway.recordings.tables import Read, TelemetryBroken, batches, csv_files, resolver, ticks
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TAGS = ("press/vibration", "press/hours", "saw/hours")
@@ -62,7 +62,7 @@ def test_files_of_machines_are_merged_by_time(tmp_path: Path):
 
 
 def test_a_long_recording_comes_in_pieces_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(telemetry, "VALUES_MAX", 512)
+    monkeypatch.setattr(tables, "VALUES_MAX", 512)
     for name in ("press", "saw"):
         rows = (f"{1767225600 + 60 * at},{at}\n" for at in range(2_000))
         (tmp_path / f"{name}.csv").write_text("time,hours\n" + "".join(rows))

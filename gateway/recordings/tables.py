@@ -18,7 +18,7 @@ import gzip
 import io
 import math
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from gettext import gettext as _
@@ -127,7 +127,7 @@ def _is_table(file: Path) -> bool:
     return name.suffix.lower() in ENDINGS
 
 
-def batches(files: Sequence[Path], resolve: Resolve, zone: ZoneInfo, read: Read) -> Iterator[Batch]:
+def batches(files: Sequence[Path], resolve: Resolve, zone: ZoneInfo, read: Read) -> Generator[Batch, None, None]:
     """Yield what the files say, in the order of time. Raises `TelemetryBroken`; OSError for a file that is gone."""
     keys = Keys()
     readers = [_Reader(file, resolve, zone, read, keys) for file in files]

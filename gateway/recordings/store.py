@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from datetime import datetime, timedelta
 from gettext import gettext as _
 from pathlib import Path
@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from connectors.samples import Batch, Keys, Provenance, moment_of
-from gateway.backtest.telemetry import Read, TelemetryBroken
+from gateway.recordings.tables import Read, TelemetryBroken
 from gateway.storage import NORMAL, Storage, StorageBroken
 from maintenance import curves, history
 from maintenance.curves import Stretch
@@ -42,7 +42,7 @@ def store_in(path: Path) -> Path | None:
 
 def batches(
     file: Path, tags: Sequence[str], since: datetime | None, until: datetime | None, read: Read
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Yield what a store says of these tags, in the order of time. Raises `TelemetryBroken`."""
     storage, keys = Storage(file, NORMAL, read_only=True), Keys(tags)
     with asyncio.Runner() as runner:
