@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gettext
 import os
+import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from gettext import gettext as _
@@ -34,6 +36,8 @@ SEPARATORS: Final = {
 
 UNITS: Final = {"C62": "", "HUR": "h", "LTR": "l", "KGM": "kg", "MTR": "m", "DAY": "d"}
 """How people write UN/ECE Recommendation 20 codes; a piece needs no unit."""
+
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 
 _separators: list[tuple[str, str]] = [SEPARATORS["en"]]
 
@@ -105,6 +109,20 @@ def when(moment: datetime, zone: ZoneInfo) -> str:
 def day(moment: datetime, zone: ZoneInfo) -> str:
     """Return the date in the site's time zone."""
     return moment.astimezone(zone).strftime("%Y-%m-%d")
+
+
+def figures(parameters: Mapping[str, str], zone: ZoneInfo) -> dict[str, str]:
+    """Return the figures of a sentence for people: moments, kept as ISO 8601 has them, as `when` tells them."""
+    return {name: _figure(value, zone) for name, value in parameters.items()}
+
+
+def _figure(value: str, zone: ZoneInfo) -> str:
+    if _MOMENT.fullmatch(value) is None:
+        return value
+    try:
+        return when(datetime.fromisoformat(value), zone)
+    except (ValueError, OverflowError):
+        return value
 
 
 def span(length: timedelta) -> str:

@@ -72,7 +72,7 @@ def _say_money(found: list[AlarmView], place: DataPlace) -> None:
     rows = [
         (
             view.id,
-            sentence(view.code, view.parameters),
+            sentence(view.code, i18n.figures(view.parameters, place.zone)),
             reach(view.scope, view.key),
             i18n.when(view.raised_at, place.zone),
             _("stopped") if view.halted else i18n.when(view.acknowledge_by, place.zone),

@@ -275,7 +275,6 @@ def _say(run: Playing, read: Read, found: Findings, site: Config) -> None:
 
 def say_findings(found: Findings, site: Config) -> None:
     """Write purchases and comparisons for people."""
-    from gateway import i18n
     from gateway.views.findings import compared
 
     columns = (_("component"), _("wants"), _("when"), _("decide by"), _("there"), _("fitted"), _("then"), _("cost"))
@@ -296,7 +295,7 @@ def say_findings(found: Findings, site: Config) -> None:
     if not found.comparisons:
         say(_("What would have been saved cannot be said: no life is known from its beginning to its end."))
     for currency, spent in found.spent.items():
-        say(_("The parts would have cost {amount}.").format(amount=f"{i18n.figure(spent, 6)} {currency}"))
+        say(_("The parts would have cost {amount}.").format(amount=f"{spent:.2f} {currency}"))
 
 
 def _row(each: Purchase, site: Config) -> tuple[str, ...]:
@@ -323,4 +322,5 @@ def _reasons(purchases: Sequence[Purchase], zone: ZoneInfo) -> Iterator[str]:
     from marketplace.sentences import sentence
 
     for each in purchases[:SHOWN_MAX]:
-        yield f"{each.component}, {i18n.when(each.at, zone)}: {sentence(each.code, each.parameters)}"
+        why = sentence(each.code, i18n.figures(each.parameters, zone))
+        yield f"{each.component}, {i18n.when(each.at, zone)}: {why}"

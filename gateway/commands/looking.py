@@ -189,7 +189,7 @@ def plans(site: Config, known: Mapping[Kind, Standing]) -> dict[str, ComponentPl
     for key, component in site.components.items():
         machine = site.file.machines[key.partition("/")[0]]
         terms = component.terms(site.file.timing, patience_of(key, component, known))
-        found[key] = ComponentPlan(key, machine.name, component.name, terms)
+        found[key] = ComponentPlan(key, machine.name, component.name, terms, component.stale_after.duration)
     return found
 
 
@@ -320,12 +320,16 @@ def _why_component(component: str, site: Config, as_json: bool) -> None:
     turned = []
     if advice is not None:
         turned = wait_for(changes(view.belief, advice.weighed.terms, advice.weighed.now, site.zone))
+
+    def told(code: str, parameters: Mapping[str, str]) -> str:
+        return sentence(code, i18n.figures(parameters, site.zone))
+
     reasons = [
-        " ".join(filter(None, (sentence(each.evidence.code, each.evidence.parameters), each.in_brackets())))
+        " ".join(filter(None, (told(each.evidence.code, each.evidence.parameters), each.in_brackets())))
         for each in weighed(view.evidence, view.health, view.belief.life)
     ]
     if advice is not None:
-        reasons.append(sentence(advice.code, advice.parameters))
+        reasons.append(told(advice.code, advice.parameters))
     if as_json:
         say_json({"component": component, "why": reasons, **view.foresight.as_dict(), "changes": turned})
         return

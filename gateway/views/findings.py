@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from gettext import gettext as _
+from gettext import ngettext
 
 from gateway.backtest.report import FAILURE, FORESIGHT, HAPPENED, RATED, Comparison
 
@@ -17,11 +18,13 @@ def compared(each: Comparison) -> str:
         FORESIGHT: _("perfect foresight"),
     }
     saved = each.saving
-    text = _("Against {what}, over {lives} lives of {units} components: {amount:.2f} {currency} saved")
+    lives = ngettext("{n} life", "{n} lives", saved.lives).format(n=saved.lives)
+    units = ngettext("{n} component", "{n} components", saved.units).format(n=saved.units)
+    text = _("Against {what}, over {lives} of {units}: {amount:.2f} {currency} saved")
     if saved.amount < 0:
-        text = _("Against {what}, over {lives} lives of {units} components: {amount:.2f} {currency} more spent")
+        text = _("Against {what}, over {lives} of {units}: {amount:.2f} {currency} more spent")
     amount, what = abs(saved.amount), names[each.against]
-    said = text.format(what=what, lives=saved.lives, units=saved.units, amount=amount, currency=each.currency)
+    said = text.format(what=what, lives=lives, units=units, amount=amount, currency=each.currency)
     if saved.interval is None:
         said += " " + _("(too few lives for an interval)")
     else:

@@ -167,7 +167,8 @@ def _times(context: WebContext) -> dict[str, Any]:
         return sentences.reach(scope, context.called(key))
 
     def named(parameters: Mapping[str, str]) -> dict[str, str]:
-        return {name: context.called(value) if name in KEYS else value for name, value in parameters.items()}
+        figures = i18n.figures(parameters, context.time_zone)
+        return {name: context.called(value) if name in KEYS else value for name, value in figures.items()}
 
     def person(key: str) -> str:
         return context.people[key].name if key in context.people else key

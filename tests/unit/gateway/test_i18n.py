@@ -84,6 +84,18 @@ def test_times_are_those_of_the_site():
     assert i18n.day(datetime(2026, 3, 1, 23, 30, tzinfo=UTC), ZoneInfo("Europe/Berlin")) == "2026-03-02"
 
 
+def test_moments_in_a_sentence_are_those_of_the_site_and_other_figures_stay():
+    said = {
+        "fit_by": "2026-03-02T08:00:00+00:00",
+        "since": "2026-02-30T08:00Z",
+        "tag": "2026-03-02",
+        "n": "3",
+        "at": "",
+    }
+    told = i18n.figures(said, ZoneInfo("Europe/Berlin"))
+    assert told == said | {"fit_by": "2026-03-02 09:00"}
+
+
 @pytest.mark.parametrize(
     ("length", "text"),
     [

@@ -85,7 +85,7 @@ def test_people_read_what_would_have_been_bought_and_why(site: Config, recording
     said = capsys.readouterr()
     assert "2 bearing-7014" in said.out
     assert "waiting one more step would cost" in said.out
-    assert "Against what really happened, over 1 lives of 1 components" in said.out
+    assert "Against what really happened, over 1 life of 1 component" in said.out
     assert "too few lives for an interval" in said.out
     assert said.err == ""  # no terminal, no progress
 

@@ -85,7 +85,7 @@ async def test_it_says_what_when_for_how_much_and_what_people_did(made: Plant, k
         "the part would have been there before with 100 %",
         "go on using the part",
         "Would have saved against what people did",
-        "Against what really happened, over 1 lives of 1 components",
+        "Against what really happened, over 1 life of 1 component",
         "(too few lives for an interval)",
         "CNC mill 3, Spindle bearing",
     ):
