@@ -102,6 +102,21 @@ def _spread(known: Table) -> float:
     return float(np.interp(-0.1, -survival, known.use) - np.interp(-0.9, -survival, known.use))
 
 
+def test_a_table_leaves_no_more_open_than_predictions_did():
+    chance = np.random.default_rng(8)
+
+    def predicted(left: np.ndarray) -> np.ndarray:
+        return np.clip((left + 10.0) * np.exp(chance.normal(0, 0.12, len(left))) - 10.0, 0.0, None)
+
+    rests = [np.arange(149.0, -1.0, -1.0) for _life in range(60)]
+    known, inside = table([predicted(left) for left in rests], rests, 200.0), []
+    for left in rests[:20]:
+        for said, true in zip(predicted(left), left, strict=True):
+            low, high = (np.interp(-share, -known.at(said), known.use) for share in (0.95, 0.05))
+            inside += [low <= true <= high] if 15 < said < 110 else []
+    assert 0.87 < np.mean(inside) < 0.94
+
+
 def test_a_table_without_a_life_has_not_seen_it():
     lesson = taught(4)
     without = lesson.unseen_tables()[0]
