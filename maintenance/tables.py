@@ -40,6 +40,13 @@ class Table:
         between: Vector = (1.0 - share) * self.survival[low] + share * self.survival[low + 1]
         return between
 
+    def mean(self, prediction: float, most: float) -> float:
+        """Return what is left in the mean, by use, where more than `most` counts as that: the area below the survival
+        (restricted mean survival time: Irwin, Journal of Hygiene 47, 1949)."""
+        use = np.append(self.use[self.use < most], most)
+        survival = np.interp(use, self.use, self.at(prediction))
+        return float(np.sum(np.diff(use) * (survival[1:] + survival[:-1]) / 2.0))
+
 
 def table(predicted: Sequence[Vector], rests: Sequence[Vector], usual: float) -> Table:
     """Return the table of lives: what regressions that had not seen them predicted, and what was left.

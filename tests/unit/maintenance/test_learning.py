@@ -117,6 +117,13 @@ def test_a_table_leaves_no_more_open_than_predictions_did():
     assert 0.87 < np.mean(inside) < 0.94
 
 
+def test_the_mean_of_what_is_left_is_that_of_lives_that_went_on_from_there():
+    rests = [np.full(5, rest) for rest in (20.0, 30.0, 100.0) * 20]
+    known = table([np.full(5, 40.0)] * 60, rests, 200.0)
+    means = [known.mean(40.0, most) for most in (10.0, 50.0, 300.0)]
+    assert means == pytest.approx([10.0, np.mean([20.0, 30.0, 50.0]), np.mean([20.0, 30.0, 100.0])], rel=0.06)
+
+
 def test_a_table_without_a_life_has_not_seen_it():
     lesson = taught(4)
     without = lesson.unseen_tables()[0]
