@@ -30,6 +30,8 @@ class Regimes:
     centres: Vector
     mean: Vector
     scatter: Vector
+    counts: Vector
+    """Healthy rows of each regime."""
 
     @classmethod
     def of(cls, tolerance: Vector, settings: Vector, frames: Vector) -> Regimes:
@@ -39,10 +41,23 @@ class Regimes:
         rows = [frames[which == regime] for regime in range(len(centres))]
         mean = np.array([each.mean(axis=0) for each in rows])
         squares = np.array([((each - each.mean(axis=0)) ** 2).sum(axis=0) for each in rows])
-        counts = np.array([len(each) for each in rows])[:, None]
-        usual = squares.sum(axis=0) / max(int((counts - 1).sum()), 1)
-        scatter = np.sqrt((squares + BORROWED_ROWS * usual) / (counts - 1 + BORROWED_ROWS))
-        return cls(tolerance, centres, mean, scatter)
+        counts = np.array([float(len(each)) for each in rows])
+        usual = squares.sum(axis=0) / max(float((counts - 1.0).sum()), 1.0)
+        scatter = np.sqrt((squares + BORROWED_ROWS * usual) / (counts - 1.0 + BORROWED_ROWS)[:, None])
+        return cls(tolerance, centres, mean, scatter, counts)
+
+    def optimism(self, units: int) -> float:
+        """Return by how much later rows vary more than the healthy rows of so many units told by what they themselves
+        gave: 1 where there is but one regime, and hardly more where each was seen often.
+
+        Every regime's mean takes a degree of freedom. A regime's scatter by f degrees of its own and b borrowed ones is
+        uncertain, which shrinks the rows that it was found in (2 b / (f + b)^2 of their variance) and stretches those
+        that come after (3 f / 2 (f + b)^2): both by the second moment of chi-square, but for what all regimes share.
+        """
+        rows, share, own = self.counts.sum(), self.counts / self.counts.sum(), self.counts - 1.0
+        fitted = (rows - units) / max(float(rows - units - len(self.counts) + 1), 1.0)
+        uncertain = (2.0 * BORROWED_ROWS + 1.5 * own) / (own + BORROWED_ROWS) ** 2
+        return float(fitted * (1.0 + share @ ((1.0 - share) * uncertain)))
 
     def relative(self, settings: Vector, frames: Vector) -> Vector:
         """Return rows as distances in scatters; NaN in a regime never seen, and for a signal that stood still in it."""

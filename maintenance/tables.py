@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from maintenance.features import Vector
-from maintenance.walks import CAP
+from maintenance.walks import CAP, FLOOR
 
 WIDTH, WIDTH_SHARE = 0.01, 0.04
 REST, REST_SHARE = 0.005, 0.03
@@ -40,11 +40,18 @@ class Table:
         between: Vector = (1.0 - share) * self.survival[low] + share * self.survival[low + 1]
         return between
 
+    def mean(self, prediction: float, most: float) -> float:
+        """Return what is left in the mean, by use, where more than `most` counts as that: the area below the survival
+        (restricted mean survival time: Irwin, Journal of Hygiene 47, 1949)."""
+        use = np.append(self.use[self.use < most], most)
+        survival = np.interp(use, self.use, self.at(prediction))
+        return float(np.sum(np.diff(use) * (survival[1:] + survival[:-1]) / 2.0))
+
 
 def table(predicted: Sequence[Vector], rests: Sequence[Vector], usual: float) -> Table:
     """Return the table of lives: what regressions that had not seen them predicted, and what was left.
 
-    With few lives the kernels are wider: what one life showed is not what the next will.
+    With few lives kernels and errors are wider: what one life showed is not what the next will.
     """
     return _table([_seen(np.concatenate(list(predicted)), np.concatenate(list(rests)), usual, len(predicted))], usual)
 
@@ -85,8 +92,19 @@ def _seen(said: Vector, left: Vector, usual: float, lives: int) -> Seen:
         weight = np.exp(nearness - nearest[row])
         kept = weight > 1e-4
         blur = 0.55 * wider * (REST * usual + REST_SHARE * prediction)
-        sums[row] = _blurred(left[kept], use, blur) @ weight[kept]
+        carried = _carried(left[kept], said[kept], float(prediction), usual, wider)
+        sums[row] = _blurred(carried, use, blur) @ weight[kept]
     return nearest, sums
+
+
+def _carried(left: Vector, said: Vector, prediction: float, usual: float, wider: float) -> Vector:
+    """Return what would have been left had so much been predicted, by the error that was made, so much wider.
+
+    Errors are told as they are regressed, by logarithms (`walks.told`). Were rests taken as they are, every kernel over
+    predictions would add its own width to what a prediction leaves open.
+    """
+    floor = FLOOR * usual
+    return np.maximum((prediction + floor) * ((left + floor) / (said + floor)) ** wider - floor, 0.0)
 
 
 def _blurred(left: Vector, use: Vector, width: float) -> Vector:

@@ -36,7 +36,7 @@ from maintenance.assets import Found
 from maintenance.frames import History
 from maintenance.learning import Learned, smoothed
 from maintenance.profiles import turbofan
-from maintenance.walks import untold, walks
+from maintenance.walks import Walk, untold, walks
 from marketplace.hindsight import Beliefs
 from marketplace.stakes import Supply, Survival, plan
 from marketplace.timing import WATCHED_PATIENCE, Costs, TimingTerms, advise, stakes_of
@@ -162,8 +162,11 @@ def decided(lived: Lived) -> tuple[str, dict[int, Course]]:
         return RULE, {task.engine.unit: bought(task, terms) for task in lived.engines}
     model = checked(verdict.document, standing.version)
     new = histories([task.engine for task in lived.engines], lived.ended)
-    courses = {unit: _course(foreseen(model, life), life, model, standing.patience) for unit, life in new.items()}
-    return standing.model, courses
+    told = foreseen(model, list(new.values()))
+    return standing.model, {
+        unit: _course(told.get(life.unit, _silent), len(life.use), model, standing.patience)
+        for unit, life in new.items()
+    }
 
 
 def judged(past: Sequence[History]) -> Verdict:
@@ -174,11 +177,12 @@ def judged(past: Sequence[History]) -> Verdict:
     return judge(task, {each.unit: each for each in past})
 
 
-def foreseen(model: Learned, life: History) -> Beliefs:
-    """Return what a model believes along a life that it has not seen."""
-    (walk,) = walks([life], model.reference, model.healthy, model.usual) or (None,)
-    if walk is None:
-        return lambda _cycle: None
+def foreseen(model: Learned, lives: Sequence[History]) -> dict[str, Beliefs]:
+    """Return what a model believes along lives that it has not seen; nothing of one that ended in its health."""
+    return {walk.unit: _along(model, walk) for walk in walks(lives, model.reference, model.healthy, model.usual)}
+
+
+def _along(model: Learned, walk: Walk) -> Beliefs:
     predicted = smoothed(untold(model.regression.predict(walk.common, walk.special), model.usual))
 
     def at(cycle: float) -> Survival | None:
@@ -188,9 +192,13 @@ def foreseen(model: Learned, life: History) -> Beliefs:
     return at
 
 
-def _course(beliefs: Beliefs, life: History, model: Learned, patience: float) -> Course:
+def _silent(_cycle: float) -> None:
+    """What is believed of a life that ended in its health."""
+
+
+def _course(beliefs: Beliefs, failure: int, model: Learned, patience: float) -> Course:
     """Return the course of an engine; the shelf costs more than its use is worth, so a part is fitted as it comes."""
-    stakes, failure = stakes_of(COSTS, model.usual, patience), len(life.use)
+    stakes = stakes_of(COSTS, model.usual, patience)
     for cycle in range(STEP, failure, STEP):
         survival = beliefs(float(cycle))
         if survival is not None and plan(survival, stakes, [SUPPLY], float(STEP)).order_after <= 0.0:

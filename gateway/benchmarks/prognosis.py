@@ -2,12 +2,14 @@
 
 The published measures: root mean square error of the last word on each test engine, with true lives capped at 125
 cycles and uncapped, and NASA's score, which forgives an early word more than a late one (Saxena and others, 2008);
-besides, how often what was really left lies within the 90 % interval of the belief.
+besides, how often what was really left lies within the 90 % interval of the belief. The word is what the regression
+says; where lives count up to 125 cycles only, it is what the belief leaves of them in the mean.
 """
 
 from __future__ import annotations
 
 import gzip
+from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +20,7 @@ from connectors.simulator.recordings import CMapss, Recording, RecordingError
 from gateway.benchmarks.engines import HEALTHY, engines_of, histories
 from gateway.learning.promotion import fits
 from maintenance.features import Vector
+from maintenance.frames import History
 from maintenance.learning import Learned, learn, smoothed
 from maintenance.profiles import TURBOFAN_MOVING
 from maintenance.walks import untold, walks
@@ -34,16 +37,16 @@ def measure(directory: Path, subset: str, seed: int) -> dict[str, Any]:
     past = list(histories(training, training).values())
     model = learn(past, TURBOFAN_MOVING, HEALTHY, list(fits().values())[-1]).model
     told = {unit: _last_word(model, life) for unit, life in histories(tests, training).items()}
-    said = np.array([told[each.unit][0] for each in tests])
-    inside = [low <= true <= high for (_word, low, high), true in zip(told.values(), left, strict=True)]
+    said, capped = (np.array([getattr(told[each.unit], name) for each in tests]) for name in ("left", "capped"))
+    inside = [word.low <= true <= word.high for word, true in zip(told.values(), left, strict=True)]
     return {
         "subset": subset,
         "seed": seed,
         "units": len(tests),
         "model": model.regression.kind,
-        "rmse_capped": _rmse(np.minimum(said, CAP) - np.minimum(left, CAP)),
+        "rmse_capped": _rmse(capped - np.minimum(left, CAP)),
         "rmse_raw": _rmse(said - left),
-        "score_capped": _score(np.minimum(said, CAP) - np.minimum(left, CAP)),
+        "score_capped": _score(capped - np.minimum(left, CAP)),
         "score_raw": _score(said - left),
         "coverage_90": round(100 * float(np.mean(inside)), 1),
     }
@@ -57,15 +60,28 @@ def _score(error: Vector) -> float:
     return round(float(np.sum(np.where(error < 0, np.exp(-error / EARLY), np.exp(error / LATE)) - 1)), 1)
 
 
-def _last_word(model: Learned, life: Any) -> tuple[float, float, float]:
-    """Return what is left at the end of a cut life, and between what it lies nine times in ten."""
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What was told of a cut life at its end, in cycles; what is left lies between low and high nine times in ten.
+
+    capped: what is left in the mean, of lives that count up to `CAP`.
+    """
+
+    left: float
+    capped: float
+    low: float
+    high: float
+
+
+def _last_word(model: Learned, life: History) -> Word:
     walked = walks([life], model.reference, model.healthy, model.usual)
     if not walked:  # cut off before its health was known: as any that has lived so long
-        return model.usual - len(life.use), 0.0, float(model.table.use[-1])
+        left = model.usual - len(life.use)
+        return Word(left, min(left, CAP), 0.0, float(model.table.use[-1]))
     predicted = smoothed(untold(model.regression.predict(walked[0].common, walked[0].special), model.usual))[-1]
     survival = model.table.at(float(predicted))
     low, high = (float(np.interp(-share, -survival, model.table.use)) for share in (0.95, 0.05))
-    return float(predicted), low, high
+    return Word(float(predicted), model.table.mean(float(predicted), CAP), low, high)
 
 
 def _tests(directory: Path, subset: str) -> tuple[list[Recording], Vector]:

@@ -75,5 +75,6 @@ class Pool:
         """Return the pooled healthy scatter for a unit that has come to know its healthy self."""
         if self._variance is None:
             units = sorted(self._rows or self._baselines)
-            self._variance = detection.pooled_variance(self.baseline(unit) for unit in units)
+            told = detection.pooled_variance(self.baseline(unit) for unit in units)
+            self._variance = told * self._found().optimism(len(units)) if self._rows else told
         return detection.scatter(self.baseline(component), self._variance)

@@ -102,6 +102,28 @@ def _spread(known: Table) -> float:
     return float(np.interp(-0.1, -survival, known.use) - np.interp(-0.9, -survival, known.use))
 
 
+def test_a_table_leaves_no_more_open_than_predictions_did():
+    chance = np.random.default_rng(8)
+
+    def predicted(left: np.ndarray) -> np.ndarray:
+        return np.clip((left + 10.0) * np.exp(chance.normal(0, 0.12, len(left))) - 10.0, 0.0, None)
+
+    rests = [np.arange(149.0, -1.0, -1.0) for _life in range(60)]
+    known, inside = table([predicted(left) for left in rests], rests, 200.0), []
+    for left in rests[:20]:
+        for said, true in zip(predicted(left), left, strict=True):
+            low, high = (np.interp(-share, -known.at(said), known.use) for share in (0.95, 0.05))
+            inside += [low <= true <= high] if 15 < said < 110 else []
+    assert 0.87 < np.mean(inside) < 0.94
+
+
+def test_the_mean_of_what_is_left_is_that_of_lives_that_went_on_from_there():
+    rests = [np.full(5, rest) for rest in (20.0, 30.0, 100.0) * 20]
+    known = table([np.full(5, 40.0)] * 60, rests, 200.0)
+    means = [known.mean(40.0, most) for most in (10.0, 50.0, 300.0)]
+    assert means == pytest.approx([10.0, np.mean([20.0, 30.0, 50.0]), np.mean([20.0, 30.0, 100.0])], rel=0.06)
+
+
 def test_a_table_without_a_life_has_not_seen_it():
     lesson = taught(4)
     without = lesson.unseen_tables()[0]

@@ -55,3 +55,10 @@ def test_settings_that_never_repeat_are_bounded():
     chance = np.random.default_rng(6)
     settings = chance.uniform(0, 1e6, (500, 2))
     assert len(Regimes.of(TOLERANCE, settings, np.ones((500, 1))).centres) == REGIMES_MAX
+
+
+def test_only_what_was_fitted_to_few_rows_looks_calmer_than_it_is():
+    settings, frames = rows(25, 7)
+    assert Regimes.of(TOLERANCE, np.full_like(settings, 20.0), frames).optimism(1) == 1.0
+    few, many = Regimes.of(TOLERANCE, settings, frames), Regimes.of(TOLERANCE, *rows(2000, 7))
+    assert 1.0 < many.optimism(80) < 1.01 < 1.05 < few.optimism(1)

@@ -53,3 +53,17 @@ def test_a_unit_that_does_not_know_itself_has_no_health():
     pool.put("u0", healthy(), LOADS)
     with pytest.raises(KeyError):
         pool.scatter("u1")
+
+
+@pytest.mark.parametrize("ways", [1, 2, 6])
+def test_wear_is_told_as_large_as_it_is_in_however_many_ways_a_lone_unit_is_run(ways: int):
+    chance, told = np.random.default_rng(7), []
+    for _unit in range(60):
+        level, scale = chance.uniform(-100, 100, (ways, 14)), chance.uniform(0.6, 1.6, (ways, 14))
+        way, seen = chance.integers(0, ways, 25), chance.integers(0, ways, 100)
+        noise = chance.normal(0, 1, (25, 14))
+        pool = Pool()
+        pool.put("u", np.hstack([level[way] + scale[way] * noise, 10.0 * way[:, None]]), LOADS)
+        worn = np.hstack([level[seen] + 2.0 * scale[seen], 10.0 * seen[:, None]])
+        told.append(np.nanmean((pool.comparable(worn, 1) - pool.baseline("u").mean) / pool.scatter("u")))
+    assert np.mean(told) == pytest.approx(2.0, rel=0.07)
