@@ -6,6 +6,7 @@ import numpy as np
 
 from gateway.learning.rules import by_deviation
 from gateway.learning.trial import EPOCH
+from maintenance.detection import Baseline
 from maintenance.frames import History
 from maintenance.prognosis import Basis, Provenance
 from maintenance.settings import DeviationWear
@@ -36,7 +37,7 @@ def tracked(life: History, pool: Pool) -> list[np.ndarray | None]:
 def test_the_rule_believes_what_the_tracker_believes():
     pool, settings = Pool(), spindle()
     for life in LIVES[:3]:
-        pool.put(life.unit, life.frames[:10], np.zeros(0))
+        pool.know(life.unit, Baseline.of(life.frames[:10]))
     rules = by_deviation([closed(each) for each in LIVES], {SPINDLE: case(settings)}, by_life(LIVES), 10)
     for life in LIVES[:3]:
         for use, survival in zip(life.use.tolist(), tracked(life, pool), strict=True):

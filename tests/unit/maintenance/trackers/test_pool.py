@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from maintenance.detection import Baseline
 from maintenance.regimes import Regimes
 from maintenance.trackers.pool import Pool
 
@@ -34,13 +37,21 @@ def test_many_units_that_come_to_know_themselves_cost_one_finding(monkeypatch: p
     assert found == [40 * 25]
 
 
-@pytest.mark.parametrize("tolerance", [LOADS, np.zeros(0)])
-def test_the_order_in_which_units_come_decides_nothing(tolerance: np.ndarray):
+def in_several_ways(pool: Pool, unit: str, rows: np.ndarray) -> None:
+    pool.put(unit, rows, LOADS)
+
+
+def in_one_way(pool: Pool, unit: str, rows: np.ndarray) -> None:
+    pool.know(unit, Baseline.of(rows))
+
+
+@pytest.mark.parametrize("come", [in_several_ways, in_one_way])
+def test_the_order_in_which_units_come_decides_nothing(come: Callable[[Pool, str, np.ndarray], None]):
     rows = {f"u{unit}": healthy() for unit in range(6)}
     pools = [Pool(), Pool()]
     for pool, units in zip(pools, (list(rows), list(rows)[::-1]), strict=True):
         for unit in units:
-            pool.put(unit, rows[unit], tolerance)
+            come(pool, unit, rows[unit])
             pool.scatter(unit)  # as trackers do in between
     for unit in rows:
         first, second = (pool.scatter(unit) for pool in pools)
