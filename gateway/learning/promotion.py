@@ -39,7 +39,7 @@ PATIENCES: Final = {
 """What is tried, the gateway's own first: nothing is judged at another patience than it would decide with."""
 PATIENT: Final = 3.0
 """Where lifetimes are known, more patience may be right: a failure that costs twenty parts makes a wary rule."""
-LIVES_MIN: Final = {"ridge": 8, "boosted": 20}
+LIVES_MIN: Final = {"ridge": 15, "boosted": 20}
 """Ended lives from which a model is weighed at all: with fewer, what convinces is chance too often."""
 
 

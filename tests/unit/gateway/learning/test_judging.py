@@ -19,7 +19,7 @@ from maintenance.frames import History
 from marketplace.timing import WATCHED_PATIENCE
 from tests.unit.gateway.learning.plants import by_life, case, closed, quick, seals, spindle, spindles
 
-LIVES = quick(9)
+LIVES = quick(16)
 
 
 @cache
@@ -39,7 +39,7 @@ def mute(*lengths: int) -> list[History]:
 def test_lives_whose_signals_tell_the_end_are_believed():
     standing = convinced().standing
     assert (standing.phase, standing.model, standing.code) == (Phase.AUTONOMOUS, "ridge", "CONVINCED")
-    assert (standing.lives, standing.judged, standing.closed) == (9, 9, 9)
+    assert (standing.lives, standing.judged, standing.closed) == (16, 16, 16)
     assert standing.gain > standing.error > 0
     assert standing.signals == spindle().wear.tags
     assert standing.patience == WATCHED_PATIENCE, "it decides with the patience at which it was judged"
@@ -59,7 +59,7 @@ def test_the_same_lives_give_the_same_verdict():
 
 
 def test_few_lives_teach_patience_and_no_model():
-    assert judge(spindles(LIVES[:7]), by_life(LIVES[:7])).standing.model == ""
+    assert judge(spindles(LIVES[:14]), by_life(LIVES[:14])).standing.model == ""
 
 
 def test_signals_that_say_nothing_are_not_believed():
@@ -122,7 +122,7 @@ def test_a_failure_that_the_model_gave_no_chance_takes_it_back_until_two_more_li
     after = judge(believed(lives), by_life(lives)).standing
     assert (after.phase, after.code, after.model) == (Phase.ADAPTABLE, "MISSED", "")
     assert after.parameters["component"] == "mill/spindle"
-    assert after.barred_until == 12
+    assert after.barred_until == 19
     more = [*lives, *(replace(each, unit=f"more-{at}") for at, each in enumerate(quick(2, seed=4)))]
     again = judge(replace(believed(more), standing=after, taught=""), by_life(more)).standing
     assert again.code in ("CONVINCED", "NOT_CONVINCING")
@@ -131,7 +131,7 @@ def test_a_failure_that_the_model_gave_no_chance_takes_it_back_until_two_more_li
 def test_a_model_that_goes_on_being_right_stays():
     lives = [*LIVES, replace(quick(1, seed=7)[0], unit="new")]
     after = judge(believed(lives), by_life(lives)).standing
-    assert (after.phase, after.lives) == (Phase.AUTONOMOUS, 10)
+    assert (after.phase, after.lives) == (Phase.AUTONOMOUS, 17)
     assert len(after.outside) == 1
 
 

@@ -19,7 +19,7 @@ from marketplace.hindsight import Course, compare
 from tests.unit.gateway.learning.plants import COSTS, case, closed, quick, spindle
 from tests.unit.maintenance.lives import SIGNALS
 
-LIVES = quick(9)
+LIVES = quick(16)
 WEAR = spindle().wear
 
 

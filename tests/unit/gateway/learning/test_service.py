@@ -58,7 +58,7 @@ HOUR = timedelta(hours=1)
 BUYING = {"lead_time": "8 h", "price": "100 EUR", "standstill": "10 EUR/h", "failure": "400 EUR"}
 BUYING |= {"holding": "1 EUR/h"}
 UNITS = dict.fromkeys((*SIGNALS, *WIDE), "1") | {"strokes": "strokes"}
-LIVES = quick(9)
+LIVES = quick(16)
 JUDGED: dict[str, Verdict] = {}
 """Verdicts by task: the same lives are judged once for all tests."""
 PARTS = {"mill/spindle": spindle(), "press/seal": seal()}
@@ -167,7 +167,7 @@ async def test_lives_that_closed_are_learned_from_and_the_change_is_in_the_log(b
     )
     (entry,) = await bench.audited()
     assert (entry["before"], entry["after"], entry["version"]) == ("bound", "autonomous", standing.version)
-    assert f"Over 9 lives it would have saved {standing.gain:.2f} EUR a life" in reason(standing)
+    assert f"Over 16 lives it would have saved {standing.gain:.2f} EUR a life" in reason(standing)
 
 
 async def test_a_restart_goes_on_with_what_was_learned_and_asks_nothing(bench: Bench):
@@ -246,11 +246,11 @@ async def test_signals_that_go_where_no_life_went_take_the_model_back_until_more
     await bench.lived(LIVES)
     await bench.learning.judge_due()
     assert await closes(bench, LIVES[0].frames[:12] + 500.0)
-    assert (bench.spindle().code, bench.spindle().barred_until) == ("OUT_OF_RANGE", 11)
+    assert (bench.spindle().code, bench.spindle().barred_until) == ("OUT_OF_RANGE", 18)
     bench.learning.ask(SPINDLES)
     await bench.learning.judge_due()
     assert bench.spindle().phase is not Phase.AUTONOMOUS
-    assert "once 11 lives have ended" in reason(bench.spindle())
+    assert "once 18 lives have ended" in reason(bench.spindle())
 
 
 async def test_one_silent_signal_is_a_lost_sensor_and_a_silent_machine_is_none(bench: Bench):
@@ -338,7 +338,7 @@ async def test_programs_read_how_far_a_kind_has_come(bench: Bench):
     async with bench.databases.spend.read() as tx:
         views = await kind_views(tx, OWNER, PARTS)
     spindles, seals = (json.loads(json.dumps(view.as_dict())) for view in views)
-    assert (spindles["kind"], spindles["phase"], spindles["lives"]) == ("spindles", "autonomous", 9)
+    assert (spindles["kind"], spindles["phase"], spindles["lives"]) == ("spindles", "autonomous", 16)
     assert (seals["kind"], seals["phase"], seals["code"], seals["version"]) == (
         "seal-kit",
         "bound",
