@@ -21,7 +21,7 @@ from datetime import timedelta
 from functools import partial
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -52,13 +52,11 @@ from gateway.metrics import Counted, exposition
 from gateway.money_watch import MoneyWatch
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline, Site
-from gateway.plants import plant_of
 from gateway.reload import reload, watched
 from gateway.restoration import Restoration
 from gateway.schedule import Schedule
 from gateway.self_description import with_adopted
 from gateway.settings import BackupSettings, ComponentConfig
-from gateway.shadow import Shadow
 from gateway.stop_file import StopFile
 from gateway.stopping import at_last, leave_in_time
 from gateway.storage import Storage, StorageBroken
@@ -76,6 +74,9 @@ from marketplace.ordering.terms import PurchasingTerms
 from marketplace.settings import SecretMissing, supplier_type
 from marketplace.suppliers.outbound import client_session
 from marketplace.suppliers.supplier import Supplier, SupplierContext
+
+if TYPE_CHECKING:  # loaded only where a gateway is a shadow
+    from gateway.shadow import Shadow
 
 log = structlog.get_logger()
 
@@ -182,6 +183,8 @@ class Gateway:
         self.halting.reconfigure(config)
         self.alarms.reconfigure(plan_of(config))
         if self.shadow is not None:
+            from gateway.plants import plant_of
+
             self.shadow.reconfigure(plant_of(config))
         self._told_anew()
 
@@ -261,7 +264,7 @@ async def _compose(ground: Ground) -> Gateway:
     auditing = await _auditing(ground)
     backlog, historian, reader = await _samples(ground)
     alarms = await _alarms(ground, monitor, board, restoration)
-    shadow = Shadow(config.directory, plant_of(config), monitor) if config.file.shadow else None
+    shadow = _shadow(config, monitor)
     pipeline = Pipeline(
         _site(config),
         databases,
@@ -358,6 +361,16 @@ async def _samples(ground: Ground) -> tuple[Backlog, Historian, Reader]:
     ground.stack.push_async_callback(backlog.close)
     historian = Historian(ground.databases.telemetry, ground.config.file.storage.samples_max)
     return backlog, historian, await backlog.reader(READER, await historian.mark())
+
+
+def _shadow(config: Config, monitor: Monitor) -> Shadow | None:
+    """Make what keeps what would be bought, where nothing is; loaded only there."""
+    if not config.file.shadow:
+        return None
+    from gateway.plants import plant_of
+    from gateway.shadow import Shadow
+
+    return Shadow(config.directory, plant_of(config), monitor)
 
 
 async def _alarms(ground: Ground, monitor: Monitor, board: Board, restoration: Restoration) -> AlarmWatch:

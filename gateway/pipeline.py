@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -25,7 +26,6 @@ from gateway.learning.service import Learning
 from gateway.live import Board, Link
 from gateway.lives import Lives
 from gateway.settings import ComponentConfig
-from gateway.shadow import Shadow
 from gateway.views.circumstances import Circumstances
 from maintenance import store as telemetry_store
 from maintenance.derivation import Derivation
@@ -40,6 +40,9 @@ from marketplace.ordering.purchase import Purchasing
 from marketplace.settings import BuyingSettings, TimingSettings
 from marketplace.store import Owner
 from marketplace.timing import Advice, TimingTerms
+
+if TYPE_CHECKING:  # loaded only where a gateway is a shadow
+    from gateway.shadow import Shadow
 
 log = structlog.get_logger()
 

@@ -13,7 +13,6 @@ import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from statistics import fmean
 from typing import ClassVar, Final
 
 import numpy as np
@@ -277,7 +276,7 @@ class Leap:
         for frames in LEAP_FRAMES:
             if len(self.recent) < 2 * frames:
                 return
-            now, before = fmean(self.recent[-frames:]), fmean(self.recent[-2 * frames : -frames])
+            now, before = _mean(self.recent[-frames:]), _mean(self.recent[-2 * frames : -frames])
             if abs(now) - abs(before) > LEAP_SURE * math.sqrt(2.0 / frames):
                 self.before, self.after, self.frames, self.back = before, now, 0, 0
                 return
@@ -285,7 +284,7 @@ class Leap:
     def _follow(self, z: float, before: float) -> None:
         """See whether it comes back or goes on; where it leapt to is known some frames later."""
         longest = LEAP_FRAMES[-1]
-        self.frames, now = self.frames + 1, fmean(self.recent[-longest:])
+        self.frames, now = self.frames + 1, _mean(self.recent[-longest:])
         if self.frames <= 2 * longest:
             self.after = max(self.after, now, key=abs)
         self.back = self.back + 1 if abs(z - before) < LEAP_BACK else 0
@@ -359,3 +358,7 @@ class Stillness:
         last, changes, pause, *changed = (np.array(row, np.float64) for row in state)
         self._last, self._pause = last.astype(np.float32), pause.astype(np.float32)
         self._changes, self._changed = np.minimum(changes, CHANGES).astype(np.uint8), np.array(changed)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -9,13 +9,13 @@ import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from gateway.actions import Actions
 from gateway.live import Live
-from gateway.shadow import Seen
 from gateway.views import ComponentPlan
 from gateway.views.circumstances import Circumstances
 from gateway.web.accounts import Account
@@ -23,6 +23,9 @@ from maintenance.alarms.book import Overview
 from maintenance.settings import ComponentSettings
 from marketplace.store import Database, Owner
 from marketplace.timing import Advice, TimingTerms
+
+if TYPE_CHECKING:  # loaded only where a gateway is a shadow
+    from gateway.shadow import Seen
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -6,15 +6,16 @@ It only looks. What it saves is worked out beside the event loop, for an interva
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from gateway.backtest.report import HAPPENED, Purchase
-from gateway.views.findings import compared
 from gateway.web.context import CONTEXT
 from gateway.web.render import page
 from maintenance.store import lives
+
+if TYPE_CHECKING:  # loaded only where a gateway is a shadow
+    from gateway.backtest.report import Purchase
 
 SHOWN_MAX: Final = 200
 """Purchases on the page, the newest first; 'toolcrib shadow --json' has them all."""
@@ -25,6 +26,9 @@ async def show(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     if context.shadow is None:
         raise web.HTTPNotFound
+    from gateway.backtest.report import HAPPENED
+    from gateway.views.findings import compared
+
     seen = context.shadow()
     async with context.spend.read() as spend:
         closed = await lives(spend, context.owner)
