@@ -32,7 +32,7 @@ def measure(directory: Path, subset: str, seed: int, draws: int) -> dict[str, An
         for lived in lives(engines, f"{seed}/{draw}", seen)
     ]
     with workers() as pool:
-        parts = list(pool.map(decided, [lived for _seen, _draw, lived in work]))
+        parts = decided(pool, [lived for _seen, _draw, lived in work])
     ratios: dict[str, Any] = {}
     for seen in SEEN:
         mine = [part for (each, _draw, _lived), part in zip(work, parts, strict=True) if each == seen]

@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -87,7 +87,7 @@ def measure(directory: Path, subset: str, seed: int) -> tuple[dict[str, Any], li
     with workers() as pool:
         bought_for = list(pool.map(bought, [task for run in plain for task in run], chunksize=10))
         lived = [each for fold_seed in range(FOLD_SEEDS) for each in lives(engines, f"{seed}/{fold_seed}")]
-        learned = list(pool.map(decided, lived))
+        learned = decided(pool, lived)
     played = [bought_for[at : at + len(engines)] for at in range(0, len(bought_for), len(engines))]
     histories_runs = [
         _by_unit(engines, learned[at : at + len(lived) // FOLD_SEEDS])
@@ -153,20 +153,53 @@ def bought(task: Task, terms: TimingTerms = TERMS) -> Course:
     return Course(len(task.engine), None, None)
 
 
-def decided(lived: Lived) -> tuple[str, dict[int, Course]]:
-    """Return who is in charge after the lives that have ended, and the courses of the engines that it buys for."""
+def decided(pool: Executor, folds: Sequence[Lived]) -> list[tuple[str, dict[int, Course]]]:
+    """Return who is in charge of each fold after the lives that have ended, and the courses of the engines that it buys
+    for. What the rule buys for the same engine beside the same peers is played once."""
+    charges = list(pool.map(charged, folds))
+    by_rule = {
+        _key(task, charge.patience): (task, replace(TERMS, patience=charge.patience))
+        for charge, lived in zip(charges, folds, strict=True)
+        if charge.kind == RULE
+        for task in lived.engines
+    }
+    played = dict(zip(by_rule, pool.map(bought, *zip(*by_rule.values(), strict=True), chunksize=10), strict=True))
+    return [
+        (
+            charge.kind,
+            charge.courses or {task.engine.unit: played[_key(task, charge.patience)] for task in lived.engines},
+        )
+        for charge, lived in zip(charges, folds, strict=True)
+    ]
+
+
+def _key(task: Task, patience: float) -> tuple[int, tuple[int, ...], float]:
+    return task.engine.unit, tuple(each.unit for each in task.peers), patience
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Who is in charge of a fold, how patient, and the courses of its engines where that is a model."""
+
+    kind: str
+    patience: float
+    courses: dict[int, Course] = field(default_factory=dict)
+
+
+def charged(lived: Lived) -> Charge:
+    """Return who is in charge of a fold after the lives that have ended."""
     verdict = judged(list(histories(lived.ended, lived.ended).values()))
     standing = verdict.standing
     if not standing.model:
-        terms = replace(TERMS, patience=max(TERMS.patience, standing.patience))
-        return RULE, {task.engine.unit: bought(task, terms) for task in lived.engines}
+        return Charge(RULE, max(TERMS.patience, standing.patience))
     model = checked(verdict.document, standing.version)
     new = histories([task.engine for task in lived.engines], lived.ended)
     told = foreseen(model, list(new.values()))
-    return standing.model, {
+    courses = {
         unit: _course(told.get(life.unit, _silent), len(life.use), model, standing.patience)
         for unit, life in new.items()
     }
+    return Charge(standing.model, standing.patience, courses)
 
 
 def judged(past: Sequence[History]) -> Verdict:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from connectors.simulator.recordings import CMapss, Recording, RecordingError
+from gateway.benchmarks import ordering
 from gateway.benchmarks.engines import FOLDS, HEALTHY, PEERS, RATED, believed, engines_of, folds, histories
 from gateway.benchmarks.ordering import Task, bought, decided, lives, measure
 from gateway.cli import main
+from gateway.replacement import Course
+from marketplace.timing import TimingTerms
 
 
 def engines(directory: Path, count: int = 10) -> Path:
@@ -115,13 +119,23 @@ def test_every_engine_is_decided_by_lives_that_it_is_not_among(tmp_path: Path):
         assert len(lived.ended) == 5
 
 
-def test_without_lives_that_have_ended_the_rule_decides(tmp_path: Path):
-    known = engines_of(engines(tmp_path), "FD001")
+def test_without_lives_that_have_ended_the_rule_decides_and_is_played_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    known, played = engines_of(engines(tmp_path), "FD001"), []
+
+    def counted(task: Task, terms: TimingTerms) -> Course:
+        played.append(task.engine.unit)
+        return bought(task, terms)
+
+    monkeypatch.setattr(ordering, "bought", counted)
     lived = lives(known, "7/0", 0)[0]
     assert not lived.ended
-    kind, courses = decided(lived)
-    assert kind == "rule"
-    assert courses == {task.engine.unit: bought(task) for task in lived.engines}
+    with ThreadPoolExecutor(1) as pool:
+        found = decided(pool, [lived, lived])
+    courses = {task.engine.unit: bought(task) for task in lived.engines}
+    assert found == [("rule", courses), ("rule", courses)]
+    assert sorted(played) == sorted(courses)
 
 
 def test_a_life_is_comparable_over_regimes_and_its_future_changes_none_of_its_past(tmp_path: Path):
