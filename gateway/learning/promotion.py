@@ -39,8 +39,9 @@ PATIENCES: Final = {
 """What is tried, the gateway's own first: nothing is judged at another patience than it would decide with."""
 PATIENT: Final = 3.0
 """Where lifetimes are known, more patience may be right: a failure that costs twenty parts makes a wary rule."""
-LIVES_MIN: Final = {"ridge": 15, "boosted": 20}
-"""Ended lives from which a model is weighed at all: with fewer, what convinces is chance too often."""
+LIVES_MIN: Final = {"patience": 15, "ridge": 15, "boosted": 20}
+"""Ended lives from which anything but the rule as it is is weighed at all where signals tell of the end: with fewer, what
+convinces is chance too often."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +71,8 @@ def in_charge(ways: Sequence[Way], planned: float) -> tuple[Way, Comparison]:
 
 def by_rule(trials: Sequence[Trial], by: Wearing, usual: float) -> list[Way]:
     """Return the rule that needs no history, patient or not; `usual` is what the kind's lives ran."""
-    patiences = PATIENCES[by]
+    few = by is Wearing.DEVIATION and len(trials) < LIVES_MIN["patience"]
+    patiences = PATIENCES[by][:1] if few else PATIENCES[by]
     told = [trial.courses(trial.rule, patiences, trial.case.rated or usual, usual) for trial in trials]
     return [Way(patience, courses) for patience, courses in zip(patiences, _turned(told), strict=True)]
 

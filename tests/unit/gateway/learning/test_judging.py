@@ -58,7 +58,7 @@ def test_the_same_lives_give_the_same_verdict():
     assert judge(spindles(LIVES), by_life(LIVES)) == convinced()
 
 
-def test_few_lives_teach_patience_and_no_model():
+def test_few_lives_teach_no_model():
     assert judge(spindles(LIVES[:14]), by_life(LIVES[:14])).standing.model == ""
 
 

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from gateway.learning import promotion
 from gateway.learning.kinds import Wearing
-from gateway.learning.promotion import LIVES_MIN, PATIENCES, Way, by_models, in_charge, unseen
+from gateway.learning.promotion import LIVES_MIN, PATIENCES, Way, by_models, by_rule, in_charge, unseen
 from gateway.learning.trial import Trial
 from maintenance import growing
 from maintenance.learning import learn
 from marketplace.hindsight import Course, compare
+from marketplace.timing import WATCHED_PATIENCE
 from tests.unit.gateway.learning.plants import COSTS, case, closed, quick, spindle
 from tests.unit.maintenance.lives import SIGNALS
 
@@ -80,6 +81,13 @@ def test_no_life_is_believed_by_what_it_taught():
     before, after = lesson.unseen_tables(), moved.unseen_tables()
     assert np.array_equal(after[0].survival, before[0].survival)
     assert not np.array_equal(after[1].survival, before[1].survival)
+
+
+def test_the_rule_is_weighed_at_each_patience_from_enough_lives_on_too():
+    few = LIVES_MIN["patience"]
+    assert [way.patience for way in by_rule(trials()[: few - 1], Wearing.DEVIATION, 60.0)] == [WATCHED_PATIENCE]
+    ways = by_rule(trials()[:few], Wearing.DEVIATION, 60.0)
+    assert [way.patience for way in ways] == list(PATIENCES[Wearing.DEVIATION])
 
 
 def test_a_model_is_weighed_at_each_patience_from_enough_lives_on():
