@@ -40,7 +40,7 @@ PATIENCES: Final = {
 PATIENT: Final = 3.0
 """Where lifetimes are known, more patience may be right: a failure that costs twenty parts makes a wary rule."""
 LIVES_MIN: Final = {"patience": 15, "ridge": 15, "boosted": 20}
-"""Ended lives from which anything but the rule as it is is weighed at all where signals tell of the end: with fewer, what
+"""Ended lives from which more patience or a model is weighed at all where signals tell of the end: with fewer, what
 convinces is chance too often."""
 
 
