@@ -44,6 +44,8 @@ SLOWLY: Final = 0.001
 """Weights of a new step in what noise is now, and in what is usual once it was learned."""
 NEAR: Final = 0.1
 """A value is one in another unit when it lies within a tenth of what the last would be there."""
+PLAIN: Final = 0.5
+"""No swap is seen where noise alone is more than half of what the other unit would show."""
 RETURNED: Final = 5
 """Values in the old unit before a swap is over."""
 LEAP_FRAMES: Final = (1, 2, 4, 8)
@@ -175,9 +177,10 @@ class Sense:
         return self.swapped is not None
 
     def _fits(self, value: float, swap: Swap) -> bool:
-        expected = swap.shown(self.last)
-        slack = NEAR * abs(expected) + 3.0 * self.usual * abs(swap.factor)
-        return abs(value - expected) <= slack and self._nearer(value, swap)
+        expected, noise = swap.shown(self.last), 3.0 * self.usual * abs(swap.factor)
+        if noise > PLAIN * abs(expected):  # around nothing any unit tells much the same
+            return False
+        return abs(value - expected) <= NEAR * abs(expected) + noise and self._nearer(value, swap)
 
     def _nearer(self, value: float, swap: Swap) -> bool:
         """Whether a value is nearer to the last as the other unit shows it, each in its own size."""

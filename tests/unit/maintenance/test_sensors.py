@@ -118,6 +118,21 @@ def test_water_boils_at_212_degrees_fahrenheit():
     assert fahrenheit.shown(100.0) == pytest.approx(212.0)
 
 
+@hypothesis_settings(max_examples=10)
+@given(SEEDS, st.sampled_from(["mm", "mm/s", "1"]))
+def test_wear_that_begins_at_nothing_and_comes_in_jerks_is_no_swap(seed: int, unit: str):
+    sense, rng, worn = Sense(floor=0.005), random.Random(seed), 0.0
+    for hour in range(300):
+        worn += rng.gammavariate(0.05, 0.06)
+        assert sense.take(worn + rng.gauss(0.0, 0.03), float(hour), float(hour), swaps_of(unit))
+
+
+def test_around_nothing_one_far_value_is_no_swap():
+    sense, _rng = fed(1, 48, unit="mm", level=0.0, noise=0.03)
+    sense.last = -0.056
+    assert sense.take(0.3, 48.0, 48.0, swaps_of("mm"))
+
+
 def test_a_step_within_what_was_seen_is_no_swap():
     sense = Sense(floor=0.01)
     for hour in range(100):
