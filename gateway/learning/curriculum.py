@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import Final
 
 from gateway.learning.phases import Phase
-from gateway.learning.task import Case
+from gateway.learning.task import HOUR, Case
 from gateway.settings import ComponentConfig
 from maintenance.settings import ComponentSettings, UsageWear, clock_unit, counter_unit
 from marketplace.settings import TimingSettings
-
-HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
